@@ -1,0 +1,86 @@
+"""How the rulebook counts time: civil days in a policy's zone, or elapsed 24-hour days.
+
+Owns every calendar computation of the project; nothing else adds days to an instant. An `Instant` is an
+integer number of microseconds since 1970-01-01T00:00:00Z, so instants are compared exactly.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+Instant = int
+"""Microseconds since 1970-01-01T00:00:00Z."""
+
+SECOND: Instant = 1_000_000
+DAY: Instant = 24 * 3600 * SECOND
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def instant(moment: datetime) -> Instant:
+    """The instant of an aware `moment`, exact to the microsecond."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def moment(at: Instant) -> datetime:
+    """The same instant as an aware datetime in UTC."""
+    return _EPOCH + at * _MICROSECOND
+
+
+def written(at: Instant) -> str:
+    """`at` as every message writes it: UTC with microseconds, ``2016-08-01T16:00:00.000000Z``."""
+    return moment(at).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def midnight(day: date, zone: ZoneInfo) -> Instant:
+    """The first instant of `day` in `zone`.
+
+    A midnight that daylight saving leaves out moves forward to the first instant that exists; one that
+    occurs twice is the first of the two; a day that a zone left out has the next day's midnight.
+    """
+    return _midnight(day.toordinal(), zone)
+
+
+@lru_cache(maxsize=100_000)
+def _midnight(ordinal: int, zone: ZoneInfo) -> Instant:
+    wall = datetime.combine(date.fromordinal(ordinal), datetime.min.time())
+    earlier, later = sorted(
+        instant(wall.replace(tzinfo=zone, fold=fold).astimezone(UTC)) for fold in (0, 1)
+    )  # equal but where the clocks change: a gap puts fold=1 first, a repetition fold=0
+    if _wall(earlier, zone) == wall:
+        return earlier
+    while later - earlier > 1:  # a gap: the change of the clocks lies after `earlier`, at or before `later`
+        middle = (earlier + later) // 2
+        if _wall(middle, zone) < wall:
+            earlier = middle
+        else:
+            later = middle
+    return later
+
+
+def _wall(at: Instant, zone: ZoneInfo) -> datetime:
+    return moment(at).astimezone(zone).replace(tzinfo=None)
+
+
+def local_ordinal(at: Instant, zone: ZoneInfo) -> int:
+    """The local calendar day of `at` in `zone`, as a proleptic Gregorian ordinal."""
+    return datetime.fromtimestamp(at // SECOND, zone).toordinal()
+
+
+def period_end(start: Instant, days: int, zone: ZoneInfo, day_count: str) -> Instant:
+    """The end of a period of `days` that began at `start`; a fact at exactly the end is outside it.
+
+    "calendar": the day of the event does not count and the period ends at 24:00 of its last day (the
+    General Principles of Civil Law count so). "elapsed": `days` times 24 hours after `start`.
+    """
+    if day_count == "elapsed":
+        return start + days * DAY
+    return _midnight(local_ordinal(start, zone) + days + 1, zone)
+
+
+def notice_instant(deadline: Instant, days: int, zone: ZoneInfo, day_count: str) -> Instant:
+    """The instant of a notice `days` before `deadline`: 00:00 local of that day, or elapsed (S6)."""
+    if day_count == "elapsed":
+        return deadline - days * DAY
+    return _midnight(local_ordinal(deadline, zone) - days, zone)

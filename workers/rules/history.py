@@ -1,0 +1,71 @@
+"""Keeps histories tiny: of the effective orders only the two ends of a long silence can ever matter.
+
+Owns the compression of orders into spans and the conditions under which an order needs no judgement at all.
+The invariant: judging the compressed history gives what judging the full one would, for a late order can
+split a silence but never make one.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from workers.rules.calendar import Instant
+from workers.rules.facts import EffectiveOrder, OrderSpan
+from workers.rules.policy import Policies
+
+
+def add_orders(
+    spans: Sequence[OrderSpan], orders: Iterable[EffectiveOrder], policies: Policies
+) -> tuple[OrderSpan, ...]:
+    """`spans` with `orders` taken in, in any order and any number of times."""
+    pieces = [*spans, *(OrderSpan(order, order) for order in orders)]
+    pieces.sort(key=lambda span: (span.first.at, span.last.at))
+    merged: list[OrderSpan] = []
+    for span in pieces:
+        if merged and _dense(merged[-1].last.at, span.first.at, policies):
+            merged[-1] = _join(merged[-1], span)
+        else:
+            merged.append(span)
+    return tuple(merged)
+
+
+def _dense(earlier: Instant, later: Instant, policies: Policies) -> bool:
+    """Whether the silence between two neighbouring orders is too short for any policy in force in it."""
+    if later <= earlier:
+        return True
+    return all(later < policy.first_silence(earlier) for policy in policies.between(earlier, later))
+
+
+def _join(one: OrderSpan, other: OrderSpan) -> OrderSpan:
+    """Two spans as one, `one` beginning first."""
+    first = one.first
+    if other.first.at == first.at and other.first.order_id < first.order_id:
+        first = other.first
+    last = max(one.last, other.last, key=lambda order: (order.at, order.order_id))
+    return OrderSpan(first, last)
+
+
+def moves_only_the_clock(
+    order_at: Instant,
+    *,
+    last_effective_at: Instant,
+    wake_at: Instant | None,
+    policies: Policies,
+) -> bool:
+    """Whether the order of an ACTIVE account decides nothing and only moves `last_effective_at`.
+
+    All of these are needed beside "active"; each one left out lost or kept a wrong decision: the order is
+    newer than the last; the policy in force at it is the one in force at the last; it comes before the first
+    instant at which the silence since the last would decide anything; and nothing of that silence was
+    decided yet (`wake_at` is no later than that instant).
+    """
+    if wake_at is None or order_at <= last_effective_at:
+        return False
+    policy = policies.in_force(last_effective_at)
+    if policy is None or policies.in_force(order_at) is not policy:
+        return False
+    first = policy.first_silence(last_effective_at)
+    return order_at < first and wake_at <= first
+
+
+def lies_inside(order_at: Instant, *, dense_since: Instant, last_effective_at: Instant) -> bool:
+    """Whether an order lies strictly inside the last span, where it can change nothing."""
+    return dense_since < order_at < last_effective_at

@@ -1,0 +1,152 @@
+"""The judgement of one account: every decision from its first fact on, its standing, and when to look again.
+
+`judge` walks an account's facts and its companies' terminations in the order of time. Between two of them it
+lets silence speak (deadlines and notices), but only up to the horizon: what lies behind an undecided silence
+waits. The invariant: the same facts give the same judgement, in whatever order they arrived.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from workers.rules.account import Account
+from workers.rules.calendar import Instant
+from workers.rules.company import (
+    CASE_RANK,
+    ORDER_RANK,
+    REGISTRY_RANK,
+    REQUEST_RANK,
+    Termination,
+    Warned,
+    case_effects,
+)
+from workers.rules.decisions import Decision
+from workers.rules.facts import EffectiveOrder, History, RegistryFact, Request
+from workers.rules.policy import Policies
+from workers.rules.standing import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A termination at the instant its case was upheld (T2)."""
+
+    termination: Termination
+
+
+@dataclass(frozen=True, slots=True)
+class Reversed:
+    """A termination at the instant it is taken back (X3)."""
+
+    termination: Termination
+
+
+Event = RegistryFact | Warned | Hit | Reversed | EffectiveOrder | Request
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the rules conclude of one account.
+
+    `standing` is None where nothing may be said of it yet: never enrolled, or before the first policy.
+    `wake_at` is the next instant at which silence alone would decide something; it may be early, is never
+    late, and is always beyond the horizon. `waits` says that facts lie behind it, not judged yet.
+    """
+
+    decisions: tuple[Decision, ...]
+    status: str
+    standing: Standing | None
+    wake_at: Instant | None
+    waits: bool
+
+
+def judge(
+    account_id: str,
+    history: History,
+    terminations: Mapping[str, Sequence[Termination]],
+    policies: Policies,
+    horizon: Instant,
+) -> Judgement:
+    """Judge an account by its history and the terminations of the companies it ever belonged to.
+
+    `terminations` maps a company key to all its terminations, reversed ones included; those that the
+    account's own cases brought about are among them.
+    """
+    account = Account(account_id, policies, terminations)
+    waits = False
+    reached = horizon
+    for at, event in _events(account_id, history, terminations, policies):
+        if not _let_silence_speak(account, at, horizon):
+            waits = True
+            break
+        reached = max(reached, at)
+        _apply(account, at, event)
+    if not waits:
+        _let_silence_speak(account, None, horizon)
+    standing = account.says() if reached >= policies.first_start else None
+    return Judgement(tuple(account.decisions), account.status, standing, _wake_at(account, horizon), waits)
+
+
+def _let_silence_speak(account: Account, until: Instant | None, horizon: Instant) -> bool:
+    """Enforce what silence decides up to and including `until`; False if that lies beyond the horizon."""
+    while (silence := account.next_silence()) is not None and (until is None or silence <= until):
+        if silence > horizon:
+            return False
+        account.silence()
+    return True
+
+
+def _apply(account: Account, at: Instant, event: Event) -> None:
+    match event:
+        case RegistryFact(status="enrolled"):
+            account.enrolled(event)
+        case RegistryFact():
+            account.closed(event)
+        case Warned():
+            account.warned(event)
+        case Hit():
+            account.company_terminated(event.termination)
+        case Reversed():
+            account.termination_reversed(event.termination)
+        case EffectiveOrder():
+            account.order_became_effective(event)
+        case Request():
+            if at >= account.policies.first_start:
+                account.requested(event)
+
+
+def _wake_at(account: Account, horizon: Instant) -> Instant | None:
+    """The next silence, but never beyond the start of the next policy (S1, Policies)."""
+    silence = account.next_silence()
+    start = account.policies.next_start(horizon)
+    if horizon < account.policies.first_start and account.status != "not_enrolled":
+        return start if silence is None or start is None else min(silence, start)
+    if silence is None or start is None:
+        return silence
+    return min(silence, start)
+
+
+def _events(
+    account_id: str,
+    history: History,
+    terminations: Mapping[str, Sequence[Termination]],
+    policies: Policies,
+) -> Iterator[tuple[Instant, Event]]:
+    """All that happened to the account, in the order of time and, at one instant, of the rulebook (Time)."""
+    found: list[tuple[tuple[Instant, int, str, str], Event]] = []
+    for fact in history.registry:
+        found.append(((fact.at, REGISTRY_RANK, fact.event_id, account_id), fact))
+    for warned in case_effects(account_id, history, policies).warnings:
+        found.append(((warned.upheld.at, CASE_RANK, warned.upheld.event_id, account_id), warned))
+    for company_terminations in terminations.values():
+        for termination in company_terminations:
+            root, upheld, reversal = termination.root_account_id, termination.upheld, termination.reversal
+            found.append(((upheld.at, CASE_RANK, upheld.event_id, root), Hit(termination)))
+            if reversal is not None:
+                found.append(((reversal.at, CASE_RANK, reversal.event_id, root), Reversed(termination)))
+    for span in history.orders:
+        found.append(((span.first.at, ORDER_RANK, span.first.order_id, account_id), span.first))
+        if span.last != span.first:
+            found.append(((span.last.at, ORDER_RANK, span.last.order_id, account_id), span.last))
+    for request in history.requests:
+        found.append(((request.at, REQUEST_RANK, request.request_id, account_id), request))
+    found.sort(key=lambda each: each[0])
+    return ((key[0], event) for key, event in found)

@@ -1,0 +1,125 @@
+"""The operator's parameters: one `Policy` a file, and the `Policies` that follow one another in time.
+
+Owns which policy is in force when, and what each says of periods, notices and categories of violation. Reads
+no files: `workers.codec.policies` does.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from workers.rules.calendar import Instant, notice_instant, period_end
+from workers.rules.facts import CaseFact
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyStamp:
+    """What a decision says of the policy that judged it: its id and the SHA-256 of its file."""
+
+    id: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One row of the violation table (T1, X2)."""
+
+    penalty: str  # none, warn, terminate
+    after: int = 1
+    within_days: int | None = None
+    exempt_causes: frozenset[str] = frozenset()
+    minimum_order_value: Decimal | None = None
+    minimum_order_currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One policy file. Day numbers are at least 1."""
+
+    stamp: PolicyStamp
+    effective_from: Instant
+    zone: ZoneInfo
+    day_count: str  # calendar, elapsed
+    inactivity_days: int
+    activation_days: int
+    lockout_days: int
+    reapply_days: int
+    inactivity_notices: tuple[int, ...]
+    activation_notices: tuple[int, ...]
+    exempt_causes: frozenset[str]
+    violations: Mapping[str, Violation]
+
+    def period_end(self, start: Instant, days: int) -> Instant:
+        return period_end(start, days, self.zone, self.day_count)
+
+    def notices(
+        self, start: Instant, deadline: Instant, days_before: Sequence[int]
+    ) -> list[tuple[Instant, int]]:
+        """The notices of a period as (instant, days left), in order; only those later than its start (S6)."""
+        found = ((notice_instant(deadline, days, self.zone, self.day_count), days) for days in days_before)
+        return sorted(
+            (notice for notice in found if notice[0] > start), key=lambda notice: (notice[0], -notice[1])
+        )
+
+    def first_silence(self, last_effective_at: Instant) -> Instant:
+        """The first instant at which silence since an effective order would decide anything (S1, S6)."""
+        deadline = self.period_end(last_effective_at, self.inactivity_days)
+        notices = self.notices(last_effective_at, deadline, self.inactivity_notices)
+        return min(notices[0][0], deadline) if notices else deadline
+
+    def exempts(self, case: CaseFact) -> bool:
+        """Whether an upheld outcome is not the seller's (X1) or no refusal of Trade Assurance (X2)."""
+        if case.cause is not None and case.cause in self.exempt_causes:
+            return True  # X1
+        violation = self.violations.get(case.category)
+        if violation is None:
+            return False
+        if case.cause is not None and case.cause in violation.exempt_causes:
+            return True  # X2
+        return (
+            violation.minimum_order_value is not None
+            and case.order_value is not None
+            and case.order_currency == violation.minimum_order_currency
+            and case.order_value < violation.minimum_order_value
+        )  # X2: strictly below
+
+
+class Policies:
+    """Policies in the order in which they take effect; at least one."""
+
+    __slots__ = ("_starts", "all")
+
+    def __init__(self, policies: Sequence[Policy]) -> None:
+        self.all = tuple(sorted(policies, key=lambda policy: policy.effective_from))
+        self._starts = [policy.effective_from for policy in self.all]
+
+    @property
+    def first_start(self) -> Instant:
+        """`effective_from` of the first policy: nothing is decided about an instant before it."""
+        return self._starts[0]
+
+    def in_force(self, at: Instant) -> Policy | None:
+        """The policy in force at `at`; None before the first."""
+        index = bisect_right(self._starts, at)
+        return self.all[index - 1] if index else None
+
+    def judging(self, at: Instant) -> Policy:
+        """The policy in force at an instant that is known to be no earlier than the first one's start."""
+        policy = self.in_force(at)
+        assert policy is not None, f"nothing may be decided at {at}, before the first policy"
+        return policy
+
+    def next_start(self, after: Instant) -> Instant | None:
+        """When the next policy takes effect, strictly after `after`."""
+        index = bisect_right(self._starts, after)
+        return self._starts[index] if index < len(self._starts) else None
+
+    def between(self, start: Instant, end: Instant) -> tuple[Policy, ...]:
+        """Every policy in force at some instant of [start, end]."""
+        return self.all[max(bisect_right(self._starts, start) - 1, 0) : bisect_right(self._starts, end)]
+
+    def knows_category(self, category: str) -> bool:
+        """Whether any loaded policy's violation table has `category`."""
+        return any(category in policy.violations for policy in self.all)
