@@ -1,0 +1,132 @@
+-- The whole state of the engine. Instants are timestamptz with microsecond precision; null stands for "none",
+-- and for minus infinity where an instant only ever moves forward.
+
+create table deployment (
+    only_row           boolean primary key default true check (only_row),
+    incarnation        uuid not null,          -- made by the first `standing setup`; part of every ce_id
+    system_identifier  text not null,          -- of this PostgreSQL
+    timeline           integer not null,
+    kafka_cluster_id   text not null,
+    topic_prefix       text not null,
+    consumer_group     text not null,
+    input_partitions   integer not null,
+    schema_version     integer not null,
+    rules_version      integer not null,
+    tzdata_version     text not null,
+    policies           text not null,          -- JSON: id, digest and effective_from of each, in their order
+    fingerprint        text not null,          -- SHA-256 of all of the above; every transaction compares it
+    held               text,                   -- why no silence is enforced; null where it is
+    partitions_compared_until timestamptz      -- when the brokers' partition counts last agreed with `positions`
+);
+
+-- How far each input partition was read, and by whom. The transaction that moves a position is the one that
+-- writes what followed from the records.
+create table positions (
+    topic              text not null,
+    partition          integer not null,
+    next_offset        bigint not null default 0,
+    epoch              bigint not null default 0,  -- grows with each claim; a worker of an older one writes nothing
+    owner              text,
+    complete_until     timestamptz,                -- every fact up to here was read
+    latest_occurred_at timestamptz,
+    primary key (topic, partition)
+);
+
+-- One small row for each account, hot: an ordinary order changes its last two columns and no index.
+create table accounts (
+    account_id         text collate "C" primary key,
+    standing           text not null default 'not_enrolled',
+    held               boolean not null default false,  -- its judgement raised; left out of timers
+    waits              boolean not null default false,  -- facts lie behind a silence beyond the horizon
+    wake_at            timestamptz,                     -- may be early, never late
+    judged_until       timestamptz,                     -- the largest horizon it was judged with
+    sequence           bigint not null default 0,
+    said               bytea,                           -- digest of the last account-standing
+    dense_since        timestamptz,                     -- start of the last span of effective orders
+    last_effective_at  timestamptz,
+    last_order_id      text
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+create index accounts_wake_at on accounts (wake_at) where wake_at is not null and not held;
+
+-- The facts an account's judgement rests on, as they were read: registry, cases and requests.
+create table facts (
+    account_id         text collate "C" not null,
+    topic              text not null,
+    id                 text collate "C" not null,
+    occurred_at        timestamptz not null,
+    content            text not null,           -- canonical JSON of the contract's fields
+    primary key (account_id, topic, id)
+);
+
+-- Effective orders, compressed: no silence within a span ever decides anything. The end of an account's last
+-- span is the one in `accounts`.
+create table order_spans (
+    account_id         text collate "C" not null,
+    first_at           timestamptz not null,
+    first_order_id     text not null,
+    last_at            timestamptz not null,
+    last_order_id      text not null,
+    primary key (account_id, first_at)
+);
+
+-- What was published and not withdrawn, of accounts and of companies.
+create table net_decisions (
+    of_company         boolean not null,
+    subject            text collate "C" not null,
+    decision_id        uuid not null,
+    kind               text not null,
+    effective_at       timestamptz not null,
+    sequence           bigint not null,
+    content            bytea not null,          -- digest of all that is compared
+    primary key (of_company, subject, decision_id)
+);
+
+create table companies (
+    company_key        text collate "C" primary key,
+    version            bigint not null default 0,
+    sequence           bigint not null default 0,
+    terminations       text not null default '[]',  -- JSON, in force for every member by definition
+    completed          text not null default '[]'   -- JSON: the terminations whose completion was published
+);
+
+create table memberships (
+    company_key        text collate "C" not null,
+    account_id         text collate "C" not null,
+    primary key (company_key, account_id)
+);
+
+-- Members still to be judged after a company's terminations changed.
+create table spreads (
+    company_key        text collate "C" primary key,
+    version            bigint not null,
+    cursor             text collate "C" not null default '',
+    hits               text not null default '{}',  -- JSON: accounts hit so far, by termination
+    because            text not null default '[]',  -- JSON: the facts that changed the company
+    lease_until        timestamptz
+);
+
+-- Everything ever published: the audit trail and the outbox. Append only; seq is gapless in each shard.
+create table decision_log (
+    shard              smallint not null,
+    seq                bigint not null,
+    hash               bytea not null,          -- SHA-256 over the hash before it and this row
+    topic              text not null,
+    key                bytea,
+    headers            text not null,           -- JSON, as published
+    value              bytea not null,          -- as published
+    decision_id        uuid,
+    subject            text collate "C" not null,
+    kind               text not null,
+    effective_at       timestamptz,
+    recorded_at        timestamptz not null,
+    primary key (shard, seq)
+) partition by range (seq);
+create index decision_log_subject on decision_log (subject, shard, seq);
+create index decision_log_dead_letters on decision_log (recorded_at) where kind = 'dead_letter';
+create table decision_log_default partition of decision_log default;
+
+create table shards (
+    shard              smallint primary key,
+    next_seq           bigint not null default 1,
+    last_hash          bytea not null default ''
+);

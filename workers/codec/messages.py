@@ -1,0 +1,238 @@
+"""Decisions as the messages other systems read: JSON values and CloudEvents headers (CONTRACTS).
+
+Pure translation. A `Message` is complete but for its place in the log, from which `ce_id` follows; `headers`
+adds it once the row's seq is known.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+import orjson
+
+from contracts.cloudevents import ce_id
+from contracts.topics import TOPIC_OF_KIND
+from workers.rules.calendar import Instant, written
+from workers.rules.decisions import Decision, Evidence
+from workers.rules.difference import Published
+from workers.rules.standing import Standing
+
+_DEAD_LETTER_VALUE_LIMIT = 64 * 1024
+_DEAD_LETTER_HEAD = 1024
+
+DEAD_LETTERS = "dead-letters"
+
+
+class Record(Protocol):
+    """A record as it was read from an input topic (an aiokafka ConsumerRecord is one)."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...  # milliseconds
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+class Message(NamedTuple):
+    """One message to publish; `subject` is the account id, the company key or the dead record's place."""
+
+    topic: str
+    key: bytes | None
+    subject: str
+    kind: str
+    value: bytes
+    decision_id: UUID | None = None
+    effective_at: Instant | None = None
+    traceparent: str | None = None
+
+
+def headers(message: Message, incarnation: UUID, shard: int, seq: int, recorded_at: str) -> str:
+    """The CloudEvents headers of a message as JSON: a list of name and value."""
+    found = [
+        ("ce_specversion", "1.0"),
+        ("ce_id", str(ce_id(incarnation, shard, seq))),
+        ("ce_source", "urn:standing"),
+        ("ce_type", f"standing.{message.kind}.v1"),
+        ("ce_time", recorded_at),
+        ("ce_subject", message.subject),
+        ("ce_dataschema", f"urn:standing:schema:{message.kind}:v1"),
+        ("content-type", "application/json"),
+    ]
+    if message.traceparent is not None:
+        found.append(("traceparent", message.traceparent))
+    return orjson.dumps(found).decode()
+
+
+def decision_message(
+    decision: Decision, sequence: int, recorded_at: str, *, of_company: bool, traceparent: str | None
+) -> Message:
+    """A decision about an account or a company."""
+    value: dict[str, object] = {
+        "decision_id": str(decision.id),
+        "kind": decision.kind,
+        "clause": decision.clause,
+    }
+    if not of_company:
+        value["account_id"] = decision.subject
+    if decision.company is not None:
+        value["company"] = {"key": decision.company.key, "name": decision.company.name}
+    value |= {
+        "effective_at": written(decision.effective_at),
+        "recorded_at": recorded_at,
+        "policy": {"id": decision.policy.id, "digest": decision.policy.digest},
+        "evidence": evidence_value(decision.evidence),
+        "sequence": sequence,
+        "standing_before": decision.standing_before,
+        "standing_after": decision.standing_after,
+        **decision.details,
+        **{name: written(at) for name, at in decision.instants.items()},
+    }
+    return Message(
+        TOPIC_OF_KIND[decision.kind],
+        decision.subject.encode(),
+        decision.subject,
+        decision.kind,
+        orjson.dumps(value),
+        decision.id,
+        decision.effective_at,
+        traceparent,
+    )
+
+
+def withdrawal_message(
+    published: Published,
+    subject: str,
+    sequence: int,
+    recorded_at: str,
+    because: Sequence[Evidence],
+    *,
+    company: Mapping[str, str] | None,
+    traceparent: str | None,
+) -> Message:
+    """A published decision is taken back; `company` is given for a decision about a company."""
+    kind = f"{published.kind}_withdrawn"
+    value: dict[str, object] = {"kind": kind}
+    if company is None:
+        value["account_id"] = subject
+    else:
+        value["company"] = dict(company)
+    value |= {
+        "withdraws": str(published.decision_id),
+        "effective_at": written(published.effective_at),
+        "recorded_at": recorded_at,
+        "because": evidence_value(because),
+        "sequence": sequence,
+    }
+    topic = TOPIC_OF_KIND[published.kind]
+    return Message(
+        topic,
+        subject.encode(),
+        subject,
+        kind,
+        orjson.dumps(value),
+        None,
+        published.effective_at,
+        traceparent,
+    )
+
+
+def standing_message(
+    account_id: str, standing: Standing, sequence: int, recorded_at: str, traceparent: str | None
+) -> Message:
+    """The account now, for the compacted `account-standing`."""
+    value: dict[str, object] = {
+        "account_id": account_id,
+        "standing": standing.standing,
+        "since": written(standing.since),
+    }
+    if standing.company is not None:
+        value["company"] = {"key": standing.company.key, "name": standing.company.name}
+    if standing.deadline is not None:
+        value["deadline"] = written(standing.deadline)
+    if standing.next is not None:
+        value["next"] = standing.next
+    value |= {
+        "reason": standing.reason,
+        "cure": standing.cure,
+        "sequence": sequence,
+        "recorded_at": recorded_at,
+    }
+    return Message(
+        "account-standing",
+        account_id.encode(),
+        account_id,
+        "account_standing",
+        orjson.dumps(value),
+        traceparent=traceparent,
+    )
+
+
+def completed_message(value: dict[str, object], key: str, effective_at: Instant) -> Message:
+    """The signal that all accounts of a terminated company are decided."""
+    kind = "company_termination_completed"
+    return Message(
+        TOPIC_OF_KIND[kind],
+        key.encode(),
+        key,
+        kind,
+        orjson.dumps({"kind": kind, **value}),
+        None,
+        effective_at,
+    )
+
+
+def dead_letter_message(record: Record, topic: str, reason: str, detail: str, recorded_at: str) -> Message:
+    """A record that could not be taken in, as it was read; `topic` is without the prefix."""
+    place = f"{topic}/{record.partition}/{record.offset}"
+    value = {
+        "kind": "dead_letter",
+        "reason": reason,
+        "detail": detail,
+        "topic": topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp": written(record.timestamp * 1000),
+        "key": None if record.key is None else base64.b64encode(record.key).decode(),
+        "headers": [
+            {"name": name, "value": base64.b64encode(value or b"").decode()} for name, value in record.headers
+        ],
+        "value": _dead_value(record.value),
+        "recorded_at": recorded_at,
+    }
+    return Message(DEAD_LETTERS, record.key, place, "dead_letter", orjson.dumps(value))
+
+
+def _dead_value(value: bytes | None) -> object:
+    if value is None:
+        return None
+    if len(value) <= _DEAD_LETTER_VALUE_LIMIT:
+        return base64.b64encode(value).decode()
+    return {
+        "sha256": hashlib.sha256(value).hexdigest(),
+        "length": len(value),
+        "head": base64.b64encode(value[:_DEAD_LETTER_HEAD]).decode(),
+    }
+
+
+def evidence_value(evidence: Sequence[Evidence]) -> list[dict[str, str]]:
+    """Evidence as it is written."""
+    return [
+        {
+            "topic": fact.topic,
+            "id": fact.id,
+            "account_id": fact.account_id,
+            "occurred_at": written(fact.occurred_at),
+        }
+        for fact in evidence
+    ]

@@ -1,0 +1,67 @@
+"""A company's terminations, and evidence, as the JSON text that the store keeps; pure translation both ways."""
+
+from collections.abc import Sequence
+
+import orjson
+
+from workers.rules.company import Outcome, Termination
+from workers.rules.decisions import Evidence
+from workers.rules.policy import PolicyStamp
+
+_NONE = "[]"
+
+
+def read_terminations(text: str) -> tuple[Termination, ...]:
+    """The terminations of a company's row."""
+    if text == _NONE:
+        return ()
+    return tuple(
+        Termination(
+            each["company"],
+            each["root"],
+            each["case"],
+            _read_outcome(each["upheld"]),
+            each["reapply_from"],
+            None if each["reversal"] is None else _read_outcome(each["reversal"]),
+        )
+        for each in orjson.loads(text)
+    )
+
+
+def write_terminations(terminations: Sequence[Termination]) -> str:
+    """What `read_terminations` reads."""
+    return orjson.dumps(
+        [
+            {
+                "company": each.company_key,
+                "root": each.root_account_id,
+                "case": each.case_id,
+                "upheld": _write_outcome(each.upheld),
+                "reapply_from": each.reapply_from,
+                "reversal": None if each.reversal is None else _write_outcome(each.reversal),
+            }
+            for each in terminations
+        ]
+    ).decode()
+
+
+def _read_outcome(fields: list[object]) -> Outcome:
+    at, event_id, source, company_name, policy_id, digest = fields
+    return Outcome(at, event_id, source, company_name, PolicyStamp(policy_id, digest))  # type: ignore[arg-type]
+
+
+def _write_outcome(outcome: Outcome) -> list[object]:
+    stamp = outcome.policy
+    return [outcome.at, outcome.event_id, outcome.source, outcome.company_name, stamp.id, stamp.digest]
+
+
+def read_evidence(text: str) -> tuple[Evidence, ...]:
+    """The facts that a spread names as its cause."""
+    return tuple(Evidence(*each) for each in orjson.loads(text))
+
+
+def write_evidence(evidence: Sequence[Evidence]) -> str:
+    """What `read_evidence` reads."""
+    return orjson.dumps(
+        [(each.topic, each.id, each.account_id, each.occurred_at) for each in evidence]
+    ).decode()

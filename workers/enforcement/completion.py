@@ -1,0 +1,56 @@
+"""The end of a spread: how many accounts each termination hit, and the signal that all are decided.
+
+Owns `company_termination_completed` (CONTRACTS): sent once for each termination, after every member was
+judged under the company's newest version, also where nobody was hit. It is a signal and never withdrawn.
+"""
+
+from collections.abc import Mapping
+
+import orjson
+
+from workers.codec.terminations import read_terminations
+from workers.enforcement.publishing import Outbox
+from workers.rules.company import case_details
+from workers.rules.judge import Judgement
+from workers.store.postgres import Transaction
+from workers.store.records import Changes, Spread
+
+
+def count_hits(spread: Spread, judgements: Mapping[str, Judgement]) -> str:
+    """How many accounts each termination has hit so far (T2), by its cause, as the spread keeps it."""
+    hits: dict[str, int] = orjson.loads(spread.hits)
+    for judgement in judgements.values():
+        for decision in judgement.decisions:
+            if decision.kind == "account_terminated" and decision.clause == "T2":
+                hits[decision.cause] = hits.get(decision.cause, 0) + 1
+    return orjson.dumps(hits).decode()
+
+
+async def complete(transaction: Transaction, spread: Spread, changes: Changes, outbox: Outbox) -> None:
+    """Signal what is complete and end the spread, unless a newer version of the company began it anew."""
+    key = spread.company_key
+    row = (await transaction.companies([key], "update"))[key]
+    if row.version != spread.version:
+        return
+    completed: list[str] = orjson.loads(row.completed)
+    hits: dict[str, int] = orjson.loads(spread.hits)
+    sequence = row.sequence
+    for termination in read_terminations(row.terminations):
+        upheld = termination.upheld
+        cause = f"{upheld.event_id} {termination.root_account_id}"
+        mark = f"{upheld.at} {cause}"
+        if mark in completed:
+            continue
+        sequence += 1
+        completed.append(mark)
+        value: dict[str, object] = {
+            "company": {"key": key, "name": upheld.company_name},
+            "accounts": hits.get(cause, 0),
+            "sequence": sequence,
+            **case_details(upheld, termination),
+        }
+        outbox.completed(key, value, upheld.at)
+    if sequence != row.sequence:
+        said = orjson.dumps(completed).decode()
+        changes.companies.append(row._replace(sequence=sequence, completed=said))
+    await transaction.end_spread(spread)

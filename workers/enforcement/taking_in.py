@@ -1,0 +1,136 @@
+"""Facts into histories: what an account's file holds once a batch was taken in, and what had to be refused.
+
+Owns the rules for doubled ids and for too many requests, which depend on what was read first. It decides
+nothing about standings.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from workers.codec.facts import read_fact
+from workers.enforcement.batch import ReceivedFact, Rejected
+from workers.rules.calendar import DAY, Instant
+from workers.rules.decisions import Evidence
+from workers.rules.difference import Published
+from workers.rules.facts import CaseFact, EffectiveOrder, History, OrderSpan, RegistryFact, Request
+from workers.rules.history import add_orders
+from workers.rules.policy import Policies
+from workers.store.records import AccountRow, StoredFact, StoredHistory
+
+REQUESTS_A_DAY = 50
+
+
+@dataclass(slots=True)
+class AccountFile:
+    """One account on the way through a transaction: its row, its history with the batch taken in."""
+
+    row: AccountRow
+    history: History
+    published: Sequence[Published]
+    stored_spans: Sequence[OrderSpan]
+    new_facts: list[StoredFact] = field(default_factory=list)
+    because: tuple[Evidence, ...] = ()
+    failed: bool = False
+
+    @property
+    def account_id(self) -> str:
+        return self.row.account_id
+
+    @property
+    def company_keys(self) -> set[str]:
+        """Every company the account ever belonged to."""
+        return {fact.company.key for fact in self.history.registry if fact.company is not None}
+
+    @property
+    def has_new_registry_fact(self) -> bool:
+        return any(fact.topic == "seller-accounts" for fact in self.new_facts)
+
+    @property
+    def may_change_companies(self) -> bool:
+        """Whether new facts can change which of its cases terminate."""
+        new = any(fact.topic in ("seller-accounts", "complaints") for fact in self.new_facts)
+        return new and bool(self.history.cases)
+
+
+def take_in(
+    row: AccountRow,
+    stored: StoredHistory,
+    received: Sequence[ReceivedFact],
+    orders: Sequence[tuple[Instant, str]],
+    policies: Policies,
+) -> tuple[AccountFile, list[Rejected]]:
+    """An account's file with a batch's facts and orders taken in, and the records that must be refused."""
+    accepted, rejected = _accept(stored.facts, received)
+    facts = [read_fact(fact.topic, fact.content) for fact in stored.facts]
+    facts += [each.fact for each in accepted]
+    effective = [EffectiveOrder(*order) for order in orders]
+    history = History(
+        tuple(fact for fact in facts if isinstance(fact, RegistryFact)),
+        tuple(fact for fact in facts if isinstance(fact, CaseFact)),
+        tuple(fact for fact in facts if isinstance(fact, Request)),
+        add_orders(stored.spans, effective, policies) if effective else tuple(stored.spans),
+    )
+    evidence = [Evidence(each.topic, each.id, each.account_id, each.at) for each in accepted]
+    evidence += [Evidence("order-status", order.order_id, row.account_id, order.at) for order in effective]
+    new_facts = [StoredFact(row.account_id, each.topic, each.id, each.at, each.content) for each in accepted]
+    file = AccountFile(row, history, stored.published, stored.spans, new_facts, tuple(evidence))
+    return file, rejected
+
+
+def _accept(
+    stored: Sequence[StoredFact], received: Sequence[ReceivedFact]
+) -> tuple[list[ReceivedFact], list[Rejected]]:
+    """The facts that are new: the first read under an id counts, and so many requests a UTC day."""
+    if not received:
+        return [], []
+    known = {(fact.topic, fact.id): fact.content for fact in stored}
+    requests: dict[int, int] = {}
+    for fact in stored:
+        if fact.topic == "account-requests":
+            requests[fact.occurred_at // DAY] = requests.get(fact.occurred_at // DAY, 0) + 1
+    accepted: list[ReceivedFact] = []
+    rejected: list[Rejected] = []
+    for each in received:
+        before = known.get((each.topic, each.id))
+        if before is not None:
+            if before != each.content:
+                detail = f"{each.id} was read before with another content"
+                rejected.append(Rejected(each.record, each.topic, "conflicting_duplicate", detail))
+            continue
+        if each.topic == "account-requests":
+            day = each.at // DAY
+            if requests.get(day, 0) >= REQUESTS_A_DAY:
+                detail = f"over {REQUESTS_A_DAY} requests of {each.account_id} on one UTC day"
+                rejected.append(Rejected(each.record, each.topic, "too_many_requests", detail))
+                continue
+            requests[day] = requests.get(day, 0) + 1
+        known[each.topic, each.id] = each.content
+        accepted.append(each)
+    return accepted, rejected
+
+
+def changed_spans(file: AccountFile) -> tuple[list[Instant], list[OrderSpan]]:
+    """The stored spans to delete (by their first instant), and the spans to insert.
+
+    The stored end of the last span is not kept up to date: the account's row holds it. So a span is written
+    when it is new, when it changed, and when it is the last no longer.
+    """
+    if file.history.orders == tuple(file.stored_spans):
+        return [], []
+    last = file.history.orders[-1]
+    kept = {span.first.at: span for span in file.stored_spans[:-1]}
+    former_last = file.stored_spans[-1] if file.stored_spans else None
+    added = [
+        span
+        for span in file.history.orders
+        if kept.get(span.first.at) != span
+        and not (span is last and former_last is not None and former_last.first == span.first)
+    ]
+    new_firsts = {span.first.at for span in added}
+    present = {span.first.at for span in file.history.orders}
+    removed = [
+        span.first.at
+        for span in file.stored_spans
+        if span.first.at not in present or span.first.at in new_firsts
+    ]
+    return removed, added

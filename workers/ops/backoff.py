@@ -1,0 +1,26 @@
+"""Backing off with jitter, for a bounded number of tries; then the error is the caller's."""
+
+import asyncio
+import random
+
+
+class Backoff:
+    """Waits longer after each failure in a row; raises the failure itself after `tries` of them."""
+
+    def __init__(self, tries: int, *, first_seconds: float = 0.05, longest_seconds: float = 5.0) -> None:
+        self._tries = tries
+        self._first = first_seconds
+        self._longest = longest_seconds
+        self._failures = 0
+
+    def succeeded(self) -> None:
+        """The next failure is a first one again."""
+        self._failures = 0
+
+    async def failed(self, error: Exception) -> None:
+        """Wait before the next try; raises `error` where there have been enough."""
+        self._failures += 1
+        if self._failures >= self._tries:
+            raise error
+        longest = min(self._longest, self._first * 2 ** (self._failures - 1))
+        await asyncio.sleep(random.uniform(longest / 2, longest))  # noqa: S311  # jitter, not a secret

@@ -1,0 +1,122 @@
+"""The relay: publishes the decision log to Kafka, each row exactly once to a `read_committed` reader.
+
+Owns the mark: seq, chain hash and incarnation of the last row published, a record written in the same Kafka
+transaction as the rows. After any error a new producer with the same transactional id is opened, which fences
+the old one, and the mark is read again; an unknown outcome is never guessed.
+"""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
+from workers.ops.backoff import Backoff
+from workers.store.listener import Bell, Listener
+from workers.store.postgres import Store
+from workers.store.records import LogRow
+
+log = structlog.get_logger()
+
+CHUNK = 2000
+IDLE_SECONDS = 1.0
+TRIES = 20
+
+
+class MarkBeyondLog(Exception):
+    """Kafka has more than the log: the database was set back; nothing may be published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The last row of a shard that Kafka has."""
+
+    seq: int
+    hash: bytes
+    incarnation: UUID
+
+    def encode(self) -> bytes:
+        fields = {"seq": self.seq, "hash": self.hash.hex(), "incarnation": str(self.incarnation)}
+        return json.dumps(fields).encode()
+
+    @staticmethod
+    def decode(value: bytes) -> "Mark":
+        fields = json.loads(value)
+        return Mark(fields["seq"], bytes.fromhex(fields["hash"]), UUID(fields["incarnation"]))
+
+
+@dataclass(slots=True)
+class Shard:
+    """One shard of the log on its way to Kafka."""
+
+    number: int
+    store: Store
+    producer: TransactionalProducer
+    incarnation: UUID
+    prefix: str
+    marks_topic: str
+    seq: int = 0
+
+    async def open(self) -> None:
+        """Fence whoever published this shard, read the mark, and compare it with the log."""
+        await self.producer.open()
+        value = await self.producer.last_value(self.marks_topic, self.number)
+        if value is None:
+            self.seq = 0
+            return
+        mark = Mark.decode(value)
+        if mark.incarnation != self.incarnation:
+            raise MarkBeyondLog(
+                f"shard {self.number}: Kafka's mark is of another deployment ({mark.incarnation}); "
+                "another topic prefix, or a database made anew, needs `standing relay --reconcile`"
+            )
+        if await self.store.log_row_hash(self.number, mark.seq) != mark.hash:
+            raise MarkBeyondLog(
+                f"shard {self.number}: row {mark.seq}, which Kafka has, is not in the log as it was "
+                "published; the database was set back"
+            )
+        self.seq = mark.seq
+
+    async def publish_some(self) -> int:
+        """Publish the next rows in one Kafka transaction; returns how many."""
+        rows = await self.store.read_log(self.number, self.seq, CHUNK)
+        if not rows:
+            return 0
+        for expected, row in enumerate(rows, self.seq + 1):
+            assert row.seq == expected, f"shard {self.number} has a gap before seq {row.seq}"
+        await self.producer.publish([*(self._outgoing(row) for row in rows), self._mark(rows)])
+        self.seq = rows[-1].seq
+        return len(rows)
+
+    def _outgoing(self, row: LogRow) -> Outgoing:
+        headers = [(name, value.encode()) for name, value in json.loads(row.headers)]
+        return Outgoing(self.prefix + row.topic, row.key, headers, row.value)
+
+    def _mark(self, rows: Sequence[LogRow]) -> Outgoing:
+        mark = Mark(rows[-1].seq, rows[-1].hash, self.incarnation)
+        return Outgoing(self.marks_topic, str(self.number).encode(), (), mark.encode(), self.number)
+
+
+async def run(shards: Sequence[Shard], listener: Listener, stop: asyncio.Event) -> None:
+    """Publish every shard until `stop` is set; raises where a shard cannot go on."""
+    async with asyncio.TaskGroup() as tasks:
+        for shard in shards:
+            tasks.create_task(_run_shard(shard, listener.bell(), stop))
+
+
+async def _run_shard(shard: Shard, bell: Bell, stop: asyncio.Event) -> None:
+    backoff = Backoff(TRIES)
+    while not stop.is_set():
+        try:
+            await shard.open()
+            while not stop.is_set():
+                if not await shard.publish_some():
+                    await bell.wait(IDLE_SECONDS, stop)
+                backoff.succeeded()
+        except PublishError as error:
+            log.warning("producer recycled", shard=shard.number, error=str(error))
+            await backoff.failed(error)
+    await shard.producer.close()

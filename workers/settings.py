@@ -1,0 +1,41 @@
+"""Settings: environment variables (or `.env`), each with a default that works on one machine (CONTRACTS)."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from workers.rules.calendar import SECOND, Instant
+
+_SHIPPED_POLICIES = Path(__file__).parent.parent / "schemas" / "policies"
+
+
+class Settings(BaseSettings):
+    """One attribute for each `STANDING_...` variable."""
+
+    model_config = SettingsConfigDict(env_prefix="STANDING_", env_file=".env", extra="ignore", frozen=True)
+
+    kafka_bootstrap: str = "127.0.0.1:9092"
+    database_url: SecretStr = SecretStr("postgresql://postgres@127.0.0.1:5432/standing")
+    policies: Path = _SHIPPED_POLICIES
+    topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", max_length=100)
+    partitions: int = Field(8, ge=1, le=1000)
+    clock: Literal["wall", "events"] = "wall"
+    settle_seconds: float = Field(600, ge=0)
+    console_port: int = Field(8480, ge=0, le=65535)
+    max_record_bytes: int = Field(1024 * 1024, ge=1)
+    batch_size: int = Field(5000, ge=1, le=50_000)
+    shards: int = Field(4, ge=1, le=64)
+    ingests: int = Field(1, ge=1, le=64)
+    instance: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]+$")
+
+    @property
+    def settle(self) -> Instant:
+        """How long after a deadline facts may still come in before it is enforced."""
+        return round(self.settle_seconds * SECOND)
+
+    @property
+    def group(self) -> str:
+        """The consumer group of the ingest workers."""
+        return f"{self.topic_prefix}standing"

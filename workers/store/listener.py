@@ -1,0 +1,64 @@
+"""Waiting for what another process committed: PostgreSQL's LISTEN, with a time limit to fall back on.
+
+A notification is a hint, never the truth: whoever waits looks at the tables again.
+"""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+
+
+class Bell:
+    """One waiter's ear: rings at each notification on its channel since it last waited."""
+
+    def __init__(self, listener: "Listener") -> None:
+        self._listener = listener
+        self.heard = asyncio.Event()
+
+    async def wait(self, seconds: float, stop: asyncio.Event) -> None:
+        """Return at a notification since the last wait, at `stop`, or after `seconds`."""
+        await self._listener.connect()
+        waits = [asyncio.ensure_future(each.wait()) for each in (self.heard, stop)]
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+        self.heard.clear()
+
+
+class Listener:
+    """One connection that listens to one channel; opened anew where it was lost."""
+
+    def __init__(self, pool: asyncpg.Pool, channel: str) -> None:
+        self._pool = pool
+        self._channel = channel
+        self._connection: Any = None
+        self._bells: list[Bell] = []
+        self._connecting = asyncio.Lock()
+
+    def bell(self) -> Bell:
+        """An ear for one waiter; two waiters need one each."""
+        bell = Bell(self)
+        self._bells.append(bell)
+        return bell
+
+    async def connect(self) -> None:
+        """Listen, if the connection is not there."""
+        async with self._connecting:
+            if self._connection is not None and not self._connection.is_closed():
+                return
+            self._connection = await self._pool.acquire()
+            await self._connection.add_listener(self._channel, self._hear)
+
+    def _hear(self, *_: object) -> None:
+        for bell in self._bells:
+            bell.heard.set()
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._connection is not None and not self._connection.is_closed():
+            await self._connection.remove_listener(self._channel, self._hear)
+            await self._pool.release(self._connection)
+        self._connection = None

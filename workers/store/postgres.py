@@ -1,0 +1,284 @@
+"""PostgreSQL behind the engine: connections, and the one transaction in which a batch is decided.
+
+Owns every statement (``sql/*.sql``, one each) and nothing of their meaning. Everything is set-based: a batch
+of thousands costs a handful of round trips. Locks are taken in one order everywhere: positions, accounts,
+companies, spreads, shards, each sorted.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import asyncpg
+
+from workers.rules.calendar import Instant
+from workers.rules.difference import Published
+from workers.rules.facts import EffectiveOrder, OrderSpan
+from workers.store.records import (
+    AccountRow,
+    Advance,
+    Changes,
+    CompanyRow,
+    LogRow,
+    NetDecision,
+    Position,
+    Progress,
+    ShardHead,
+    Spread,
+    StoredFact,
+    StoredHistory,
+)
+
+_POSTGRES_EPOCH: Instant = 946_684_800_000_000  # 2000-01-01T00:00:00Z
+
+
+class LostOwnership(Exception):
+    """Another worker owns a partition now, or the deployment changed: nothing may be written."""
+
+
+class UnknownAccounts(Exception):
+    """Accounts that have no row yet: insert them in a transaction of their own, then begin again."""
+
+    def __init__(self, account_ids: list[str]) -> None:
+        super().__init__(f"{len(account_ids)} accounts without a row")
+        self.account_ids = account_ids
+
+
+@cache
+def statement(name: str) -> str:
+    """The SQL statement of that name."""
+    return files("workers.store").joinpath("sql", f"{name}.sql").read_text()
+
+
+async def connect_types(connection: asyncpg.Connection) -> None:
+    """Read and write timestamptz as instants: microseconds since 1970 in UTC."""
+    await connection.set_type_codec(
+        "timestamptz",
+        schema="pg_catalog",
+        encoder=lambda at: (at - _POSTGRES_EPOCH,),
+        decoder=lambda parts: parts[0] + _POSTGRES_EPOCH,
+        format="tuple",
+    )
+
+
+async def open_pool(url: str, *, name: str, connections: int = 4, **options: Any) -> asyncpg.Pool:
+    """A pool whose every wait has a limit; `name` is shown in pg_stat_activity."""
+    return await asyncpg.create_pool(
+        url,
+        min_size=1,
+        max_size=connections,
+        init=connect_types,
+        timeout=10,
+        command_timeout=60,
+        server_settings={
+            "application_name": f"standing {name}",
+            "timezone": "UTC",
+            "statement_timeout": "30s",
+            "lock_timeout": "20s",
+            "idle_in_transaction_session_timeout": "30s",
+            "jit": "off",
+        },
+        **options,
+    )
+
+
+class Store:
+    """The database of one deployment, as the workers use it."""
+
+    def __init__(self, pool: asyncpg.Pool, fingerprint: str) -> None:
+        self.pool = pool
+        self._fingerprint = fingerprint
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["Transaction"]:
+        """One transaction; rolled back where the block raises.
+
+        Raises LostOwnership where the deployment is no longer the one this worker started with.
+        """
+        async with self.pool.acquire() as connection, connection.transaction():
+            yield Transaction(connection, self._fingerprint)
+
+    async def insert_accounts(self, account_ids: Sequence[str]) -> None:
+        """Give accounts that are heard of for the first time a row to lock."""
+        await self.pool.execute(statement("insert_accounts"), account_ids)
+
+    async def claim_positions(self, partitions: Sequence[tuple[str, int]], owner: str) -> list[Position]:
+        """Take partitions over from whoever had them."""
+        topics, numbers = _columns(partitions, 2)
+        rows = await self.pool.fetch(statement("claim_positions"), topics, numbers, owner)
+        return [Position(*row) for row in rows]
+
+    async def positions(self) -> list[Position]:
+        """Every input position."""
+        return [Position(*row) for row in await self.pool.fetch(statement("positions"))]
+
+    async def compared_partitions(self, until: Instant) -> None:
+        """The brokers' partition counts agreed with `positions` at `until`."""
+        await self.pool.execute(statement("compared_partitions"), until)
+
+    async def notify_horizon(self) -> None:
+        """Wake the timers: the horizon may have moved."""
+        await self.pool.execute("select pg_notify('standing_horizon', '')")
+
+    async def claim_spread(self, lease_seconds: float) -> Spread | None:
+        """A spread under way that nobody works on, leased to the caller."""
+        row = await self.pool.fetchrow(statement("claim_spread"), timedelta(seconds=lease_seconds))
+        return None if row is None else Spread(*row)
+
+    async def read_log(self, shard: int, after: int, limit: int) -> list[LogRow]:
+        """Rows of the log's shard after `after`, in order."""
+        return [LogRow(*row) for row in await self.pool.fetch(statement("read_log"), shard, after, limit)]
+
+    async def log_row_hash(self, shard: int, seq: int) -> bytes | None:
+        """The chain hash of one row of the log, if it is there."""
+        found: bytes | None = await self.pool.fetchval(statement("log_row_hash"), shard, seq)
+        return found
+
+
+class Transaction:
+    """What may be done inside the transaction of one batch; see `workers.enforcement` for the order."""
+
+    def __init__(self, connection: Any, fingerprint: str) -> None:
+        self._connection = connection
+        self._fingerprint = fingerprint
+
+    async def advance(self, advances: Sequence[Advance]) -> None:
+        """Compare-and-set the positions; raises LostOwnership where one is not as this worker believes."""
+        rows = await self._connection.fetch(
+            statement("advance_positions"), *_columns(advances, 7), self._fingerprint
+        )
+        if len(rows) != len(advances):
+            moved = {(row[0], row[1]) for row in rows}
+            lost = [f"{each.topic}/{each.partition}" for each in advances if each[:2] not in moved]
+            raise LostOwnership(f"no longer the owner of {', '.join(lost)}, or the deployment changed")
+
+    async def progress(self) -> Progress:
+        """How far the inputs were read; raises LostOwnership where the deployment changed."""
+        row = await self._connection.fetchrow(statement("progress"))
+        if row is None or row["fingerprint"] != self._fingerprint:
+            raise LostOwnership("the deployment is not the one this worker started with")
+        return Progress(row["complete_until"], row["compared_until"], row["latest_occurred_at"], row["held"])
+
+    async def lock_accounts(self, account_ids: Sequence[str]) -> list[AccountRow]:
+        """Lock accounts, in the order of their ids; raises UnknownAccounts where some have no row."""
+        rows = await self._connection.fetch(statement("lock_accounts"), account_ids)
+        if len(rows) != len(account_ids):
+            known = {row[0] for row in rows}
+            raise UnknownAccounts([each for each in account_ids if each not in known])
+        return rows  # type: ignore[no-any-return]  # records unpack as AccountRow does, without the cost
+
+    async def claim_due(self, horizon: Instant, limit: int) -> list[AccountRow]:
+        """Lock up to `limit` accounts whose silence is due and that nobody else holds."""
+        return [
+            AccountRow(*row) for row in await self._connection.fetch(statement("claim_due"), horizon, limit)
+        ]
+
+    async def histories(self, rows: Sequence[AccountRow]) -> dict[str, StoredHistory]:
+        """Facts, spans of orders and published decisions of locked accounts."""
+        found = {row.account_id: StoredHistory() for row in rows}
+        ids = list(found)
+        for fact in await self._connection.fetch(statement("load_facts"), ids):
+            found[fact[0]].facts.append(StoredFact(*fact))
+        for account_id, first_at, first_id, last_at, last_id in await self._connection.fetch(
+            statement("load_spans"), ids
+        ):
+            span = OrderSpan(EffectiveOrder(first_at, first_id), EffectiveOrder(last_at, last_id))
+            found[account_id].spans.append(span)
+        for row in rows:  # the fast path moves the end of the last span in the account's row only
+            if row.last_effective_at is not None and row.last_order_id is not None:
+                spans = found[row.account_id].spans
+                last = EffectiveOrder(row.last_effective_at, row.last_order_id)
+                spans[-1] = OrderSpan(spans[-1].first, last)
+        for account_id, published in (await self._published(of_company=False, subjects=ids)).items():
+            found[account_id].published = published
+        return found
+
+    async def published_of_companies(self, keys: Sequence[str]) -> dict[str, list[Published]]:
+        """Published decisions that stand, of companies."""
+        return await self._published(of_company=True, subjects=keys)
+
+    async def _published(self, *, of_company: bool, subjects: Sequence[str]) -> dict[str, list[Published]]:
+        found: dict[str, list[Published]] = {}
+        for subject, *rest in await self._connection.fetch(
+            statement("load_net_decisions"), of_company, subjects
+        ):
+            found.setdefault(subject, []).append(Published(*rest))
+        return found
+
+    async def companies(self, keys: Sequence[str], lock: str) -> dict[str, CompanyRow]:
+        """Companies by key; `lock`: "none", "share" (an account joins) or "update" (a case changes them)."""
+        if not keys:
+            return {}
+        if lock != "none":
+            await self._connection.execute(statement("insert_companies"), keys)
+        name = {"none": "load_companies", "share": "share_companies", "update": "lock_companies"}[lock]
+        return {row[0]: CompanyRow(*row) for row in await self._connection.fetch(statement(name), keys)}
+
+    async def next_members(self, company_key: str, after: str, limit: int) -> list[str]:
+        """Members and former members of a company after an account id, in order."""
+        rows = await self._connection.fetch(statement("next_members"), company_key, after, limit)
+        return [row[0] for row in rows]
+
+    async def rearm(self, moved: Sequence[tuple[str, Instant]]) -> None:
+        """Set lazy wake_ats to when silence would really decide something."""
+        await self._connection.execute(statement("rearm_accounts"), *_columns(moved, 2))
+
+    async def write(self, changes: Changes) -> None:
+        """Write all changes, set by set, in the order of the locks."""
+        await self._each("move_last_orders", changes.moved, 3)
+        await self._each("update_accounts", changes.accounts, 11)
+        await self._each("insert_facts", changes.facts, 5)
+        await self._each("delete_spans", changes.spans_removed, 2)
+        await self._each(
+            "insert_spans",
+            [
+                (account_id, span.first.at, span.first.order_id, span.last.at, span.last.order_id)
+                for account_id, span in changes.spans_added
+            ],
+            5,
+        )
+        await self._each("delete_net_decisions", changes.withdrawn, 3)
+        await self._each("insert_net_decisions", changes.published, len(NetDecision._fields))
+        await self._each("insert_memberships", changes.memberships, 2)
+        await self._each("update_companies", changes.companies, 5)
+        await self._each("begin_spreads", changes.spreads, 3)
+        if changes.spreads:
+            await self._connection.execute("select pg_notify('standing_spread', '')")
+
+    async def advance_spread(self, spread: Spread, *, release: bool = False) -> bool:
+        """Move a spread's cursor and hits; False where a newer version began it anew."""
+        status = await self._connection.execute(
+            statement("advance_spread"),
+            spread.company_key,
+            spread.version,
+            spread.cursor,
+            spread.hits,
+            release,
+        )
+        return bool(status == "UPDATE 1")
+
+    async def end_spread(self, spread: Spread) -> None:
+        """Delete a spread whose version is still the company's, under the company's lock."""
+        await self._connection.execute(statement("end_spread"), spread.company_key, spread.version)
+
+    async def take_shards(self, shards: Sequence[int]) -> list[ShardHead]:
+        """Lock the heads of shards: the last locks that a transaction takes."""
+        return [ShardHead(*row) for row in await self._connection.fetch(statement("take_shards"), shards)]
+
+    async def append(self, rows: Sequence[LogRow], heads: Sequence[ShardHead]) -> None:
+        """Append to the log and move the heads of its shards."""
+        await self._each("append_log", rows, len(LogRow._fields))
+        await self._each("move_shards", heads, 3)
+
+    async def _each(self, name: str, rows: Sequence[Sequence[object]], width: int) -> None:
+        if rows:
+            await self._connection.execute(statement(name), *_columns(rows, width))
+
+
+def _columns(rows: Iterable[Sequence[object]], width: int) -> list[list[object]]:
+    """Rows as the columns that `unnest` takes."""
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    return columns or [[] for _ in range(width)]

@@ -1,0 +1,170 @@
+"""What the store holds, as plain values: the rows a transaction loads and the changes it writes.
+
+Owns no SQL and no rules. Facts and terminations are kept as the text that `workers.codec` reads and writes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from uuid import UUID
+
+from workers.rules.calendar import Instant
+from workers.rules.difference import Published
+from workers.rules.facts import OrderSpan
+
+MINUS_INFINITY: Instant = -(2**62)
+"""Earlier than every instant: the horizon while nothing may be decided on silence."""
+
+
+class Advance(NamedTuple):
+    """A partition's position moves from where a batch was fetched to what follows it."""
+
+    topic: str
+    partition: int
+    fetched_from: int
+    next_offset: int
+    epoch: int
+    complete_until: Instant | None
+    latest_occurred_at: Instant | None
+
+
+class Position(NamedTuple):
+    """One row of `positions`."""
+
+    topic: str
+    partition: int
+    next_offset: int
+    epoch: int
+    complete_until: Instant | None
+    latest_occurred_at: Instant | None
+
+
+class AccountRow(NamedTuple):
+    """One row of `accounts`, in the order of the columns that `lock_accounts` selects."""
+
+    account_id: str
+    standing: str = "not_enrolled"
+    held: bool = False
+    waits: bool = False
+    wake_at: Instant | None = None
+    judged_until: Instant | None = None
+    sequence: int = 0
+    said: bytes | None = None
+    dense_since: Instant | None = None
+    last_effective_at: Instant | None = None
+    last_order_id: str | None = None
+
+
+class StoredFact(NamedTuple):
+    """A registry, case or request fact as it was read."""
+
+    account_id: str
+    topic: str
+    id: str
+    occurred_at: Instant
+    content: str
+
+
+@dataclass(slots=True)
+class StoredHistory:
+    """All that is stored of one account beside its row."""
+
+    facts: list[StoredFact] = field(default_factory=list)
+    spans: list[OrderSpan] = field(default_factory=list)
+    published: list[Published] = field(default_factory=list)
+
+
+class CompanyRow(NamedTuple):
+    """One row of `companies`; `terminations` and `completed` are JSON."""
+
+    company_key: str
+    version: int = 0
+    sequence: int = 0
+    terminations: str = "[]"
+    completed: str = "[]"
+
+
+class Spread(NamedTuple):
+    """A company's terminations on their way to its members; `hits` and `because` are JSON."""
+
+    company_key: str
+    version: int
+    cursor: str
+    hits: str
+    because: str
+
+
+class NetDecision(NamedTuple):
+    """A published decision that stands."""
+
+    of_company: bool
+    subject: str
+    decision_id: UUID
+    kind: str
+    effective_at: Instant
+    sequence: int
+    content: bytes
+
+
+class LogRow(NamedTuple):
+    """One row of the decision log, in the order of its columns."""
+
+    shard: int
+    seq: int
+    hash: bytes
+    topic: str
+    key: bytes | None
+    headers: str
+    value: bytes
+    decision_id: UUID | None
+    subject: str
+    kind: str
+    effective_at: Instant | None
+    recorded_at: Instant
+
+
+class ShardHead(NamedTuple):
+    """The end of one shard of the log: the next seq, and the hash of the last row."""
+
+    shard: int
+    next_seq: int
+    last_hash: bytes
+
+
+@dataclass(slots=True)
+class Changes:
+    """All that one transaction writes but positions and the log, to be written set by set."""
+
+    moved: list[tuple[str, Instant, str]] = field(default_factory=list)
+    """The fast path: account id, last effective order's instant and id."""
+    accounts: list[AccountRow] = field(default_factory=list)
+    facts: list[StoredFact] = field(default_factory=list)
+    spans_removed: list[tuple[str, Instant]] = field(default_factory=list)
+    spans_added: list[tuple[str, OrderSpan]] = field(default_factory=list)
+    memberships: list[tuple[str, str]] = field(default_factory=list)
+    withdrawn: list[tuple[bool, str, UUID]] = field(default_factory=list)
+    published: list[NetDecision] = field(default_factory=list)
+    companies: list[CompanyRow] = field(default_factory=list)
+    spreads: list[tuple[str, int, str]] = field(default_factory=list)
+    """Spreads to begin anew: company key, version, because."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the inputs were read, and whether silence may be enforced (see `horizon`)."""
+
+    complete_until: Instant | None
+    compared_until: Instant | None
+    latest_occurred_at: Instant | None
+    held: str | None
+
+    def horizon(self, settle: Instant) -> Instant:
+        """The instant up to which all facts are known to have been read, less `settle`."""
+        if self.held is not None or self.complete_until is None or self.compared_until is None:
+            return MINUS_INFINITY
+        return min(self.complete_until, self.compared_until) - settle
+
+
+Histories = Mapping[str, StoredHistory]
+Companies = Mapping[str, CompanyRow]
+Rows = Sequence[AccountRow]

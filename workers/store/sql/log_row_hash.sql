@@ -1,0 +1,2 @@
+-- The chain hash of one row of the log, to compare with the relay's mark.
+select hash from decision_log where shard = $1 and seq = $2
