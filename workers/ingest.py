@@ -244,5 +244,3 @@ def _later(one: Instant | None, other: Instant | None) -> Instant | None:
     if one is None or other is None:
         return other if one is None else one
     return max(one, other)
-
-

@@ -134,9 +134,7 @@ def read_policies(files: Sequence[tuple[str, bytes]]) -> Policies:
         if (other := names.setdefault(policy.stamp.id, name)) != name:
             raise BadPolicy(f"{name}: id: {policy.stamp.id!r} is the id of {other} too")
         if (other := starts.setdefault(policy.effective_from, name)) != name:
-            raise BadPolicy(
-                f"{name}: effective_from: {written(policy.effective_from)} is that of {other} too"
-            )
+            raise BadPolicy(f"{name}: effective_from: {written(policy.effective_from)} is that of {other} too")
         policies.append(policy)
     return Policies(policies)
 

@@ -62,6 +62,4 @@ def read_evidence(text: str) -> tuple[Evidence, ...]:
 
 def write_evidence(evidence: Sequence[Evidence]) -> str:
     """What `read_evidence` reads."""
-    return orjson.dumps(
-        [(each.topic, each.id, each.account_id, each.occurred_at) for each in evidence]
-    ).decode()
+    return orjson.dumps([(each.topic, each.id, each.account_id, each.occurred_at) for each in evidence]).decode()

@@ -25,13 +25,7 @@ def sort_out(
     judged: list[AccountRow] = []
     for row in rows:
         account_id, standing, _, _, wake_at, _, _, _, dense_since, last_at, last_id = row
-        if (
-            account_id in facts
-            or standing != "active"
-            or dense_since is None
-            or last_at is None
-            or last_id is None
-        ):
+        if account_id in facts or standing != "active" or dense_since is None or last_at is None or last_id is None:
             judged.append(AccountRow(*row))
             continue
         last = _after(orders[account_id], dense_since, (last_at, last_id), wake_at, policies)

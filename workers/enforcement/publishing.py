@@ -91,18 +91,14 @@ class Outbox:
     def dead_letter(self, rejected: Rejected) -> None:
         """A record that could not be taken in."""
         self.messages.append(
-            dead_letter_message(
-                rejected.record, rejected.topic, rejected.reason, rejected.detail, self._written
-            )
+            dead_letter_message(rejected.record, rejected.topic, rejected.reason, rejected.detail, self._written)
         )
 
     def shards(self, count: int) -> list[int]:
         """The shards that the messages go to, sorted, the order of the locks."""
         return sorted({shard_of(message.subject, count) for message in self.messages})
 
-    def rows(
-        self, incarnation: UUID, heads: Sequence[ShardHead], count: int
-    ) -> tuple[list[LogRow], list[ShardHead]]:
+    def rows(self, incarnation: UUID, heads: Sequence[ShardHead], count: int) -> tuple[list[LogRow], list[ShardHead]]:
         """The rows to append, given the locked heads of their shards of `count`, and the heads after them."""
         ends = {head.shard: (head.next_seq, head.last_hash) for head in heads}
         rows: list[LogRow] = []

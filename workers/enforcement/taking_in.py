@@ -129,8 +129,6 @@ def changed_spans(file: AccountFile) -> tuple[list[Instant], list[OrderSpan]]:
     new_firsts = {span.first.at for span in added}
     present = {span.first.at for span in file.history.orders}
     removed = [
-        span.first.at
-        for span in file.stored_spans
-        if span.first.at not in present or span.first.at in new_firsts
+        span.first.at for span in file.stored_spans if span.first.at not in present or span.first.at in new_firsts
     ]
     return removed, added

@@ -71,9 +71,7 @@ class _Walk:
     enrolled: bool = False
     enrolments: int = 0
     in_force: dict[str, int | None] = field(default_factory=dict)  # case id → its termination's index, if any
-    counted: dict[str, tuple[Instant, str, int]] = field(
-        default_factory=dict
-    )  # case id → at, category, enrolment
+    counted: dict[str, tuple[Instant, str, int]] = field(default_factory=dict)  # case id → at, category, enrolment
     warnings: list[Warned] = field(default_factory=list)
     terminations: list[Termination] = field(default_factory=list)
 
@@ -137,9 +135,7 @@ def _upheld(walk: _Walk, fact: CaseFact, policy: Policy | None) -> None:
         walk.warnings.append(Warned(fact.case_id, fact, policy))
 
 
-def _penalty(
-    walk: _Walk, fact: CaseFact, policy: Policy, counted_before: Sequence[tuple[Instant, str, int]]
-) -> str:
+def _penalty(walk: _Walk, fact: CaseFact, policy: Policy, counted_before: Sequence[tuple[Instant, str, int]]) -> str:
     """T1: the table's penalty; short of the n-th upheld case of the category within d days, a warning."""
     violation = policy.violations.get(fact.category)
     if violation is None:

@@ -44,7 +44,5 @@ def difference(decided: Sequence[Decision], published: Sequence[Published]) -> D
         for decision in decided
         if (match := standing.get(decision.id)) is not None and match.content == decision.content
     }
-    wrong = sorted(
-        (each for each in published if each.decision_id not in right), key=lambda each: -each.sequence
-    )
+    wrong = sorted((each for each in published if each.decision_id not in right), key=lambda each: -each.sequence)
     return Difference(tuple(wrong), tuple(decision for decision in decided if decision.id not in right))

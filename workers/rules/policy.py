@@ -54,14 +54,10 @@ class Policy:
     def period_end(self, start: Instant, days: int) -> Instant:
         return period_end(start, days, self.zone, self.day_count)
 
-    def notices(
-        self, start: Instant, deadline: Instant, days_before: Sequence[int]
-    ) -> list[tuple[Instant, int]]:
+    def notices(self, start: Instant, deadline: Instant, days_before: Sequence[int]) -> list[tuple[Instant, int]]:
         """The notices of a period as (instant, days left), in order; only those later than its start (S6)."""
         found = ((notice_instant(deadline, days, self.zone, self.day_count), days) for days in days_before)
-        return sorted(
-            (notice for notice in found if notice[0] > start), key=lambda notice: (notice[0], -notice[1])
-        )
+        return sorted((notice for notice in found if notice[0] > start), key=lambda notice: (notice[0], -notice[1]))
 
     def first_silence(self, last_effective_at: Instant) -> Instant:
         """The first instant at which silence since an effective order would decide anything (S1, S6)."""

@@ -55,9 +55,7 @@ def cure(standing: str, locked_out_until: Instant | None, deadline: Instant | No
                 f"again from {written(locked_out_until)} (S3)."
             )
         case "suspended":
-            return (
-                "An effective order restores the account (S2); a temporary activation can be asked for (S3)."
-            )
+            return "An effective order restores the account (S2); a temporary activation can be asked for (S3)."
         case "temporarily_active" if deadline is not None:
             return f"An order that becomes effective before {written(deadline)} restores the account (S4)."
         case "terminated" if deadline is not None:

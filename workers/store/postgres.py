@@ -147,9 +147,7 @@ class Transaction:
 
     async def advance(self, advances: Sequence[Advance]) -> None:
         """Compare-and-set the positions; raises LostOwnership where one is not as this worker believes."""
-        rows = await self._connection.fetch(
-            statement("advance_positions"), *_columns(advances, 7), self._fingerprint
-        )
+        rows = await self._connection.fetch(statement("advance_positions"), *_columns(advances, 7), self._fingerprint)
         if len(rows) != len(advances):
             moved = {(row[0], row[1]) for row in rows}
             lost = [f"{each.topic}/{each.partition}" for each in advances if each[:2] not in moved]
@@ -172,9 +170,7 @@ class Transaction:
 
     async def claim_due(self, horizon: Instant, limit: int) -> list[AccountRow]:
         """Lock up to `limit` accounts whose silence is due and that nobody else holds."""
-        return [
-            AccountRow(*row) for row in await self._connection.fetch(statement("claim_due"), horizon, limit)
-        ]
+        return [AccountRow(*row) for row in await self._connection.fetch(statement("claim_due"), horizon, limit)]
 
     async def histories(self, rows: Sequence[AccountRow]) -> dict[str, StoredHistory]:
         """Facts, spans of orders and published decisions of locked accounts."""
@@ -202,9 +198,7 @@ class Transaction:
 
     async def _published(self, *, of_company: bool, subjects: Sequence[str]) -> dict[str, list[Published]]:
         found: dict[str, list[Published]] = {}
-        for subject, *rest in await self._connection.fetch(
-            statement("load_net_decisions"), of_company, subjects
-        ):
+        for subject, *rest in await self._connection.fetch(statement("load_net_decisions"), of_company, subjects):
             found.setdefault(subject, []).append(Published(*rest))
         return found
 

@@ -1,0 +1,235 @@
+"""What a database was set up for, and whether this worker may write to it.
+
+Owns the `deployment` row and the migrations. Every worker compares its own settings with the row at its start
+(here) and with the row's fingerprint in every transaction (`Transaction.advance`, `Transaction.progress`).
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from workers.rules.calendar import Instant, written
+from workers.store.postgres import connect_types
+
+MIGRATIONS = Path(__file__).parents[2] / "schemas" / "postgres"
+LOG_PART = 10_000_000
+"""Rows of a shard in one part of the decision log."""
+LOG_PARTS = 16
+"""Parts made by a set-up; rows beyond them go to the default part."""
+
+
+class DeploymentMismatch(Exception):
+    """The database was set up for something else than this worker's settings; says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What this process's settings and code say the deployment is."""
+
+    kafka_cluster_id: str
+    topic_prefix: str
+    consumer_group: str
+    input_topics: Sequence[str]
+    input_partitions: int
+    shards: int
+    rules_version: int
+    tzdata_version: str
+    policies: Sequence[tuple[str, str, Instant]]
+    """Id, SHA-256 and effective_from of each policy, in their order."""
+
+    @property
+    def policies_text(self) -> str:
+        """The policies as the row keeps them."""
+        return json.dumps(
+            [{"id": each[0], "digest": each[1], "effective_from": written(each[2])} for each in self.policies]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What a worker needs to know of the database it writes to."""
+
+    incarnation: UUID
+    fingerprint: str
+    shards: int
+
+
+def schema_version() -> int:
+    """The number of the newest migration."""
+    return max(int(path.name.split("-")[0]) for path in MIGRATIONS.glob("*.sql"))
+
+
+async def load_deployment(pool: asyncpg.Pool, wanted: Wanted) -> Deployment:
+    """The deployment, if it is the one wanted; raises DeploymentMismatch with the first difference."""
+    async with pool.acquire() as connection:
+        if await connection.fetchval("select to_regclass('deployment')") is None:
+            raise DeploymentMismatch("the database is empty: run `standing setup` first")
+        row = await connection.fetchrow("select * from deployment")
+        if row is None:
+            raise DeploymentMismatch("the database was not set up to its end: run `standing setup` again")
+        system, timeline = await _server(connection)
+        shards = await connection.fetchval("select count(*) from shards")
+    expected = {
+        "schema_version": schema_version(),
+        "kafka_cluster_id": wanted.kafka_cluster_id,
+        "topic_prefix": wanted.topic_prefix,
+        "consumer_group": wanted.consumer_group,
+        "input_partitions": wanted.input_partitions,
+        "rules_version": wanted.rules_version,
+        "tzdata_version": wanted.tzdata_version,
+        "policies": wanted.policies_text,
+        "system_identifier": system,
+        "timeline": timeline,
+    }
+    for name, value in expected.items():
+        if row[name] != value:
+            raise DeploymentMismatch(_difference(name, row[name], value))
+    return Deployment(row["incarnation"], row["fingerprint"], shards)
+
+
+def _difference(name: str, stored: object, here: object) -> str:
+    if name in ("system_identifier", "timeline"):
+        return (
+            f"this is another PostgreSQL than the one that was set up ({name} {stored}, now {here}): it was "
+            "restored or failed over; the published topics must be compared with it before anything is written"
+        )
+    if name == "policies":
+        return "the policies here are not those the database was set up with: run `standing setup` to adopt them"
+    return f"{name} is {here!r} here, but the database was set up with {stored!r}; see `standing setup`"
+
+
+async def _server(connection: Any) -> tuple[str, int]:
+    system = await connection.fetchval("select system_identifier::text from pg_control_system()")
+    timeline = await connection.fetchval("select timeline_id from pg_control_checkpoint()")
+    return system, timeline
+
+
+async def set_up(connection: asyncpg.Connection, wanted: Wanted, now: Instant) -> list[str]:
+    """Migrate and record the deployment; safe to repeat. Returns what was done, for the operator.
+
+    Raises DeploymentMismatch where a change would judge what was already read differently.
+    """
+    await connect_types(connection)
+    async with connection.transaction():
+        await connection.execute("select pg_advisory_xact_lock(hashtext('standing setup'))")
+        done = await _migrate(connection)
+        row = await connection.fetchrow("select * from deployment")
+        if row is None:
+            await _insert_deployment(connection, wanted)
+            done.append("recorded the deployment")
+        else:
+            done += await _adopt(connection, row, wanted, now)
+        await connection.execute(
+            "insert into positions (topic, partition) select topic, partition from unnest($1::text[]) as topic, "
+            "generate_series(0, $2 - 1) as partition on conflict do nothing",
+            list(wanted.input_topics),
+            wanted.input_partitions,
+        )
+    return done
+
+
+async def _migrate(connection: asyncpg.Connection) -> list[str]:
+    await connection.execute("create table if not exists migrations (name text primary key)")
+    applied = {row[0] for row in await connection.fetch("select name from migrations")}
+    done = []
+    for path in sorted(MIGRATIONS.glob("*.sql")):
+        if path.name in applied:
+            continue
+        await connection.execute(path.read_text())
+        await connection.execute("insert into migrations values ($1)", path.name)
+        done.append(f"migrated {path.stem}")
+    return done
+
+
+async def _insert_deployment(connection: asyncpg.Connection, wanted: Wanted) -> None:
+    system, timeline = await _server(connection)
+    incarnation = uuid4()
+    columns = _columns(incarnation, wanted)
+    await connection.execute(
+        "insert into deployment (incarnation, system_identifier, timeline, kafka_cluster_id, topic_prefix, "
+        "consumer_group, input_partitions, schema_version, rules_version, tzdata_version, policies, fingerprint)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        incarnation,
+        system,
+        timeline,
+        *columns,
+    )
+    await connection.execute("insert into shards (shard) select generate_series(0, $1 - 1)::smallint", wanted.shards)
+    for part in range(LOG_PARTS):
+        await connection.execute(
+            f"create table decision_log_{part:03} partition of decision_log "
+            f"for values from ({part * LOG_PART}) to ({(part + 1) * LOG_PART})"
+        )
+
+
+def _columns(incarnation: UUID, wanted: Wanted) -> list[object]:
+    columns: list[object] = [
+        wanted.kafka_cluster_id,
+        wanted.topic_prefix,
+        wanted.consumer_group,
+        wanted.input_partitions,
+        schema_version(),
+        wanted.rules_version,
+        wanted.tzdata_version,
+        wanted.policies_text,
+    ]
+    fingerprint = hashlib.sha256(json.dumps([str(incarnation), *columns]).encode()).hexdigest()
+    return [*columns, fingerprint]
+
+
+async def _adopt(connection: asyncpg.Connection, row: Any, wanted: Wanted, now: Instant) -> list[str]:
+    """Adopt what may change in a database that was set up before."""
+    for name in ("kafka_cluster_id", "topic_prefix", "consumer_group", "input_partitions"):
+        if row[name] != getattr(wanted, name):
+            raise DeploymentMismatch(_difference(name, row[name], getattr(wanted, name)))
+    newest = await connection.fetchval("select max(latest_occurred_at) from positions")
+    if newest is not None:
+        _check_policies(json.loads(row["policies"]), wanted, newest, now)
+        for name in ("rules_version", "tzdata_version"):
+            if row[name] != getattr(wanted, name):
+                raise DeploymentMismatch(
+                    f"{name} changes from {row[name]} to {getattr(wanted, name)}, which would judge what was "
+                    "already read anew: rebuild the database from the topics instead"
+                )
+    columns = _columns(row["incarnation"], wanted)
+    if columns[-1] == row["fingerprint"]:
+        return []
+    await connection.execute(
+        "update deployment set kafka_cluster_id = $1, topic_prefix = $2, consumer_group = $3, "
+        "input_partitions = $4, schema_version = $5, rules_version = $6, tzdata_version = $7, policies = $8, "
+        "fingerprint = $9",
+        *columns,
+    )
+    return ["adopted the policies; workers that run with the former ones stop"]
+
+
+def _check_policies(stored: list[dict[str, str]], wanted: Wanted, newest: Instant, now: Instant) -> None:
+    here = {each[0]: each for each in wanted.policies}
+    known = {each["id"] for each in stored}
+    for each in stored:
+        found = here.get(each["id"])
+        if found is None or found[1] != each["digest"]:
+            change = "missing" if found is None else "changed"
+            raise DeploymentMismatch(
+                f"policy {each['id']!r} is {change}, and facts were already judged by it: put the file back as "
+                "it was and add a new policy, or rebuild the database from the topics"
+            )
+    limit = max(newest, now + 5 * 60 * 1_000_000)
+    for policy_id, _, effective_from in wanted.policies:
+        if policy_id not in known and effective_from <= limit:
+            raise DeploymentMismatch(
+                f"policy {policy_id!r} takes effect at {written(effective_from)}, which must be later than "
+                f"{written(limit)}: facts up to then were already read; let it begin later, or rebuild the "
+                "database from the topics"
+            )
+
+
+async def hold(pool: asyncpg.Pool, why: str | None) -> None:
+    """Hold silence for a reason, or with None enforce it again."""
+    await pool.execute("update deployment set held = $1", why)

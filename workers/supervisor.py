@@ -1,0 +1,127 @@
+"""`standing work`: every worker in one process tree, restarted when it dies, stopped together.
+
+Owns processes, nothing of what they do. A worker that dies is started again with back-off; all are stopped
+within 20 seconds of SIGTERM; and where the supervisor itself is killed, its workers see the end of a pipe and
+end as well.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+log = structlog.get_logger()
+
+STOP_SECONDS = 15.0
+"""How long workers have to stop by themselves before they are killed."""
+LONGEST_PAUSE_SECONDS = 10.0
+SETTLED_SECONDS = 1.0
+"""A worker that ran so long before it died is started again at once."""
+FATAL = 2
+"""The exit code of a worker that would only fail again: a bad setting, another deployment."""
+
+LIFELINE = "STANDING_LIFELINE"
+"""The variable that tells a worker the file descriptor whose end means that its supervisor is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerProcess:
+    """One worker to keep running: its name, its command line, and what its environment adds."""
+
+    name: str
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+
+
+async def supervise(workers: Sequence[WorkerProcess]) -> int:
+    """Keep the workers running until SIGINT or SIGTERM; returns the exit code for the shell."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    reading, writing = os.pipe()
+    try:
+        codes = await asyncio.gather(*(_keep(worker, reading, stop) for worker in workers))
+    finally:
+        os.close(reading)
+        os.close(writing)
+    return max(codes)
+
+
+async def _keep(worker: WorkerProcess, lifeline: int, stop: asyncio.Event) -> int:
+    pause = 0.0
+    loop = asyncio.get_running_loop()
+    while not stop.is_set():
+        started = loop.time()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "workers.cli",
+            *worker.arguments,
+            env={**os.environ, **worker.environment, LIFELINE: str(lifeline)},
+            pass_fds=(lifeline,),
+            stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # a Ctrl-C reaches the supervisor alone, which stops them in order
+        )
+        if await _ended(process, stop):
+            await _stop(process, worker.name)
+            return 0
+        if process.returncode == FATAL:
+            log.error("worker cannot run; stopping all", worker=worker.name)
+            stop.set()
+            return FATAL
+        pause = 0.0 if loop.time() - started > SETTLED_SECONDS else _longer(pause)
+        log.warning("worker died", worker=worker.name, code=process.returncode, restart_in_seconds=pause)
+        if await _wait(stop, pause):
+            return 0
+    return 0
+
+
+def _longer(pause: float) -> float:
+    return min(LONGEST_PAUSE_SECONDS, max(0.2, pause * 2))
+
+
+async def _ended(process: asyncio.subprocess.Process, stop: asyncio.Event) -> bool:
+    """Wait for the process or for the order to stop; True where it is to be stopped."""
+    waits = [asyncio.ensure_future(process.wait()), asyncio.ensure_future(stop.wait())]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for each in waits:
+        each.cancel()
+    return stop.is_set() and process.returncode is None
+
+
+async def _stop(process: asyncio.subprocess.Process, name: str) -> None:
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), STOP_SECONDS)
+    except TimeoutError:
+        log.warning("worker did not stop in time and was killed", worker=name)
+        process.kill()
+        await process.wait()
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> bool:
+    """Whether the order to stop came within `seconds`."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+def end_with_supervisor() -> None:
+    """In a worker: end at once when the supervisor is gone, however it died."""
+    descriptor = os.environ.get(LIFELINE)
+    if descriptor is None:
+        return
+
+    def watch() -> None:
+        os.read(int(descriptor), 1)  # returns only at the end of the pipe: nobody ever writes
+        os._exit(1)
+
+    threading.Thread(target=watch, name="lifeline", daemon=True).start()
