@@ -111,6 +111,11 @@ class Store:
         rows = await self.pool.fetch(statement("claim_positions"), topics, numbers, owner)
         return [Position(*row) for row in rows]
 
+    async def account(self, account_id: str) -> AccountRow | None:
+        """One account's row, unlocked."""
+        row = await self.pool.fetchrow(statement("account"), account_id)
+        return None if row is None else AccountRow(*row)
+
     async def positions(self) -> list[Position]:
         """Every input position."""
         return [Position(*row) for row in await self.pool.fetch(statement("positions"))]

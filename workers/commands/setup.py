@@ -1,0 +1,65 @@
+"""`standing setup`: creates or migrates the database, creates or checks the topics, records the policies."""
+
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from contracts.topics import TOPICS
+from workers.codec.policies import load_policies
+from workers.kafka.admin import TopicSpec, ensure_topics
+from workers.ops.clock import WallClock
+from workers.settings import Settings
+from workers.store.deployment import set_up
+from workers.wiring import MARKS_TOPIC, wanted
+
+_FOR_EVER = {"retention.ms": "-1", "retention.bytes": "-1"}
+
+
+def topic_specs(settings: Settings) -> list[TopicSpec]:
+    """Every topic of the deployment, as `ensure_topics` creates or checks it."""
+    specs = [
+        TopicSpec(
+            settings.topic_prefix + topic.name,
+            settings.partitions,
+            {"cleanup.policy": "compact"}
+            if topic.cleanup == "compact"
+            else {"cleanup.policy": "delete", **_FOR_EVER},
+        )
+        for topic in TOPICS
+    ]
+    marks = TopicSpec(settings.topic_prefix + MARKS_TOPIC, settings.shards, {"cleanup.policy": "compact"})
+    return [*specs, marks]
+
+
+async def run_setup(settings: Settings) -> list[str]:
+    """Set everything up; safe to repeat. Returns what was done, a line each.
+
+    Raises BadPolicy, DeploymentMismatch, KafkaUnreachable, TopicMismatch or the database's own errors.
+    """
+    policies = load_policies(settings.policies)
+    expected = await wanted(settings, policies)
+    done = await _create_database(settings.database_url.get_secret_value())
+    connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=10)
+    try:
+        done += await set_up(connection, expected, WallClock().wall())
+    finally:
+        await connection.close()
+    created = await ensure_topics(settings.kafka_bootstrap, topic_specs(settings))
+    done += [f"created topic {name}" for name in created]
+    return done
+
+
+async def _create_database(url: str) -> list[str]:
+    """Create the database that the URL names, where it is missing and the user may."""
+    parts = urlsplit(url)
+    name = parts.path.lstrip("/")
+    try:
+        connection = await asyncpg.connect(url, timeout=10)
+    except asyncpg.InvalidCatalogNameError:
+        connection = await asyncpg.connect(urlunsplit(parts._replace(path="/postgres")), timeout=10)
+        quoted = '"' + name.replace('"', '""') + '"'
+        await connection.execute(f"create database {quoted} encoding 'UTF8' template template0")
+        await connection.close()
+        return [f"created database {name}"]
+    await connection.close()
+    return []

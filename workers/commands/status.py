@@ -1,0 +1,173 @@
+"""`standing status` and `standing drain`: how far everything is, and waiting until it is all done.
+
+Owns what "stuck" means. Reads only; nothing here changes a table or a topic.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from contracts.topics import INPUT_TOPICS
+from workers.kafka import admin
+from workers.relay import Mark
+from workers.rules.calendar import SECOND, Instant, written
+from workers.settings import Settings
+from workers.store.records import MINUS_INFINITY, Position, Progress
+from workers.wiring import MARKS_TOPIC, Parts
+
+STUCK_SECONDS = 60
+"""A partition that lags, or a decision unpublished, for longer is stuck."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How far a deployment is; instants are microseconds, ages seconds."""
+
+    lag: dict[str, int]
+    """Records not read yet, by topic/partition."""
+    horizon: Instant | None
+    held: str | None
+    due: int
+    """Accounts whose silence the horizon has passed, to be judged now."""
+    waiting: int
+    """Accounts whose next deadline is ahead."""
+    accounts_held: int
+    unpublished: int
+    unpublished_seconds: float
+    spreads: int
+    dead_letters: int
+    stuck: list[str] = field(default_factory=list)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do up to the horizon."""
+        return not (any(self.lag.values()) or self.due or self.unpublished or self.spreads)
+
+    def as_json(self) -> str:
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        fields["horizon"] = None if self.horizon is None else written(self.horizon)
+        return json.dumps(fields, indent=2)
+
+
+async def read_status(made: Parts) -> Status:
+    """The status now."""
+    settings = made.settings
+    positions = await made.store.positions()
+    topics = [settings.topic_prefix + topic for topic in INPUT_TOPICS]
+    ends = await admin.end_offsets(settings.kafka_bootstrap, topics)
+    lag = {
+        f"{each.topic}/{each.partition}": max(
+            0, ends[settings.topic_prefix + each.topic, each.partition] - each.next_offset
+        )
+        for each in positions
+    }
+    progress = await _progress(made)
+    horizon = progress.horizon(settings.settle)
+    counts = await made.pool.fetchrow(_COUNTS, None if horizon == MINUS_INFINITY else horizon)
+    unpublished, age = await _unpublished(made)
+    status = Status(
+        lag=lag,
+        horizon=None if horizon == MINUS_INFINITY else horizon,
+        held=progress.held,
+        due=counts["due"],
+        waiting=counts["waiting"],
+        accounts_held=counts["held"],
+        unpublished=unpublished,
+        unpublished_seconds=age,
+        spreads=counts["spreads"],
+        dead_letters=counts["dead_letters"],
+    )
+    status.stuck.extend(_stuck(made, status, positions))
+    return status
+
+
+_COUNTS = """
+select (select count(*) from accounts where wake_at <= $1 and not held) as due,
+       (select count(*) from accounts where wake_at > $1 and not held) as waiting,
+       (select count(*) from accounts where held) as held,
+       (select count(*) from spreads) as spreads,
+       (select count(*) from decision_log where kind = 'dead_letter') as dead_letters
+"""
+
+
+async def _progress(made: Parts) -> Progress:
+    async with made.store.transaction() as transaction:
+        return await transaction.progress()
+
+
+async def _unpublished(made: Parts) -> tuple[int, float]:
+    """How many rows of the log Kafka has not, and the age of the oldest in seconds."""
+    marks = await relay_marks(made.settings, made.deployment.shards)
+    count, oldest = 0, None
+    for row in await made.pool.fetch("select shard, next_seq from shards order by shard"):
+        published = marks.get(row["shard"], 0)
+        count += row["next_seq"] - 1 - published
+        if row["next_seq"] - 1 > published:
+            first = await made.store.read_log(row["shard"], published, 1)
+            oldest = min(oldest or first[0].recorded_at, first[0].recorded_at)
+    now = made.enforcement.clock.wall()
+    return count, 0.0 if oldest is None else max(0.0, (now - oldest) / SECOND)
+
+
+async def relay_marks(settings: Settings, shards: int) -> dict[int, int]:
+    """The last seq of each shard that a read_committed reader of Kafka can see."""
+    topic = settings.topic_prefix + MARKS_TOPIC
+    found: dict[int, int] = {}
+    for shard in range(shards):
+        record = await admin.last_record(settings.kafka_bootstrap, topic, shard)
+        if record is not None and record.value is not None:
+            found[shard] = Mark.decode(record.value).seq
+    return found
+
+
+def _stuck(made: Parts, status: Status, positions: list[Position]) -> list[str]:
+    found = []
+    if status.held is not None:
+        found.append(f"silence is held: {status.held}")
+    if status.accounts_held:
+        found.append(f"{status.accounts_held} accounts are held: their judgement raised, see the logs")
+    if status.unpublished_seconds > STUCK_SECONDS:
+        found.append(f"decisions wait for the relay for {status.unpublished_seconds:.0f} s")
+    if made.settings.clock == "wall":
+        limit = made.enforcement.clock.wall() - STUCK_SECONDS * SECOND
+        for each in positions:
+            if each.complete_until is None or each.complete_until < limit:
+                since = "never" if each.complete_until is None else f"up to {written(each.complete_until)} only"
+                found.append(f"{each.topic}/{each.partition} was read to its end {since}")
+    return found
+
+
+async def drain(made: Parts, timeout_seconds: float, report: Callable[[Status], None]) -> bool:
+    """Wait until every fact now in the input topics is decided and visible; False after the time-out."""
+    settings = made.settings
+    begun = made.enforcement.clock.wall()
+    topics = [settings.topic_prefix + topic for topic in INPUT_TOPICS]
+    targets = await admin.end_offsets(settings.kafka_bootstrap, topics)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_seconds
+    while True:
+        reached = await _reached(made, targets, begun)
+        status = await read_status(made)
+        report(status)
+        if reached and status.done:
+            return True
+        if loop.time() >= deadline:
+            return False
+        await asyncio.sleep(0.1)
+
+
+async def _reached(made: Parts, targets: dict[tuple[str, int], int], begun: Instant) -> bool:
+    """Whether every target was read, and the horizon moved up to what was read."""
+    prefix = made.settings.topic_prefix
+    positions = await made.store.positions()
+    if any(each.next_offset < targets[prefix + each.topic, each.partition] for each in positions):
+        return False
+    progress = await _progress(made)
+    if progress.held is not None:
+        return True
+    present = begun if made.settings.clock == "wall" else progress.latest_occurred_at
+    if present is None:
+        return True  # nothing was ever read
+    limits = (progress.complete_until, progress.compared_until)
+    return all(limit is not None and limit >= present for limit in limits)

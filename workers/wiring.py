@@ -1,0 +1,160 @@
+"""The only place that builds pools, consumers, producers and clocks, from the settings.
+
+Each function opens what one process needs and closes it again; nothing else in the project knows both the
+settings and the parts.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import asyncpg
+
+from contracts.topics import INPUT_TOPICS
+from workers import relay, spread, timers
+from workers.codec.decoding import Decoder
+from workers.codec.policies import load_policies
+from workers.enforcement.road import Enforcement
+from workers.ingest import Ingest
+from workers.kafka import admin
+from workers.kafka.consumer import Intake
+from workers.kafka.transactional_producer import TransactionalProducer
+from workers.ops.clock import WallClock
+from workers.ops.slots import take_slot
+from workers.rules import RULES_VERSION
+from workers.rules.policy import Policies
+from workers.settings import Settings
+from workers.store.deployment import Deployment, Wanted, load_deployment
+from workers.store.listener import Listener
+from workers.store.postgres import Store, open_pool
+
+MARKS_TOPIC = "standing-relay-marks"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every worker has."""
+
+    settings: Settings
+    policies: Policies
+    pool: asyncpg.Pool
+    deployment: Deployment
+    store: Store
+    enforcement: Enforcement
+
+
+async def wanted(settings: Settings, policies: Policies) -> Wanted:
+    """What these settings, this code and the reachable Kafka say that the deployment is."""
+    return Wanted(
+        kafka_cluster_id=await admin.cluster_id(settings.kafka_bootstrap),
+        topic_prefix=settings.topic_prefix,
+        consumer_group=settings.group,
+        input_topics=INPUT_TOPICS,
+        input_partitions=settings.partitions,
+        shards=settings.shards,
+        rules_version=RULES_VERSION,
+        tzdata_version=version("tzdata"),
+        policies=[(each.stamp.id, each.stamp.digest, each.effective_from) for each in policies.all],
+    )
+
+
+@asynccontextmanager
+async def parts(settings: Settings, name: str, *, connections: int = 4) -> AsyncIterator[Parts]:
+    """Everything that a worker called `name` shares with the others; raises DeploymentMismatch."""
+    policies = load_policies(settings.policies)
+    expected = await wanted(settings, policies)
+    pool = await open_pool(settings.database_url.get_secret_value(), name=name, connections=connections)
+    try:
+        deployment = await load_deployment(pool, expected)
+        store = Store(pool, deployment.fingerprint)
+        enforcement = Enforcement(
+            store, policies, WallClock(), settings.settle, deployment.incarnation, deployment.shards
+        )
+        yield Parts(settings, policies, pool, deployment, store, enforcement)
+    finally:
+        await asyncio.wait_for(pool.close(), 10)
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGINT and SIGTERM set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def run_ingest(settings: Settings) -> None:
+    """One ingest worker until SIGTERM."""
+    stop = stop_on_signals()
+    with take_slot(f"{settings.kafka_bootstrap} {settings.group}", settings.instance) as instance:
+        async with parts(settings, f"ingest {instance}") as made:
+            intake = Intake(
+                bootstrap=settings.kafka_bootstrap,
+                topics=INPUT_TOPICS,
+                prefix=settings.topic_prefix,
+                group=settings.group,
+                instance_id=instance,
+                batch_size=settings.batch_size,
+            )
+            ingest = Ingest(
+                store=made.store,
+                enforcement=made.enforcement,
+                decoder=Decoder(made.policies, settings.max_record_bytes),
+                intake=intake,
+                clock=WallClock(),
+                owner=instance,
+                events_clock=settings.clock == "events",
+                input_partitions=settings.partitions,
+            )
+            await ingest.run(stop)
+
+
+async def run_timers(settings: Settings) -> None:
+    """One timers worker until SIGTERM."""
+    stop = stop_on_signals()
+    async with parts(settings, "timers") as made, listening(made.pool, "standing_horizon") as listener:
+        await timers.run(made.enforcement, listener.bell(), stop)
+
+
+async def run_spread(settings: Settings) -> None:
+    """One spread worker until SIGTERM."""
+    stop = stop_on_signals()
+    async with parts(settings, "spread") as made, listening(made.pool, "standing_spread") as listener:
+        await spread.run(made.store, made.enforcement, listener.bell(), stop)
+
+
+async def run_relay(settings: Settings) -> None:
+    """One relay, for every shard of the log, until SIGTERM."""
+    stop = stop_on_signals()
+    async with (
+        parts(settings, "relay", connections=8) as made,
+        listening(made.pool, "standing_log") as listener,
+    ):
+        shards = [
+            relay.Shard(
+                number=number,
+                store=made.store,
+                producer=TransactionalProducer(
+                    settings.kafka_bootstrap, f"{settings.topic_prefix}standing-relay-{number}"
+                ),
+                incarnation=made.deployment.incarnation,
+                prefix=settings.topic_prefix,
+                marks_topic=settings.topic_prefix + MARKS_TOPIC,
+            )
+            for number in range(made.deployment.shards)
+        ]
+        await relay.run(shards, listener, stop)
+
+
+@asynccontextmanager
+async def listening(pool: asyncpg.Pool, channel: str) -> AsyncIterator[Listener]:
+    """A listener on a channel, closed at the end."""
+    listener = Listener(pool, channel)
+    try:
+        yield listener
+    finally:
+        await listener.close()
