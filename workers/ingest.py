@@ -7,12 +7,13 @@ transaction that writes what followed from it.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
 
+from workers.codec.batch import Batch
 from workers.codec.decoding import CaseLimit, Decoder
-from workers.enforcement.batch import Batch
 from workers.enforcement.road import Enforcement
 from workers.kafka.consumer import Intake, PartitionBatch
 from workers.ops.clock import Clock
@@ -170,10 +171,8 @@ class Ingest:
     async def _heartbeats(self) -> None:
         while True:
             pause = WAITING_HEARTBEAT_SECONDS if self.waiting else HEARTBEAT_SECONDS
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), pause)
-            except TimeoutError:
-                pass
             self._wake.clear()
             if self.held:
                 await self._heartbeat()

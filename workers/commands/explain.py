@@ -184,4 +184,3 @@ async def view_company(made: Parts, key: str) -> CompanyView:
     terminations = () if company is None else read_terminations(company["terminations"])
     spreading = await made.pool.fetchval("select exists (select from spreads where company_key = $1)", key)
     return CompanyView(key, accounts, terminations, spreading)
-

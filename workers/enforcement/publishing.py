@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 from zlib import crc32
 
+from workers.codec.batch import Rejected
 from workers.codec.messages import (
     Message,
     completed_message,
@@ -18,7 +19,6 @@ from workers.codec.messages import (
     standing_message,
     withdrawal_message,
 )
-from workers.enforcement.batch import Rejected
 from workers.rules.calendar import Instant, written
 from workers.rules.decisions import Evidence
 from workers.rules.difference import Difference

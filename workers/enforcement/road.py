@@ -11,8 +11,8 @@ from uuid import UUID
 
 import structlog
 
+from workers.codec.batch import Batch, ReceivedFact
 from workers.codec.terminations import read_evidence
-from workers.enforcement.batch import Batch, ReceivedFact
 from workers.enforcement.companies import Company, apply_cases, load_companies, publish_companies
 from workers.enforcement.completion import complete, count_hits
 from workers.enforcement.fast_path import sort_out

@@ -7,8 +7,8 @@ nothing about standings.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from workers.codec.batch import ReceivedFact, Rejected
 from workers.codec.facts import read_fact
-from workers.enforcement.batch import ReceivedFact, Rejected
 from workers.rules.calendar import DAY, Instant
 from workers.rules.decisions import Evidence
 from workers.rules.difference import Published

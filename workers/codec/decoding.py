@@ -1,0 +1,181 @@
+"""Records into facts, each on its own: a bad one becomes a dead letter and its neighbours lose nothing.
+
+Owns the limits that hold before parsing, and which case must wait for the registry. Orders are decoded on the
+hot path: no object is made of them but the instant and the id.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter, ValidationError
+
+from contracts.account_requests import AccountRequest
+from contracts.complaints import Complaint
+from contracts.fields import instant
+from contracts.order_status import EFFECTIVE, OrderStatus
+from contracts.seller_accounts import SellerAccount
+from workers.codec.batch import Batch, ReceivedFact, Rejected
+from workers.codec.facts import content, read_fact
+from workers.codec.messages import Record
+from workers.rules.calendar import SECOND, Instant
+from workers.rules.policy import Policies
+
+FUTURE_LIMIT: Instant = 5 * 60 * SECOND
+
+_ORDER = TypeAdapter(OrderStatus)
+_FACTS: dict[str, TypeAdapter[Complaint | SellerAccount | AccountRequest]] = {
+    "complaints": TypeAdapter(Complaint),
+    "seller-accounts": TypeAdapter(SellerAccount),
+    "account-requests": TypeAdapter(AccountRequest),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CaseLimit:
+    """Which cases may be taken in: those up to which the registry was read, and one offset beside them."""
+
+    registry_read_until: Instant | None
+    cleared_offset: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """How far the records of one partition were decoded, and what they say of time.
+
+    `latest` is the latest `occurred_at` of a good record, `stamp` the timestamp of the last one; `waits` is
+    the offset and instant of the first case that must wait, where the rest was left unread.
+    """
+
+    latest: Instant | None = None
+    stamp: Instant | None = None
+    waits: tuple[int, Instant] | None = None
+
+
+class Decoder:
+    """Decodes the records of the input topics by the loaded policies and limits."""
+
+    def __init__(self, policies: Policies, max_record_bytes: int) -> None:
+        self._policies = policies
+        self._max_record_bytes = max_record_bytes
+
+    def decode(
+        self, topic: str, records: Sequence[Record], into: Batch, now: Instant, limit: CaseLimit | None = None
+    ) -> Read:
+        """Decode one partition's records into a batch; `limit` is given for cases."""
+        if topic == "order-status":
+            return self._decode_orders(records, into, now)
+        return self._decode_facts(topic, records, into, now, limit)
+
+    def _decode_orders(self, records: Sequence[Record], into: Batch, now: Instant) -> Read:
+        latest: Instant = -1
+        stamp = -1
+        validate, most, limit = _ORDER.validate_json, self._max_record_bytes, now + FUTURE_LIMIT
+        orders = into.orders
+        for record in records:
+            value = record.value
+            if value is None or len(value) > most:
+                self._refuse_unread(record, "order-status", into)
+                continue
+            try:
+                order = validate(value)
+                at = instant(order.occurred_at)
+            except ValueError as error:
+                into.rejected.append(_bad(record, "order-status", error))
+                continue
+            if at > limit:
+                into.rejected.append(_in_future(record, "order-status", order.occurred_at))
+                continue
+            stamp = record.timestamp
+            latest = max(latest, at)
+            if order.status in EFFECTIVE and order.previous_status not in EFFECTIVE:
+                found = orders.get(order.account_id)
+                if found is None:
+                    orders[order.account_id] = [(at, order.order_id)]
+                else:
+                    found.append((at, order.order_id))
+                if record.headers:
+                    _trace(record, order.account_id, into)
+        return Read(None, None) if latest < 0 else Read(latest, stamp * 1000)
+
+    def _decode_facts(
+        self, topic: str, records: Sequence[Record], into: Batch, now: Instant, limit: CaseLimit | None
+    ) -> Read:
+        latest: Instant | None = None
+        stamp: Instant | None = None
+        for record in records:
+            if record.value is None or len(record.value) > self._max_record_bytes:
+                self._refuse_unread(record, topic, into)
+                continue
+            try:
+                message = _FACTS[topic].validate_json(record.value)
+                at = instant(message.occurred_at)
+            except ValueError as error:
+                into.rejected.append(_bad(record, topic, error))
+                continue
+            if (refused := self._refuse(record, topic, message, at, now)) is not None:
+                into.rejected.append(refused)
+                continue
+            latest = at if latest is None else max(latest, at)
+            if limit is not None and _waits(record, at, limit):
+                return Read(latest, stamp, (record.offset, at))
+            stamp = record.timestamp * 1000
+            text = content(message, at)
+            name = message.request_id if isinstance(message, AccountRequest) else message.event_id
+            received = ReceivedFact(message.account_id, topic, name, at, text, read_fact(topic, text), record)
+            into.facts.setdefault(message.account_id, []).append(received)
+            if record.headers:
+                _trace(record, message.account_id, into)
+        return Read(latest, stamp)
+
+    def _refuse(
+        self,
+        record: Record,
+        topic: str,
+        message: Complaint | SellerAccount | AccountRequest,
+        at: Instant,
+        now: Instant,
+    ) -> Rejected | None:
+        if at > now + FUTURE_LIMIT:
+            return _in_future(record, topic, message.occurred_at)
+        if not isinstance(message, Complaint) or message.outcome != "upheld":
+            return None
+        if not self._policies.knows_category(message.category):
+            detail = f"category {message.category!r} is in no policy's violation table"
+            return Rejected(record, topic, "unknown_category", detail)
+        return None
+
+    def _refuse_unread(self, record: Record, topic: str, into: Batch) -> None:
+        if record.value is None:
+            into.rejected.append(Rejected(record, topic, "invalid_json", "the value is null"))
+            return
+        detail = f"{len(record.value)} bytes, over the limit of {self._max_record_bytes}"
+        into.rejected.append(Rejected(record, topic, "too_large", detail))
+
+
+def _waits(record: Record, at: Instant, limit: CaseLimit) -> bool:
+    if record.offset == limit.cleared_offset:
+        return False
+    return limit.registry_read_until is None or at > limit.registry_read_until
+
+
+def _bad(record: Record, topic: str, error: ValueError) -> Rejected:
+    """A record that is no JSON, or no message of its topic; says the field and what is wrong with it."""
+    if not isinstance(error, ValidationError):
+        return Rejected(record, topic, "invalid_message", f"occurred_at: {error}")
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    if first["type"] == "json_invalid":
+        return Rejected(record, topic, "invalid_json", first["msg"])
+    field = ".".join(str(part) for part in first["loc"])
+    return Rejected(record, topic, "invalid_message", f"{field}: {first['msg']}" if field else first["msg"])
+
+
+def _in_future(record: Record, topic: str, occurred_at: str) -> Rejected:
+    detail = f"occurred_at {occurred_at} is more than 5 minutes ahead of the clock"
+    return Rejected(record, topic, "occurred_in_future", detail)
+
+
+def _trace(record: Record, account_id: str, into: Batch) -> None:
+    """Keep the W3C trace context of a fact, for the decisions that follow from it."""
+    for name, value in record.headers:
+        if name == "traceparent" and value and len(value) <= 64 and value.isascii():
+            into.traceparents[account_id] = value.decode("ascii")

@@ -1,0 +1,60 @@
+"""Messages of the registry, of cases and of requests into facts, and into the text the store keeps of them.
+
+The text is canonical JSON of the contract's fields, the time as an instant: two messages with one id say the
+same if and only if their texts are equal (CONTRACTS, conflicting duplicates).
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+
+from workers.rules.facts import CaseFact, Company, RegistryFact, Request, company_key
+
+Fact = RegistryFact | CaseFact | Request
+
+
+def content(message: BaseModel, at: int) -> str:
+    """The text that stands for a message: its fields without absent ones, the time as an instant."""
+    fields = message.model_dump(exclude_none=True)
+    fields["occurred_at"] = at
+    return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def read_fact(topic: str, text: str) -> Fact:
+    """The fact behind a stored text."""
+    fields: dict[str, Any] = orjson.loads(text)
+    return fact_of(topic, fields)
+
+
+def fact_of(topic: str, fields: Mapping[str, Any]) -> Fact:
+    """The fact behind a message's fields."""
+    match topic:
+        case "seller-accounts":
+            return RegistryFact(fields["occurred_at"], fields["event_id"], fields["status"], _company(fields))
+        case "complaints":
+            amount = fields.get("order_amount")
+            return CaseFact(
+                fields["occurred_at"],
+                fields["event_id"],
+                fields["case_id"],
+                fields["source"],
+                fields["category"],
+                fields["outcome"],
+                fields.get("cause"),
+                None if amount is None else Decimal(amount["value"]),
+                None if amount is None else amount["currency"],
+            )
+        case "account-requests":
+            return Request(fields["occurred_at"], fields["request_id"], fields["kind"])
+        case _:
+            raise AssertionError(f"no facts are kept of {topic}")
+
+
+def _company(fields: Mapping[str, Any]) -> Company | None:
+    if fields["status"] != "enrolled":
+        return None
+    name = fields["company_name"]
+    return Company(company_key(fields.get("company_id"), name), name)
