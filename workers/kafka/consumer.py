@@ -1,0 +1,375 @@
+"""The intake of the ingest worker: FastStream on aiokafka, with all that would lose data contained here.
+
+Owns the tie between the position a batch was fetched from and the one stored in the database: before every
+poll the consumer is taken back wherever the two differ, and a poll during which the assignment changed is
+dropped whole. Kafka's own committed offsets are for dashboards and never read.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+
+from workers.ops.backoff import Backoff
+
+log = structlog.get_logger()
+
+Partition = tuple[str, int]
+"""A topic without the prefix, and the number of a partition."""
+
+TRIES = 8
+REQUEST_SECONDS = 10.0
+POLL_MILLISECONDS = 10
+SESSION_MILLISECONDS = 10_000
+
+
+class IntakeFailed(Exception):
+    """The intake cannot go on; the process must be started anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionBatch:
+    """Records of one partition, fetched from exactly `fetched_from`; `next_offset` follows the last one.
+
+    Offsets have gaps (compaction, markers of transactions), so a batch may move the position without records.
+    """
+
+    topic: str
+    partition: int
+    fetched_from: int
+    next_offset: int
+    records: Sequence[ConsumerRecord]
+
+
+class Handler(Protocol):
+    """What the intake calls. `decode` must not wait: it runs while the batch before is being committed."""
+
+    async def claim(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        """Own partitions from now on; returns the stored next offset of each."""
+        ...
+
+    async def revoked(self, partitions: Sequence[Partition]) -> None:
+        """Forget partitions."""
+        ...
+
+    def decode(self, batch: Sequence[PartitionBatch]) -> Any:
+        """Decode a batch."""
+        ...
+
+    async def commit(self, decoded: Any) -> Mapping[Partition, int]:
+        """Take a decoded batch in; returns the partitions to take back to an earlier offset and pause."""
+        ...
+
+
+class _PositionedConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
+    """A consumer whose polls give `PartitionBatch`es, tied to the intake's book of positions."""
+
+    def __init__(self, *, intake: "Intake", **options: Any) -> None:
+        super().__init__(**options)
+        self._intake = intake
+
+    async def getmany(
+        self, *_: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+    ) -> dict[TopicPartition, Sequence[PartitionBatch]]:
+        """Poll, as FastStream's loop calls it; recovers from what Kafka answers by itself."""
+        try:
+            return await self._intake.poll(partial(super().getmany, timeout_ms=timeout_ms, max_records=max_records))
+        except KafkaError as error:
+            await self._intake.kafka_failed(error)
+            return {}
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """aiokafka swallows what these raise, so every failure is given to the intake."""
+
+    def __init__(self, intake: "Intake") -> None:
+        self._intake = intake
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        await self._intake.guard(self._intake.on_revoked(revoked))
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        await self._intake.guard(self._intake.on_assigned(assigned))
+
+
+class Intake:
+    """Reads the input topics and hands batches to a handler, one commit at a time, in order."""
+
+    def __init__(
+        self,
+        *,
+        bootstrap: str,
+        topics: Sequence[str],
+        prefix: str,
+        group: str,
+        instance_id: str,
+        batch_size: int,
+        security: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._topics = topics
+        self._prefix = prefix
+        self._batch_size = batch_size
+        self._handler: Handler | None = None
+        self._book: dict[TopicPartition, int] = {}
+        self._halted: set[TopicPartition] = set()
+        self._generation = 0
+        self._committing: asyncio.Task[None] | None = None
+        self._failure: BaseException | None = None
+        self._failed = asyncio.Event()
+        self._kafka_backoff = Backoff(TRIES, first_seconds=0.1, longest_seconds=2.0)
+        self._commit_backoff = Backoff(TRIES)
+        self._consumer: _PositionedConsumer | None = None
+        self._broker = self._build(bootstrap, group, instance_id, dict(security or {}))
+
+    def _build(self, bootstrap: str, group: str, instance_id: str, security: dict[str, Any]) -> KafkaBroker:
+        broker = KafkaBroker(
+            bootstrap,
+            apply_types=False,
+            consumer_only=True,
+            allow_auto_create_topics=False,
+            request_timeout_ms=int(REQUEST_SECONDS * 1000),
+            log_level=logging.DEBUG,
+            graceful_timeout=10,
+        )
+        options = broker.config.broker_config.builder.keywords | security
+        broker.config.broker_config.builder = partial(self._make_consumer, **options)
+        subscriber = broker.subscriber(
+            *(self._prefix + topic for topic in self._topics),
+            batch=True,
+            batch_timeout_ms=POLL_MILLISECONDS,
+            max_records=self._batch_size,
+            group_id=group,
+            group_instance_id=instance_id,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            ack_policy=AckPolicy.MANUAL,
+            session_timeout_ms=SESSION_MILLISECONDS,
+            heartbeat_interval_ms=1000,
+            max_poll_interval_ms=120_000,
+            fetch_max_wait_ms=100,
+            max_partition_fetch_bytes=2 * 1024 * 1024,
+            listener=_Listener(self),
+            parser=_pass_through,
+            decoder=_body,
+        )
+        subscriber(self._on_batch)
+        return broker
+
+    def _make_consumer(self, **options: Any) -> _PositionedConsumer:
+        self._consumer = _PositionedConsumer(intake=self, **options)
+        return self._consumer
+
+    # -- running -------------------------------------------------------------------------------------------
+
+    async def run(self, handler: Handler, stop: asyncio.Event) -> None:
+        """Read until `stop` is set; raises IntakeFailed where the process must be started anew."""
+        self._handler = handler
+        await self._broker.start()
+        try:
+            waits = [asyncio.ensure_future(each.wait()) for each in (stop, self._failed)]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for each in waits:
+                each.cancel()
+        finally:
+            self._generation += 1
+            await self._settle()
+            await self._broker.stop()
+        if self._failure is not None:
+            raise IntakeFailed(str(self._failure)) from self._failure
+
+    def fail(self, error: BaseException) -> None:
+        """End `run` with this error."""
+        if self._failure is None:
+            self._failure = error
+        self._failed.set()
+
+    async def guard(self, work: Any) -> None:
+        """Do something in a place where exceptions would be swallowed."""
+        try:
+            await work
+        except Exception as error:
+            log.exception("rebalance failed")
+            self.fail(error)
+
+    async def kafka_failed(self, error: KafkaError) -> None:
+        """Kafka refused a poll: halt what cannot be read, else back off, and give up after some tries."""
+        if isinstance(error, NoOffsetForPartitionError):
+            return  # the book says where to read; Kafka's committed offsets do not count
+        if isinstance(error, OffsetOutOfRangeError):
+            for place, offset in error.args[0].items():
+                self._halt(place, offset)
+            return
+        log.warning("poll failed", error=repr(error))
+        try:
+            await self._kafka_backoff.failed(error)
+        except KafkaError as last:
+            self.fail(last)
+
+    def _halt(self, place: TopicPartition, offset: int) -> None:
+        """A stored position that the topic has no longer is never reset in silence."""
+        if place not in self._halted:
+            log.error(
+                "partition halted: its stored position is not in the topic (retention passed it, or the topic "
+                "was made anew); nothing of it is read, and no silence enforced, until it is set right",
+                topic=place.topic,
+                partition=place.partition,
+                offset=offset,
+            )
+        self._halted.add(place)
+        self._need_consumer().pause(place)
+
+    # -- polls and assignments -----------------------------------------------------------------------------
+
+    async def poll(self, fetch: Callable[[], Any]) -> dict[TopicPartition, Sequence[PartitionBatch]]:
+        """One poll, tied to the book; an assignment that changes meanwhile drops it whole."""
+        for place, expected in self._book.items():
+            if place not in self._halted and self._position(place) != expected:
+                self._need_consumer().seek(place, expected)
+        generation = self._generation
+        records = await fetch()
+        self._kafka_backoff.succeeded()
+        if generation != self._generation:
+            return {}
+        found: dict[TopicPartition, Sequence[PartitionBatch]] = {}
+        for place, fetched_from in self._book.items():
+            reached = self._position(place)
+            if reached is None or reached == fetched_from:
+                continue
+            some = records.get(place, ())
+            if some and some[0].offset < fetched_from:
+                continue  # fetched before a seek; the next poll takes the consumer back
+            topic = place.topic.removeprefix(self._prefix)
+            found[place] = (PartitionBatch(topic, place.partition, fetched_from, reached, some),)
+            self._book[place] = reached
+        return found
+
+    def _position(self, place: TopicPartition) -> int | None:
+        """The consumer's position, without waiting for one."""
+        subscription = self._need_consumer()._subscription.subscription
+        assignment = None if subscription is None else subscription.assignment
+        if assignment is None or place not in assignment.tps:
+            return None
+        state = assignment.state_value(place)
+        return state.position if state.has_valid_position else None
+
+    async def on_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Finish the commit under way, then forget everything: the next assignment claims anew."""
+        self._generation += 1
+        await self._settle()
+        self._book.clear()
+        self._halted.clear()
+        if revoked:
+            await self._need_handler().revoked([self._named(place) for place in revoked])
+
+    async def on_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Claim what was assigned, and read it from where the database says."""
+        self._generation += 1
+        await self._settle()
+        self._book.clear()
+        if assigned:
+            await self._claim(assigned)
+
+    async def _claim(self, places: set[TopicPartition]) -> None:
+        offsets = await self._need_handler().claim(sorted(self._named(place) for place in places))
+        for place in places:
+            offset = offsets[self._named(place)]
+            self._book[place] = offset
+            self._need_consumer().seek(place, offset)
+
+    def _named(self, place: TopicPartition) -> Partition:
+        return (place.topic.removeprefix(self._prefix), place.partition)
+
+    # -- handling ------------------------------------------------------------------------------------------
+
+    async def _on_batch(self, batch: Sequence[PartitionBatch]) -> None:
+        """FastStream's handler. No exception leaves it: FastStream would log it and skip the batch."""
+        generation = self._generation
+        try:
+            decoded = self._need_handler().decode(batch)
+            await self._settle()
+            if generation == self._generation:
+                self._committing = asyncio.create_task(self._commit(decoded))
+        except Exception as error:
+            log.exception("batch failed outside its commit")
+            self.fail(error)
+
+    async def _settle(self) -> None:
+        """Wait until the commit under way has ended, well or badly."""
+        if self._committing is not None and self._committing is not asyncio.current_task():
+            await asyncio.shield(self._committing)
+
+    async def _commit(self, decoded: Any) -> None:
+        try:
+            taken_back = await self._need_handler().commit(decoded)
+            self._commit_backoff.succeeded()
+            for (topic, partition), offset in taken_back.items():
+                place = TopicPartition(self._prefix + topic, partition)
+                if place in self._book:
+                    self._book[place] = offset
+                    self._need_consumer().pause(place)
+        except Exception as error:
+            self._generation += 1  # what was fetched behind this batch must not be committed
+            log.warning("batch rolled back", error=repr(error))
+            await self.guard(self._recover(error))
+
+    async def _recover(self, error: Exception) -> None:
+        """Back off, then read again from where the database says; give up after some tries."""
+        await self._commit_backoff.failed(error)
+        places = set(self._book)
+        if places:
+            await self._claim(places)
+        self._generation += 1
+
+    # -- what the handler asks -----------------------------------------------------------------------------
+
+    def resume(self, topic: str, partition: int) -> None:
+        """Go on with a partition that was taken back."""
+        place = TopicPartition(self._prefix + topic, partition)
+        if place in self._book:
+            self._need_consumer().resume(place)
+
+    async def ends(self) -> Mapping[Partition, int]:
+        """The read_committed end of every partition read, by a request sent after this call."""
+        places = [place for place in self._book if place not in self._halted]
+        if not places:
+            return {}
+        found = await asyncio.wait_for(self._need_consumer().end_offsets(places), REQUEST_SECONDS)
+        return {self._named(place): offset for place, offset in found.items()}
+
+    async def partition_counts(self) -> Mapping[str, int]:
+        """How many partitions the brokers have of each input topic, by a request sent after this call."""
+        names = [self._prefix + topic for topic in self._topics]
+        client = self._need_consumer()._client
+        metadata = await asyncio.wait_for(client.fetch_all_metadata(), REQUEST_SECONDS)
+        counts = {name: len(metadata.partitions_for_topic(name) or ()) for name in names}
+        return {name.removeprefix(self._prefix): count for name, count in counts.items()}
+
+    @property
+    def halted(self) -> list[Partition]:
+        """Partitions that cannot be read."""
+        return sorted(self._named(place) for place in self._halted)
+
+    def _need_consumer(self) -> _PositionedConsumer:
+        assert self._consumer is not None, "the intake is not running"
+        return self._consumer
+
+    def _need_handler(self) -> Handler:
+        assert self._handler is not None, "the intake is not running"
+        return self._handler
+
+
+async def _pass_through(batch: Any) -> KafkaMessage:
+    """FastStream's own parser fails a whole batch for one header that is no UTF-8; this one looks at nothing."""
+    return KafkaMessage(raw_message=batch, body=b"", consumer=None)  # type: ignore[arg-type]
+
+
+async def _body(message: Any) -> Any:
+    return message.raw_message
