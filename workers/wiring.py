@@ -17,6 +17,7 @@ from contracts.topics import INPUT_TOPICS
 from workers import relay, spread, timers
 from workers.codec.decoding import Decoder
 from workers.codec.policies import load_policies
+from workers.completeness import Present
 from workers.enforcement.road import Enforcement
 from workers.ingest import Ingest
 from workers.kafka import admin
@@ -106,8 +107,8 @@ async def run_ingest(settings: Settings) -> None:
                 decoder=Decoder(made.policies, settings.max_record_bytes),
                 intake=intake,
                 clock=WallClock(),
+                present=Present(WallClock(), made.store, settings.clock == "events"),
                 owner=instance,
-                events_clock=settings.clock == "events",
                 input_partitions=settings.partitions,
             )
             await ingest.run(stop)

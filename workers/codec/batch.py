@@ -1,4 +1,4 @@
-"""What a batch says, sorted by account: the decoded records of one intake, before any of them is judged."""
+"""What records say, sorted by account, before any of it is judged."""
 
 from dataclasses import dataclass, field
 
@@ -43,3 +43,19 @@ class Batch:
     def account_ids(self) -> list[str]:
         """Every account the batch speaks of, sorted by code points, the order of the locks."""
         return sorted(self.orders.keys() | self.facts.keys())
+
+    def add(self, other: "Batch") -> None:
+        """Add what was read after this."""
+        if not self.orders:
+            self.orders = other.orders
+        else:
+            for account_id, orders in other.orders.items():
+                found = self.orders.get(account_id)
+                if found is None:
+                    self.orders[account_id] = orders
+                else:
+                    found += orders
+        for account_id, facts in other.facts.items():
+            self.facts.setdefault(account_id, []).extend(facts)
+        self.rejected += other.rejected
+        self.traceparents |= other.traceparents

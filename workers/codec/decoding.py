@@ -1,7 +1,7 @@
 """Records into facts, each on its own: a bad one becomes a dead letter and its neighbours lose nothing.
 
-Owns the limits that hold before parsing, and which case must wait for the registry. Orders are decoded on the
-hot path: no object is made of them but the instant and the id.
+Owns the limits that hold before parsing. Orders are decoded on the
+hot path: nothing is kept of them but the instant and the id.
 """
 
 from collections.abc import Sequence
@@ -31,24 +31,14 @@ _FACTS: dict[str, TypeAdapter[Complaint | SellerAccount | AccountRequest]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class CaseLimit:
-    """Which cases may be taken in: those up to which the registry was read, and one offset beside them."""
-
-    registry_read_until: Instant | None
-    cleared_offset: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class Read:
-    """How far the records of one partition were decoded, and what they say of time.
+    """What the records of one partition say of time.
 
-    `latest` is the latest `occurred_at` of a good record, `stamp` the timestamp of the last one; `waits` is
-    the offset and instant of the first case that must wait, where the rest was left unread.
+    `latest` is the latest `occurred_at` of a good record, `stamp` the timestamp of the last one.
     """
 
     latest: Instant | None = None
     stamp: Instant | None = None
-    waits: tuple[int, Instant] | None = None
 
 
 class Decoder:
@@ -58,13 +48,11 @@ class Decoder:
         self._policies = policies
         self._max_record_bytes = max_record_bytes
 
-    def decode(
-        self, topic: str, records: Sequence[Record], into: Batch, now: Instant, limit: CaseLimit | None = None
-    ) -> Read:
-        """Decode one partition's records into a batch; `limit` is given for cases."""
+    def decode(self, topic: str, records: Sequence[Record], into: Batch, now: Instant) -> Read:
+        """Decode one partition's records into a batch."""
         if topic == "order-status":
             return self._decode_orders(records, into, now)
-        return self._decode_facts(topic, records, into, now, limit)
+        return self._decode_facts(topic, records, into, now)
 
     def _decode_orders(self, records: Sequence[Record], into: Batch, now: Instant) -> Read:
         latest: Instant = -1
@@ -97,9 +85,7 @@ class Decoder:
                     _trace(record, order.account_id, into)
         return Read(None, None) if latest < 0 else Read(latest, stamp * 1000)
 
-    def _decode_facts(
-        self, topic: str, records: Sequence[Record], into: Batch, now: Instant, limit: CaseLimit | None
-    ) -> Read:
+    def _decode_facts(self, topic: str, records: Sequence[Record], into: Batch, now: Instant) -> Read:
         latest: Instant | None = None
         stamp: Instant | None = None
         for record in records:
@@ -116,8 +102,6 @@ class Decoder:
                 into.rejected.append(refused)
                 continue
             latest = at if latest is None else max(latest, at)
-            if limit is not None and _waits(record, at, limit):
-                return Read(latest, stamp, (record.offset, at))
             stamp = record.timestamp * 1000
             text = content(message, at)
             name = message.request_id if isinstance(message, AccountRequest) else message.event_id
@@ -152,10 +136,17 @@ class Decoder:
         into.rejected.append(Rejected(record, topic, "too_large", detail))
 
 
-def _waits(record: Record, at: Instant, limit: CaseLimit) -> bool:
-    if record.offset == limit.cleared_offset:
-        return False
-    return limit.registry_read_until is None or at > limit.registry_read_until
+def keep_before(said: Batch, offset: int, at: Instant) -> Read:
+    """Drop what one partition's records from `offset` on say; the case at `offset`, of `at`, was read but waits."""
+    kept = {
+        account_id: [fact for fact in facts if fact.record.offset < offset]
+        for account_id, facts in said.facts.items()
+    }
+    said.facts = {account_id: facts for account_id, facts in kept.items() if facts}
+    said.rejected = [each for each in said.rejected if each.record.offset < offset]
+    instants = [fact.at for facts in said.facts.values() for fact in facts]
+    stamps = [(fact.record.offset, fact.record.timestamp) for facts in said.facts.values() for fact in facts]
+    return Read(max([*instants, at]), max(stamps)[1] * 1000 if stamps else None)
 
 
 def _bad(record: Record, topic: str, error: ValueError) -> Rejected:

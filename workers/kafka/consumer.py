@@ -65,7 +65,7 @@ class Handler(Protocol):
         ...
 
     async def commit(self, decoded: Any) -> Mapping[Partition, int]:
-        """Take a decoded batch in; returns the partitions to take back to an earlier offset and pause."""
+        """Take a decoded batch in; returns the partitions to take back to an earlier offset."""
         ...
 
 
@@ -283,6 +283,7 @@ class Intake:
             offset = offsets[self._named(place)]
             self._book[place] = offset
             self._need_consumer().seek(place, offset)
+            self._need_consumer().resume(place)
 
     def _named(self, place: TopicPartition) -> Partition:
         return (place.topic.removeprefix(self._prefix), place.partition)
@@ -314,7 +315,6 @@ class Intake:
                 place = TopicPartition(self._prefix + topic, partition)
                 if place in self._book:
                     self._book[place] = offset
-                    self._need_consumer().pause(place)
         except Exception as error:
             self._generation += 1  # what was fetched behind this batch must not be committed
             log.warning("batch rolled back", error=repr(error))
@@ -330,8 +330,14 @@ class Intake:
 
     # -- what the handler asks -----------------------------------------------------------------------------
 
+    def pause(self, topic: str, partition: int) -> None:
+        """Fetch no more of a partition until `resume`, or until it is claimed anew."""
+        place = TopicPartition(self._prefix + topic, partition)
+        if place in self._book:
+            self._need_consumer().pause(place)
+
     def resume(self, topic: str, partition: int) -> None:
-        """Go on with a partition that was taken back."""
+        """Go on with a partition that was paused."""
         place = TopicPartition(self._prefix + topic, partition)
         if place in self._book:
             self._need_consumer().resume(place)
