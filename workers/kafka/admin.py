@@ -1,0 +1,255 @@
+"""Kafka's topics and offsets as an operator sees them: create, check, count, look up.
+
+Owns no data of the engine and consumes nothing but single records by their place. The invariant: every call
+answers or raises `KafkaUnreachable` within `LIMIT_SECONDS`, and offsets are those of a `read_committed` reader.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    ConfigResource,  # type: ignore[attr-defined]  # exported by its documentation only, as the next three
+    NewTopic,  # type: ignore[attr-defined]
+    OffsetSpec,  # type: ignore[attr-defined]
+    ResourceType,  # type: ignore[attr-defined]
+)
+
+from workers.kafka.last_record import last_record
+from workers.kafka.security import PLAINTEXT, Security
+
+__all__ = [
+    "Admin",
+    "KafkaUnreachable",
+    "TopicMismatch",
+    "TopicMissing",
+    "TopicSpec",
+    "TopicState",
+    "cluster_id",
+    "end_offsets",
+    "ensure_topics",
+    "last_record",
+]
+
+LIMIT_SECONDS = 10.0
+"""The longest that a call waits for the brokers."""
+READY_SECONDS = 30.0
+"""The longest that `ensure_topics` waits until every partition of a new topic answers."""
+_RETRY_SECONDS = 0.05
+
+Partition = tuple[str, int]
+Answer = TypeVar("Answer")
+
+
+class KafkaUnreachable(Exception):
+    """No broker answered in time."""
+
+
+class TopicMissing(Exception):
+    """A topic that should exist does not."""
+
+
+class TopicMismatch(Exception):
+    """A topic exists, but not as the deployment needs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic as the deployment needs it; replication is the brokers' default."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """A topic as the brokers have it; a topic made anew under an old name has another id."""
+
+    topic_id: str
+    partitions: int
+
+
+class Admin:
+    """A connection for questions, kept open by whoever asks often; its threads are librdkafka's."""
+
+    def __init__(self, bootstrap: str, security: Security = PLAINTEXT) -> None:
+        self._bootstrap = bootstrap
+        self._client = AdminClient(
+            {
+                "bootstrap.servers": bootstrap,
+                "socket.timeout.ms": int(LIMIT_SECONDS * 1000),
+                "log_level": 0,  # what fails is raised; the library would print it besides
+                **security.for_librdkafka(),
+            }
+        )
+
+    async def cluster_id(self) -> str:
+        """The id of the cluster, the same for all its brokers."""
+        future = self._client.describe_cluster(request_timeout=LIMIT_SECONDS)
+        return str((await self._answer(future)).cluster_id)
+
+    async def describe(self, topics: Sequence[str]) -> Mapping[str, TopicState]:
+        """The topics that exist, as the brokers say now; a missing one is left out, and never created."""
+        if not topics:
+            return {}
+        futures = self._client.describe_topics(TopicCollection(list(topics)), request_timeout=LIMIT_SECONDS)
+        found: dict[str, TopicState] = {}
+        for name, future in futures.items():
+            try:
+                state = await self._answer(future)
+            except KafkaException as error:
+                if code(error) == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    continue
+                raise
+            found[name] = TopicState(str(state.topic_id), len(state.partitions))
+        return found
+
+    async def end_offsets(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        """The last stable offset of each partition, by requests sent after this call."""
+        return await self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+
+    async def start_offsets(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        """The first offset that each partition still has."""
+        return await self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+
+    async def cleanup_policy(self, topic: str) -> str:
+        """What `cleanup.policy` is in force for a topic."""
+        resource = ConfigResource(ResourceType.TOPIC, topic)
+        future = self._client.describe_configs([resource], request_timeout=LIMIT_SECONDS)[resource]
+        return str((await self._answer(future))["cleanup.policy"].value)
+
+    async def create(self, spec: TopicSpec) -> bool:
+        """Create a topic; False where another was quicker."""
+        wanted = NewTopic(spec.name, num_partitions=spec.partitions, config=dict(spec.config))
+        futures = self._client.create_topics(
+            [wanted], operation_timeout=LIMIT_SECONDS, request_timeout=LIMIT_SECONDS
+        )
+        try:
+            await self._answer(futures[spec.name])
+        except KafkaException as error:
+            if code(error) == KafkaError.TOPIC_ALREADY_EXISTS:
+                return False
+            raise
+        return True
+
+    async def _offsets(self, partitions: Sequence[Partition], spec: OffsetSpec) -> Mapping[Partition, int]:
+        if not partitions:
+            return {}
+        futures = self._client.list_offsets(
+            {TopicPartition(topic, partition): spec for topic, partition in partitions},
+            isolation_level=IsolationLevel.READ_COMMITTED,
+            request_timeout=LIMIT_SECONDS,
+        )
+        return {
+            (asked.topic, asked.partition): (await self._answer(future)).offset
+            for asked, future in futures.items()
+        }
+
+    async def _answer(self, future: "Future[Answer]") -> Answer:
+        """Wait for an answer of the library's threads; silence is `KafkaUnreachable`."""
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), LIMIT_SECONDS + 1)
+        except TimeoutError as error:
+            raise self._unreachable("no answer") from error
+        except KafkaException as error:
+            if code(error) in _SILENCE:
+                raise self._unreachable(str(error.args[0].str())) from error
+            raise
+
+    def _unreachable(self, why: str) -> KafkaUnreachable:
+        return KafkaUnreachable(f"Kafka at {self._bootstrap} cannot be reached: {why}")
+
+
+_SILENCE = frozenset(
+    {KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}
+)
+_NOT_YET = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._NOENT,  # no leader of any partition is known yet
+    }
+)
+
+
+def code(error: KafkaException) -> int:
+    """The number of the library's error."""
+    return int(error.args[0].code())
+
+
+async def cluster_id(bootstrap: str, security: Security = PLAINTEXT) -> str:
+    """The id of the cluster; raises KafkaUnreachable."""
+    return await Admin(bootstrap, security).cluster_id()
+
+
+async def ensure_topics(
+    bootstrap: str, specs: Sequence[TopicSpec], security: Security = PLAINTEXT
+) -> Sequence[str]:
+    """Create what is missing, check what exists, and wait until every partition answers.
+
+    Returns the names of the topics created. Raises TopicMismatch before anything is created, KafkaUnreachable.
+    """
+    admin = Admin(bootstrap, security)
+    existing = await admin.describe([spec.name for spec in specs])
+    wrong = [
+        problem
+        for spec in specs
+        if spec.name in existing
+        for problem in await _problems(admin, spec, existing[spec.name])
+    ]
+    if wrong:
+        raise TopicMismatch("; ".join(wrong))
+    missing = [spec for spec in specs if spec.name not in existing]
+    outcomes = await asyncio.gather(*(admin.create(spec) for spec in missing))
+    await _wait_until_ready(admin, specs)
+    return [spec.name for spec, created in zip(missing, outcomes, strict=True) if created]
+
+
+async def end_offsets(
+    bootstrap: str, topics: Sequence[str], security: Security = PLAINTEXT
+) -> Mapping[Partition, int]:
+    """The last stable offset of every partition of the topics; raises TopicMissing, KafkaUnreachable."""
+    admin = Admin(bootstrap, security)
+    states = await admin.describe(topics)
+    absent = [topic for topic in topics if topic not in states]
+    if absent:
+        raise TopicMissing(f"these topics do not exist: {', '.join(absent)}")
+    return await admin.end_offsets(
+        [(topic, number) for topic in topics for number in range(states[topic].partitions)]
+    )
+
+
+async def _problems(admin: Admin, spec: TopicSpec, state: TopicState) -> list[str]:
+    found = []
+    if state.partitions != spec.partitions:
+        found.append(f"topic {spec.name} has {state.partitions} partitions, not {spec.partitions}")
+    wanted = spec.config.get("cleanup.policy")
+    policy = await admin.cleanup_policy(spec.name)
+    if wanted is not None and policy != wanted:
+        found.append(f"topic {spec.name} has cleanup.policy={policy}, not {wanted}")
+    return found
+
+
+async def _wait_until_ready(admin: Admin, specs: Sequence[TopicSpec]) -> None:
+    """Wait until each partition has a leader that answers for its offsets."""
+    partitions = [(spec.name, number) for spec in specs for number in range(spec.partitions)]
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + READY_SECONDS
+    while True:
+        try:
+            await admin.end_offsets(partitions)
+            break
+        except KafkaException as error:
+            if code(error) not in _NOT_YET:
+                raise
+            if loop.time() > deadline:
+                raise KafkaUnreachable(f"new topics do not answer: {error.args[0].str()}") from error
+            await asyncio.sleep(_RETRY_SECONDS)  # the broker offers nothing to wait on

@@ -1,0 +1,86 @@
+"""The newest record of one partition, as a `read_committed` reader sees it.
+
+Owns this one question, which the relay asks for its mark; it must not be told a guess: offsets at the end may be
+control records, aborted or compacted away, so it reads back until a record shows or the partition's start is
+reached. The invariant: what it returns was the newest when the end was asked for, after the call.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError as AiokafkaError
+
+from workers.kafka.security import PLAINTEXT, Security
+
+LIMIT_SECONDS = 10.0
+_FIRST_SPAN = 16
+"""How many offsets are read back at first; eight times as many each time that they hold no record."""
+_POLL_MS = 100
+
+
+class NoAnswer(Exception):
+    """The partition could not be read in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record without its place."""
+
+    key: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+    value: bytes | None
+
+
+async def last_record(
+    bootstrap: str, topic: str, partition: int, security: Security = PLAINTEXT
+) -> Record | None:
+    """The newest committed record, None where the partition has none; raises NoAnswer in bounded time.
+
+    A transaction still open hides what comes after its first record: fence its producer first.
+    """
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        fetch_max_wait_ms=_POLL_MS,
+        request_timeout_ms=int(LIMIT_SECONDS * 1000),
+        **security.for_aiokafka(),
+    )
+    place = TopicPartition(topic, partition)
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            await consumer.start()
+            found = await _read_back(consumer, place)
+    except (TimeoutError, AiokafkaError) as error:
+        raise NoAnswer(f"{topic}/{partition} at {bootstrap} cannot be read: {error!r}") from error
+    finally:
+        await consumer.stop()
+    return None if found is None else Record(found.key, tuple(found.headers), found.value)
+
+
+async def _read_back(consumer: AIOKafkaConsumer, place: TopicPartition) -> ConsumerRecord | None:
+    consumer.assign([place])
+    end = (await consumer.end_offsets([place]))[place]
+    first = (await consumer.beginning_offsets([place]))[place]
+    span = _FIRST_SPAN
+    while True:
+        start = max(first, end - span)
+        newest = await _newest(consumer, place, start, end)
+        if newest is not None or start == first:
+            return newest
+        span *= 8
+
+
+async def _newest(
+    consumer: AIOKafkaConsumer, place: TopicPartition, start: int, end: int
+) -> ConsumerRecord | None:
+    consumer.seek(place, start)
+    newest: ConsumerRecord | None = None
+    while await consumer.position(place) < end:
+        for record in (await consumer.getmany(timeout_ms=_POLL_MS)).get(place, ()):
+            if record.offset < end:
+                newest = record
+    return newest

@@ -1,0 +1,167 @@
+"""The relay's producer: a list of messages becomes one Kafka transaction, or nothing does.
+
+Owns one librdkafka producer on a thread of its own, so that nothing blocks the event loop. It keeps no memory of
+what was published: that is the mark. The invariant: after any error this producer publishes nothing more until
+`open` made a new one with the same transactional id, which ends what the old one left open.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from workers.kafka.last_record import last_record
+from workers.kafka.security import PLAINTEXT, Security
+
+OPEN_SECONDS = 20.0
+TRANSACTION_SECONDS = 30.0
+"""How long the brokers keep a transaction open for a producer that fell silent."""
+COMMIT_SECONDS = 20.0
+_FULL_SECONDS = 0.05
+_FENCED = frozenset(
+    {
+        KafkaError._FENCED,
+        KafkaError.PRODUCER_FENCED,
+        KafkaError.INVALID_PRODUCER_EPOCH,
+    }
+)
+
+Result = TypeVar("Result")
+
+
+class PublishError(Exception):
+    """The transaction failed, or its outcome is unknown; the producer must be opened anew."""
+
+
+class Fenced(PublishError):
+    """Another producer with the same transactional id took over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to publish; without a partition its key chooses one as Java's clients do."""
+
+    topic: str
+    key: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+    value: bytes | None
+    partition: int | None = None
+
+
+class TransactionalProducer:
+    """Publishes lists of messages, each in one transaction, for one transactional id."""
+
+    def __init__(self, bootstrap: str, transactional_id: str, security: Security = PLAINTEXT) -> None:
+        self._bootstrap = bootstrap
+        self._transactional_id = transactional_id
+        self._security = security
+        self._producer: Producer | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._failure: KafkaError | None = None
+
+    async def open(self) -> None:
+        """Make a new producer, which fences every older one of its id and aborts what they left open."""
+        await self.close()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=self._transactional_id)
+        self._failure = None
+        await self._run(self._open)
+
+    async def publish(self, messages: Sequence[Outgoing]) -> None:
+        """Publish all messages in one transaction, committed when this returns.
+
+        Raises PublishError (Fenced where a successor took over) and is then unusable until opened again.
+        """
+        await self._run(lambda: self._publish(messages))
+
+    async def last_value(self, topic: str, partition: int) -> bytes | None:
+        """The value of the newest committed record of a partition; ask after `open`, which ends what is open."""
+        found = await last_record(self._bootstrap, topic, partition, self._security)
+        return None if found is None else found.value
+
+    async def close(self) -> None:
+        """Let the producer go; what it has not committed is aborted by its successor or by time."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        await asyncio.get_running_loop().run_in_executor(thread, self._let_go)
+        thread.shutdown(wait=False)
+
+    async def _run(self, work: Callable[[], Result]) -> Result:
+        if self._thread is None:
+            raise PublishError(f"producer {self._transactional_id} is not open")
+        running = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        try:
+            return await asyncio.shield(running)
+        except KafkaException as error:
+            raise self._spoiled(error.args[0]) from error
+        except asyncio.CancelledError:
+            running.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._failure = self._failure or KafkaError(KafkaError._STATE, "a transaction was given up")
+            raise
+
+    def _spoiled(self, error: KafkaError) -> PublishError:
+        self._failure = error
+        kind = Fenced if error.code() in _FENCED else PublishError
+        return kind(f"producer {self._transactional_id}: {error.str()}")
+
+    # -- on the producer's own thread ----------------------------------------------------------------------
+
+    def _open(self) -> None:
+        producer = Producer(
+            {
+                "bootstrap.servers": self._bootstrap,
+                "transactional.id": self._transactional_id,
+                "transaction.timeout.ms": int(TRANSACTION_SECONDS * 1000),
+                "message.timeout.ms": int(COMMIT_SECONDS * 1000),
+                "socket.timeout.ms": 10_000,
+                "enable.idempotence": True,
+                "acks": "all",
+                "linger.ms": 1,  # a commit flushes at once; lingering only fills the batches of long lists
+                "compression.type": "lz4",
+                "message.max.bytes": 8 * 1024 * 1024,  # the brokers' own limit decides
+                "partitioner": "murmur2_random",
+                "delivery.report.only.error": True,
+                "on_delivery": self._delivered,
+                "log_level": 0,  # what fails is raised; the library would print it besides
+                **self._security.for_librdkafka(),
+            }
+        )
+        producer.init_transactions(OPEN_SECONDS)
+        self._producer = producer
+
+    def _delivered(self, error: KafkaError | None, _: object) -> None:
+        if error is not None and self._failure is None:
+            self._failure = error
+
+    def _publish(self, messages: Sequence[Outgoing]) -> None:
+        producer = self._usable()
+        producer.begin_transaction()
+        for message in messages:
+            self._send(producer, message)
+        producer.commit_transaction(COMMIT_SECONDS)
+        self._usable()
+
+    def _send(self, producer: Producer, message: Outgoing) -> None:
+        partition = -1 if message.partition is None else message.partition
+        headers: list[tuple[str, str | bytes | None]] = list(message.headers)
+        while True:
+            try:
+                producer.produce(message.topic, message.value, message.key, partition, headers=headers)
+                return
+            except BufferError:
+                producer.poll(_FULL_SECONDS)  # waits until the full queue has moved
+                self._usable()
+
+    def _usable(self) -> Producer:
+        if self._failure is not None:
+            raise KafkaException(self._failure)
+        assert self._producer is not None, "a producer that could not be opened"
+        return self._producer
+
+    def _let_go(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.purge()
