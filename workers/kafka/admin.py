@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import (
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it exports them by its documentation
     AdminClient,
-    ConfigResource,  # type: ignore[attr-defined]  # exported by its documentation only, as the next three
-    NewTopic,  # type: ignore[attr-defined]
-    OffsetSpec,  # type: ignore[attr-defined]
-    ResourceType,  # type: ignore[attr-defined]
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
 )
 
 from workers.kafka.last_record import last_record
@@ -126,9 +126,7 @@ class Admin:
     async def create(self, spec: TopicSpec) -> bool:
         """Create a topic; False where another was quicker."""
         wanted = NewTopic(spec.name, num_partitions=spec.partitions, config=dict(spec.config))
-        futures = self._client.create_topics(
-            [wanted], operation_timeout=LIMIT_SECONDS, request_timeout=LIMIT_SECONDS
-        )
+        futures = self._client.create_topics([wanted], operation_timeout=LIMIT_SECONDS, request_timeout=LIMIT_SECONDS)
         try:
             await self._answer(futures[spec.name])
         except KafkaException as error:
@@ -146,8 +144,7 @@ class Admin:
             request_timeout=LIMIT_SECONDS,
         )
         return {
-            (asked.topic, asked.partition): (await self._answer(future)).offset
-            for asked, future in futures.items()
+            (asked.topic, asked.partition): (await self._answer(future)).offset for asked, future in futures.items()
         }
 
     async def _answer(self, future: "Future[Answer]") -> Answer:
@@ -190,9 +187,7 @@ async def cluster_id(bootstrap: str, security: Security = PLAINTEXT) -> str:
     return await Admin(bootstrap, security).cluster_id()
 
 
-async def ensure_topics(
-    bootstrap: str, specs: Sequence[TopicSpec], security: Security = PLAINTEXT
-) -> Sequence[str]:
+async def ensure_topics(bootstrap: str, specs: Sequence[TopicSpec], security: Security = PLAINTEXT) -> Sequence[str]:
     """Create what is missing, check what exists, and wait until every partition answers.
 
     Returns the names of the topics created. Raises TopicMismatch before anything is created, KafkaUnreachable.
