@@ -19,21 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it exports 
     ResourceType,
 )
 
-from workers.kafka.last_record import last_record
 from workers.kafka.security import PLAINTEXT, Security
-
-__all__ = [
-    "Admin",
-    "KafkaUnreachable",
-    "TopicMismatch",
-    "TopicMissing",
-    "TopicSpec",
-    "TopicState",
-    "cluster_id",
-    "end_offsets",
-    "ensure_topics",
-    "last_record",
-]
 
 LIMIT_SECONDS = 10.0
 """The longest that a call waits for the brokers."""

@@ -33,9 +33,7 @@ class Record:
     value: bytes | None
 
 
-async def last_record(
-    bootstrap: str, topic: str, partition: int, security: Security = PLAINTEXT
-) -> Record | None:
+async def last_record(bootstrap: str, topic: str, partition: int, security: Security = PLAINTEXT) -> Record | None:
     """The newest committed record, None where the partition has none; raises NoAnswer in bounded time.
 
     A transaction still open hides what comes after its first record: fence its producer first.
@@ -74,9 +72,7 @@ async def _read_back(consumer: AIOKafkaConsumer, place: TopicPartition) -> Consu
         span *= 8
 
 
-async def _newest(
-    consumer: AIOKafkaConsumer, place: TopicPartition, start: int, end: int
-) -> ConsumerRecord | None:
+async def _newest(consumer: AIOKafkaConsumer, place: TopicPartition, start: int, end: int) -> ConsumerRecord | None:
     consumer.seek(place, start)
     newest: ConsumerRecord | None = None
     while await consumer.position(place) < end:
