@@ -6,6 +6,7 @@ moves only from where its batch was fetched, in the transaction that writes what
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -167,10 +168,8 @@ class Ingest:
     async def _heartbeats(self) -> None:
         while True:
             pause = WAITING_HEARTBEAT_SECONDS if self.waiting else HEARTBEAT_SECONDS
-            try:
+            with suppress(TimeoutError):  # nothing happened: the ordinary heartbeat
                 await asyncio.wait_for(self._wake.wait(), pause)
-            except TimeoutError:
-                pass  # nothing happened: the ordinary heartbeat
             self._wake.clear()
             try:
                 await self._heartbeat()

@@ -1,7 +1,7 @@
 """Settings: environment variables (or `.env`), each with a default that works on one machine (CONTRACTS)."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -19,16 +19,16 @@ class Settings(BaseSettings):
     kafka_bootstrap: str = "127.0.0.1:9092"
     database_url: SecretStr = SecretStr("postgresql://postgres@127.0.0.1:5432/standing")
     policies: Path = _SHIPPED_POLICIES
-    topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", max_length=100)
-    partitions: int = Field(8, ge=1, le=1000)
+    topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$", max_length=100)] = ""
+    partitions: Annotated[int, Field(ge=1, le=1000)] = 8
     clock: Literal["wall", "events"] = "wall"
-    settle_seconds: float = Field(600, ge=0)
-    console_port: int = Field(8480, ge=0, le=65535)
-    max_record_bytes: int = Field(1024 * 1024, ge=1)
-    batch_size: int = Field(5000, ge=1, le=50_000)
-    shards: int = Field(4, ge=1, le=64)
-    ingests: int = Field(1, ge=1, le=64)
-    instance: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]+$")
+    settle_seconds: Annotated[float, Field(ge=0)] = 600
+    console_port: Annotated[int, Field(ge=0, le=65535)] = 8480
+    max_record_bytes: Annotated[int, Field(ge=1)] = 1024 * 1024
+    batch_size: Annotated[int, Field(ge=1, le=50_000)] = 5000
+    shards: Annotated[int, Field(ge=1, le=64)] = 4
+    ingests: Annotated[int, Field(ge=1, le=64)] = 1
+    instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
 
     @property
     def settle(self) -> Instant:

@@ -31,6 +31,7 @@ from workers.settings import Settings
 from workers.store.deployment import Deployment, Wanted, load_deployment
 from workers.store.listener import Listener
 from workers.store.postgres import Store, open_pool
+from workers.supervisor import WorkerProcess
 
 MARKS_TOPIC = "standing-relay-marks"
 
@@ -77,6 +78,12 @@ async def parts(settings: Settings, name: str, *, connections: int = 4) -> Async
         yield Parts(settings, policies, pool, deployment, store, enforcement)
     finally:
         await asyncio.wait_for(pool.close(), 10)
+
+
+def worker_processes(settings: Settings) -> list[WorkerProcess]:
+    """The processes of `standing work`."""
+    names = ["ingest"] * settings.ingests + ["timers", "spread", "relay"]
+    return [WorkerProcess(name, [name], {}) for name in names]
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -5,11 +5,12 @@ Owns what "stuck" means. Reads only; nothing here changes a table or a topic.
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from contracts.topics import INPUT_TOPICS
 from workers.kafka import admin
+from workers.kafka.last_record import last_record
 from workers.relay import Mark
 from workers.rules.calendar import SECOND, Instant, written
 from workers.settings import Settings
@@ -64,7 +65,7 @@ async def read_status(made: Parts) -> Status:
     }
     progress = await _progress(made)
     horizon = progress.horizon(settings.settle)
-    counts = await made.pool.fetchrow(_COUNTS, None if horizon == MINUS_INFINITY else horizon)
+    counts = (await made.pool.fetch(_COUNTS, None if horizon == MINUS_INFINITY else horizon))[0]
     unpublished, age = await _unpublished(made)
     status = Status(
         lag=lag,
@@ -115,7 +116,7 @@ async def relay_marks(settings: Settings, shards: int) -> dict[int, int]:
     topic = settings.topic_prefix + MARKS_TOPIC
     found: dict[int, int] = {}
     for shard in range(shards):
-        record = await admin.last_record(settings.kafka_bootstrap, topic, shard)
+        record = await last_record(settings.kafka_bootstrap, topic, shard)
         if record is not None and record.value is not None:
             found[shard] = Mark.decode(record.value).seq
     return found
@@ -157,7 +158,7 @@ async def drain(made: Parts, timeout_seconds: float, report: Callable[[Status], 
         await asyncio.sleep(0.1)
 
 
-async def _reached(made: Parts, targets: dict[tuple[str, int], int], begun: Instant) -> bool:
+async def _reached(made: Parts, targets: Mapping[tuple[str, int], int], begun: Instant) -> bool:
     """Whether every target was read, and the horizon moved up to what was read."""
     prefix = made.settings.topic_prefix
     positions = await made.store.positions()

@@ -6,7 +6,6 @@ dropped whole. Kafka's own committed offsets are for dashboards and never read.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -127,20 +126,19 @@ class Intake:
         self._kafka_backoff = Backoff(TRIES, first_seconds=0.1, longest_seconds=2.0)
         self._commit_backoff = Backoff(TRIES)
         self._consumer: _PositionedConsumer | None = None
-        self._broker = self._build(bootstrap, group, instance_id, dict(security or {}))
+        self._security = dict(security or {})
+        self._broker = self._build(bootstrap, group, instance_id)
 
-    def _build(self, bootstrap: str, group: str, instance_id: str, security: dict[str, Any]) -> KafkaBroker:
+    def _build(self, bootstrap: str, group: str, instance_id: str) -> KafkaBroker:
         broker = KafkaBroker(
             bootstrap,
             apply_types=False,
             consumer_only=True,
             allow_auto_create_topics=False,
             request_timeout_ms=int(REQUEST_SECONDS * 1000),
-            log_level=logging.DEBUG,
+            logger=None,  # what happens is logged here, once
             graceful_timeout=10,
         )
-        options = broker.config.broker_config.builder.keywords | security
-        broker.config.broker_config.builder = partial(self._make_consumer, **options)
         subscriber = broker.subscriber(
             *(self._prefix + topic for topic in self._topics),
             batch=True,
@@ -163,8 +161,8 @@ class Intake:
         subscriber(self._on_batch)
         return broker
 
-    def _make_consumer(self, **options: Any) -> _PositionedConsumer:
-        self._consumer = _PositionedConsumer(intake=self, **options)
+    def _make_consumer(self, builder: Any, **options: Any) -> _PositionedConsumer:
+        self._consumer = _PositionedConsumer(intake=self, **{**builder.keywords, **self._security, **options})
         return self._consumer
 
     # -- running -------------------------------------------------------------------------------------------
@@ -172,6 +170,9 @@ class Intake:
     async def run(self, handler: Handler, stop: asyncio.Event) -> None:
         """Read until `stop` is set; raises IntakeFailed where the process must be started anew."""
         self._handler = handler
+        await self._broker.connect()
+        config = self._broker.config.broker_config
+        config.builder = partial(self._make_consumer, config.builder)  # FastStream offers no other place for it
         await self._broker.start()
         try:
             waits = [asyncio.ensure_future(each.wait()) for each in (stop, self._failed)]

@@ -1,0 +1,285 @@
+"""`standing`: the command line. Parses and prints; `workers.commands` and `workers.wiring` do the work.
+
+A bad setting, an unreachable server, a missing topic or a database of another version ends a command with one
+clear line and exit code 2, never a traceback.
+"""
+
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated, Any
+
+import asyncpg
+import typer
+import uvloop
+from pydantic import ValidationError
+from rich.console import Console
+
+from workers import supervisor, wiring
+from workers.codec.policies import BadPolicy
+from workers.commands import dead_letters, explain, hold, setup, show, status
+from workers.kafka.admin import KafkaUnreachable, TopicMismatch, TopicMissing
+from workers.kafka.last_record import NoAnswer
+from workers.ops import logs
+from workers.rules.calendar import Instant, instant
+from workers.settings import Settings
+from workers.store.deployment import DeploymentMismatch
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split("\n")[0]
+)
+letters = typer.Typer(no_args_is_help=True, help="Records that could not be taken in.")
+app.add_typer(letters, name="dead-letters")
+console = Console()
+
+CANNOT_RUN = 2
+NOT_DONE = 1
+
+_REFUSED = (
+    BadPolicy,
+    DeploymentMismatch,
+    KafkaUnreachable,
+    TopicMismatch,
+    TopicMissing,
+    NoAnswer,
+    explain.NotFound,
+    hold.CannotRelease,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
+
+
+@contextmanager
+def one_clear_line() -> Iterator[None]:
+    """Turn what an operator can mend into one line on standard error and exit code 2."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = "_".join(str(part) for part in first["loc"]).upper()
+        fail(f"bad setting STANDING_{field}: {first['msg']}")
+    except _REFUSED as error:
+        fail(str(error))
+    except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
+        fail(f"a server cannot be reached: {error}")
+
+
+def fail(why: str) -> None:
+    """Say why in one line, and exit with 2."""
+    print(f"standing: {' '.join(why.split())}", file=sys.stderr)
+    raise typer.Exit(CANNOT_RUN)
+
+
+def run(work: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
+    """Run a command on the settings of the environment."""
+    with one_clear_line():
+        settings = Settings()
+        uvloop.run(work(settings))
+
+
+def worker(work: Callable[[Settings], Coroutine[Any, Any, None]], name: str) -> None:
+    """Run one worker process: logs to standard error, ends with its supervisor."""
+    log = logs.configure(name)
+    supervisor.end_with_supervisor()
+    try:
+        run(work)
+    except Exception as error:
+        if isinstance(error, typer.Exit):
+            raise
+        log.exception("worker ended")
+        raise typer.Exit(NOT_DONE) from error
+
+
+def _instant(text: str | None) -> Instant | None:
+    if text is None:
+        return None
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise typer.BadParameter("an instant needs an offset, as in 2016-08-01T00:00:00+08:00")
+    return instant(found)
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("setup")
+def setup_command() -> None:
+    """Create or migrate the database, create or check the topics, record the policies. Safe to repeat."""
+
+    async def work(settings: Settings) -> None:
+        for line in await setup.run_setup(settings) or ["nothing to do: everything is set up"]:
+            console.print(line, highlight=False)
+
+    run(work)
+
+
+@app.command()
+def work() -> None:
+    """Run every worker in one process tree, until Ctrl-C or SIGTERM."""
+    logs.configure("work")
+
+    async def supervise(settings: Settings) -> None:
+        async with wiring.parts(settings, "work", connections=1):
+            pass  # a worker that cannot run would only be started again and again
+        raise typer.Exit(await supervisor.supervise(wiring.worker_processes(settings)))
+
+    run(supervise)
+
+
+@app.command()
+def ingest() -> None:
+    """Read the input topics and take the facts in."""
+    worker(wiring.run_ingest, "ingest")
+
+
+@app.command()
+def timers() -> None:
+    """Enforce what silence decides, as soon as the horizon passes it."""
+    worker(wiring.run_timers, "timers")
+
+
+@app.command()
+def spread() -> None:
+    """Judge the members of companies whose terminations changed."""
+    worker(wiring.run_spread, "spread")
+
+
+@app.command()
+def relay() -> None:
+    """Publish the decision log to Kafka, each row exactly once."""
+    worker(wiring.run_relay, "relay")
+
+
+@app.command()
+def stack() -> None:
+    """Run the embedded Kafka and PostgreSQL alone, and print the settings that reach them."""
+    from workers.local.stack import run_stack
+
+    run_stack()
+
+
+@app.command("status")
+def status_command(as_json: Json = False) -> None:
+    """How far everything is; exit 1 where something is stuck."""
+
+    async def work(settings: Settings) -> None:
+        async with wiring.parts(settings, "status") as made:
+            found = await status.read_status(made)
+        if as_json:
+            print(found.as_json())
+        else:
+            show.status(console, found)
+        if found.stuck:
+            raise typer.Exit(NOT_DONE)
+
+    run(work)
+
+
+@app.command()
+def drain(timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 600) -> None:
+    """Wait until every fact now in the input topics is decided and every decision visible; exit 1 if it is not."""
+
+    async def work(settings: Settings) -> None:
+        async with wiring.parts(settings, "drain") as made:
+            with show.DrainProgress(console) as progress:
+                if not await status.drain(made, timeout, progress.update):
+                    raise typer.Exit(NOT_DONE)
+
+    run(work)
+
+
+@app.command("hold")
+def hold_command(why: str) -> None:
+    """Enforce no silence, for a back-fill or an emergency; facts go on being read and judged."""
+
+    async def work(settings: Settings) -> None:
+        async with wiring.parts(settings, "hold") as made:
+            await hold.hold(made, why)
+
+    run(work)
+
+
+@app.command()
+def release(
+    force: Annotated[bool, typer.Option("--force", help="Even before every partition was read.")] = False,
+) -> None:
+    """Enforce silence again; refused until every partition was read to its end."""
+
+    async def work(settings: Settings) -> None:
+        async with wiring.parts(settings, "release") as made:
+            await hold.release(made, force=force)
+
+    run(work)
+
+
+@app.command("explain")
+def explain_command(
+    account: str,
+    at: Annotated[str | None, typer.Option(help="As it stood at this instant, by the facts known today.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Why an account stands as it does, since when, until when, and what cures it."""
+
+    async def work(settings: Settings) -> None:
+        async with wiring.parts(settings, "explain") as made:
+            found = await explain.explain(made, account, _instant(at))
+        if as_json:
+            print(found.as_json())
+        else:
+            show.explanation(console, found)
+
+    run(work)
+
+
+@app.command()
+def company(key: str, as_json: Json = False) -> None:
+    """A company's accounts, terminations and re-application dates; KEY begins with id: or name:."""
+
+    async def work(settings: Settings) -> None:
+        async with wiring.parts(settings, "company") as made:
+            found = await explain.view_company(made, key)
+        if as_json:
+            print(found.as_json())
+        else:
+            show.company(console, found)
+
+    run(work)
+
+
+@letters.command("list")
+def list_letters(
+    limit: Annotated[int, typer.Option(help="How many, newest first.")] = 20, as_json: Json = False
+) -> None:
+    """The newest dead letters."""
+
+    async def work(settings: Settings) -> None:
+        async with wiring.parts(settings, "dead-letters") as made:
+            found = await dead_letters.newest(made, limit)
+        if as_json:
+            print(dead_letters.as_json(found))
+        else:
+            show.dead_letters(console, found)
+
+    run(work)
+
+
+@letters.command("show")
+def show_letter(place: Annotated[str, typer.Argument(help="TOPIC/PARTITION/OFFSET, as `list` prints it.")]) -> None:
+    """One dead letter, whole."""
+
+    async def work(settings: Settings) -> None:
+        async with wiring.parts(settings, "dead-letters") as made:
+            print(await dead_letters.one(made, place))
+
+    run(work)
+
+
+def main() -> None:
+    """The entry point of `standing`."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

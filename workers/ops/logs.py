@@ -1,0 +1,28 @@
+"""Logs: a line for each event, as JSON where standard error is no terminal, with the worker's name."""
+
+import logging
+import sys
+
+import structlog
+
+
+def configure(worker: str) -> structlog.typing.FilteringBoundLogger:
+    """Log to standard error as `worker`; returns its logger."""
+    renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    structlog.contextvars.bind_contextvars(worker=worker)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what fails is raised, and logged where it is handled
+    logging.getLogger("faststream").setLevel(logging.ERROR)
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return logger
