@@ -190,7 +190,7 @@ async def ensure_topics(bootstrap: str, specs: Sequence[TopicSpec], security: Se
         raise TopicMismatch("; ".join(wrong))
     missing = [spec for spec in specs if spec.name not in existing]
     outcomes = await asyncio.gather(*(admin.create(spec) for spec in missing))
-    await _wait_until_ready(admin, specs)
+    await _wait_until_ready(bootstrap, security, specs)
     return [spec.name for spec, created in zip(missing, outcomes, strict=True) if created]
 
 
@@ -219,14 +219,17 @@ async def _problems(admin: Admin, spec: TopicSpec, state: TopicState) -> list[st
     return found
 
 
-async def _wait_until_ready(admin: Admin, specs: Sequence[TopicSpec]) -> None:
-    """Wait until each partition has a leader that answers for its offsets."""
+async def _wait_until_ready(bootstrap: str, security: Security, specs: Sequence[TopicSpec]) -> None:
+    """Wait until each partition has a leader that answers for its offsets.
+
+    Each try asks by a new connection: librdkafka remembers that a topic was unknown.
+    """
     partitions = [(spec.name, number) for spec in specs for number in range(spec.partitions)]
     loop = asyncio.get_running_loop()
     deadline = loop.time() + READY_SECONDS
     while True:
         try:
-            await admin.end_offsets(partitions)
+            await Admin(bootstrap, security).end_offsets(partitions)
             break
         except KafkaException as error:
             if code(error) not in _NOT_YET:
