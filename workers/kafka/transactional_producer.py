@@ -6,6 +6,7 @@ what was published: that is the mark. The invariant: after any error this produc
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from workers.kafka.last_record import last_record
 from workers.kafka.security import PLAINTEXT, Security
+
+log = logging.getLogger(__name__)  # librdkafka's own lines; it would print them to stderr
 
 OPEN_SECONDS = 20.0
 TRANSACTION_SECONDS = 30.0
@@ -125,9 +128,9 @@ class TransactionalProducer:
                 "partitioner": "murmur2_random",
                 "delivery.report.only.error": True,
                 "on_delivery": self._delivered,
-                "log_level": 0,  # what fails is raised; the library would print it besides
                 **self._security.for_librdkafka(),
-            }
+            },
+            logger=log,
         )
         producer.init_transactions(OPEN_SECONDS)
         self._producer = producer

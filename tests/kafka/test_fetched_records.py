@@ -1,0 +1,71 @@
+"""Batches read within limits: bombs, strange headers, and all that must come through untouched."""
+
+import pytest
+from aiokafka.structs import TopicPartition
+
+from tests.kafka.broker import CODECS, Message, batch, with_broken_name
+from workers.kafka import fetched_records
+from workers.kafka.fetched_records import GuardedPartitionRecords, GuardedRecords, UnreadableRecords
+
+PLACE = TopicPartition("orders", 3)
+
+ORDINARY: list[Message] = [
+    (b"key", b"value", [("name", b"\xff\x00 no UTF-8"), ("name", b"twice")]),
+    (None, b"without a key", []),
+    (b"without a value", None, [("empty", b"")]),
+    (b"", b"", []),
+]
+
+
+def read(data: bytes, fetch_offset: int = 0) -> list[tuple[int, Message]]:
+    records = GuardedPartitionRecords(PLACE, GuardedRecords(data), None, fetch_offset, None, None, True, 1)
+    return [(record.offset, (record.key, record.value, list(record.headers))) for record in records]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_every_record_comes_through_as_it_was_sent(codec: str) -> None:
+    assert read(batch(codec, ORDINARY)) == list(enumerate(ORDINARY))
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_fetch_from_the_middle_of_a_batch_begins_there(codec: str) -> None:
+    assert [offset for offset, _ in read(batch(codec, ORDINARY), 2)] == [2, 3]
+
+
+@pytest.mark.parametrize("codec", CODECS.keys() - {"none"})
+def test_a_bomb_is_refused_with_its_partition_and_offset(codec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetched_records, "_BUFFER", bytearray(1_000_061))
+    allowed: list[Message] = [(b"k", b"\0" * 999_000, [])]
+    assert read(batch(codec, allowed)) == [(0, allowed[0])]
+    with pytest.raises(UnreadableRecords, match=r"orders/3 cannot be read from offset 0 on: TooLarge"):
+        read(batch(codec, [(b"k", b"\0" * 1_001_000, [])]))
+
+
+def test_many_batches_that_inflate_are_left_for_the_next_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetched_records, "FETCH_BYTES", 150_000)
+    fetch = b"".join(batch("zstd", [(b"k", b"\0" * 100_000, [])], offset) for offset in range(5))
+    assert [offset for offset, _ in read(fetch)] == [0, 1]
+    assert [offset for offset, _ in read(fetch[2 * len(fetch) // 5 :], 2)] == [2, 3]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_header_name_that_is_no_utf_8_is_mended_and_its_neighbours_are_untouched(codec: str) -> None:
+    sent: list[Message] = [
+        (b"before", b"1", [("good", b"\xff")]),
+        (b"strange", b"2", [("name", b"kept \xff"), ("abcd", b"value")]),
+        (b"after", b"3", [("good", b"x")]),
+    ]
+    mended: Message = (b"strange", b"2", [("name", b"kept \xff"), ("?bcd", b"value")])
+    assert read(with_broken_name(codec, sent, b"abcd") + batch(codec, ORDINARY, 3)) == [
+        (0, sent[0]),
+        (1, mended),
+        (2, sent[2]),
+        *enumerate(ORDINARY, 3),
+    ]
+
+
+def test_a_damaged_batch_is_refused_with_its_partition_and_offset() -> None:
+    raw = bytearray(batch("none", ORDINARY))
+    raw[-1] ^= 1
+    with pytest.raises(UnreadableRecords, match=r"orders/3 cannot be read from offset 0 on: .*CRC"):
+        read(bytes(raw))

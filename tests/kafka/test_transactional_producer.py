@@ -1,0 +1,212 @@
+"""The relay's producer and its mark, on a real broker."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from random import Random
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from tests.kafka.broker import Message, Servers, left_open, make_topic, numbered, produce, transaction
+from workers.kafka.admin import end_offsets
+from workers.kafka.last_record import NoAnswer, Record, last_record
+from workers.kafka.transactional_producer import Fenced, Outgoing, PublishError, TransactionalProducer
+
+
+@contextlib.asynccontextmanager
+async def opened(bootstrap: str, identity: str) -> AsyncIterator[TransactionalProducer]:
+    producer = TransactionalProducer(bootstrap, identity)
+    try:
+        await producer.open()
+        yield producer
+    finally:
+        await producer.close()
+
+
+async def read_all(bootstrap: str, topic: str) -> dict[int, list[Message]]:
+    """Everything that a `read_committed` reader sees, by partition."""
+    ends = await end_offsets(bootstrap, [topic])
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
+    )
+    found: dict[int, list[Message]] = {number: [] for _, number in ends}
+    await consumer.start()
+    try:
+        for (_, number), end in ends.items():
+            place = TopicPartition(topic, number)
+            consumer.assign([place])
+            consumer.seek(place, 0)
+            while await consumer.position(place) < end:
+                records = (await consumer.getmany(timeout_ms=100)).get(place, [])
+                found[number] += [(each.key, each.value, list(each.headers)) for each in records]
+    finally:
+        await consumer.stop()
+    return found
+
+
+async def test_a_list_is_published_whole_and_as_given(servers: Servers) -> None:
+    topic, marks = await make_topic(servers.bootstrap), await make_topic(servers.bootstrap)
+    async with opened(servers.bootstrap, topic) as producer:
+        await producer.publish(
+            [
+                Outgoing(topic, b"key", [("name", b"\xff"), ("name", b"twice")], b"value"),
+                Outgoing(topic, None, (), None, 0),
+                Outgoing(marks, b"0", (), b"mark", 0),
+            ]
+        )
+        assert await producer.last_value(marks, 0) == b"mark"
+    assert await read_all(servers.bootstrap, topic) == {
+        0: [(b"key", b"value", [("name", b"\xff"), ("name", b"twice")]), (None, None, [])]
+    }
+
+
+async def test_keys_land_where_java_clients_put_them(servers: Servers) -> None:
+    topic = await make_topic(servers.bootstrap, 4)
+    async with opened(servers.bootstrap, topic) as producer:
+        await producer.publish([Outgoing(topic, b"%d" % number, (), b"") for number in range(100)])
+    found = await read_all(servers.bootstrap, topic)
+    assert {number: [key for key, _, _ in records] for number, records in found.items()} == {
+        partition: [b"%d" % number for number in range(100) if java_partition(b"%d" % number, 4) == partition]
+        for partition in range(4)
+    }
+
+
+async def test_one_refused_message_lets_nothing_through_and_opening_anew_heals(servers: Servers) -> None:
+    topic, small = await make_topic(servers.bootstrap), await make_topic(servers.bootstrap, max_message_bytes="1000")
+    good, refused = Outgoing(topic, b"k", (), b"good"), Outgoing(small, b"k", (), Random(0).randbytes(5000))  # noqa: S311  # not compressible
+    async with opened(servers.bootstrap, topic) as producer:
+        with pytest.raises(PublishError):
+            await producer.publish([good, refused, good])
+        with pytest.raises(PublishError):
+            await producer.publish([good])
+        await producer.open()
+        await producer.publish([good])
+    assert await read_all(servers.bootstrap, topic) == {0: [(b"k", b"good", [])]}
+    assert await read_all(servers.bootstrap, small) == {0: []}
+
+
+async def test_a_successor_fences_and_aborts_what_was_left_open(servers: Servers) -> None:
+    topic = await make_topic(servers.bootstrap)
+    left_open(servers.bootstrap, topic, topic)
+    async with opened(servers.bootstrap, topic) as successor:
+        assert await successor.last_value(topic, 0) is None
+        await successor.publish([Outgoing(topic, None, (), b"committed", 0)])
+        assert await successor.last_value(topic, 0) == b"committed"
+
+
+async def test_of_two_producers_only_the_later_publishes(servers: Servers) -> None:
+    topic = await make_topic(servers.bootstrap)
+    async with opened(servers.bootstrap, topic) as first, opened(servers.bootstrap, topic) as second:
+        for _ in range(2):
+            with pytest.raises(Fenced):
+                await first.publish([Outgoing(topic, None, (), b"first", 0)])
+        await second.publish([Outgoing(topic, None, (), b"second", 0)])
+        await first.open()
+        with pytest.raises(Fenced):
+            await second.publish([Outgoing(topic, None, (), b"second again", 0)])
+    assert await read_all(servers.bootstrap, topic) == {0: [(None, b"second", [])]}
+
+
+async def test_a_cancelled_transaction_leaves_the_producer_unusable_until_opened(servers: Servers) -> None:
+    topic = await make_topic(servers.bootstrap)
+    many = [Outgoing(topic, None, (), b"%d" % number, 0) for number in range(20_000)]
+    async with opened(servers.bootstrap, topic) as producer:
+        publishing = asyncio.create_task(producer.publish(many))
+        await asyncio.sleep(0)
+        publishing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await publishing
+        with pytest.raises(PublishError):
+            await producer.publish(many[:1])
+        await producer.open()
+        await producer.publish(many[:1])
+    values = [value for _, value, _ in (await read_all(servers.bootstrap, topic))[0]]
+    assert values in ([b"0"], [each.value for each in many] + [b"0"])
+
+
+async def test_a_producer_that_was_not_opened_publishes_nothing(servers: Servers) -> None:
+    with pytest.raises(PublishError, match="is not open"):
+        await TransactionalProducer(servers.bootstrap, "never").publish([])
+
+
+async def test_nothing_blocks_the_event_loop(servers: Servers) -> None:
+    topic = await make_topic(servers.bootstrap)
+    many = [Outgoing(topic, None, [("name", b"value")] * 5, b"v" * 300, 0) for _ in range(30_000)]
+    longest = 0.0
+    async with opened(servers.bootstrap, topic) as producer:
+        publishing = asyncio.create_task(producer.publish(many))
+        while not publishing.done():
+            before = time.perf_counter()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.perf_counter() - before)
+        await publishing
+    assert longest < 0.1
+
+
+# -- the mark ----------------------------------------------------------------------------------------------
+
+
+async def test_an_empty_partition_has_no_last_record(servers: Servers) -> None:
+    topic = await make_topic(servers.bootstrap)
+    assert await last_record(servers.bootstrap, topic, 0) is None
+
+
+async def test_the_last_record_is_found_behind_markers_and_aborted_transactions(servers: Servers) -> None:
+    topic = await make_topic(servers.bootstrap)
+    async with opened(servers.bootstrap, topic) as producer:
+        await producer.publish([Outgoing(topic, b"k", [("name", b"\xff")], b"last", 0)])
+    for number in range(3):
+        with transaction(servers.bootstrap, f"{topic}-{number}", commit=False) as aborted:
+            for _ in range(100):
+                aborted.produce(topic, b"aborted", partition=0)
+    assert await last_record(servers.bootstrap, topic, 0) == Record(b"k", (("name", b"\xff"),), b"last")
+
+
+async def test_only_aborted_records_are_no_record(servers: Servers) -> None:
+    topic = await make_topic(servers.bootstrap)
+    with transaction(servers.bootstrap, topic, commit=False) as aborted:
+        for _ in range(300):
+            aborted.produce(topic, b"aborted", partition=0)
+    assert await last_record(servers.bootstrap, topic, 0) is None
+
+
+async def test_a_commit_after_an_abort_of_the_same_producer_is_seen(servers: Servers) -> None:
+    topic = await make_topic(servers.bootstrap)
+    async with opened(servers.bootstrap, topic) as producer:
+        for number in range(3):
+            with transaction(servers.bootstrap, topic, commit=False) as aborted:
+                aborted.produce(topic, b"aborted", partition=0)
+            await producer.open()
+            await producer.publish([Outgoing(topic, None, (), b"%d" % number, 0)])
+    assert await read_all(servers.bootstrap, topic) == {0: [(None, b"%d" % number, []) for number in range(3)]}
+
+
+async def test_the_last_record_of_a_compacted_topic_is_its_newest(servers: Servers) -> None:
+    topic = await make_topic(
+        servers.bootstrap, cleanup_policy="compact", segment_ms="100", min_cleanable_dirty_ratio="0.01"
+    )
+    produce(servers.bootstrap, topic, [(b"mark", value, ()) for _, value, _ in numbered(0, 500)])
+    assert await last_record(servers.bootstrap, topic, 0) == Record(b"mark", (), b"499")
+
+
+async def test_no_broker_is_one_clear_error() -> None:
+    with pytest.raises(NoAnswer, match=r"any/0 at 127\.0\.0\.1:1 cannot be read"):
+        await last_record("127.0.0.1:1", "any", 0)
+
+
+def java_partition(key: bytes, partitions: int) -> int:
+    """`Utils.toPositive(Utils.murmur2(key)) % partitions` of Kafka's Java client, written down anew."""
+    mask, factor = 0xFFFFFFFF, 0x5BD1E995
+    value = 0x9747B28C ^ len(key)
+    whole = len(key) // 4 * 4
+    for at in range(0, whole, 4):
+        word = int.from_bytes(key[at : at + 4], "little") * factor & mask
+        word = (word ^ word >> 24) * factor & mask
+        value = (value * factor & mask) ^ word
+    rest = key[whole:]
+    if rest:
+        value = (value ^ int.from_bytes(rest, "little")) * factor & mask
+    value = (value ^ value >> 13) * factor & mask
+    return ((value ^ value >> 15) & 0x7FFFFFFF) % partitions
