@@ -1,18 +1,20 @@
 """What the tests of workers/kafka do to a real broker: make topics, produce records of any shape."""
 
+import asyncio
 import contextlib
 import os
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
-from workers.kafka.admin import TopicSpec, ensure_topics
+from workers.kafka.admin import Admin, TopicSpec, end_offsets, ensure_topics
 
 Header = tuple[str, bytes]
 Message = tuple[bytes | None, bytes | None, Sequence[Header]]
@@ -75,6 +77,23 @@ def transaction(bootstrap: str, identity: str, *, commit: bool = True) -> Iterat
         producer.commit_transaction(20)
     else:
         producer.abort_transaction(20)
+
+
+async def settled_ends(bootstrap: str, topic: str) -> Mapping[int, int]:
+    """The ends of a topic's partitions once no transaction is open: brokers write the markers after they answered."""
+    partitions = (await Admin(bootstrap).describe([topic]))[topic].partitions
+    places = [TopicPartition(topic, number) for number in range(partitions)]
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_uncommitted")
+    await consumer.start()
+    try:
+        async with asyncio.timeout(20):
+            while True:
+                ends = {place.partition: end for place, end in (await consumer.end_offsets(places)).items()}
+                stable = await end_offsets(bootstrap, [topic])
+                if ends == {number: end for (_, number), end in stable.items()}:
+                    return ends
+    finally:
+        await consumer.stop()
 
 
 def left_open(bootstrap: str, identity: str, topic: str) -> None:

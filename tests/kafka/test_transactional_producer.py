@@ -9,8 +9,7 @@ from random import Random
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from tests.kafka.broker import Message, Servers, left_open, make_topic, numbered, produce, transaction
-from workers.kafka.admin import end_offsets
+from tests.kafka.broker import Message, Servers, left_open, make_topic, numbered, produce, settled_ends, transaction
 from workers.kafka.last_record import NoAnswer, Record, last_record
 from workers.kafka.transactional_producer import Fenced, Outgoing, PublishError, TransactionalProducer
 
@@ -27,14 +26,14 @@ async def opened(bootstrap: str, identity: str) -> AsyncIterator[TransactionalPr
 
 async def read_all(bootstrap: str, topic: str) -> dict[int, list[Message]]:
     """Everything that a `read_committed` reader sees, by partition."""
-    ends = await end_offsets(bootstrap, [topic])
+    ends = await settled_ends(bootstrap, topic)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
     )
-    found: dict[int, list[Message]] = {number: [] for _, number in ends}
+    found: dict[int, list[Message]] = {number: [] for number in ends}
     await consumer.start()
     try:
-        for (_, number), end in ends.items():
+        for number, end in ends.items():
             place = TopicPartition(topic, number)
             consumer.assign([place])
             consumer.seek(place, 0)
@@ -56,6 +55,7 @@ async def test_a_list_is_published_whole_and_as_given(servers: Servers) -> None:
                 Outgoing(marks, b"0", (), b"mark", 0),
             ]
         )
+        await producer.open()
         assert await producer.last_value(marks, 0) == b"mark"
     assert await read_all(servers.bootstrap, topic) == {
         0: [(b"key", b"value", [("name", b"\xff"), ("name", b"twice")]), (None, None, [])]
@@ -93,6 +93,7 @@ async def test_a_successor_fences_and_aborts_what_was_left_open(servers: Servers
     async with opened(servers.bootstrap, topic) as successor:
         assert await successor.last_value(topic, 0) is None
         await successor.publish([Outgoing(topic, None, (), b"committed", 0)])
+        await successor.open()
         assert await successor.last_value(topic, 0) == b"committed"
 
 

@@ -1,0 +1,289 @@
+"""The intake on a real broker: nothing lost, nothing twice, whatever happens to assignments and transactions."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions
+
+from tests.kafka.broker import Message, Servers, left_open, make_topic, numbered, produce, transaction
+from tests.kafka.stored import Partition, Positions, Worker
+from workers.kafka.admin import end_offsets
+from workers.kafka.consumer import Intake, IntakeFailed
+
+TOPICS = ("orders", "cases")
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Input topics of a test of its own, under a prefix."""
+
+    bootstrap: str
+    prefix: str
+
+    def intake(self, instance: str = "one", batch_size: int = 500) -> Intake:
+        return Intake(
+            bootstrap=self.bootstrap,
+            topics=TOPICS,
+            prefix=self.prefix,
+            group=f"{self.prefix}group",
+            instance_id=instance,
+            batch_size=batch_size,
+        )
+
+    def produce(self, messages: list[Message], topic: str = "orders", partition: int = 0, **options: object) -> None:
+        produce(self.bootstrap, self.prefix + topic, messages, partition=partition, **options)
+
+    async def ends(self) -> Mapping[Partition, int]:
+        found = await end_offsets(self.bootstrap, [self.prefix + topic for topic in TOPICS])
+        return {(topic.removeprefix(self.prefix), number): end for (topic, number), end in found.items()}
+
+
+@pytest.fixture
+async def stream(servers: Servers) -> Stream:
+    prefix = f"p{os.urandom(4).hex()}-"
+    for topic in TOPICS:
+        await make_topic(servers.bootstrap, 3, prefix + topic, max_message_bytes="20000000")
+    return Stream(servers.bootstrap, prefix)
+
+
+@contextlib.asynccontextmanager
+async def running(intake: Intake, worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
+    """An intake at work, stopped in order at the end."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(intake.run(worker, stop))
+    try:
+        yield task
+    finally:
+        stop.set()
+        with contextlib.suppress(IntakeFailed):
+            await asyncio.wait_for(task, 20)
+
+
+async def until(true: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait for what the intake tells nobody."""
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110  # nothing is there to wait on
+            await asyncio.sleep(0.01)  # nothing is there to wait on
+
+
+def all_once(positions: Positions, topic: str = "orders") -> list[bytes]:
+    """The values applied, in the order of their partition and offset; fails where one was applied twice."""
+    assert set(positions.applied.values()) <= {1}
+    mine = [record for record in positions.records if record.topic.endswith(topic)]
+    return [record.value for record in sorted(mine, key=lambda record: (record.partition, record.offset))]
+
+
+async def test_every_record_is_handed_over_once_and_in_order(stream: Stream) -> None:
+    for partition in range(3):
+        stream.produce(numbered(0, 2000), partition=partition)
+    positions = Positions()
+    async with running(stream.intake(), worker := Worker(positions)):
+        await positions.until(await stream.ends())
+    assert all_once(positions) == [b"%d" % number for number in range(2000)] * 3
+    assert sum(len(part.records) for batch in worker.committed for part in batch) == 6000
+
+
+async def test_records_come_through_raw(stream: Stream) -> None:
+    sent: list[Message] = [
+        (None, b"without a key", []),
+        (b"without a value", None, []),
+        (b"key", b"value", [("name", b"\xff\xfe"), ("name", b"")]),
+        (b"", b"", []),
+    ]
+    stream.produce(sent)
+    positions = Positions()
+    async with running(stream.intake(), Worker(positions)):
+        await positions.until(await stream.ends())
+    assert [(each.key, each.value, list(each.headers)) for each in positions.records] == sent
+
+
+async def test_a_record_larger_than_a_partitions_share_of_a_fetch_comes_through(stream: Stream) -> None:
+    large = os.urandom(5_000_000)
+    stream.produce([(b"a", b"first", ()), (b"k", large, ()), (b"b", b"last", ())], message_max_bytes=20_000_000)
+    stream.produce(numbered(0, 10), partition=1)
+    positions = Positions()
+    async with running(stream.intake(), Worker(positions)):
+        await positions.until(await stream.ends())
+    assert all_once(positions) == [b"first", large, b"last", *(b"%d" % number for number in range(10))]
+
+
+async def test_positions_reach_the_end_beyond_markers_and_aborted_records(stream: Stream) -> None:
+    topic = stream.prefix + "orders"
+    for commit in (True, False, True, False):
+        with transaction(stream.bootstrap, stream.prefix, commit=commit) as producer:
+            producer.produce(topic, b"%r" % commit, partition=0)
+    positions = Positions()
+    intake = stream.intake()
+    async with running(intake, Worker(positions)):
+        await positions.until({("orders", 0): 8})
+        ends = await intake.ends()
+        assert ends == await stream.ends()
+        assert ends["orders", 0] == 8
+    assert positions.next_offset["orders", 0] == 8
+    assert all_once(positions) == [b"True", b"True"]
+
+
+async def test_the_end_is_fresh_and_stable(stream: Stream) -> None:
+    positions = Positions()
+    intake = stream.intake()
+    async with running(intake, worker := Worker(positions)):
+        await until(lambda: bool(worker.claims))
+        for count in range(1, 20):
+            stream.produce([(b"k", b"v", ())])
+            assert (await intake.ends())["orders", 0] == count
+        left_open(stream.bootstrap, stream.prefix, stream.prefix + "orders")
+        stream.produce([(b"k", b"after the open transaction", ())])
+        assert (await intake.ends())["orders", 0] == 19
+
+
+async def test_partitions_that_were_added_are_counted_at_once(stream: Stream) -> None:
+    intake = stream.intake()
+    async with running(intake, worker := Worker(Positions())):
+        await until(lambda: bool(worker.claims))
+        assert await intake.partition_counts() == {"orders": 3, "cases": 3}
+        client = AdminClient({"bootstrap.servers": stream.bootstrap})
+        more = NewPartitions(stream.prefix + "cases", 5)
+        client.create_partitions([more], operation_timeout=10)[more.topic].result(10)
+        assert await intake.partition_counts() == {"orders": 3, "cases": 5}
+
+
+async def test_the_offsets_that_kafka_has_committed_are_never_read(stream: Stream) -> None:
+    stream.produce(numbered(0, 1000))
+    client = AdminClient({"bootstrap.servers": stream.bootstrap})
+    ahead = ConsumerGroupTopicPartitions(f"{stream.prefix}group", [TopicPartition(stream.prefix + "orders", 0, 900)])
+    client.alter_consumer_group_offsets([ahead])[ahead.group_id].result(10)
+    positions = Positions({("orders", 0): 100})
+    worker = Worker(positions, seconds=0.5)  # the claim is slow: what Kafka committed could be fetched meanwhile
+    async with running(stream.intake(), worker):
+        await until(lambda: bool(worker.claims))
+        worker.seconds = 0
+        await positions.until(await stream.ends())
+    assert all_once(positions) == [b"%d" % number for number in range(100, 1000)]
+    assert worker.failures == 0
+
+
+async def test_a_paused_partition_is_not_read_until_it_is_resumed(stream: Stream) -> None:
+    positions = Positions()
+    intake = stream.intake()
+    async with running(intake, worker := Worker(positions)):
+        await until(lambda: bool(worker.claims))
+        intake.pause("orders", 0)
+        stream.produce(numbered(0, 10))
+        stream.produce(numbered(0, 10), partition=1)
+        await positions.until({("orders", 1): 10})
+        assert ("orders", 0) not in positions.next_offset
+        intake.resume("orders", 0)
+        await positions.until(await stream.ends())
+    assert all_once(positions) == [b"%d" % number for number in range(10)] * 2
+
+
+RESTARTED = """
+import asyncio, sys
+from tests.kafka.stored import Positions, Worker
+from workers.kafka.consumer import Intake
+class Loud(Worker):
+    async def commit(self, decoded):
+        done = await super().commit(decoded)
+        print(decoded[0].records[0].offset, flush=True)
+        return done
+bootstrap, prefix = sys.argv[1:]
+intake = Intake(bootstrap=bootstrap, topics=["orders", "cases"], prefix=prefix, group=prefix + "group",
+                instance_id="one", batch_size=10)
+print("starting", flush=True)
+asyncio.run(intake.run(Loud(Positions()), asyncio.Event()))
+"""
+
+
+def test_a_worker_killed_and_started_again_reads_on_at_once(servers: Servers) -> None:
+    prefix = f"p{os.urandom(4).hex()}-"
+    for topic in TOPICS:
+        asyncio.run(make_topic(servers.bootstrap, 3, prefix + topic))
+    produce(servers.bootstrap, prefix + "orders", numbered(0, 10))
+    waits = []
+    for _ in range(3):
+        command = [sys.executable, "-c", RESTARTED, servers.bootstrap, prefix]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "starting\n"
+            started = time.monotonic()
+            assert process.stdout.readline() == "0\n"
+            waits.append(time.monotonic() - started)
+            process.kill()
+    assert max(waits) < 2, f"waited for the session's end: {waits}"
+
+
+async def test_failed_transactions_are_read_again_and_nothing_is_skipped(stream: Stream) -> None:
+    for partition in range(3):
+        stream.produce(numbered(0, 1000), partition=partition)
+    positions = Positions()
+    worker = Worker(positions, seconds=0.002)
+    async with running(stream.intake(batch_size=100), worker):
+        for part in range(1, 6):
+            worker.fail = 3
+            await positions.until_applied(part * 500)
+        await positions.until(await stream.ends())
+    assert all_once(positions) == [b"%d" % number for number in range(1000)] * 3
+    assert worker.failures == 15
+
+
+async def test_a_database_that_stays_away_ends_the_intake_in_bounded_time(stream: Stream) -> None:
+    stream.produce(numbered(0, 10))
+    worker = Worker(Positions(), fail=1000)
+    with pytest.raises(IntakeFailed, match="the database is away"):
+        await asyncio.wait_for(stream.intake().run(worker, asyncio.Event()), 40)
+    assert not worker.positions.applied
+
+
+async def test_workers_that_come_and_go_apply_every_record_once(stream: Stream) -> None:
+    positions = Positions()
+    produced = 0
+    async with running(stream.intake("always", 50), Worker(positions, seconds=0.005)) as always:
+        for _ in range(4):
+            async with running(stream.intake("guest", 50), guest := Worker(positions, seconds=0.005)):
+                for _ in range(20):
+                    for partition in range(3):
+                        stream.produce(numbered(produced, produced + 20), partition=partition)
+                    produced += 20
+                    await asyncio.sleep(0.05)
+                await until(lambda: bool(guest.claims))
+        assert not always.done(), always.exception()
+        await positions.until(await stream.ends(), 60)
+    assert all_once(positions) == [b"%d" % number for number in range(produced)] * 3
+
+
+async def test_a_stored_position_that_is_gone_halts_its_partition_alone(stream: Stream) -> None:
+    stream.produce(numbered(0, 100))
+    stream.produce(numbered(0, 10), partition=1)
+    client = AdminClient({"bootstrap.servers": stream.bootstrap})
+    gone = TopicPartition(stream.prefix + "orders", 0, 50)
+    client.delete_records([gone])[gone].result(10)
+    positions = Positions({("orders", 0): 20, ("orders", 2): 5})
+    intake = stream.intake()
+    async with running(intake, Worker(positions)) as task:
+        await positions.until({("orders", 1): 10})
+        await until(lambda: len(intake.halted) == 2)
+        stream.produce(numbered(10, 20), partition=1)
+        await positions.until({("orders", 1): 20})
+        assert not task.done()
+    assert intake.halted == [("orders", 0), ("orders", 2)]
+    assert positions.next_offset == {("orders", 0): 20, ("orders", 1): 20, ("orders", 2): 5}
+
+
+async def test_an_idle_intake_hands_a_new_record_over_within_a_tenth_of_a_second(stream: Stream) -> None:
+    positions = Positions()
+    waits = []
+    async with running(stream.intake(), Worker(positions)):
+        for number in range(10):
+            stream.produce([(b"k", b"v", ())])
+            started = time.perf_counter()
+            await positions.until({("orders", 0): number + 1})
+            waits.append(time.perf_counter() - started)
+    assert sorted(waits)[5] < 0.1, waits
