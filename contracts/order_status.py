@@ -1,4 +1,8 @@
-"""The topic `order-status`: an order moved to a status."""
+"""The topic `order-status`: an order moved to a status.
+
+Owns the names of the statuses, English and Chinese. Orders are the many messages: everything about one is
+checked in Rust, and the two names of a status are told to be one only where a status is looked at.
+"""
 
 from typing import Literal
 
@@ -19,16 +23,14 @@ Status = Literal[
     "待付足预付款",
 ]
 
-EFFECTIVE = frozenset(
-    {
-        "awaiting_shipment",
-        "awaiting_prepayment_confirmation",
-        "awaiting_full_prepayment",
-        "待卖家发货",
-        "待您确认预付款金额",
-        "待付足预付款",
-    }
-)
+ENGLISH: dict[Status, Status] = {
+    "待卖家发货": "awaiting_shipment",
+    "待您确认预付款金额": "awaiting_prepayment_confirmation",
+    "待付足预付款": "awaiting_full_prepayment",
+}
+"""The three statuses that have a Chinese name too."""
+
+EFFECTIVE: frozenset[Status] = frozenset(ENGLISH) | frozenset(ENGLISH.values())
 """The statuses, under both names, whose entering makes an order effective."""
 
 

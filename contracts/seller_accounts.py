@@ -1,14 +1,21 @@
-"""The topic `seller-accounts`: the account registry."""
+"""The topic `seller-accounts`: the account registry says who trades under which company."""
 
 from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import ConfigDict, model_validator
 
 from contracts.fields import CompanyName, Identifier, Message, Timestamp
 
 
 class SellerAccount(Message):
-    """An account was enrolled under a company, or closed."""
+    """An account was enrolled under a company, or closed; `company_name` is required for `enrolled`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"status": {"const": "enrolled"}}, "required": ["status"]},
+            "then": {"properties": {"company_name": {"type": "string"}}, "required": ["company_name"]},
+        }
+    )
 
     event_id: Identifier
     account_id: Identifier

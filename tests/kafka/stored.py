@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aiokafka import ConsumerRecord
 
@@ -66,7 +66,8 @@ class Worker:
     failures: int = 0
     committed: list[Sequence[PartitionBatch]] = field(default_factory=list)
     claims: list[Sequence[Partition]] = field(default_factory=list)
-    take_back: dict[Partition, int] = field(default_factory=dict)
+    waits: dict[Partition, int] = field(default_factory=dict)
+    """Offsets that may not be taken in until they are removed here."""
     busy: bool = False
 
     async def claim(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
@@ -86,6 +87,22 @@ class Worker:
         """As it is."""
         return batch
 
+    def _split(self, batch: Sequence[PartitionBatch]) -> tuple[list[PartitionBatch], dict[Partition, int]]:
+        """The batch up to what must wait, and where that is."""
+        taken, taken_back = [], {}
+        for part in batch:
+            place = (part.topic, part.partition)
+            waits = self.waits.get(place)
+            if self.positions.next_offset.get(place, 0) != part.fetched_from and waits is not None:
+                taken_back[place] = self.positions.next_offset[place]  # fetched behind what waits
+            elif waits not in {record.offset for record in part.records}:
+                taken.append(part)
+            else:
+                before = [record for record in part.records if record.offset < waits]
+                taken.append(replace(part, next_offset=waits, records=before))
+                taken_back[place] = waits
+        return taken, taken_back
+
     async def commit(self, decoded: Sequence[PartitionBatch]) -> Mapping[Partition, int]:
         """One transaction."""
         assert not self.busy, "two transactions at once"
@@ -96,8 +113,9 @@ class Worker:
                 self.fail -= 1
                 self.failures += 1
                 raise ConnectionError("the database is away")
-            self.positions.apply(self, decoded)
-            self.committed.append(decoded)
-            return {}
+            taken, taken_back = self._split(decoded)
+            self.positions.apply(self, taken)
+            self.committed.append(taken)
+            return taken_back
         finally:
             self.busy = False

@@ -185,6 +185,23 @@ async def test_a_paused_partition_is_not_read_until_it_is_resumed(stream: Stream
     assert all_once(positions) == [b"%d" % number for number in range(10)] * 2
 
 
+async def test_what_is_taken_back_is_read_again_and_nothing_of_it_is_skipped(stream: Stream) -> None:
+    stream.produce(numbered(0, 100))
+    positions = Positions()
+    intake = stream.intake()
+    worker = Worker(positions, seconds=0.005, waits={("orders", 0): 40})
+    async with running(intake, worker):
+        await positions.until({("orders", 0): 40})
+        for count in range(20, 420, 20):  # other partitions go on meanwhile
+            stream.produce(numbered(count - 20, count), partition=1)
+            await positions.until({("orders", 1): count})
+        assert positions.next_offset["orders", 0] == 40
+        worker.waits.clear()
+        intake.resume("orders", 0)
+        await positions.until(await stream.ends())
+    assert all_once(positions) == [b"%d" % number for number in (*range(100), *range(400))]
+
+
 RESTARTED = """
 import asyncio, sys
 from tests.kafka.stored import Positions, Worker

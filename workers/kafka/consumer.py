@@ -234,7 +234,7 @@ class Intake:
         for place, expected in self._book.items():
             if place not in self._halted and self._position(place) != expected:
                 self._need_consumer().seek(place, expected)
-        generation = self._generation
+        generation, asked_from = self._generation, dict(self._book)
         records = await fetch()
         self._kafka_backoff.succeeded()
         if generation != self._generation:
@@ -242,8 +242,8 @@ class Intake:
         found: dict[TopicPartition, Sequence[PartitionBatch]] = {}
         for place, fetched_from in self._book.items():
             reached = self._position(place)
-            if reached is None or reached == fetched_from:
-                continue
+            if reached is None or reached == fetched_from or asked_from.get(place) != fetched_from:
+                continue  # nothing new, or taken back meanwhile: what was fetched began elsewhere
             some = records.get(place, ())
             if some and some[0].offset < fetched_from:
                 continue  # fetched before a seek; the next poll takes the consumer back

@@ -247,17 +247,10 @@ class Transaction:
         if changes.spreads:
             await self._connection.execute("select pg_notify('standing_spread', '')")
 
-    async def advance_spread(self, spread: Spread, *, release: bool = False) -> bool:
-        """Move a spread's cursor and hits; False where a newer version began it anew."""
-        status = await self._connection.execute(
-            statement("advance_spread"),
-            spread.company_key,
-            spread.version,
-            spread.cursor,
-            spread.hits,
-            release,
-        )
-        return bool(status == "UPDATE 1")
+    async def advance_spread(self, spread: Spread) -> None:
+        """Move a spread's cursor and hits and end its lease, unless a newer version began it anew."""
+        columns = (spread.company_key, spread.version, spread.cursor, spread.hits)
+        await self._connection.execute(statement("advance_spread"), *columns)
 
     async def end_spread(self, spread: Spread) -> None:
         """Delete a spread whose version is still the company's, under the company's lock."""
