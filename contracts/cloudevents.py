@@ -1,8 +1,37 @@
-"""CloudEvents 1.0 in binary content mode over Kafka: the headers of every message that is published."""
+"""CloudEvents 1.0 in binary content mode over Kafka: the headers of every message that is published.
 
+Owns the headers' names and the message's id; the values are filled in where a message takes its place in
+the decision log.
+"""
+
+from typing import Annotated, Literal
 from uuid import UUID, uuid5
+
+from pydantic import Field
+
+from contracts.fields import Published, WrittenInstant
 
 
 def ce_id(incarnation: UUID, shard: int, seq: int) -> UUID:
     """The id of the message of one row of the decision log; the same when it is ever sent again."""
     return uuid5(incarnation, f"{shard}/{seq}")
+
+
+class Headers(Published):
+    """The headers of a message, each of them UTF-8 text."""
+
+    ce_specversion: Literal["1.0"]
+    ce_id: Annotated[str, Field(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+    """Unique for each message, and the same when a message is ever sent again."""
+    ce_source: Annotated[str, Field(min_length=1)]
+    ce_type: Annotated[str, Field(pattern=r"^standing\.[a-z_]+\.v1$")]
+    """`standing.`, the kind, and `.v1`."""
+    ce_time: WrittenInstant
+    """When the message was recorded."""
+    ce_subject: Annotated[str, Field(min_length=1)]
+    """The account id or the company key; of a dead letter, the record's place."""
+    ce_dataschema: Annotated[str, Field(pattern=r"^urn:standing:schema:[a-z_]+:v1$")]
+    """The `$id` of the value's JSON Schema."""
+    content_type: Annotated[Literal["application/json"], Field(alias="content-type")]
+    traceparent: str | None = None
+    """The W3C trace context of the fact behind the message, where it carried one."""
