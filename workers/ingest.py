@@ -82,6 +82,7 @@ class Ingest:
         """Take partitions over; what an older owner still holds can no longer be written."""
         async with self._writing:
             claimed = await self.store.claim_positions(partitions, self.owner)
+            log.info("partitions claimed", count=len(claimed))
             self.complete.claimed(claimed)
             for place in partitions:
                 self.waiting.pop(place, None)

@@ -1,0 +1,135 @@
+"""A whole deployment for a test: the real command line on real servers, and what other systems see of it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from contracts.topics import OUTPUT_TOPICS
+
+STANDING = [sys.executable, "-m", "workers.cli"]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One message as a read_committed reader sees it."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    headers: Mapping[str, str]
+    value: Mapping[str, Any]
+
+
+@dataclass
+class Engine:
+    """One deployment: its settings, its running workers, its topics."""
+
+    environment: Mapping[str, str]
+    _workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def prefix(self) -> str:
+        return self.environment["STANDING_TOPIC_PREFIX"]
+
+    def standing(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run one command of `standing` to its end."""
+        done = subprocess.run(
+            [*STANDING, *arguments], env=os.environ | self.environment, capture_output=True, text=True, timeout=120
+        )
+        if check:
+            assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    @contextmanager
+    def working(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+        """`standing work`, or another worker, while the block runs; stopped by SIGTERM."""
+        process = subprocess.Popen([*STANDING, *(arguments or ("work",))], env=os.environ | self.environment)
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+
+    def send(self, messages: Iterable[tuple[str, str | None, bytes | Mapping[str, object] | None]]) -> None:
+        """Produce (topic, key, value) in order; a mapping is written as JSON."""
+        producer = Producer({"bootstrap.servers": self.environment["STANDING_KAFKA_BOOTSTRAP"], "linger.ms": 1})
+        for topic, key, value in messages:
+            raw = json.dumps(value, ensure_ascii=False).encode() if isinstance(value, Mapping) else value
+            producer.produce(self.prefix + topic, raw, key)
+        producer.flush(30)
+
+    def drain(self) -> None:
+        """Wait until everything is decided and visible."""
+        self.standing("drain", "--timeout", "60")
+
+    def published(self, topics: Sequence[str] = OUTPUT_TOPICS) -> list[Published]:
+        """Every message of the output topics up to their ends now, in the order of each partition."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.environment["STANDING_KAFKA_BOOTSTRAP"],
+                "group.id": "reader",
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+            }
+        )
+        partitions = int(self.environment["STANDING_PARTITIONS"])
+        places = [TopicPartition(self.prefix + topic, each, 0) for topic in topics for each in range(partitions)]
+        consumer.assign(places)
+        found: list[Published] = []
+        open_partitions = len(places)
+        while open_partitions:
+            message = consumer.poll(10)
+            assert message is not None, "the topics were not read to their ends"
+            if message.error() is not None:
+                open_partitions -= 1
+                continue
+            headers = {name: value.decode() for name, value in message.headers() or ()}
+            topic = message.topic().removeprefix(self.prefix)
+            found.append(Published(topic, message.partition(), message.key(), headers, json.loads(message.value())))
+        consumer.close()
+        return found
+
+
+def net(messages: Iterable[Published]) -> dict[str, Mapping[str, Any]]:
+    """The decisions that stand, by id: those published less those withdrawn."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for message in sorted(messages, key=lambda each: each.value.get("sequence", 0)):
+        if "withdraws" in message.value:
+            del found[message.value["withdraws"]]
+        elif "decision_id" in message.value:
+            assert message.value["decision_id"] not in found
+            found[message.value["decision_id"]] = message.value
+    return found
+
+
+def check_promises(messages: Sequence[Published]) -> None:
+    """What holds of every output: unique ce_id, gapless sequences, order within a topic."""
+    ids = [message.headers["ce_id"] for message in messages]
+    assert len(set(ids)) == len(ids)
+    sequences: dict[tuple[str, str], list[int]] = {}
+    for message in messages:
+        if message.topic in ("account-standing", "dead-letters"):
+            continue
+        of_company = message.topic == "company-terminations"
+        subject = message.value["company"]["key"] if of_company else message.value["account_id"]
+        sequences.setdefault(
+            (message.topic == "company-terminations" and "company" or "account", subject), []
+        ).append(message.value["sequence"])
+    for subject, found in sequences.items():
+        assert sorted(found) == list(range(1, len(found) + 1)), f"{subject}: {sorted(found)}"
+    last: dict[tuple[str, str], int] = {}
+    for message in messages:
+        if message.topic in ("company-terminations", "dead-letters"):
+            continue
+        place = (message.topic, message.value["account_id"])
+        assert message.value["sequence"] >= last.get(place, 0), f"out of order: {message}"
+        last[place] = message.value["sequence"]
