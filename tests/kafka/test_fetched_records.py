@@ -41,6 +41,14 @@ def test_a_bomb_is_refused_with_its_partition_and_offset(codec: str, monkeypatch
         read(batch(codec, [(b"k", b"\0" * 1_001_000, [])]))
 
 
+def test_what_comes_before_a_bomb_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetched_records, "_BUFFER", bytearray(1_000_061))
+    bomb = batch("zstd", [(b"k", b"\0" * 1_001_000, [])], len(ORDINARY))
+    assert read(batch("zstd", ORDINARY) + bomb) == list(enumerate(ORDINARY))
+    with pytest.raises(UnreadableRecords, match="cannot be read from offset 4 on"):
+        read(bomb, len(ORDINARY))
+
+
 def test_many_batches_that_inflate_are_left_for_the_next_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetched_records, "FETCH_BYTES", 150_000)
     fetch = b"".join(batch("zstd", [(b"k", b"\0" * 100_000, [])], offset) for offset in range(5))

@@ -54,21 +54,25 @@ def guard_fetches() -> None:
 
 
 class GuardedPartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
-    """A partition's share of a fetch; what cannot be read is an `UnreadableRecords`."""
+    """A partition's share of a fetch; a share that begins with what cannot be read is an `UnreadableRecords`."""
 
     _records_iterator: Iterator[ConsumerRecord]
+
+    def __init__(self, tp: TopicPartition, records: Any, aborted: Any, fetch_offset: int, *options: Any) -> None:
+        super().__init__(tp, records, aborted, fetch_offset, *options)
+        self._fetch_offset = fetch_offset
 
     def __next__(self) -> ConsumerRecord:
         try:
             return next(self._records_iterator)
         except StopIteration:
             raise
-        except UnicodeDecodeError as error:
-            if not self._records.mend():
-                raise UnreadableRecords(self._tp, self.next_fetch_offset, repr(error)) from error
-            self._records_iterator = self._unpack_records()
-            return next(self)
         except Exception as error:
+            if isinstance(error, UnicodeDecodeError) and self._records.mend():
+                self._records_iterator = self._unpack_records()
+                return next(self)
+            if self.next_fetch_offset > self._fetch_offset:
+                raise StopIteration from error  # what came before is sound; the next fetch begins with this
             raise UnreadableRecords(self._tp, self.next_fetch_offset, repr(error)) from error
 
 
