@@ -23,6 +23,8 @@ class AccountStanding(Published):
     """Why the account stands as it does."""
     cure: str
     """What the seller can do."""
-    sequence: Annotated[int, Field(ge=1, description="the number of the account's message behind this one")]
+    sequence: Annotated[
+        int, Field(ge=0, description="the number of the account's message behind this one; 0 where there is none yet")
+    ]
     recorded_at: WrittenInstant | None = None
     """When it was decided."""

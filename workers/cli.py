@@ -39,10 +39,8 @@ NOT_DONE = 1
 _REFUSED = (
     BadPolicy,
     DeploymentMismatch,
-    KafkaUnreachable,
     TopicMismatch,
     TopicMissing,
-    NoAnswer,
     explain.NotFound,
     hold.CannotRelease,
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -51,9 +49,19 @@ _REFUSED = (
 )
 
 
+_AWAY = (
+    KafkaUnreachable,
+    NoAnswer,
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+)
+"""A server that cannot be reached: an operator's command ends, a worker is started anew."""
+
+
 @contextmanager
-def one_clear_line() -> Iterator[None]:
-    """Turn what an operator can mend into one line on standard error and exit code 2."""
+def one_clear_line(away: int = CANNOT_RUN) -> Iterator[None]:
+    """Turn what an operator can mend into one line on standard error and an exit code."""
     try:
         yield
     except ValidationError as error:
@@ -62,19 +70,19 @@ def one_clear_line() -> Iterator[None]:
         fail(f"bad setting STANDING_{field}: {first['msg']}")
     except _REFUSED as error:
         fail(str(error))
-    except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
-        fail(f"a server cannot be reached: {error}")
+    except _AWAY as error:
+        fail(f"a server cannot be reached: {error}", away)
 
 
-def fail(why: str) -> None:
-    """Say why in one line, and exit with 2."""
+def fail(why: str, code: int = CANNOT_RUN) -> None:
+    """Say why in one line, and exit."""
     print(f"standing: {' '.join(why.split())}", file=sys.stderr)
-    raise typer.Exit(CANNOT_RUN)
+    raise typer.Exit(code)
 
 
-def run(work: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
-    """Run a command on the settings of the environment."""
-    with one_clear_line():
+def run(work: Callable[[Settings], Coroutine[Any, Any, None]], away: int = CANNOT_RUN) -> None:
+    """Run a command on the settings of the environment; `away` is the exit code where a server is."""
+    with one_clear_line(away):
         settings = Settings()
         uvloop.run(work(settings))
 
@@ -84,10 +92,10 @@ def worker(work: Callable[[Settings], Coroutine[Any, Any, None]], name: str) -> 
     log = logs.configure(name)
     supervisor.end_with_supervisor()
     try:
-        run(work)
+        run(work, away=NOT_DONE)
+    except typer.Exit:
+        raise
     except Exception as error:
-        if isinstance(error, typer.Exit):
-            raise
         log.exception("worker ended")
         raise typer.Exit(NOT_DONE) from error
 

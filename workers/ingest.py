@@ -16,9 +16,10 @@ from workers.codec.decoding import Decoder, Read, keep_before
 from workers.completeness import Completeness, Partition, Present
 from workers.enforcement.road import Enforcement
 from workers.kafka.consumer import Intake, PartitionBatch
+from workers.ops.backoff import Backoff, insist
 from workers.ops.clock import Clock
 from workers.rules.calendar import Instant
-from workers.store.postgres import Store
+from workers.store.postgres import TRANSIENT, Store
 from workers.store.records import Advance
 
 log = structlog.get_logger()
@@ -27,6 +28,7 @@ HEARTBEAT_SECONDS = 0.25
 """How often an idle worker proves that it has read to the end; deadlines are late by this much at most."""
 WAITING_HEARTBEAT_SECONDS = 0.02
 """The same while a case waits for the registry."""
+TRIES = 8
 COMPARE_SECONDS = 1.0
 """How often the brokers' partition counts are compared with those of the deployment."""
 
@@ -167,13 +169,14 @@ class Ingest:
     # -- heartbeats: proving what is complete --------------------------------------------------------------
 
     async def _heartbeats(self) -> None:
+        backoff = Backoff(TRIES)
         while True:
             pause = WAITING_HEARTBEAT_SECONDS if self.waiting else HEARTBEAT_SECONDS
             with suppress(TimeoutError):  # nothing happened: the ordinary heartbeat
                 await asyncio.wait_for(self._wake.wait(), pause)
             self._wake.clear()
             try:
-                await self._heartbeat()
+                await insist(self._heartbeat, backoff, TRANSIENT)
             except PartitionsChanged as error:
                 log.error("silence is not enforced", why=str(error))
                 await asyncio.sleep(COMPARE_SECONDS)

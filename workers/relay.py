@@ -13,10 +13,11 @@ from uuid import UUID
 
 import structlog
 
+from workers.kafka.last_record import NoAnswer
 from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
 from workers.ops.backoff import Backoff
 from workers.store.listener import Bell, Listener
-from workers.store.postgres import Store
+from workers.store.postgres import TRANSIENT, Store
 from workers.store.records import LogRow
 
 log = structlog.get_logger()
@@ -116,7 +117,7 @@ async def _run_shard(shard: Shard, bell: Bell, stop: asyncio.Event) -> None:
                 if not await shard.publish_some():
                     await bell.wait(IDLE_SECONDS, stop)
                 backoff.succeeded()
-        except PublishError as error:
+        except (PublishError, NoAnswer, *TRANSIENT) as error:
             log.warning("producer recycled", shard=shard.number, error=str(error))
             await backoff.failed(error)
     await shard.producer.close()

@@ -4,14 +4,18 @@ Owns when to look, not what to decide. Any number may run: each claims the accou
 """
 
 import asyncio
+from functools import partial
 
 from workers.enforcement.road import Enforcement
+from workers.ops.backoff import Backoff, insist
 from workers.store.listener import Bell
+from workers.store.postgres import TRANSIENT
 
 CHUNK = 400
 """Accounts in one transaction: small enough that ingest never waits long for one of them."""
 FIRST_CHUNK = 20
 """A small first claim, so that the first decision of a busy midnight is out at once."""
+TRIES = 8
 IDLE_SECONDS = 1.0
 """How long to wait where no worker says that the horizon moved."""
 
@@ -19,10 +23,11 @@ IDLE_SECONDS = 1.0
 async def run(enforcement: Enforcement, bell: Bell, stop: asyncio.Event) -> None:
     """Enforce silence until `stop` is set."""
     limit = FIRST_CHUNK
+    backoff = Backoff(TRIES)
     while not stop.is_set():
-        done = await enforcement.enforce_due(limit)
-        if done.accounts:
-            limit = CHUNK
+        done = await insist(partial(enforcement.enforce_due, limit), backoff, TRANSIENT)
+        if done is None:
             continue
-        limit = FIRST_CHUNK
-        await bell.wait(IDLE_SECONDS, stop)
+        limit = CHUNK if done.accounts else FIRST_CHUNK
+        if not done.accounts:
+            await insist(partial(bell.wait, IDLE_SECONDS, stop), backoff, TRANSIENT)

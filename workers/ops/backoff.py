@@ -2,6 +2,14 @@
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+
+log = structlog.get_logger()
+
+Result = TypeVar("Result")
 
 
 class Backoff:
@@ -24,3 +32,17 @@ class Backoff:
             raise error
         longest = min(self._longest, self._first * 2 ** (self._failures - 1))
         await asyncio.sleep(random.uniform(longest / 2, longest))  # noqa: S311  # jitter, not a secret
+
+
+async def insist(
+    work: Callable[[], Awaitable[Result]], backoff: Backoff, transient: tuple[type[Exception], ...]
+) -> Result | None:
+    """Do one piece of work; where it fails for a `transient` reason, back off and return None instead."""
+    try:
+        done = await work()
+    except transient as error:
+        log.warning("rolled back", error=repr(error))
+        await backoff.failed(error)
+        return None
+    backoff.succeeded()
+    return done

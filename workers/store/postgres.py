@@ -35,6 +35,10 @@ from workers.store.records import (
 _POSTGRES_EPOCH: Instant = 946_684_800_000_000  # 2000-01-01T00:00:00Z
 
 
+TRANSIENT = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What rolls a transaction back and may be tried again: the database is away, restarting or contended."""
+
+
 class LostOwnership(Exception):
     """Another worker owns a partition now, or the deployment changed: nothing may be written."""
 
