@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.client import AIOKafkaClient
 from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
+from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 from confluent_kafka import Producer
@@ -103,6 +105,18 @@ def left_open(bootstrap: str, identity: str, topic: str) -> None:
     producer.begin_transaction()
     producer.produce(topic, b"never committed", partition=0)
     assert producer.flush(20) == 0
+
+
+async def produce_raw(bootstrap: str, topic: str, raw: bytes, partition: int = 0) -> None:
+    """Send a record batch as it is, which no honest client library would."""
+    client = AIOKafkaClient(bootstrap_servers=bootstrap)
+    await client.bootstrap()
+    try:
+        request = ProduceRequest(None, -1, 5000, [(topic, [(partition, raw)])])
+        response = await client.send(client.get_random_node(), request)
+        assert response.topics[0][1][0][1] == 0, response
+    finally:
+        await client.close()
 
 
 def batch(codec: str, messages: Sequence[Message], base_offset: int = 0) -> bytes:

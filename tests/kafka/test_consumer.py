@@ -13,7 +13,18 @@ import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
-from tests.kafka.broker import Message, Servers, left_open, make_topic, numbered, produce, transaction
+from tests.kafka.broker import (
+    Message,
+    Servers,
+    batch,
+    left_open,
+    make_topic,
+    numbered,
+    produce,
+    produce_raw,
+    transaction,
+    with_broken_name,
+)
 from tests.kafka.stored import Partition, Positions, Worker
 from workers.kafka.admin import end_offsets
 from workers.kafka.consumer import Intake, IntakeFailed
@@ -200,6 +211,30 @@ async def test_what_is_taken_back_is_read_again_and_nothing_of_it_is_skipped(str
         intake.resume("orders", 0)
         await positions.until(await stream.ends())
     assert all_once(positions) == [b"%d" % number for number in (*range(100), *range(400))]
+
+
+async def test_a_header_name_that_is_no_utf_8_stops_nobody(stream: Stream) -> None:
+    stream.produce(numbered(0, 3))
+    strange: list[Message] = [(b"k", b"3", [("abcd", b"x")])]
+    await produce_raw(stream.bootstrap, stream.prefix + "orders", with_broken_name("zstd", strange, b"abcd"))
+    stream.produce(numbered(4, 7))
+    positions = Positions()
+    async with running(stream.intake(), Worker(positions)):
+        await positions.until(await stream.ends())
+    assert all_once(positions) == [b"%d" % number for number in range(7)]
+
+
+async def test_a_bomb_halts_its_partition_alone_and_takes_no_memory(stream: Stream) -> None:
+    stream.produce(numbered(0, 3))
+    bomb = batch("zstd", [(b"k", bytes(300_000_000), ())])
+    await produce_raw(stream.bootstrap, stream.prefix + "orders", bomb)
+    positions = Positions()
+    intake = stream.intake()
+    async with running(intake, Worker(positions)) as task:
+        await until(lambda: intake.halted == [("orders", 0)])
+        stream.produce(numbered(0, 10), partition=1)
+        await positions.until({("orders", 0): 3, ("orders", 1): 10})
+        assert not task.done()
 
 
 RESTARTED = """

@@ -22,6 +22,9 @@ from workers.rules.standing import Standing
 _DEAD_LETTER_VALUE_LIMIT = 64 * 1024
 _DEAD_LETTER_HEAD = 1024
 
+_LAST_MILLISECOND = 253_402_300_799_999
+"""The end of the year 9999; a producer may write any timestamp."""
+
 DEAD_LETTERS = "dead-letters"
 
 
@@ -202,7 +205,7 @@ def dead_letter_message(record: Record, topic: str, reason: str, detail: str, re
         "topic": topic,
         "partition": record.partition,
         "offset": record.offset,
-        "timestamp": written(record.timestamp * 1000),
+        "timestamp": written(min(max(record.timestamp, 0), _LAST_MILLISECOND) * 1000),
         "key": None if record.key is None else base64.b64encode(record.key).decode(),
         "headers": [
             {"name": name, "value": base64.b64encode(value or b"").decode()} for name, value in record.headers

@@ -97,11 +97,11 @@ class Admin:
 
     async def end_offsets(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         """The last stable offset of each partition, by requests sent after this call."""
-        return await self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        return await self._offsets(partitions, OffsetSpec.latest())
 
     async def start_offsets(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         """The first offset that each partition still has."""
-        return await self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        return await self._offsets(partitions, OffsetSpec.earliest())
 
     async def cleanup_policy(self, topic: str) -> str:
         """What `cleanup.policy` is in force for a topic."""

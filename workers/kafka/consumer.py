@@ -13,10 +13,11 @@ from typing import Any, Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import ConsumerStoppedError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
+from workers.kafka.fetched_records import UnreadableRecords, guard_fetches
 from workers.ops.backoff import Backoff
 
 log = structlog.get_logger()
@@ -28,6 +29,8 @@ TRIES = 8
 REQUEST_SECONDS = 10.0
 POLL_MILLISECONDS = 10
 SESSION_MILLISECONDS = 10_000
+
+_GONE = "its stored position is not in the topic: retention passed it, or the topic was made anew"
 
 
 class IntakeFailed(Exception):
@@ -78,12 +81,20 @@ class _PositionedConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka h
     async def getmany(
         self, *_: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> dict[TopicPartition, Sequence[PartitionBatch]]:
-        """Poll, as FastStream's loop calls it; recovers from what Kafka answers by itself."""
+        """Poll, as FastStream's loop calls it; recovers from what Kafka answers by itself.
+
+        FastStream starts its loop anew for ever after any other exception, and tells nobody.
+        """
         try:
             return await self._intake.poll(partial(super().getmany, timeout_ms=timeout_ms, max_records=max_records))
         except KafkaError as error:
             await self._intake.kafka_failed(error)
-            return {}
+        except ConsumerStoppedError:
+            raise
+        except Exception as error:
+            self._intake.fail(error)
+            raise ConsumerStoppedError from error
+        return {}
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -170,6 +181,7 @@ class Intake:
     async def run(self, handler: Handler, stop: asyncio.Event) -> None:
         """Read until `stop` is set; raises IntakeFailed where the process must be started anew."""
         self._handler = handler
+        guard_fetches()
         await self._broker.connect()
         config = self._broker.config.broker_config
         config.builder = partial(self._make_consumer, config.builder)  # FastStream offers no other place for it
@@ -206,7 +218,10 @@ class Intake:
             return  # the book says where to read; Kafka's committed offsets do not count
         if isinstance(error, OffsetOutOfRangeError):
             for place, offset in error.args[0].items():
-                self._halt(place, offset)
+                self._halt(place, offset, _GONE)
+            return
+        if isinstance(error, UnreadableRecords):
+            self._halt(error.place, error.offset, str(error))
             return
         log.warning("poll failed", error=repr(error))
         try:
@@ -214,12 +229,14 @@ class Intake:
         except KafkaError as last:
             self.fail(last)
 
-    def _halt(self, place: TopicPartition, offset: int) -> None:
-        """A stored position that the topic has no longer is never reset in silence."""
+    def _halt(self, place: TopicPartition, offset: int, why: str) -> None:
+        """A partition that cannot be read on is never skipped or reset in silence."""
+        if place not in self._book:
+            return  # revoked meanwhile: its new owner will find out
         if place not in self._halted:
             log.error(
-                "partition halted: its stored position is not in the topic (retention passed it, or the topic "
-                "was made anew); nothing of it is read, and no silence enforced, until it is set right",
+                "partition halted; nothing of it is read, and no silence enforced, until it is set right",
+                why=why,
                 topic=place.topic,
                 partition=place.partition,
                 offset=offset,
@@ -299,6 +316,7 @@ class Intake:
             await self._settle()
             if generation == self._generation:
                 self._committing = asyncio.create_task(self._commit(decoded))
+                await asyncio.sleep(0)  # the database is asked before the next fetch is parsed, not after it
         except Exception as error:
             log.exception("batch failed outside its commit")
             self.fail(error)

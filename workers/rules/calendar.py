@@ -14,6 +14,7 @@ Instant = int
 SECOND: Instant = 1_000_000
 DAY: Instant = 24 * 3600 * SECOND
 
+_BUCKET: Instant = 900 * SECOND
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -30,7 +31,7 @@ def moment(at: Instant) -> datetime:
 
 def written(at: Instant) -> str:
     """`at` as every message writes it: UTC with microseconds, ``2016-08-01T16:00:00.000000Z``."""
-    return moment(at).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{moment(at).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def midnight(day: date, zone: ZoneInfo) -> Instant:
@@ -65,7 +66,15 @@ def _wall(at: Instant, zone: ZoneInfo) -> datetime:
 
 def local_ordinal(at: Instant, zone: ZoneInfo) -> int:
     """The local calendar day of `at` in `zone`, as a proleptic Gregorian ordinal."""
-    return datetime.fromtimestamp(at // SECOND, zone).toordinal()
+    ordinal, end = _day_at(at // _BUCKET, zone)
+    return ordinal if at < end else datetime.fromtimestamp(at // SECOND, zone).toordinal()
+
+
+@lru_cache(maxsize=100_000)
+def _day_at(bucket: int, zone: ZoneInfo) -> tuple[int, Instant]:
+    """The local day at the start of a quarter of an hour, and when that day ends; kept, for days repeat."""
+    ordinal = datetime.fromtimestamp(bucket * _BUCKET // SECOND, zone).toordinal()
+    return ordinal, _midnight(ordinal + 1, zone)
 
 
 def period_end(start: Instant, days: int, zone: ZoneInfo, day_count: str) -> Instant:
