@@ -41,7 +41,6 @@ class Decision:
     account_id: str | None
     company: str | None
     effective_at: Instant
-    decision_id: str
     cause: str
     policy_id: str
     policy_digest: str
@@ -61,7 +60,8 @@ class Decision:
     root_account_id: str | None = None
     source: str | None = None
 
-
-def decision_id(subject: str, kind: str, effective_at: Instant, cause: str) -> str:
-    """The id that two systems give the same decision."""
-    return str(uuid.uuid5(NAMESPACE, "\n".join((subject, kind, write_instant(effective_at), cause))))
+    @property
+    def decision_id(self) -> str:
+        """The id that two systems give the same decision."""
+        parts = (self.subject, self.kind, write_instant(self.effective_at), self.cause)
+        return str(uuid.uuid5(NAMESPACE, "\n".join(parts)))

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.model.account import Account, Termination
 from tests.model.calendar import Instant
-from tests.model.decisions import TOPIC_OF_KIND, Decision, decision_id
+from tests.model.decisions import TOPIC_OF_KIND, Decision
 from tests.model.policies import Policy, Violation, in_order, policy_at
 from tests.model.reading import Fact, Message, amount_below, company_key, is_effective_order, read
 
@@ -262,7 +262,6 @@ class Walk:
                 account_id=account.id,
                 company=account.company,
                 effective_at=at,
-                decision_id=decision_id(account.id, kind, at, cause),
                 cause=cause,
                 policy_id=judged_by.id,
                 policy_digest=judged_by.digest,
@@ -284,7 +283,6 @@ class Walk:
                 account_id=None,
                 company=company,
                 effective_at=fact.at,
-                decision_id=decision_id(company, kind, fact.at, cause),
                 cause=cause,
                 policy_id=policy.id,
                 policy_digest=policy.digest,
