@@ -89,8 +89,8 @@ def test_a_case_upheld_before_the_first_policy_is_in_force_but_neither_counts_no
     late = {"category": "late"}
     result = play(
         enrolled("2015-01-01"),
-        *(case("2015-07-01", case_id=f"k{number}", **late) for number in (1, 2)),
-        case("2015-07-01", case_id="r"),
+        *(case("2016-01-30", case_id=f"k{number}", **late) for number in (1, 2)),
+        case("2016-01-30", case_id="r"),
         case("2016-03-01", case_id="r", event_id="again"),
         case("2016-03-02", case_id="k3", **late),
         horizon=local("2016-03-03"),

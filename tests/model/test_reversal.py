@@ -89,6 +89,21 @@ def test_x3_upheld_once_more_is_a_new_termination_at_that_instant() -> None:
     assert result.accounts["b"].reapply_from == local("2016-06-24")
 
 
+def test_x3_a_case_that_terminated_once_and_warned_later_is_taken_back_as_a_warning_the_second_time() -> None:
+    # k3 is the third of 90 days on 3 March. Upheld again on 1 July it stands alone: k1 and k2 are past 31 May.
+    late = {"category": "late"}
+    result = play(
+        *BEGUN, *(case(f"2016-03-0{day}", case_id=f"k{day}", **late) for day in (1, 2, 3)),
+        case("2016-03-10", "dismissed", case_id="k3"), case("2016-07-01", case_id="k3", event_id="again", **late),
+        case("2016-07-02", "withdrawn", case_id="k3"), horizon=local("2016-07-03"),
+    )  # fmt: skip
+    assert told(result, "id:c") == [
+        ("company_terminated", "T2", local("2016-03-03")),
+        ("company_termination_reversed", "X3", local("2016-03-10")),
+    ]
+    assert told(result)[-1] == ("violation_warned", "T1", local("2016-07-01"))
+
+
 def test_x3_who_was_suspended_is_reinstated_suspended_without_lock_out_or_period() -> None:
     # Suspended 9 August, activated 10 August, expired 26 August and locked out; terminated 1 September.
     result = play(

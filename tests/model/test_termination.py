@@ -77,8 +77,8 @@ def test_t1_each_further_case_terminates_again_and_another_category_or_account_d
     result = play(
         *TWO,
         case("2016-03-01", case_id="k1", category="late"),
-        case("2016-03-02", case_id="k2", category="late"),
-        case("2016-03-03", case_id="k3", category="rude"),
+        case("2016-03-02", case_id="k2", category="rude"),
+        case("2016-03-03", case_id="k3", category="late"),
         case("2016-03-04", case_id="k4", category="late", account="b"),
         case("2016-03-05", case_id="k5", category="late"),
         case("2016-03-06", case_id="k6", category="late"),
@@ -91,6 +91,7 @@ def test_t1_each_further_case_terminates_again_and_another_category_or_account_d
     ]  # fmt: skip
     again = [one for one in result.decisions if one.kind == "account_terminated" and one.case_id == "k6"]
     assert [(one.subject, one.standing_before) for one in again] == [("a", "terminated"), ("b", "terminated")]
+    assert result.accounts["a"].since == local("2016-03-05")
 
 
 def test_t1_one_case_upheld_twice_counts_once() -> None:
