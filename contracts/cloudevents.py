@@ -1,20 +1,14 @@
 """CloudEvents 1.0 in binary content mode over Kafka: the headers of every message that is published.
 
-Owns the headers' names and the message's id; the values are filled in where a message takes its place in
-the decision log.
+Owns the headers' names; the values are filled in where a message takes its place in the decision log, its
+`ce_id` as a UUIDv5 of the deployment's incarnation and `shard/seq` of its row.
 """
 
 from typing import Annotated, Literal
-from uuid import UUID, uuid5
 
 from pydantic import Field
 
 from contracts.fields import Published, WrittenInstant
-
-
-def ce_id(incarnation: UUID, shard: int, seq: int) -> UUID:
-    """The id of the message of one row of the decision log; the same when it is ever sent again."""
-    return uuid5(incarnation, f"{shard}/{seq}")
 
 
 class Headers(Published):

@@ -4,6 +4,7 @@ A bad setting, an unreachable server, a missing topic or a database of another v
 clear line and exit code 2, never a traceback.
 """
 
+import gc
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -91,6 +92,8 @@ def worker(work: Callable[[Settings], Coroutine[Any, Any, None]], name: str) -> 
     """Run one worker process: logs to standard error, ends with its supervisor."""
     log = logs.configure(name)
     supervisor.end_with_supervisor()
+    gc.freeze()  # what was imported lives as long as the process
+    gc.set_threshold(50_000, 20, 20)  # a batch makes many small objects that are all gone after it
     try:
         run(work, away=NOT_DONE)
     except typer.Exit:

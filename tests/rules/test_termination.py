@@ -4,6 +4,8 @@
 31st of August.
 """
 
+from decimal import Decimal
+
 import pytest
 
 from tests.rules.story import QUIET, Story, at, policy
@@ -205,8 +207,6 @@ def test_x2_terms_not_agreed_is_no_refusal_but_exempts_no_other_category() -> No
 def test_x2_an_order_strictly_below_the_minimum_value_may_be_refused(
     value: str | None, currency: str | None, terminates: bool
 ) -> None:
-    from decimal import Decimal
-
     row = Violation("terminate", minimum_order_value=Decimal("50.00"), minimum_order_currency="USD")
     story = Story(policies=[policy(violations={"refusal_of_trade_assurance": row})]).enrolled("2016-05-01 00:00")
     amount = None if value is None else Decimal(value)

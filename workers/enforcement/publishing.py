@@ -129,9 +129,6 @@ class Outbox:
 
 def chain_hash(before: bytes, topic: str, key: bytes | None, headers: str, value: bytes) -> bytes:
     """SHA-256 over the hash before and a row's content: two logs that agree at one row agree before it."""
-    parts = (before, topic.encode(), b"" if key is None else key, headers.encode(), value)
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(len(part).to_bytes(4, "big"))
-        digest.update(part)
-    return digest.digest()
+    parts = (topic.encode(), b"" if key is None else key, headers.encode(), value)
+    lengths = ",".join(str(len(part)) for part in parts).encode()
+    return hashlib.sha256(b";".join((before, lengths, *parts))).digest()

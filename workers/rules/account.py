@@ -188,8 +188,7 @@ class Account:
             self._refused("activation_refused", "S3", request, "locked_out", self.locked_out_until)
         else:
             policy = self.policies.judging(request.at)
-            deadline = policy.period_end(request.at, policy.activation_days)
-            notices = policy.notices(request.at, deadline, policy.activation_notices)
+            deadline, notices = policy.activation(request.at)
             evidence = self._request_evidence(request)
             self.locked_out_until = None
             self.period = Period(policy, deadline, notices[::-1], evidence)
@@ -328,8 +327,7 @@ class Account:
         """S1: a new inactivity period; it never starts before the first policy does."""
         clock = max(start, self.policies.first_start)
         policy = self.policies.judging(clock)
-        deadline = policy.period_end(clock, policy.inactivity_days)
-        notices = policy.notices(clock, deadline, policy.inactivity_notices)
+        deadline, notices = policy.inactivity(clock)
         self.period = Period(policy, deadline, notices[::-1], evidence)
 
     def _decide(

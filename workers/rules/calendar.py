@@ -29,22 +29,19 @@ def moment(at: Instant) -> datetime:
     return _EPOCH + at * _MICROSECOND
 
 
+@lru_cache(maxsize=10_000)
 def written(at: Instant) -> str:
     """`at` as every message writes it: UTC with microseconds, ``2016-08-01T16:00:00.000000Z``."""
     return f"{moment(at).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
-def midnight(day: date, zone: ZoneInfo) -> Instant:
-    """The first instant of `day` in `zone`.
+@lru_cache(maxsize=100_000)
+def midnight(ordinal: int, zone: ZoneInfo) -> Instant:
+    """The first instant of a day, given as a proleptic Gregorian ordinal, in `zone`.
 
     A midnight that daylight saving leaves out moves forward to the first instant that exists; one that
     occurs twice is the first of the two; a day that a zone left out has the next day's midnight.
     """
-    return _midnight(day.toordinal(), zone)
-
-
-@lru_cache(maxsize=100_000)
-def _midnight(ordinal: int, zone: ZoneInfo) -> Instant:
     wall = datetime.combine(date.fromordinal(ordinal), datetime.min.time())
     earlier, later = sorted(
         instant(wall.replace(tzinfo=zone, fold=fold).astimezone(UTC)) for fold in (0, 1)
@@ -74,7 +71,7 @@ def local_ordinal(at: Instant, zone: ZoneInfo) -> int:
 def _day_at(bucket: int, zone: ZoneInfo) -> tuple[int, Instant]:
     """The local day at the start of a quarter of an hour, and when that day ends; kept, for days repeat."""
     ordinal = datetime.fromtimestamp(bucket * _BUCKET // SECOND, zone).toordinal()
-    return ordinal, _midnight(ordinal + 1, zone)
+    return ordinal, midnight(ordinal + 1, zone)
 
 
 def period_end(start: Instant, days: int, zone: ZoneInfo, day_count: str) -> Instant:
@@ -85,11 +82,4 @@ def period_end(start: Instant, days: int, zone: ZoneInfo, day_count: str) -> Ins
     """
     if day_count == "elapsed":
         return start + days * DAY
-    return _midnight(local_ordinal(start, zone) + days + 1, zone)
-
-
-def notice_instant(deadline: Instant, days: int, zone: ZoneInfo, day_count: str) -> Instant:
-    """The instant of a notice `days` before `deadline`: 00:00 local of that day, or elapsed (S6)."""
-    if day_count == "elapsed":
-        return deadline - days * DAY
-    return _midnight(local_ordinal(deadline, zone) - days, zone)
+    return midnight(local_ordinal(start, zone) + days + 1, zone)

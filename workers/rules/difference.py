@@ -6,7 +6,6 @@ order of the judgement; a decision whose content changed is withdrawn and publis
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from workers.rules.calendar import Instant
 from workers.rules.decisions import Decision
@@ -16,7 +15,7 @@ from workers.rules.decisions import Decision
 class Published:
     """A decision that stands: published under `sequence`, not withdrawn."""
 
-    decision_id: UUID
+    decision_id: str
     kind: str
     effective_at: Instant
     sequence: int
@@ -38,11 +37,7 @@ def difference(decided: Sequence[Decision], published: Sequence[Published]) -> D
     """What turns the net of `published` into `decided`."""
     if not published:
         return Difference((), tuple(decided))
-    standing = {each.decision_id: each for each in published}
-    right = {
-        decision.id
-        for decision in decided
-        if (match := standing.get(decision.id)) is not None and match.content == decision.content
-    }
-    wrong = sorted((each for each in published if each.decision_id not in right), key=lambda each: -each.sequence)
-    return Difference(tuple(wrong), tuple(decision for decision in decided if decision.id not in right))
+    standing = {each.content for each in published}
+    right = {decision.content for decision in decided}
+    wrong = sorted((each for each in published if each.content not in right), key=lambda each: -each.sequence)
+    return Difference(tuple(wrong), tuple(decision for decision in decided if decision.content not in standing))

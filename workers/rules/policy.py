@@ -5,12 +5,13 @@ no files: `workers.codec.policies` does.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from workers.rules.calendar import Instant, notice_instant, period_end
+from workers.rules.calendar import DAY, Instant, local_ordinal, midnight, period_end
 from workers.rules.facts import CaseFact
 
 
@@ -52,17 +53,29 @@ class Policy:
     violations: Mapping[str, Violation]
 
     def period_end(self, start: Instant, days: int) -> Instant:
+        """The end of a period of `days` that began at `start`."""
         return period_end(start, days, self.zone, self.day_count)
 
-    def notices(self, start: Instant, deadline: Instant, days_before: Sequence[int]) -> list[tuple[Instant, int]]:
-        """The notices of a period as (instant, days left), in order; only those later than its start (S6)."""
-        found = ((notice_instant(deadline, days, self.zone, self.day_count), days) for days in days_before)
-        return sorted((notice for notice in found if notice[0] > start), key=lambda notice: (notice[0], -notice[1]))
+    def inactivity(self, start: Instant) -> tuple[Instant, list[tuple[Instant, int]]]:
+        """The end of an inactivity period (S1) and its notices as (instant, days left), in order (S6)."""
+        return self._period(start, self.inactivity_days, self.inactivity_notices)
+
+    def activation(self, start: Instant) -> tuple[Instant, list[tuple[Instant, int]]]:
+        """The end of a temporary activation (S5) and its notices as (instant, days left), in order (S6)."""
+        return self._period(start, self.activation_days, self.activation_notices)
+
+    def _period(
+        self, start: Instant, days: int, notices: tuple[int, ...]
+    ) -> tuple[Instant, list[tuple[Instant, int]]]:
+        if self.day_count == "elapsed":
+            deadline, found = _elapsed_period(start, days, notices)
+        else:
+            deadline, found = _calendar_period(local_ordinal(start, self.zone), days, notices, self.zone)
+        return deadline, [notice for notice in found if notice[0] > start]  # S6: later than the start
 
     def first_silence(self, last_effective_at: Instant) -> Instant:
         """The first instant at which silence since an effective order would decide anything (S1, S6)."""
-        deadline = self.period_end(last_effective_at, self.inactivity_days)
-        notices = self.notices(last_effective_at, deadline, self.inactivity_notices)
+        deadline, notices = self.inactivity(last_effective_at)
         return min(notices[0][0], deadline) if notices else deadline
 
     def exempts(self, case: CaseFact) -> bool:
@@ -80,6 +93,26 @@ class Policy:
             and case.order_currency == violation.minimum_order_currency
             and case.order_value < violation.minimum_order_value
         )  # X2: strictly below
+
+
+Notices = tuple[tuple[Instant, int], ...]
+
+
+def _elapsed_period(start: Instant, days: int, notices: tuple[int, ...]) -> tuple[Instant, Notices]:
+    deadline = start + days * DAY
+    return deadline, _in_order((deadline - before * DAY, before) for before in notices)
+
+
+@lru_cache(maxsize=100_000)
+def _calendar_period(first_day: int, days: int, notices: tuple[int, ...], zone: ZoneInfo) -> tuple[Instant, Notices]:
+    """All periods that begin on one day end alike; kept, for days repeat."""
+    deadline = midnight(first_day + days + 1, zone)
+    last = local_ordinal(deadline, zone)
+    return deadline, _in_order((midnight(last - before, zone), before) for before in notices)
+
+
+def _in_order(notices: Iterable[tuple[Instant, int]]) -> Notices:
+    return tuple(sorted(notices, key=lambda notice: (notice[0], -notice[1])))
 
 
 class Policies:

@@ -23,7 +23,6 @@ from workers.store.records import (
     Changes,
     CompanyRow,
     LogRow,
-    NetDecision,
     Position,
     Progress,
     ShardHead,
@@ -207,8 +206,9 @@ class Transaction:
 
     async def _published(self, *, of_company: bool, subjects: Sequence[str]) -> dict[str, list[Published]]:
         found: dict[str, list[Published]] = {}
-        for subject, *rest in await self._connection.fetch(statement("load_net_decisions"), of_company, subjects):
-            found.setdefault(subject, []).append(Published(*rest))
+        rows = await self._connection.fetch(statement("load_net_decisions"), of_company, subjects)
+        for subject, decision_id, *rest in rows:
+            found.setdefault(subject, []).append(Published(str(decision_id), *rest))
         return found
 
     async def companies(self, keys: Sequence[str], lock: str) -> dict[str, CompanyRow]:
@@ -233,18 +233,17 @@ class Transaction:
         """Write all changes, set by set, in the order of the locks."""
         await self._each("move_last_orders", changes.moved, 3)
         await self._each("update_accounts", changes.accounts, 11)
-        await self._each("insert_facts", changes.facts, 5)
+        await self._copy("facts", changes.facts)
         await self._each("delete_spans", changes.spans_removed, 2)
-        await self._each(
-            "insert_spans",
+        await self._copy(
+            "order_spans",
             [
                 (account_id, span.first.at, span.first.order_id, span.last.at, span.last.order_id)
                 for account_id, span in changes.spans_added
             ],
-            5,
         )
         await self._each("delete_net_decisions", changes.withdrawn, 3)
-        await self._each("insert_net_decisions", changes.published, len(NetDecision._fields))
+        await self._copy("net_decisions", changes.published)
         await self._each("insert_memberships", changes.memberships, 2)
         await self._each("update_companies", changes.companies, 5)
         await self._each("begin_spreads", changes.spreads, 3)
@@ -266,8 +265,13 @@ class Transaction:
 
     async def append(self, rows: Sequence[LogRow], heads: Sequence[ShardHead]) -> None:
         """Append to the log and move the heads of its shards."""
-        await self._each("append_log", rows, len(LogRow._fields))
+        await self._copy("decision_log", rows)
         await self._each("move_shards", heads, 3)
+
+    async def _copy(self, table: str, rows: Sequence[Sequence[object]]) -> None:
+        """Insert rows by COPY, in the order of the table's columns: for many rows half the cost of `unnest`."""
+        if rows:
+            await self._connection.copy_records_to_table(table, records=rows)
 
     async def _each(self, name: str, rows: Sequence[Sequence[object]], width: int) -> None:
         if rows:

@@ -6,7 +6,6 @@ Owns no SQL and no rules. Facts and terminations are kept as the text that `work
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
-from uuid import UUID
 
 from workers.rules.calendar import Instant
 from workers.rules.difference import Published
@@ -99,7 +98,7 @@ class NetDecision(NamedTuple):
 
     of_company: bool
     subject: str
-    decision_id: UUID
+    decision_id: str
     kind: str
     effective_at: Instant
     sequence: int
@@ -116,7 +115,7 @@ class LogRow(NamedTuple):
     key: bytes | None
     headers: str
     value: bytes
-    decision_id: UUID | None
+    decision_id: str | None
     subject: str
     kind: str
     effective_at: Instant | None
@@ -142,7 +141,7 @@ class Changes:
     spans_removed: list[tuple[str, Instant]] = field(default_factory=list)
     spans_added: list[tuple[str, OrderSpan]] = field(default_factory=list)
     memberships: list[tuple[str, str]] = field(default_factory=list)
-    withdrawn: list[tuple[bool, str, UUID]] = field(default_factory=list)
+    withdrawn: list[tuple[bool, str, str]] = field(default_factory=list)
     published: list[NetDecision] = field(default_factory=list)
     companies: list[CompanyRow] = field(default_factory=list)
     spreads: list[tuple[str, int, str]] = field(default_factory=list)

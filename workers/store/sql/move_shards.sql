@@ -1,4 +1,7 @@
--- The heads of the shards after this transaction's rows.
-update shards s set next_seq = h.next_seq, last_hash = h.last_hash
-from unnest($1::smallint[], $2::bigint[], $3::bytea[]) as h(shard, next_seq, last_hash)
-where s.shard = h.shard
+-- The heads of the shards after this transaction's rows; wakes the relay when it commits.
+with moved as (
+    update shards s set next_seq = h.next_seq, last_hash = h.last_hash
+    from unnest($1::smallint[], $2::bigint[], $3::bytea[]) as h(shard, next_seq, last_hash)
+    where s.shard = h.shard returning s.shard
+)
+select pg_notify('standing_log', '') from (select count(*) from moved) as all_moved
