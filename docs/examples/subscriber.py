@@ -1,0 +1,81 @@
+"""Who is suspended: a downstream team's own view of the decisions, kept exactly once in SQLite.
+
+Owns its offsets: they are committed with the rows that follow from the messages, so a kill at any instant
+neither skips a message nor counts one twice. It acts only where it has read every topic to its end, because a
+decision may be withdrawn a few messages after it. Run: subscriber.py BOOTSTRAP DATABASE [TOPIC_PREFIX]
+"""
+
+import json
+import sqlite3
+import sys
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+TOPICS = ("suspensions", "reactivation-expiries", "restorations", "request-outcomes", "account-terminations")
+TABLES = """
+create table if not exists offsets (topic text, part integer, next integer, primary key (topic, part));
+create table if not exists decisions
+    (id text primary key, account text, effective_at text, sequence integer, standing text);
+create table if not exists told (account text primary key);
+create view if not exists suspended as
+    select account from (select account, standing, row_number() over
+        (partition by account order by effective_at desc, sequence desc) as newest from decisions)
+    where newest = 1 and standing = 'suspended';
+"""
+
+
+def take_in(database: sqlite3.Connection, message: Message) -> None:
+    """One message into the view; the net of the decisions is what was published less what was withdrawn."""
+    offset: int = message.offset()  # type: ignore[assignment]  # a message that was read has one
+    place = (offset + 1, message.topic(), message.partition(), offset)
+    moved = database.execute("update offsets set next = ? where topic = ? and part = ? and next <= ?", place)
+    if moved.rowcount != 1:
+        raise SystemExit("another subscriber has moved this database on")
+    said = json.loads(message.value() or b"")
+    if "withdraws" in said:
+        database.execute("delete from decisions where id = ?", [said["withdraws"]])
+    elif said["standing_after"] != said["standing_before"]:
+        fields = ("decision_id", "account_id", "effective_at", "sequence", "standing_after")
+        database.execute("insert into decisions values (?, ?, ?, ?, ?)", [said[name] for name in fields])
+
+
+def act(database: sqlite3.Connection) -> None:
+    """Say what changed since it was last said. After a kill it is said twice: what you do here must bear that."""
+    for change, now, before in (("suspended", "suspended", "told"), ("no longer suspended", "told", "suspended")):
+        changed = database.execute(f"select account from {now} except select account from {before}")  # noqa: S608
+        print("".join(f"{account} is {change}\n" for (account,) in changed), end="", flush=True)
+    with database:
+        database.execute("delete from told")
+        database.execute("insert into told select account from suspended")
+
+
+def main(bootstrap: str, path: str, prefix: str = "") -> None:
+    database = sqlite3.connect(path)
+    database.executescript(TABLES)
+    settings: dict[str, str | bool] = {"bootstrap.servers": bootstrap, "group.id": "-", "enable.auto.commit": False}
+    settings |= {"isolation.level": "read_committed", "auto.offset.reset": "error", "enable.partition.eof": True}
+    consumer = Consumer(settings)
+    topics = consumer.list_topics(timeout=10).topics
+    with database:
+        places = [(prefix + name, part) for name in TOPICS for part in topics[prefix + name].partitions]
+        database.executemany("insert or ignore into offsets values (?, ?, 0)", places)
+    offsets = database.execute("select topic, part, next from offsets").fetchall()
+    consumer.assign([TopicPartition(*place) for place in offsets])
+    at_end = set()
+    while True:
+        with database:  # one transaction: the view and the offsets, or neither
+            for message in consumer.consume(500, timeout=1):
+                place, error = (message.topic(), message.partition()), message.error()
+                if error is None:
+                    at_end.discard(place)
+                    take_in(database, message)
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    at_end.add(place)
+                elif not error.retriable():
+                    raise KafkaException(error)
+        if len(at_end) == len(offsets):
+            act(database)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,112 @@
+"""`python -m tests.docs.generate` writes the tables of the documents that follow from the code.
+
+Owns what stands between a pair of markers `<!-- NAME: generated -->` and `<!-- /NAME -->`; everything else in a
+document is written by hand. `test_generated` fails where a document says something else than the code.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from contracts.topics import TOPICS
+from workers.cli import app
+from workers.settings import Settings
+
+PROJECT = Path(__file__).parents[2]
+DOCUMENTS = (PROJECT / "README.md", PROJECT / "docs" / "operations.md")
+
+SETTINGS = {
+    "kafka_bootstrap": "Brokers, `host:port`, comma separated.",
+    "database_url": "PostgreSQL; `setup` creates the database where it is missing and the user may.",
+    "policies": "Directory of the policy files (`*.toml`).",
+    "topic_prefix": "Put before every topic name, the consumer group and the transactional ids.",
+    "partitions": "Partitions of each topic; fixed by the first `setup`.",
+    "clock": "`wall`, or `events`: the present is the latest `occurred_at` read, for histories and demonstrations.",
+    "settle_seconds": "How long after a deadline facts may still come in before it is enforced.",
+    "console_port": "Port of the console, which does not exist yet.",
+    "max_record_bytes": "Larger input records become dead letters (`too_large`).",
+    "batch_size": "Most records in one transaction of ingest.",
+    "shards": "Shards of the decision log; fixed by the first `setup`.",
+    "ingests": "How many ingest processes `standing work` runs.",
+    "instance": "Fixed name of an ingest worker in its consumer group; by default host and lowest free slot.",
+}
+"""What each setting is for; a setting without a line here, or a line without a setting, is an error."""
+
+
+def rows(heading: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [heading, ["---"] * len(heading), *body]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def topics() -> str:
+    """The topics, from `contracts/topics.py`."""
+    body = []
+    for topic in TOPICS:
+        kinds = ", ".join(f"`{kind}`" for kind in topic.kinds) or "-"
+        cleanup = "-" if topic.direction == "in" else "compact" if topic.cleanup == "compact" else "keep"
+        body.append([f"`{topic.name}`", topic.direction, topic.key.replace("_", " "), cleanup, kinds, topic.says])
+    return rows(["topic", "", "key", "cleanup", "kinds", "says"], body)
+
+
+def settings() -> str:
+    """The settings, from `workers/settings.py`."""
+    fields = Settings.model_fields
+    assert fields.keys() == SETTINGS.keys(), f"described: {fields.keys() ^ SETTINGS.keys()}"
+    return rows(
+        ["variable", "default", "for"],
+        [[f"`STANDING_{name.upper()}`", _default(fields[name].default), SETTINGS[name]] for name in fields],
+    )
+
+
+def _default(value: object) -> str:
+    if isinstance(value, Path):
+        return f"`{value.relative_to(PROJECT)}`"
+    shown = value.get_secret_value() if hasattr(value, "get_secret_value") else value
+    return "-" if shown in (None, "") else f"`{shown}`"
+
+
+def commands() -> str:
+    """The commands with their arguments, options and help, from `workers/cli.py`."""
+    root = typer.main.get_command(app)
+    return rows(["command", "does"], [[f"`{usage}`", says] for usage, says in _commands(root, "standing")])
+
+
+def _commands(command: Any, path: str) -> Iterable[tuple[str, str]]:
+    nested = getattr(command, "commands", None)
+    if nested is not None:
+        for name, each in nested.items():
+            yield from _commands(each, f"{path} {name}")
+        return
+    words = [path]
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            words.append(str(parameter.name).upper())
+        elif parameter.name != "help":
+            value = "" if parameter.is_flag else f" {str(parameter.name).upper()}"
+            words.append(f"[{parameter.opts[0]}{value}]")
+    yield " ".join(words), (command.help or "").split("\n\n")[0].replace("\n", " ")
+
+
+TABLES = {"topics": topics, "settings": settings, "commands": commands}
+
+
+def filled(text: str) -> str:
+    """A document with every table written anew."""
+    for name, table in TABLES.items():
+        between = re.compile(rf"(<!-- {name}: generated -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        text = between.sub(lambda found, made=table: f"{found[1]}{made()}\n{found[2]}", text)
+    return text
+
+
+def main() -> None:
+    """Write the documents whose tables changed."""
+    for document in DOCUMENTS:
+        document.write_text(filled(document.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

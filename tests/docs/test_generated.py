@@ -1,0 +1,55 @@
+"""The documents say what the code says: tables, rule ids, links, and no rule without its place in the rulebook."""
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from contracts.decisions import DECISIONS
+from contracts.topics import INPUT_TOPICS
+from tests.docs.generate import DOCUMENTS, PROJECT, TABLES, commands, filled, settings, topics
+
+RULEBOOK = (PROJECT / "docs" / "rules.md").read_text(encoding="utf-8")
+WRITTEN = sorted([PROJECT / "README.md", PROJECT / "CHANGELOG.md", *(PROJECT / "docs").rglob("*.md")])
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_tables_of_a_document_are_those_of_the_code(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    assert text == filled(text), "run: python -m tests.docs.generate"
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_every_table_stands_in_a_document(name: str) -> None:
+    found = sum(f"<!-- {name}: generated -->\n" in document.read_text(encoding="utf-8") for document in DOCUMENTS)
+    assert found == 1
+
+
+def test_a_table_that_is_out_of_date_is_noticed() -> None:
+    stale = "<!-- topics: generated -->\n| order-status |\n<!-- /topics -->"
+    assert filled(stale) == f"<!-- topics: generated -->\n{topics()}\n<!-- /topics -->"
+
+
+def test_the_tables_name_every_topic_setting_and_command() -> None:
+    assert all(f"| `{name}` |" in topics() for name in INPUT_TOPICS)
+    assert "| `STANDING_SETTLE_SECONDS` | `600` |" in settings()
+    assert "`standing explain ACCOUNT [--at AT] [--json]`" in commands()
+    assert "`standing dead-letters show PLACE`" in commands()
+
+
+def test_the_rulebook_defines_every_clause_a_decision_can_carry_once() -> None:
+    clauses = {clause for each in DECISIONS for clause in get_args(each.model_fields["clause"].annotation)}
+    defined = re.findall(r"^\| \*\*([ESTX]\d)\*\* \|", RULEBOOK, re.MULTILINE)
+    assert len(defined) == len(set(defined))
+    assert clauses <= set(defined)
+    last = {"E": 3, "S": 6, "T": 5, "X": 4}
+    assert set(defined) == {f"{letter}{number}" for letter in last for number in range(1, last[letter] + 1)}
+
+
+@pytest.mark.parametrize("document", WRITTEN, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_link_between_the_documents_leads_somewhere(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    missing = [link for link in links if link and not (document.parent / link).exists()]
+    assert not missing

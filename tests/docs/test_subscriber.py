@@ -1,0 +1,112 @@
+"""The example subscriber on real servers: killed at any instant, its view is that of `account-standing`."""
+
+import random
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from tests.flows.engine import Engine
+from tests.flows.facts import Message, asks, case, enrolled, paid
+
+PROGRAM = Path(__file__).parents[2] / "docs" / "examples" / "subscriber.py"
+ACCOUNTS = [f"a{number:03}" for number in range(300)]
+LIMIT_SECONDS = 30.0
+
+
+def start(engine: Engine, database: Path) -> subprocess.Popen[bytes]:
+    bootstrap = engine.environment["STANDING_KAFKA_BOOTSTRAP"]
+    return subprocess.Popen([sys.executable, PROGRAM, bootstrap, database, engine.prefix], stdout=subprocess.DEVNULL)
+
+
+def look_up(database: Path, question: str) -> set[str]:
+    """What the view answers; nothing where the program has not made it yet."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)) as connection:
+        if not connection.execute("select 1 from sqlite_master where name = 'suspended'").fetchall():
+            return set()
+        return {row[0] for row in connection.execute(question)}
+
+
+def until(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not reached():
+        assert time.monotonic() < deadline, "the subscriber did not come so far"
+        time.sleep(0.005)
+
+
+def suspended(engine: Engine) -> set[str]:
+    """Who is suspended by the compacted topic, which the program does not read."""
+    newest = {each.value["account_id"]: each.value["standing"] for each in engine.published(["account-standing"])}
+    return {account for account, standing in newest.items() if standing == "suspended"}
+
+
+def year() -> list[list[Message]]:
+    """Everyone is suspended; then some paid before that after all, some ask, pay or are terminated."""
+    late = [paid(account, "2016-08-20 00:00", f"late-{account}") for account in ACCOUNTS[:60]]
+    return [
+        [enrolled(account, "2016-03-01 10:00", f"c{index}") for index, account in enumerate(ACCOUNTS)],
+        [paid("clock", "2016-09-10 00:00")],
+        [*late, *(asks(account, "2016-09-12 00:00") for account in ACCOUNTS[60:120])],
+        [paid(account, "2016-09-14 00:00") for account in ACCOUNTS[100:160]],
+        [*(case(account, "2016-09-15 00:00") for account in ACCOUNTS[200:210]), paid("clock", "2016-10-20 00:00")],
+    ]
+
+
+def progress(database: Path) -> int:
+    """How many messages the view rests on."""
+    found = look_up(database, "select coalesce(sum(next), 0) from offsets")
+    return int(found.pop()) if found else 0
+
+
+def test_a_subscriber_killed_again_and_again_ends_with_the_same_view(engine: Engine, tmp_path: Path) -> None:
+    database = tmp_path / "view.db"
+    database.touch()
+    moments = random.Random(7)  # noqa: S311  # instants of a kill, not a secret
+    killed_at: list[int] = []
+    with engine.working():
+        for facts in year():
+            engine.send(facts)
+            program, before = start(engine, database), progress(database)
+            until(lambda seen=before: progress(database) > seen)
+            time.sleep(moments.uniform(0, 0.05))  # no condition: another instant of its work each time
+            kill(program)
+            killed_at.append(progress(database))
+            program = start(engine, database)
+            time.sleep(moments.uniform(0.2, 1.2))
+            kill(program)
+            killed_at.append(progress(database))
+            engine.drain()
+    expected = suspended(engine)
+    assert expected
+    program = start(engine, database)
+    until(lambda: look_up(database, "select account from told") == expected)
+    kill(program)
+    assert look_up(database, "select account from suspended") == expected
+    assert len({at for at in killed_at if at < progress(database)}) > 3, f"it was hardly killed at work: {killed_at}"
+
+
+def test_two_subscribers_of_one_database_do_not_both_take_a_message_in(engine: Engine, tmp_path: Path) -> None:
+    database = tmp_path / "view.db"
+    database.touch()
+    with engine.working():
+        engine.send([enrolled("zhang", "2016-03-01 10:00")])
+        engine.drain()
+        programs = [start(engine, database)]
+        until(lambda: progress(database) > 0)
+        programs.append(start(engine, database))
+        engine.send([paid("clock", "2016-03-02 10:00"), paid("clock", "2016-09-10 00:00")])
+        engine.send([enrolled(account, "2016-09-11 00:00") for account in ACCOUNTS])
+        until(lambda: any(program.poll() is not None for program in programs))
+        for program in programs:
+            kill(program)
+    program = start(engine, database)
+    until(lambda: look_up(database, "select account from told") == {"zhang"})
+    kill(program)
+
+
+def kill(program: subprocess.Popen[bytes]) -> None:
+    program.kill()
+    program.wait()
