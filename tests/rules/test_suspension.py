@@ -235,3 +235,12 @@ def test_an_account_enrolled_before_the_first_policy_wakes_when_it_begins() -> N
     judged = Story().enrolled("2015-06-01 00:00").judged("2015-07-01 00:00")
     assert judged.standing is None
     assert judged.wake_at == Policies([QUIET]).first_start
+
+
+def test_orders_close_to_one_another_are_kept_as_one_span_in_which_no_silence_decides() -> None:
+    story = Story(policies=[policy()]).enrolled("2016-03-01 00:00")
+    for day in ("2016-03-02 00:00", "2016-07-01 00:00", "2016-10-01 00:00", "2017-02-01 00:00"):
+        story.paid(day)
+    spans = story.history.orders
+    assert [(wall(span.first.at), wall(span.last.at)) for span in spans] == [("2016-03-02 00:00", "2017-02-01 00:00")]
+    assert story.decided("2017-02-02 00:00") == []

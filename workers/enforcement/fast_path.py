@@ -7,7 +7,7 @@ account to the judgement needlessly; it never keeps one from it (see `workers.ru
 from collections.abc import Iterable, Mapping, Sequence
 
 from workers.rules.calendar import Instant
-from workers.rules.history import lies_inside, moves_only_the_clock
+from workers.rules.history import begins_the_first_span, lies_inside, moves_only_the_clock
 from workers.rules.policy import Policies
 from workers.store.records import AccountRow
 
@@ -19,21 +19,34 @@ def sort_out(
     orders: Mapping[str, list[tuple[Instant, str]]],
     facts: Mapping[str, object],
     policies: Policies,
-) -> tuple[list[Moved], list[AccountRow]]:
-    """The rows whose last order moves (account, instant, order id), and those that must be judged."""
+) -> tuple[list[Moved], list[Moved], list[AccountRow]]:
+    """The accounts whose last order moves, those whose first order begins a span, those that must be judged."""
     moved: list[Moved] = []
+    begun: list[Moved] = []
     judged: list[AccountRow] = []
     for row in rows:
-        account_id, standing, _, _, wake_at, _, _, _, dense_since, last_at, last_id = row
-        if account_id in facts or standing != "active" or dense_since is None or last_at is None or last_id is None:
+        account_id, standing, _, waits, wake_at, judged_until, _, _, dense_since, last_at, last_id = row
+        if account_id in facts or standing != "active":
             judged.append(AccountRow(*row))
             continue
-        last = _after(orders[account_id], dense_since, (last_at, last_id), wake_at, policies)
+        own = orders[account_id]
+        if dense_since is None or last_at is None or last_id is None:
+            first = own[0][0]
+            if (
+                len(own) == 1
+                and not waits
+                and begins_the_first_span(first, judged_until=judged_until, wake_at=wake_at, policies=policies)
+            ):
+                begun.append((account_id, *own[0]))
+            else:
+                judged.append(AccountRow(*row))
+            continue
+        last = _after(own, dense_since, (last_at, last_id), wake_at, policies)
         if last is None:
             judged.append(AccountRow(*row))
         elif last[0] != last_at:
             moved.append((account_id, *last))
-    return moved, judged
+    return moved, begun, judged
 
 
 def _after(

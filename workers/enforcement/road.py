@@ -73,7 +73,9 @@ class Enforcement:
             judged: list[AccountRow] = []
             if ids:
                 rows = await transaction.lock_accounts(ids)
-                work.changes.moved, judged = sort_out(rows, batch.orders, batch.facts, self.policies)
+                work.changes.moved, work.changes.begun, judged = sort_out(
+                    rows, batch.orders, batch.facts, self.policies
+                )
             if judged:
                 await work.judge(transaction, judged, orders=batch.orders, facts=batch.facts)
             await work.commit(transaction)

@@ -66,7 +66,7 @@ class Decision:
 
     @property
     def content(self) -> bytes:
-        """A digest of all that makes the decision what it is, its id included; the company's name is no part of it."""
+        """A digest of all that makes the decision what it is, its id included; the company's name is not."""
         if self._content is None:
             key = self.company.key if self.company else ""
             said = (

@@ -69,3 +69,17 @@ def moves_only_the_clock(
 def lies_inside(order_at: Instant, *, dense_since: Instant, last_effective_at: Instant) -> bool:
     """Whether an order lies strictly inside the last span, where it can change nothing."""
     return dense_since < order_at < last_effective_at
+
+
+def begins_the_first_span(
+    order_at: Instant, *, judged_until: Instant | None, wake_at: Instant | None, policies: Policies
+) -> bool:
+    """Whether the first order ever of an ACTIVE account, behind which nothing waits, decides nothing.
+
+    It is newer than all that was judged, so nothing decided depends on it; it comes before the next silence;
+    and the silence after it decides nothing before `wake_at`.
+    """
+    if wake_at is None or judged_until is None or not judged_until < order_at < wake_at:
+        return False
+    policy = policies.in_force(order_at)
+    return policy is not None and wake_at <= policy.first_silence(order_at)

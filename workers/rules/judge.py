@@ -20,7 +20,7 @@ from workers.rules.company import (
     case_effects,
 )
 from workers.rules.decisions import Decision
-from workers.rules.facts import EffectiveOrder, History, RegistryFact, Request
+from workers.rules.facts import EffectiveOrder, History, OrderSpan, RegistryFact, Request
 from workers.rules.policy import Policies
 from workers.rules.standing import Standing
 
@@ -39,7 +39,7 @@ class Reversed:
     termination: Termination
 
 
-Event = RegistryFact | Warned | Hit | Reversed | EffectiveOrder | Request
+Event = RegistryFact | Warned | Hit | Reversed | OrderSpan | EffectiveOrder | Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,15 @@ def judge(
     account = Account(account_id, policies, terminations)
     waits = False
     reached = horizon
+    unbroken_until: Instant | None = None
     for at, event in _events(account_id, history, terminations, policies):
-        if not _let_silence_speak(account, at, horizon):
+        unbroken = unbroken_until is not None and at <= unbroken_until
+        if not unbroken and not _let_silence_speak(account, at, horizon):
             waits = True
             break
         reached = max(reached, at)
+        if isinstance(event, OrderSpan):  # between its orders no silence decides anything
+            unbroken_until = event.last.at
         _apply(account, at, event)
     if not waits:
         _let_silence_speak(account, None, horizon)
@@ -106,6 +110,8 @@ def _apply(account: Account, at: Instant, event: Event) -> None:
             account.company_terminated(event.termination)
         case Reversed():
             account.termination_reversed(event.termination)
+        case OrderSpan():
+            account.order_became_effective(event.first)
         case EffectiveOrder():
             account.order_became_effective(event)
         case Request():
@@ -143,7 +149,7 @@ def _events(
             if reversal is not None:
                 found.append(((reversal.at, CASE_RANK, reversal.event_id, root), Reversed(termination)))
     for span in history.orders:
-        found.append(((span.first.at, ORDER_RANK, span.first.order_id, account_id), span.first))
+        found.append(((span.first.at, ORDER_RANK, span.first.order_id, account_id), span))
         if span.last != span.first:
             found.append(((span.last.at, ORDER_RANK, span.last.order_id, account_id), span.last))
     for request in history.requests:

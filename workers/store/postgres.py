@@ -232,6 +232,7 @@ class Transaction:
     async def write(self, changes: Changes) -> None:
         """Write all changes, set by set, in the order of the locks."""
         await self._each("move_last_orders", changes.moved, 3)
+        await self._each("begin_spans", changes.begun, 3)
         await self._each("update_accounts", changes.accounts, 11)
         await self._copy("facts", changes.facts)
         await self._each("delete_spans", changes.spans_removed, 2)
@@ -240,7 +241,8 @@ class Transaction:
             [
                 (account_id, span.first.at, span.first.order_id, span.last.at, span.last.order_id)
                 for account_id, span in changes.spans_added
-            ],
+            ]
+            + [(account_id, at, order_id, at, order_id) for account_id, at, order_id in changes.begun],
         )
         await self._each("delete_net_decisions", changes.withdrawn, 3)
         await self._copy("net_decisions", changes.published)

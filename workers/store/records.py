@@ -136,6 +136,8 @@ class Changes:
 
     moved: list[tuple[str, Instant, str]] = field(default_factory=list)
     """The fast path: account id, last effective order's instant and id."""
+    begun: list[tuple[str, Instant, str]] = field(default_factory=list)
+    """The same for an account's first order, which begins a span."""
     accounts: list[AccountRow] = field(default_factory=list)
     facts: list[StoredFact] = field(default_factory=list)
     spans_removed: list[tuple[str, Instant]] = field(default_factory=list)

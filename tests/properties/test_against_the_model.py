@@ -1,0 +1,125 @@
+"""The engine's rules against the independent model: the same net decisions and standings, in any order of arrival."""
+
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests.model.naive import walk
+from tests.model.test_arrival import random_history
+from tests.properties.rules_engine import Arrival, both, from_scratch
+from workers.rules.decisions import Decision
+
+SHORT = """
+id = "short"
+effective_from = 2016-02-03T00:00:00+08:00
+time_zone = "Asia/Shanghai"
+day_count = "calendar"
+inactivity_days = 6
+activation_days = 3
+lockout_days = 2
+reapply_days = 4
+inactivity_notices = [3, 1]
+activation_notices = [1]
+exempt_causes = ["onetouch_unable"]
+[violations.refusal]
+penalty = "terminate"
+[violations.late]
+penalty = "terminate"
+after = 2
+within_days = 5
+"""
+HOURLY = """
+id = "hourly"
+effective_from = 2016-02-15T00:00:00+08:00
+time_zone = "Asia/Shanghai"
+day_count = "elapsed"
+inactivity_days = 5
+activation_days = 2
+lockout_days = 1
+reapply_days = 3
+inactivity_notices = [1]
+activation_notices = []
+exempt_causes = []
+[violations.refusal]
+penalty = "terminate"
+"""
+MODEL_POLICIES, POLICIES = both(SHORT, HOURLY)
+NAMES = (
+    "kind", "clause", "subject", "effective_at", "decision_id", "policy_id", "standing_before", "standing_after",
+    "expires_at", "locked_out_until", "reapply_from", "reason", "not_before", "days_left", "deadline", "order_id",
+    "request_id", "case_id", "case_event_id", "root_account_id", "source",
+)  # fmt: skip
+
+
+def of_model(decision: Any) -> tuple[object, ...]:
+    """A model's decision, field by field; a company's standings are the engine's own addition."""
+    hidden = ("standing_before", "standing_after") if decision.account_id is None else ()
+    return tuple(None if name in hidden else getattr(decision, name) for name in NAMES)
+
+
+def of_engine(decision: Decision) -> tuple[object, ...]:
+    """An engine's decision, field by field."""
+    known: dict[str, object] = {
+        "kind": decision.kind,
+        "clause": decision.clause,
+        "subject": decision.subject,
+        "effective_at": decision.effective_at,
+        "decision_id": decision.id,
+        "policy_id": decision.policy.id,
+        **decision.details,
+        **decision.instants,
+    }
+    if not decision.kind.startswith("company_"):
+        known |= {"standing_before": decision.standing_before, "standing_after": decision.standing_after}
+    return tuple(known.get(name) for name in NAMES)
+
+
+def in_order(rows: Any) -> list[tuple[object, ...]]:
+    return sorted(rows, key=repr)
+
+
+def check_from_scratch(seed: int) -> None:
+    random = Random(seed)  # noqa: S311
+    history = random_history(random, random.randrange(2, 20))
+    instants = [content["occurred_at"] for _, content in history]
+    horizon = random.choice([2**59, *instants, random.choice(instants) - 1])
+    expected = walk(history, MODEL_POLICIES, horizon)
+    random.shuffle(history)
+    for compressed in (True, False):
+        decisions, judgements = from_scratch(history, POLICIES, horizon, compressed=compressed)
+        assert in_order(map(of_engine, decisions)) == in_order(map(of_model, expected.decisions)), (seed, history)
+        for account_id, judgement in judgements.items():
+            account = expected.accounts[account_id]
+            assert judgement.status == account.standing, (seed, history)
+            if judgement.standing is not None:
+                assert judgement.standing.since == account.since, (seed, history)
+
+
+def check_arrival(seed: int) -> None:
+    random = Random(seed)  # noqa: S311
+    history = random_history(random, random.randrange(2, 20))
+    in_time = random.random() < 0.5
+    history.sort(key=lambda message: message[1]["occurred_at"] + random.randrange(1 if in_time else 20) * 10**11)
+    engine = Arrival(POLICIES)
+    horizon = 0
+    for message in history:
+        engine.arrives(message, horizon)
+        horizon = max(horizon, message[1]["occurred_at"] - random.choice([0, 1, 10**11]))
+        if random.random() < 0.5:
+            engine.wakes(horizon)
+    end = max(content["occurred_at"] for _, content in history) + random.choice([0, 10**11, 10**13])
+    engine.wakes(end)
+    expected = walk(history, MODEL_POLICIES, end)
+    of_accounts = [each for each in expected.decisions if each.account_id is not None]
+    assert in_order(map(of_engine, engine.net().values())) == in_order(map(of_model, of_accounts)), (seed, history)
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_judged_from_scratch_as_the_model_says_compressed_or_not(seed: int) -> None:
+    check_from_scratch(seed)
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_enforced_message_by_message_as_the_model_says(seed: int) -> None:
+    check_arrival(seed)
