@@ -1,0 +1,19 @@
+"""The tour of the README, run on real servers: every command prints what the README says."""
+
+import os
+import sys
+from pathlib import Path
+
+from tests.docs.generate import PROJECT
+from tests.docs.tour import run, steps
+from tests.flows.engine import Engine
+
+
+def test_the_tour_of_the_readme_prints_what_the_readme_says(engine: Engine) -> None:
+    told = steps((PROJECT / "README.md").read_text(encoding="utf-8"))
+    assert any("standing explain" in step.command for step in told)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, **engine.environment, "PATH": path, "COLUMNS": "100"}
+    with engine.working():
+        found = [run(step.command, environment) for step in told]
+    assert found == told
