@@ -169,6 +169,7 @@ class Arrival:
             waits=judgement.waits,
             wake_at=judgement.wake_at,
             judged_until=None if until == MINUS_INFINITY else until,
+            sequence=row.sequence + len(found.withdraw) + len(found.publish),
             dense_since=last.first.at if last else None,
             last_effective_at=last.last.at if last else None,
             last_order_id=last.last.order_id if last else None,

@@ -21,6 +21,7 @@ from workers.rules.calendar import SECOND, Instant
 from workers.rules.policy import Policies
 
 FUTURE_LIMIT: Instant = 5 * 60 * SECOND
+_NONE: Instant = -(2**62)
 
 _ORDER = TypeAdapter(OrderStatus)
 _FACTS: dict[str, TypeAdapter[Complaint | SellerAccount | AccountRequest]] = {
@@ -55,9 +56,9 @@ class Decoder:
         return self._decode_facts(topic, records, into, now)
 
     def _decode_orders(self, records: Sequence[Record], into: Batch, now: Instant) -> Read:
-        latest: Instant = -1
-        stamp = -1
-        validate, most, limit = _ORDER.validate_json, self._max_record_bytes, now + FUTURE_LIMIT
+        latest: Instant = _NONE
+        stamp = 0
+        validate, most, limit = _ORDER.validator.validate_json, self._max_record_bytes, now + FUTURE_LIMIT
         orders = into.orders
         for record in records:
             value = record.value
@@ -74,16 +75,18 @@ class Decoder:
                 into.rejected.append(_in_future(record, "order-status", order.occurred_at))
                 continue
             stamp = record.timestamp
-            latest = max(latest, at)
+            if at > latest:  # noqa: PLR1730  # a call of max for each order would cost as much as the rest
+                latest = at
             if order.status in EFFECTIVE and order.previous_status not in EFFECTIVE:
-                found = orders.get(order.account_id)
+                account_id = order.account_id
+                found = orders.get(account_id)
                 if found is None:
-                    orders[order.account_id] = [(at, order.order_id)]
+                    orders[account_id] = [(at, order.order_id)]
                 else:
                     found.append((at, order.order_id))
                 if record.headers:
-                    _trace(record, order.account_id, into)
-        return Read(None, None) if latest < 0 else Read(latest, stamp * 1000)
+                    _trace(record, account_id, into)
+        return Read() if latest == _NONE else Read(latest, stamp * 1000)
 
     def _decode_facts(self, topic: str, records: Sequence[Record], into: Batch, now: Instant) -> Read:
         latest: Instant | None = None

@@ -25,7 +25,7 @@ def sort_out(
     begun: list[Moved] = []
     judged: list[AccountRow] = []
     for row in rows:
-        account_id, standing, _, waits, wake_at, judged_until, _, _, dense_since, last_at, last_id = row
+        account_id, standing, _, waits, wake_at, _, sequence, _, dense_since, last_at, last_id = row
         if account_id in facts or standing != "active":
             judged.append(AccountRow(*row))
             continue
@@ -35,7 +35,7 @@ def sort_out(
             if (
                 len(own) == 1
                 and not waits
-                and begins_the_first_span(first, judged_until=judged_until, wake_at=wake_at, policies=policies)
+                and begins_the_first_span(first, decisions=sequence, wake_at=wake_at, policies=policies)
             ):
                 begun.append((account_id, *own[0]))
             else:
@@ -58,8 +58,9 @@ def _after(
 ) -> tuple[Instant, str] | None:
     """The account's last order after these; None where one of them needs a judgement."""
     for order in sorted(orders) if len(orders) > 1 else orders:
-        if moves_only_the_clock(order[0], last_effective_at=last[0], wake_at=wake_at, policies=policies):
+        at = last[0]
+        if moves_only_the_clock(order[0], last_effective_at=at, wake_at=wake_at, policies=policies):
             last = order
-        elif order != last and not lies_inside(order[0], dense_since=dense_since, last_effective_at=last[0]):
+        elif order != last and not lies_inside(order[0], dense_since=dense_since, last_effective_at=at):
             return None
     return last

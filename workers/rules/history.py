@@ -59,11 +59,8 @@ def moves_only_the_clock(
     """
     if wake_at is None or order_at <= last_effective_at:
         return False
-    policy = policies.in_force(last_effective_at)
-    if policy is None or policies.in_force(order_at) is not policy:
-        return False
-    first = policy.first_silence(last_effective_at)
-    return order_at < first and wake_at <= first
+    silence = policies.silence_after(last_effective_at)
+    return silence is not None and order_at < silence[1] and wake_at <= silence[0]
 
 
 def lies_inside(order_at: Instant, *, dense_since: Instant, last_effective_at: Instant) -> bool:
@@ -71,15 +68,14 @@ def lies_inside(order_at: Instant, *, dense_since: Instant, last_effective_at: I
     return dense_since < order_at < last_effective_at
 
 
-def begins_the_first_span(
-    order_at: Instant, *, judged_until: Instant | None, wake_at: Instant | None, policies: Policies
-) -> bool:
+def begins_the_first_span(order_at: Instant, *, decisions: int, wake_at: Instant | None, policies: Policies) -> bool:
     """Whether the first order ever of an ACTIVE account, behind which nothing waits, decides nothing.
 
-    It is newer than all that was judged, so nothing decided depends on it; it comes before the next silence;
-    and the silence after it decides nothing before `wake_at`.
+    Nothing but the enrolment was ever decided of it (`decisions` counts all that was published), so no older
+    instant can turn out otherwise; the order comes before the next silence; and the silence after it decides
+    nothing before `wake_at`.
     """
-    if wake_at is None or judged_until is None or not judged_until < order_at < wake_at:
+    if wake_at is None or decisions > 1 or order_at >= wake_at:
         return False
-    policy = policies.in_force(order_at)
-    return policy is not None and wake_at <= policy.first_silence(order_at)
+    silence = policies.silence_after(order_at)
+    return silence is not None and wake_at <= silence[0]

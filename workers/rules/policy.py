@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from workers.rules.calendar import DAY, Instant, local_ordinal, midnight, period_end
+from workers.rules.calendar import DAY, SECOND, Instant, local_ordinal, midnight, period_end
 from workers.rules.facts import CaseFact
 
 
@@ -96,6 +96,7 @@ class Policy:
 
 
 Notices = tuple[tuple[Instant, int], ...]
+_QUARTER: Instant = 900 * SECOND
 
 
 def _elapsed_period(start: Instant, days: int, notices: tuple[int, ...]) -> tuple[Instant, Notices]:
@@ -118,11 +119,13 @@ def _in_order(notices: Iterable[tuple[Instant, int]]) -> Notices:
 class Policies:
     """Policies in the order in which they take effect; at least one."""
 
-    __slots__ = ("_starts", "all")
+    __slots__ = ("_silences", "_starts", "all")
 
     def __init__(self, policies: Sequence[Policy]) -> None:
         self.all = tuple(sorted(policies, key=lambda policy: policy.effective_from))
         self._starts = [policy.effective_from for policy in self.all]
+        self._silences: dict[int, tuple[Instant, Instant, tuple[Instant, Instant]]] = {}
+        """By quarter of an hour: from when to when a silence ends alike, and where. Days repeat."""
 
     @property
     def first_start(self) -> Instant:
@@ -144,6 +147,27 @@ class Policies:
         """When the next policy takes effect, strictly after `after`."""
         index = bisect_right(self._starts, after)
         return self._starts[index] if index < len(self._starts) else None
+
+    def silence_after(self, last_effective_at: Instant) -> tuple[Instant, Instant] | None:
+        """What bounds the fast path after an order: (the first instant at which silence since it would decide
+        anything; that or, if it comes sooner, the start of the next policy). None before the first policy.
+        """
+        bucket = last_effective_at // _QUARTER
+        known = self._silences.get(bucket)
+        if known is not None and known[0] <= last_effective_at < known[1]:
+            return known[2]
+        policy = self.in_force(last_effective_at)
+        if policy is None:
+            return None
+        first = policy.first_silence(last_effective_at)
+        following = self.next_start(last_effective_at)
+        found = (first, first if following is None else min(first, following))
+        if policy.day_count == "calendar":
+            day = local_ordinal(last_effective_at, policy.zone)
+            begins = max(midnight(day, policy.zone), policy.effective_from)
+            ends = midnight(day + 1, policy.zone)
+            self._silences[bucket] = (begins, ends if following is None else min(ends, following), found)
+        return found
 
     def between(self, start: Instant, end: Instant) -> tuple[Policy, ...]:
         """Every policy in force at some instant of [start, end]."""
