@@ -14,8 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 TOPICS = ("suspensions", "reactivation-expiries", "restorations", "request-outcomes", "account-terminations")
 TABLES = """
 create table if not exists offsets (topic text, part integer, next integer, primary key (topic, part));
-create table if not exists decisions
-    (id text primary key, account text, effective_at text, sequence integer, standing text);
+create table if not exists decisions (id primary key, account, effective_at, sequence, standing);
 create table if not exists told (account text primary key);
 create view if not exists suspended as
     select account from (select account, standing, row_number() over
@@ -35,8 +34,8 @@ def take_in(database: sqlite3.Connection, message: Message) -> None:
     if "withdraws" in said:
         database.execute("delete from decisions where id = ?", [said["withdraws"]])
     elif said["standing_after"] != said["standing_before"]:
-        fields = ("decision_id", "account_id", "effective_at", "sequence", "standing_after")
-        database.execute("insert into decisions values (?, ?, ?, ?, ?)", [said[name] for name in fields])
+        insert = "insert into decisions values (:decision_id, :account_id, :effective_at, :sequence, :standing_after)"
+        database.execute(insert, said)
 
 
 def act(database: sqlite3.Connection) -> None:
@@ -52,15 +51,14 @@ def act(database: sqlite3.Connection) -> None:
 def main(bootstrap: str, path: str, prefix: str = "") -> None:
     database = sqlite3.connect(path)
     database.executescript(TABLES)
-    settings: dict[str, str | bool] = {"bootstrap.servers": bootstrap, "group.id": "-", "enable.auto.commit": False}
-    settings |= {"isolation.level": "read_committed", "auto.offset.reset": "error", "enable.partition.eof": True}
-    consumer = Consumer(settings)
+    start = {"bootstrap.servers": bootstrap, "group.id": "-", "auto.offset.reset": "error"}
+    consumer = Consumer(start | {"isolation.level": "read_committed", "enable.partition.eof": True})
     topics = consumer.list_topics(timeout=10).topics
     with database:
         places = [(prefix + name, part) for name in TOPICS for part in topics[prefix + name].partitions]
         database.executemany("insert or ignore into offsets values (?, ?, 0)", places)
-    offsets = database.execute("select topic, part, next from offsets").fetchall()
-    consumer.assign([TopicPartition(*place) for place in offsets])
+    offsets = [TopicPartition(*place) for place in database.execute("select topic, part, next from offsets")]
+    consumer.assign(offsets)
     at_end = set()
     while True:
         with database:  # one transaction: the view and the offsets, or neither

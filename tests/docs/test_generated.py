@@ -47,9 +47,19 @@ def test_the_rulebook_defines_every_clause_a_decision_can_carry_once() -> None:
     assert set(defined) == {f"{letter}{number}" for letter in last for number in range(1, last[letter] + 1)}
 
 
+def anchors(text: str) -> set[str]:
+    """The anchors that GitHub gives the headings of a document."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("document", WRITTEN, ids=lambda path: str(path.relative_to(PROJECT)))
-def test_every_link_between_the_documents_leads_somewhere(document: Path) -> None:
+def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
-    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
-    missing = [link for link in links if link and not (document.parent / link).exists()]
+    missing = []
+    for link in re.findall(r"\]\(([^)]+)\)", text):
+        path, _, anchor = link.partition("#")
+        target = document.parent / path if path else document
+        if not target.exists() or (anchor and anchor not in anchors(target.read_text(encoding="utf-8"))):
+            missing.append(link)
     assert not missing
