@@ -83,6 +83,11 @@ async def open_pool(url: str, *, name: str, connections: int = 4, **options: Any
             "lock_timeout": "20s",
             "idle_in_transaction_session_timeout": "30s",
             "jit": "off",
+            # Every statement looks rows up by their keys; a plan that reads whole tables is never the right one,
+            # and must not be chosen because statistics are stale.
+            "enable_hashjoin": "off",
+            "enable_mergejoin": "off",
+            "enable_seqscan": "off",
         },
         **options,
     )
