@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test run bench lint lock clean
+.PHONY: help setup test run bench docs lint lock clean
 
 help:  ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ run: setup  ## the demonstration: two years of a marketplace on this machine, an
 
 bench: setup  ## measure, beside a plain handler and a hand-written loop
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: setup  ## write anew what follows from the code: schemas, AsyncAPI, the tables of the documents
+	$(BIN)/python -m contracts.generate
+	$(BIN)/python -m tests.docs.generate
 
 lock: setup  ## pin every dependency anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --all-extras \
