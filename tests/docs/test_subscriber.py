@@ -5,8 +5,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tests.flows.engine import Engine
@@ -17,9 +17,17 @@ ACCOUNTS = [f"a{number:03}" for number in range(300)]
 LIMIT_SECONDS = 30.0
 
 
-def start(engine: Engine, database: Path) -> subprocess.Popen[bytes]:
+@contextmanager
+def subscribing(engine: Engine, database: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The program while the block runs; ended by kill -9."""
     bootstrap = engine.environment["STANDING_KAFKA_BOOTSTRAP"]
-    return subprocess.Popen([sys.executable, PROGRAM, bootstrap, database, engine.prefix], stdout=subprocess.DEVNULL)
+    command = [sys.executable, PROGRAM, bootstrap, database, engine.prefix]
+    program = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        yield program
+    finally:
+        program.kill()
+        program.wait()
 
 
 def look_up(database: Path, question: str) -> set[str]:
@@ -69,21 +77,19 @@ def test_a_subscriber_killed_again_and_again_ends_with_the_same_view(engine: Eng
     with engine.working():
         for facts in year():
             engine.send(facts)
-            program, before = start(engine, database), progress(database)
-            until(lambda seen=before: progress(database) > seen)
-            time.sleep(moments.uniform(0, 0.05))  # no condition: another instant of its work each time
-            kill(program)
+            before = progress(database)
+            with subscribing(engine, database):
+                until(lambda seen=before: progress(database) > seen)
+                time.sleep(moments.uniform(0, 0.05))  # no condition: another instant of its work each time
             killed_at.append(progress(database))
-            program = start(engine, database)
-            time.sleep(moments.uniform(0.2, 1.2))
-            kill(program)
+            with subscribing(engine, database):
+                time.sleep(moments.uniform(0.2, 1.2))
             killed_at.append(progress(database))
             engine.drain()
     expected = suspended(engine)
     assert expected
-    program = start(engine, database)
-    until(lambda: look_up(database, "select account from told") == expected)
-    kill(program)
+    with subscribing(engine, database):
+        until(lambda: look_up(database, "select account from told") == expected)
     assert look_up(database, "select account from suspended") == expected
     assert len({at for at in killed_at if at < progress(database)}) > 3, f"it was hardly killed at work: {killed_at}"
 
@@ -94,19 +100,11 @@ def test_two_subscribers_of_one_database_do_not_both_take_a_message_in(engine: E
     with engine.working():
         engine.send([enrolled("zhang", "2016-03-01 10:00")])
         engine.drain()
-        programs = [start(engine, database)]
-        until(lambda: progress(database) > 0)
-        programs.append(start(engine, database))
-        engine.send([paid("clock", "2016-03-02 10:00"), paid("clock", "2016-09-10 00:00")])
-        engine.send([enrolled(account, "2016-09-11 00:00") for account in ACCOUNTS])
-        until(lambda: any(program.poll() is not None for program in programs))
-        for program in programs:
-            kill(program)
-    program = start(engine, database)
-    until(lambda: look_up(database, "select account from told") == {"zhang"})
-    kill(program)
-
-
-def kill(program: subprocess.Popen[bytes]) -> None:
-    program.kill()
-    program.wait()
+        with subscribing(engine, database) as one:
+            until(lambda: progress(database) > 0)
+            with subscribing(engine, database) as other:
+                engine.send([paid("clock", "2016-03-02 10:00"), paid("clock", "2016-09-10 00:00")])
+                engine.send([enrolled(account, "2016-09-11 00:00") for account in ACCOUNTS])
+                until(lambda: one.poll() is not None or other.poll() is not None)
+    with subscribing(engine, database):
+        until(lambda: look_up(database, "select account from told") == {"zhang"})
