@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import asyncpg
@@ -22,6 +23,7 @@ from workers.codec.policies import BadPolicy
 from workers.commands import dead_letters, explain, hold, setup, show, status
 from workers.kafka.admin import KafkaUnreachable, TopicMismatch, TopicMissing
 from workers.kafka.last_record import NoAnswer
+from workers.offline.generate import Wish, sized, write_history
 from workers.ops import logs
 from workers.rules.calendar import Instant, instant
 from workers.settings import Settings
@@ -285,6 +287,28 @@ def show_letter(place: Annotated[str, typer.Argument(help="TOPIC/PARTITION/OFFSE
             print(await dead_letters.one(made, place))
 
     run(work)
+
+
+@app.command()
+def generate(
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+    accounts: Annotated[int, typer.Option(min=1)] = 2000,
+    companies: Annotated[int, typer.Option(min=1)] = 700,
+    days: Annotated[int, typer.Option(min=40, help="How long a time the history covers.")] = 730,
+    start: Annotated[str, typer.Option(help="Its first instant.")] = "2016-02-01T00:00:00+08:00",
+    facts: Annotated[int | None, typer.Option(help="About so many messages: sets the number of accounts.")] = None,
+    late: Annotated[float, typer.Option(min=0, max=1, help="Share of late messages.")] = 0.02,
+    doubled: Annotated[float, typer.Option(min=0, max=1, help="Share of doubled messages.")] = 0.01,
+    bad: Annotated[float, typer.Option(min=0, max=1, help="Share of bad messages.")] = 0.001,
+    out: Annotated[Path | None, typer.Option(help="A JSONL file instead of the topics.")] = None,
+) -> None:
+    """Make a seeded, realistic input history, for the topics or a file."""
+    wish = Wish(seed, accounts, companies, _instant(start) or 0, days, late, doubled, bad)
+    if facts is not None:
+        wish = sized(wish, facts)
+    with one_clear_line():
+        count = write_history(console, wish, Settings(), out)
+    console.print(f"{count:,} messages of {wish.accounts:,} accounts")
 
 
 def main() -> None:

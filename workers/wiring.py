@@ -82,8 +82,11 @@ async def parts(settings: Settings, name: str, *, connections: int = 4) -> Async
 
 def worker_processes(settings: Settings) -> list[WorkerProcess]:
     """The processes of `standing work`."""
-    names = ["ingest"] * settings.ingests + ["timers", "spread", "relay"]
-    return [WorkerProcess(name, [name], {}) for name in names]
+    ingests = [
+        WorkerProcess("ingest", ["ingest"], {} if name is None else {"STANDING_INSTANCE": f"{name}-{number}"})
+        for number, name in enumerate([settings.instance] * settings.ingests)
+    ]
+    return [*ingests, *(WorkerProcess(name, [name], {}) for name in ("timers", "spread", "relay"))]
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -1,0 +1,240 @@
+"""`make run`: two years of a marketplace, played through a real Kafka and a real PostgreSQL on this machine.
+
+Starts everything, plays a seeded history with `STANDING_CLOCK=events`, and tells the cast's stories from what
+was published; then it stays until Ctrl-C so that the other commands can be tried.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, TopicPartition
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from contracts.topics import OUTPUT_TOPICS
+from workers import wiring
+from workers.commands import setup
+from workers.commands.status import Status, drain
+from workers.local.stack import LocalServers, local_servers
+from workers.offline.cast import LATE, STORIES, Story, cast
+from workers.offline.generate import SHANGHAI, Generated, Wish, history, produce
+from workers.rules.calendar import DAY, moment
+from workers.settings import Settings
+
+ENVIRONMENT_FILE = Path(".standing") / "env"
+DRAIN_SECONDS = 300.0
+
+
+def main() -> None:
+    """Run the demonstration."""
+    parser = argparse.ArgumentParser(prog="make run", description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--once", action="store_true", help="end after the story")
+    parser.add_argument("--accounts", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    console = Console()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        with local_servers() as servers:
+            _demonstrate(
+                console, servers, Wish(seed=arguments.seed, accounts=arguments.accounts), once=arguments.once
+            )
+    except KeyboardInterrupt:
+        console.print("stopped; nothing is left running")
+
+
+def _demonstrate(console: Console, servers: LocalServers, wish: Wish, *, once: bool) -> None:
+    environment = servers.environment | {"STANDING_CLOCK": "events", "STANDING_SETTLE_SECONDS": "0"}
+    os.environ.update(environment)
+    settings = Settings()
+    console.print("Kafka and PostgreSQL run; setting up topics and tables")
+    asyncio.run(setup.run_setup(settings))
+    messages = sorted([*history(wish), *cast()], key=lambda each: each.arrives_at)
+    with _workers(environment):
+        took = _play(console, settings, messages)
+        published = read_published(settings)
+        _tell(console, published, len(messages), took)
+        _what_next(console, environment)
+        if not once:
+            signal.pause()
+
+
+@contextmanager
+def _workers(environment: Mapping[str, str]) -> Iterator[None]:
+    """`standing work`, as in production."""
+    process = subprocess.Popen([sys.executable, "-m", "workers.cli", "work"], env=os.environ | dict(environment))
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _play(console: Console, settings: Settings, messages: Sequence[Generated]) -> float:
+    """Send all messages and wait until everything is decided; returns the seconds it took."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[now]}"),
+        TimeElapsedColumn(),
+    )
+    began = time.monotonic()
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        sending = progress.add_task("sent   ", total=len(messages), now="")
+        deciding = progress.add_task("decided", total=len(messages), now="")
+
+        def sent(last: Generated, count: int) -> None:
+            day = moment(last.arrives_at).astimezone(SHANGHAI).date()
+            progress.update(sending, completed=count, now=f"{day}")
+
+        def shown(status: Status) -> None:
+            unread = sum(status.lag.values())
+            words = f"{status.due} due, {status.unpublished} to publish"
+            progress.update(deciding, completed=len(messages) - unread, now=words)
+
+        # What arrives late must find that its absence was acted upon, as it would in two slow years.
+        late = min(each.arrives_at for each in messages if each.key == LATE and each.arrives_at > each.event_at + DAY)
+        asyncio.run(_send(settings, [each for each in messages if each.arrives_at < late], sent, shown))
+        before = sum(each.arrives_at < late for each in messages)
+        rest = [each for each in messages if each.arrives_at >= late]
+        asyncio.run(_send(settings, rest, lambda last, count: sent(last, before + count), shown))
+    took = time.monotonic() - began
+    console.print(f"{len(messages):,} messages in {took:.0f} s: {len(messages) / took:,.0f} a second, all decided")
+    return took
+
+
+async def _send(
+    settings: Settings,
+    messages: Sequence[Generated],
+    sent: Callable[[Generated, int], None],
+    shown: Callable[[Status], None],
+) -> None:
+    """Send messages from a thread, show meanwhile what the engine does, and wait until all is decided."""
+    sending = asyncio.ensure_future(
+        asyncio.to_thread(produce, messages, settings.kafka_bootstrap, settings.topic_prefix, sent)
+    )
+    async with wiring.parts(settings, "demonstration") as made:
+        while not sending.done():
+            await drain(made, 0.5, shown)
+        await sending
+        if not await drain(made, DRAIN_SECONDS, shown):
+            raise TimeoutError("the workers did not finish in time; `standing status` says what is stuck")
+
+
+def read_published(settings: Settings) -> list[dict[str, Any]]:
+    """The value of every message of the output topics, as a read_committed reader sees it."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": settings.kafka_bootstrap,
+            "group.id": "demonstration",
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+        }
+    )
+    places = [
+        TopicPartition(settings.topic_prefix + topic, number, 0)
+        for topic in OUTPUT_TOPICS
+        for number in range(settings.partitions)
+    ]
+    consumer.assign(places)
+    found: list[dict[str, Any]] = []
+    open_partitions = len(places)
+    while open_partitions:
+        record = consumer.poll(10)
+        if record is None:
+            raise TimeoutError("the output topics could not be read to their ends")
+        if record.error() is not None:
+            open_partitions -= 1
+            continue
+        value = record.value()
+        found.append(json.loads(value or b"{}"))
+    consumer.close()
+    return found
+
+
+def _tell(console: Console, published: Sequence[Mapping[str, Any]], sent: int, took: float) -> None:
+    """The cast's stories, and totals by kind."""
+    console.rule("what became of the cast")
+    for story in STORIES:
+        console.print(f"[bold]{story.headline}[/bold]", highlight=False)
+        for line in told(story, published):
+            console.print(f"  {line}", highlight=False)
+    console.rule("totals")
+    kinds = Counter(each.get("kind", "account_standing") for each in published)
+    for kind, count in sorted(kinds.items()):
+        console.print(f"  {count:>7,} {kind}", highlight=False)
+    console.print(f"{len(published):,} messages published for {sent:,} read, {sent / took:,.0f} a second")
+
+
+def told(story: Story, published: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each account of a story: its decisions with clause and date, withdrawals last."""
+    for account in story.accounts:
+        own = [
+            each for each in published if each.get("account_id") == account and "sequence" in each and "kind" in each
+        ]
+        own.sort(key=lambda each: each["sequence"])
+        net: dict[str, Mapping[str, Any]] = {}
+        wrong = []
+        for each in own:
+            if "withdraws" in each:
+                wrong.append(net.pop(each["withdraws"]))
+            else:
+                net[each["decision_id"]] = each
+        words = [
+            f"{_day(each['effective_at'])} {_words(each)} ({each['clause']})"
+            for each in sorted(net.values(), key=lambda each: str(each["effective_at"]))
+            if not each["kind"].endswith("_notice")
+        ]
+        if wrong:
+            names = [f"{_words(each)} of {_day(each['effective_at'])}" for each in wrong]
+            words.append(f"published and withdrawn: {', '.join(names)}")
+        yield f"{account}: {'; '.join(words)}"
+
+
+def _words(decision: Mapping[str, Any]) -> str:
+    words = str(decision["kind"]).removeprefix("account_").replace("_", " ")
+    if "reason" in decision:
+        words += f" ({decision['reason']})"
+    for name in ("expires_at", "locked_out_until", "reapply_from", "not_before"):
+        if name in decision:
+            words += f", {name.replace('_', ' ')} {_day(decision[name])}"
+    return words
+
+
+def _day(text: str) -> str:
+    """The Shanghai date of a written instant."""
+    return f"{datetime.fromisoformat(text).astimezone(SHANGHAI):%Y-%m-%d}"
+
+
+def _what_next(console: Console, environment: Mapping[str, str]) -> None:
+    ENVIRONMENT_FILE.parent.mkdir(exist_ok=True)
+    ENVIRONMENT_FILE.write_text("".join(f"export {name}={value}\n" for name, value in sorted(environment.items())))
+    console.rule("try next, in another terminal")
+    console.print(f"  . {ENVIRONMENT_FILE}", highlight=False)
+    for command in (
+        "explain zhang-idle",
+        "explain zheng-late",
+        "company 'id:trio trading'",
+        "status",
+        "dead-letters list",
+    ):
+        console.print(f"  .venv/bin/standing {command}", highlight=False)
+    console.print("Ctrl-C ends everything.")
+
+
+if __name__ == "__main__":
+    main()

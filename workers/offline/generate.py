@@ -1,0 +1,277 @@
+"""A seeded, realistic input history: accounts, companies, orders, cases, requests; late, doubled and bad ones too.
+
+Pure but for `produce`: the same seed gives the same bytes. Nothing here knows the rules; what follows from a
+history is the engine's business.
+"""
+
+import base64
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from random import Random
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from confluent_kafka import Producer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from workers.rules.calendar import DAY, SECOND, Instant, local_ordinal, written
+from workers.settings import Settings
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+HOUR: Instant = 3600 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """One message, when what it says happened, and when it arrives."""
+
+    topic: str
+    key: str
+    value: bytes
+    event_at: Instant
+    arrives_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What kind of history is wanted; shares are of all messages."""
+
+    seed: int = 1
+    accounts: int = 2000
+    companies: int = 700
+    start: Instant = 1_454_256_000_000_000  # 2016-02-01 00:00 in Shanghai
+    days: int = 730
+    late: float = 0.02
+    doubled: float = 0.01
+    bad: float = 0.001
+
+
+def message(topic: str, key: str, at: Instant, /, **fields: Any) -> Generated:
+    """A message as it is written, arriving when it happened; absent fields are left out."""
+    content = {name: value for name, value in fields.items() if value is not None} | {"occurred_at": written(at)}
+    return Generated(topic, key, json.dumps(content, ensure_ascii=False).encode(), at, at)
+
+
+def history(wish: Wish) -> list[Generated]:
+    """All messages in the order in which they arrive."""
+    random = Random(wish.seed)  # noqa: S311  # a seeded history, no secret
+    found: list[Generated] = []
+    for number in range(wish.accounts):
+        found += _account(random, wish, f"seller-{number:06d}", random.randrange(wish.companies))
+    found += _cases(random, wish)
+    return disturbed(random, found, wish)
+
+
+def disturbed(random: Random, messages: Iterable[Generated], wish: Wish) -> list[Generated]:
+    """Make the wanted shares late, doubled and bad, and sort by arrival."""
+    found: list[Generated] = []
+    for each in messages:
+        delay = random.randrange(SECOND, 60 * SECOND)
+        if random.random() < wish.late:
+            delay = round(60 * SECOND * 10 ** random.uniform(0, 4.3))  # a minute to two weeks
+        arrived = replace(each, arrives_at=each.event_at + delay)
+        found.append(arrived)
+        if random.random() < wish.doubled:
+            found.append(replace(arrived, arrives_at=arrived.arrives_at + random.randrange(SECOND, 3 * DAY)))
+        if random.random() < wish.bad:
+            found.append(replace(arrived, value=_spoiled(random, arrived.value)))
+    found.sort(key=lambda each: each.arrives_at)
+    return found
+
+
+def _spoiled(random: Random, value: bytes) -> bytes:
+    """A message as a careless system might send it."""
+    content = json.loads(value)
+    match random.randrange(5):
+        case 0:
+            return value[: len(value) // 2]
+        case 1:
+            return json.dumps({name: each for name, each in content.items() if name != "account_id"}).encode()
+        case 2:
+            return json.dumps(content | {"occurred_at": "yesterday"}).encode()
+        case 3:
+            return json.dumps(content | {"account_id": "a\u0000b"}).encode()
+        case _:
+            return b"\xff\xfe not JSON at all"
+
+
+def _account(random: Random, wish: Wish, account_id: str, company: int) -> Iterator[Generated]:
+    """One seller's life: enrolment, orders at his own pace, pauses, requests, sometimes a move or an end."""
+    enrolled_at = wish.start + random.randrange(wish.days // 4 * DAY)
+    yield _registered(account_id, f"{account_id}-enrolled", enrolled_at, company)
+    pace = random.choice((10, 20, 30, 30, 60, 90, 150, 240)) * DAY
+    end = wish.start + wish.days * DAY
+    at, number = enrolled_at, 0
+    while (at := at + round(pace * random.expovariate(1.0)) + HOUR) < end:
+        number += 1
+        yield from _order(random, account_id, f"{account_id}-{number}", at)
+    if pace >= 60 * DAY:
+        yield from _requests(random, account_id, enrolled_at, end)
+    if random.random() < 0.05:
+        moved_at = random.randrange(enrolled_at, end)
+        yield _registered(account_id, f"{account_id}-moved", moved_at, random.randrange(wish.companies))
+    if random.random() < 0.03:
+        closed_at = random.randrange(enrolled_at, end)
+        yield message(
+            "seller-accounts",
+            account_id,
+            closed_at,
+            event_id=f"{account_id}-closed",
+            account_id=account_id,
+            status="closed",
+        )
+        if random.random() < 0.5:
+            again = closed_at + random.randrange(90 * DAY)
+            yield _registered(account_id, f"{account_id}-again", again, company)
+
+
+def _registered(account_id: str, event_id: str, at: Instant, company: int) -> Generated:
+    has_id = company % 10 != 0
+    return message(
+        "seller-accounts",
+        account_id,
+        at,
+        event_id=event_id,
+        account_id=account_id,
+        status="enrolled",
+        company_id=f"company-{company:05d}" if has_id else None,
+        company_name=f"Trading House {company}",
+        region="CN",
+    )
+
+
+def _order(random: Random, account_id: str, order_id: str, at: Instant) -> Iterator[Generated]:
+    """An order from its draft on; most are paid."""
+    amount = {"value": f"{random.randrange(1_000, 900_000) / 100:.2f}", "currency": "USD"}
+    paid = random.choice(
+        ("awaiting_shipment", "awaiting_shipment", "待付足预付款", "awaiting_prepayment_confirmation")
+    )
+    statuses = ["awaiting_prepayment", paid] if random.random() < 0.9 else ["awaiting_prepayment", "cancelled"]
+    if random.random() < 0.3:
+        statuses.append("shipped")
+    before = "drafted"
+    for step, status in enumerate(statuses):
+        yield message(
+            "order-status",
+            account_id,
+            at,
+            event_id=f"{order_id}-{step}",
+            order_id=order_id,
+            account_id=account_id,
+            status=status,
+            previous_status=before,
+            amount=amount,
+        )
+        before = status
+        at += random.randrange(HOUR, 2 * DAY)
+
+
+def _requests(random: Random, account_id: str, start: Instant, end: Instant) -> Iterator[Generated]:
+    for number in range(random.randrange(3)):
+        kind = "temporary_activation" if random.random() < 0.8 else "reapplication"
+        at = random.randrange(start, end)
+        yield message(
+            "account-requests", account_id, at, request_id=f"{account_id}-r{number}", account_id=account_id, kind=kind
+        )
+
+
+def _cases(random: Random, wish: Wish) -> Iterator[Generated]:
+    """Complaints and inspections against some accounts, most dismissed, some upheld, a few taken back."""
+    for number in range(wish.accounts // 12):
+        account_id = f"seller-{random.randrange(wish.accounts):06d}"
+        at = wish.start + random.randrange(30 * DAY, wish.days * DAY)
+        inspection = random.random() < 0.2
+        outcomes = ["upheld"] if inspection else ["opened", random.choice(("upheld", "dismissed", "dismissed"))]
+        if outcomes[-1] == "upheld" and random.random() < 0.25:
+            outcomes.append(random.choice(("reversed", "withdrawn")))
+        category = random.choice(("refusal_of_trade_assurance", "late_shipment", "late_shipment", "late_shipment"))
+        cause = random.choice((None, None, None, "onetouch_unable", "terms_not_agreed"))
+        for step, outcome in enumerate(outcomes):
+            yield message(
+                "complaints",
+                account_id,
+                at,
+                event_id=f"case-{number}-{step}",
+                case_id=f"case-{number}",
+                account_id=account_id,
+                source="platform_inspection" if inspection else "buyer_complaint",
+                category=category,
+                outcome=outcome,
+                cause=cause,
+            )
+            at += random.randrange(DAY, 20 * DAY)
+
+
+def json_line(each: Generated) -> str:
+    """A message as one line of a JSONL file; a value that is no JSON stands in base64 under `raw`."""
+    line: dict[str, object] = {"topic": each.topic, "key": each.key}
+    try:
+        line["value"] = json.loads(each.value)
+    except ValueError:
+        line["raw"] = base64.b64encode(each.value).decode()
+    return json.dumps(line, ensure_ascii=False)
+
+
+def produce(
+    messages: Iterable[Generated],
+    bootstrap: str,
+    prefix: str,
+    sent: Callable[[Generated, int], None] = lambda *_: None,
+) -> int:
+    """Send a history to the topics of `prefix`, in the order of arrival; returns how many messages.
+
+    All partitions are flushed at the end of each day of arrival: played with `STANDING_CLOCK=events`, a record
+    that was not flushed would be another partition's past, and deadlines fall at midnight. `sent` is called
+    after each day with its last message and the number sent so far.
+    """
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "partitioner": "murmur2_random",
+            "linger.ms": 5,
+            "compression.type": "lz4",
+            "queue.buffering.max.messages": 1_000_000,
+        }
+    )
+    count = 0
+    for _, day in groupby(messages, key=lambda each: local_ordinal(each.arrives_at, SHANGHAI)):
+        last = None
+        for last in day:
+            producer.produce(prefix + last.topic, last.value, last.key)
+            count += 1
+        if producer.flush(60):
+            raise TimeoutError(f"Kafka at {bootstrap} took no messages for a minute")
+        if last is not None:
+            sent(last, count)
+    return count
+
+
+def sized(wish: Wish, facts: int) -> Wish:
+    """The wish with as many accounts as give about `facts` messages, found on a small sample."""
+    sample = replace(wish, accounts=200)
+    accounts = max(1, round(facts / len(history(sample)) * sample.accounts))
+    return replace(wish, accounts=accounts, companies=max(1, accounts * wish.companies // wish.accounts))
+
+
+def write_history(console: Console, wish: Wish, settings: Settings, out: Path | None) -> int:
+    """Write a history to a JSONL file, or to the topics of the settings, with a progress bar."""
+    with console.status("making the history"):
+        messages = history(wish)
+    columns = (TextColumn("sent"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("sent", total=len(messages))
+        if out is None:
+            return produce(
+                messages,
+                settings.kafka_bootstrap,
+                settings.topic_prefix,
+                lambda _, count: progress.update(task, completed=count),
+            )
+        with out.open("w", encoding="utf-8") as file:
+            for each in progress.track(messages, task_id=task):
+                file.write(json_line(each) + "\n")
+    return len(messages)
