@@ -1,6 +1,6 @@
 """Real servers for the tests: one Kafka and one PostgreSQL for the session, a database and a prefix for each test."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from uuid import uuid4
 
 import asyncpg
@@ -23,10 +23,10 @@ def topic_prefix() -> str:
 
 
 @pytest.fixture
-async def database_url(servers: LocalServers) -> AsyncIterator[str]:
+async def database_url(servers: LocalServers) -> str:
     """An empty database for this test."""
     name = f"t{uuid4().hex[:10]}"
     connection = await asyncpg.connect(servers.postgres.url())
     await connection.execute(f"create database {name}")
     await connection.close()
-    yield servers.postgres.url(name)
+    return servers.postgres.url(name)

@@ -152,7 +152,7 @@ def test_a_decision_id_is_the_uuid_of_the_contract() -> None:
     # Reckoned by hand from the contract's formula, with the instant written out.
     namespace = uuid5(NAMESPACE_URL, "urn:standing:decisions")
     expected = uuid5(namespace, "seller-1\naccount_suspended\n2016-08-01T16:00:00.000000Z\n")
-    assert decision_id("seller-1", "account_suspended", 1_470_067_200_000_000, "") == expected
+    assert decision_id("seller-1", "account_suspended", 1_470_067_200_000_000, "") == str(expected)
 
 
 def test_a_field_that_the_contract_does_not_have_is_noticed() -> None:

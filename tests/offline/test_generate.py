@@ -1,4 +1,4 @@
-"""Generated histories: the same for a seed, with the shares that were asked for, and of messages the contracts know."""
+"""Generated histories: the same for a seed, with the shares asked for, of messages that the contracts know."""
 
 import json
 from pathlib import Path

@@ -20,6 +20,7 @@ class Period:
     """A running period (S1 or S5): its end, and the notices in it that are still to come, latest first."""
 
     policy: Policy
+    start: Instant
     deadline: Instant
     notices: list[tuple[Instant, int]]
     evidence: Evidence
@@ -191,7 +192,7 @@ class Account:
             deadline, notices = policy.activation(request.at)
             evidence = self._request_evidence(request)
             self.locked_out_until = None
-            self.period = Period(policy, deadline, notices[::-1], evidence)
+            self.period = Period(policy, request.at, deadline, notices[::-1], evidence)
             self._decide(
                 "activation_granted",
                 "S3",
@@ -328,7 +329,7 @@ class Account:
         clock = max(start, self.policies.first_start)
         policy = self.policies.judging(clock)
         deadline, notices = policy.inactivity(clock)
-        self.period = Period(policy, deadline, notices[::-1], evidence)
+        self.period = Period(policy, clock, deadline, notices[::-1], evidence)
 
     def _decide(
         self,

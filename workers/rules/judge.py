@@ -86,7 +86,8 @@ def judge(
     if not waits:
         _let_silence_speak(account, None, horizon)
     standing = account.says() if reached >= policies.first_start else None
-    return Judgement(tuple(account.decisions), account.status, standing, _wake_at(account, horizon), waits)
+    wake_at = _wake_at(account, horizon, said=standing is not None)
+    return Judgement(tuple(account.decisions), account.status, standing, wake_at, waits)
 
 
 def _let_silence_speak(account: Account, until: Instant | None, horizon: Instant) -> bool:
@@ -119,15 +120,18 @@ def _apply(account: Account, at: Instant, event: Event) -> None:
                 account.requested(event)
 
 
-def _wake_at(account: Account, horizon: Instant) -> Instant | None:
-    """The next silence, but never beyond the start of the next policy (S1, Policies)."""
+def _wake_at(account: Account, horizon: Instant, *, said: bool) -> Instant | None:
+    """The next silence, but never beyond the start of the policy after the one that judges it.
+
+    Before the first policy an account that is enrolled wakes when it begins, to be spoken of.
+    """
+    policies, period = account.policies, account.period
+    first = None if said or account.status == "not_enrolled" else policies.first_start
+    if period is None:
+        return first
+    following = policies.next_start(max(horizon, period.start))
     silence = account.next_silence()
-    start = account.policies.next_start(horizon)
-    if horizon < account.policies.first_start and account.status != "not_enrolled":
-        return start if silence is None or start is None else min(silence, start)
-    if silence is None or start is None:
-        return silence
-    return min(silence, start)
+    return min(each for each in (silence, following, first) if each is not None)
 
 
 def _events(
