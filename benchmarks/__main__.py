@@ -1,0 +1,102 @@
+"""`make bench`: measures, and prints tables with ratios and the floors that are missed; it asserts no times."""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import latency, throughput
+from benchmarks.measure import Cost
+from workers.local.stack import local_servers
+
+PARTS = ("uniform", "zipf", "suspensions", "company", "idle")
+
+
+def main() -> None:
+    """Run the parts that were asked for."""
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--accounts", type=int, default=100_000)
+    parser.add_argument("--deadlines", type=int, default=50_000)
+    parser.add_argument("--members", type=int, default=10_000)
+    parser.add_argument("--samples", type=int, default=300)
+    parser.add_argument("--only", choices=PARTS, action="append")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    console = Console(width=max(110, Console().width))
+    wanted = arguments.only or PARTS
+    found: dict[str, Any] = {}
+    console.print(f"{os.cpu_count()} cores; load before the run {os.getloadavg()[0]:.1f}")
+    with local_servers() as servers:
+        for name in ("uniform", "zipf"):
+            if name in wanted:
+                with console.status(f"orders, {name}"):
+                    costs = asyncio.run(
+                        throughput.compare(servers, name, arguments.accounts, arguments.messages, name == "zipf")
+                    )
+                _orders(console, name, costs)
+                found[name] = {system: [each.rate for each in runs] for system, runs in costs.items()}
+        if "suspensions" in wanted:
+            rate = latency.suspensions(servers, arguments.deadlines)
+            _floor(console, f"{arguments.deadlines:,} deadlines at one midnight", rate, 5000, "suspensions a second")
+            found["suspensions"] = rate
+        if "company" in wanted:
+            first, last = latency.company(servers, arguments.members)
+            _floor(console, f"company of {arguments.members:,}: first read after", -first * 1000, -300, "ms")
+            _floor(console, f"company of {arguments.members:,}: last read after", -last, -3, "s")
+            found["company"] = [first, last]
+        if "idle" in wanted:
+            p50, p99, back = latency.idle(servers, arguments.samples)
+            _floor(console, "idle latency p50", -p50, -40, "ms")
+            _floor(console, "idle latency p99", -p99, -100, "ms")
+            _floor(console, "a fact decided after kill -9 of ingest", -back, -3, "s")
+            found["idle"] = [p50, p99, back]
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=2))
+
+
+def _orders(console: Console, name: str, costs: Mapping[str, list[Cost]]) -> None:
+    names = sorted({process for runs in costs.values() for each in runs for process in each.cpu_microseconds})
+    table = Table(
+        "system", "messages/s", "ratio", *(f"{each} µs" for each in names), "WAL B", "HOT", "MB", title=name
+    )
+    engine = statistics.median(each.rate for each in costs["engine"])
+    for system, runs in costs.items():
+        rate = statistics.median(each.rate for each in runs)
+        last = runs[-1]
+        table.add_row(
+            system,
+            f"{rate:,.0f}",
+            "" if system == "enrolment" else f"{engine / rate:.2f} x",
+            *(f"{last.cpu_microseconds.get(each, 0):.1f}" for each in names),
+            f"{last.wal_bytes:.0f}",
+            f"{last.hot_share:.1%}" if system in ("engine", "enrolment") else "",
+            f"{last.resident_megabytes:.0f}",
+        )
+    console.print(table)
+    hand = statistics.median(each.rate for each in costs["hand-written loop"])
+    plain = statistics.median(each.rate for each in costs["plain handler"])
+    last = costs["engine"][-1]
+    _floor(console, f"orders, {name}", engine, 60_000, "messages a second")
+    _floor(console, "beside the plain handler", engine / plain, 50, "times")
+    _floor(console, "beside the hand-written loop", engine / hand, 0.9, "times")
+    _floor(console, "WAL for each message", -last.wal_bytes, -300, "bytes")
+    _floor(console, "HOT share of the account updates", last.hot_share * 100, 99, "%")
+
+
+def _floor(console: Console, what: str, found: float, floor: float, unit: str) -> None:
+    """One figure against its floor; limits from above are given as negative numbers."""
+    verdict = "[green]ok[/green]" if found >= floor else "[red]MISSED[/red]"
+    sign = "at most" if floor < 0 else "at least"
+    console.print(f"{what}: {abs(found):,.2f} {unit} ({sign} {abs(floor):,g}) {verdict}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""One deployment under measurement: its settings, its processes, what it reads and what it publishes."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from workers.local.stack import LocalServers
+
+PROJECT = Path(__file__).parents[1]
+PARTITIONS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A database and a prefix of their own on the servers of the run."""
+
+    servers: LocalServers
+    name: str
+    clock: str = "events"
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.name}."
+
+    @property
+    def url(self) -> str:
+        return self.servers.postgres.url(self.name)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return self.servers.environment | {
+            "STANDING_DATABASE_URL": self.url,
+            "STANDING_TOPIC_PREFIX": self.prefix,
+            "STANDING_PARTITIONS": str(PARTITIONS),
+            "STANDING_CLOCK": self.clock,
+            "STANDING_SETTLE_SECONDS": "0",
+        }
+
+    def set_up(self) -> None:
+        """`standing setup`."""
+        self.run("workers.cli", "setup")
+
+    def run(self, module: str, *arguments: str) -> None:
+        """Run a module to its end."""
+        subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            env=os.environ | self.environment,
+            cwd=PROJECT,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+
+    @contextmanager
+    def running(self, module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+        """A process of the deployment while the block runs."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments], env=os.environ | self.environment, cwd=PROJECT
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(30)
+
+    def producer(self, linger_milliseconds: int = 5) -> Producer:
+        """A quick producer for the input topics."""
+        return Producer(
+            {
+                "bootstrap.servers": self.servers.bootstrap,
+                "partitioner": "murmur2_random",
+                "linger.ms": linger_milliseconds,
+                "compression.type": "lz4",
+                "queue.buffering.max.messages": 2_000_000,
+                "queue.buffering.max.kbytes": 1_000_000,
+            }
+        )
+
+    def send(self, messages: Iterator[tuple[str, str, bytes]]) -> None:
+        """Send (topic, key, value) and wait until the brokers have them."""
+        producer = self.producer()
+        for count, (topic, key, value) in enumerate(messages, 1):
+            producer.produce(self.prefix + topic, value, key)
+            if count % 100_000 == 0:
+                producer.flush()
+        producer.flush()
+
+    async def connect(self) -> asyncpg.Connection:
+        """A connection to the deployment's database."""
+        return await asyncpg.connect(self.url)
+
+    def reader(self, topic: str) -> Consumer:
+        """A read_committed consumer at the end of an output topic now."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.servers.bootstrap,
+                "group.id": f"{self.name}-reader",
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": 10,
+            }
+        )
+        places = []
+        for number in range(PARTITIONS):
+            place = TopicPartition(self.prefix + topic, number)
+            place.offset = consumer.get_watermark_offsets(place, timeout=10)[1]
+            places.append(place)
+        consumer.assign(places)
+        consumer.poll(0.2)
+        return consumer
+
+
+def read_until(consumer: Consumer, kind: str, count: int, seconds: float) -> list[float]:
+    """The instants (time.monotonic) at which `count` messages of a kind were read; fewer after `seconds`."""
+    needle = f'"kind":"{kind}"'.encode()
+    found: list[float] = []
+    deadline = time.monotonic() + seconds
+    while len(found) < count and time.monotonic() < deadline:
+        for message in consumer.consume(1000, 0.005):
+            if message.error() is None and needle in (message.value() or b""):
+                found.append(time.monotonic())
+    return found
+
+
+def value(**fields: Any) -> bytes:
+    """A message's value."""
+    return json.dumps(fields).encode()
+
+
+def enrolments(accounts: Sequence[str], company_of: Sequence[str], when: str) -> Iterator[tuple[str, str, bytes]]:
+    """An enrolment of each account under its company."""
+    for account, company in zip(accounts, company_of, strict=True):
+        yield (
+            "seller-accounts",
+            account,
+            value(
+                event_id=f"enrol-{account}",
+                account_id=account,
+                status="enrolled",
+                company_id=company,
+                company_name=f"Trading house {company}",
+                occurred_at=when,
+            ),
+        )
