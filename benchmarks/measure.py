@@ -42,7 +42,7 @@ class Reading:
 async def read(connection: asyncpg.Connection, servers: LocalServers, pids: Mapping[str, int]) -> Reading:
     """All counters now."""
     await connection.execute("select pg_stat_force_next_flush()")
-    row = await connection.fetchrow(
+    (row,) = await connection.fetch(
         "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') as wal, n_tup_upd, n_tup_hot_upd "
         "from pg_stat_user_tables where relname = 'accounts'"
     )
