@@ -106,7 +106,7 @@ class Deployment:
                 "group.id": f"{self.name}-reader",
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
-                "fetch.wait.max.ms": 10,
+                "fetch.wait.max.ms": 100,
             }
         )
         places = []
@@ -125,9 +125,9 @@ def read_until(consumer: Consumer, kind: str, count: int, seconds: float) -> lis
     found: list[float] = []
     deadline = time.monotonic() + seconds
     while len(found) < count and time.monotonic() < deadline:
-        for message in consumer.consume(1000, 0.005):
-            if message.error() is None and needle in (message.value() or b""):
-                found.append(time.monotonic())
+        message = consumer.poll(0.1)
+        if message is not None and message.error() is None and needle in (message.value() or b""):
+            found.append(time.monotonic())
     return found
 
 

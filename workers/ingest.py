@@ -29,8 +29,6 @@ HEARTBEAT_SECONDS = 0.25
 WAITING_HEARTBEAT_SECONDS = 0.02
 """The same while a case waits for the registry."""
 TRIES = 8
-COMPARE_SECONDS = 1.0
-"""How often the brokers' partition counts are compared with those of the deployment."""
 
 
 class PartitionsChanged(Exception):
@@ -69,7 +67,6 @@ class Ingest:
     """The offset of the last case that waited long enough, by partition."""
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
-    _compared_at: float = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until `stop` is set; raises where the worker must be started anew."""
@@ -179,7 +176,7 @@ class Ingest:
                 await insist(self._heartbeat, backoff, TRANSIENT)
             except PartitionsChanged as error:
                 log.error("silence is not enforced", why=str(error))
-                await asyncio.sleep(COMPARE_SECONDS)
+                await asyncio.sleep(HEARTBEAT_SECONDS)
 
     async def _heartbeat(self) -> None:
         """Prove where the ends are, move idle partitions up to them, and let cases go on."""
@@ -199,12 +196,8 @@ class Ingest:
 
     async def _compare_partitions(self, present: Instant) -> None:
         """Silence is only judged while the brokers have just the partitions that were set up."""
-        now = asyncio.get_running_loop().time()
-        if now - self._compared_at < COMPARE_SECONDS:
-            return
         counts = await self.intake.partition_counts()
         wrong = {topic: count for topic, count in counts.items() if count != self.input_partitions}
         if wrong:
             raise PartitionsChanged(f"{wrong} partitions found, but {self.input_partitions} of each were set up")
         await self.store.compared_partitions(present)
-        self._compared_at = now

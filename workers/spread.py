@@ -12,7 +12,7 @@ from workers.ops.backoff import Backoff, insist
 from workers.store.listener import Bell
 from workers.store.postgres import TRANSIENT, Store
 
-CHUNK = 250
+CHUNK = 400
 LEASE_SECONDS = 5.0
 TRIES = 8
 IDLE_SECONDS = 1.0

@@ -128,7 +128,7 @@ async def run_timers(settings: Settings) -> None:
     """One timers worker until SIGTERM."""
     stop = stop_on_signals()
     async with parts(settings, "timers") as made, listening(made.pool, "standing_horizon") as listener:
-        await timers.run(made.enforcement, listener.bell(), stop)
+        await timers.run(made.enforcement, listener, stop)
 
 
 async def run_spread(settings: Settings) -> None:

