@@ -28,6 +28,8 @@ HEARTBEAT_SECONDS = 0.25
 """How often an idle worker proves that it has read to the end; deadlines are late by this much at most."""
 WAITING_HEARTBEAT_SECONDS = 0.02
 """The same while a case waits for the registry."""
+SLICE = 400
+"""Records decoded before the event loop is given way."""
 TRIES = 8
 
 
@@ -94,13 +96,17 @@ class Ingest:
             for place in partitions:
                 self.waiting.pop(place, None)
 
-    def decode(self, batch: Sequence[PartitionBatch]) -> list[Part]:
-        """Decode a fetch, while the database still works on the one before."""
+    async def decode(self, batch: Sequence[PartitionBatch]) -> list[Part]:
+        """Decode a fetch, a slice at a time, so that the commit of the one before goes on meanwhile."""
         now = self.clock.wall()
         parts = []
         for each in batch:
-            said = Batch()
-            parts.append(Part(each, said, self.decoder.decode(each.topic, each.records, said, now)))
+            said, read = Batch(), Read()
+            for first in range(0, len(each.records), SLICE):
+                records = each.records[first : first + SLICE]
+                read = read.then(self.decoder.decode(each.topic, records, said, now))
+                await asyncio.sleep(0)
+            parts.append(Part(each, said, read))
         return parts
 
     async def commit(self, decoded: list[Part]) -> Mapping[Partition, int]:

@@ -45,7 +45,7 @@ create table accounts (
     dense_since        timestamptz,                     -- start of the last span of effective orders
     last_effective_at  timestamptz,
     last_order_id      text
-) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 create index accounts_wake_at on accounts (wake_at) where wake_at is not null and not held;
 
 -- The facts an account's judgement rests on, as they were read: registry, cases and requests.

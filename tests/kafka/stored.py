@@ -83,7 +83,7 @@ class Worker:
         """Nothing to forget: the rows hold everything."""
         assert not self.busy, "revoked in the middle of a transaction"
 
-    def decode(self, batch: Sequence[PartitionBatch]) -> Sequence[PartitionBatch]:
+    async def decode(self, batch: Sequence[PartitionBatch]) -> Sequence[PartitionBatch]:
         """As it is."""
         return batch
 

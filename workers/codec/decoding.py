@@ -41,6 +41,12 @@ class Read:
     latest: Instant | None = None
     stamp: Instant | None = None
 
+    def then(self, other: "Read") -> "Read":
+        """What these records and `other`, which follow them, say."""
+        if self.latest is None or other.latest is None:
+            return self if other.latest is None else other
+        return Read(max(self.latest, other.latest), other.stamp)
+
 
 class Decoder:
     """Decodes the records of the input topics by the loaded policies and limits."""

@@ -52,7 +52,7 @@ class PartitionBatch:
 
 
 class Handler(Protocol):
-    """What the intake calls. `decode` must not wait: it runs while the batch before is being committed."""
+    """What the intake calls. `decode` runs while the batch before is being committed, and gives way to that."""
 
     async def claim(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         """Own partitions from now on; returns the stored next offset of each."""
@@ -62,7 +62,7 @@ class Handler(Protocol):
         """Forget partitions."""
         ...
 
-    def decode(self, batch: Sequence[PartitionBatch]) -> Any:
+    async def decode(self, batch: Sequence[PartitionBatch]) -> Any:
         """Decode a batch."""
         ...
 
@@ -312,7 +312,7 @@ class Intake:
         """FastStream's handler. No exception leaves it: FastStream would log it and skip the batch."""
         generation = self._generation
         try:
-            decoded = self._need_handler().decode(batch)
+            decoded = await self._need_handler().decode(batch)
             await self._settle()
             if generation == self._generation:
                 self._committing = asyncio.create_task(self._commit(decoded))
