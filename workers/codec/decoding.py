@@ -7,6 +7,7 @@ hot path: nothing is kept of them but the instant and the id.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.account_requests import AccountRequest
@@ -165,6 +166,10 @@ def _bad(record: Record, topic: str, error: ValueError) -> Rejected:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     if first["type"] == "json_invalid":
         return Rejected(record, topic, "invalid_json", first["msg"])
+    try:
+        orjson.loads(record.value or b"")  # stricter than pydantic, which takes NaN for a number
+    except orjson.JSONDecodeError as strict:
+        return Rejected(record, topic, "invalid_json", str(strict))
     field = ".".join(str(part) for part in first["loc"])
     return Rejected(record, topic, "invalid_message", f"{field}: {first['msg']}" if field else first["msg"])
 
