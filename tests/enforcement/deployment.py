@@ -1,0 +1,164 @@
+"""A deployment on a real database, without Kafka: messages are handed to the road, time is moved by hand."""
+
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import asyncpg
+
+from contracts.topics import INPUT_TOPICS
+from tests.properties.rules_engine import Message, from_scratch
+from workers.codec.batch import Batch
+from workers.codec.decoding import Decoder
+from workers.codec.policies import read_policies
+from workers.enforcement.road import Done, Enforcement
+from workers.ops.clock import WallClock
+from workers.rules.calendar import Instant, written
+from workers.rules.policy import Policies
+from workers.store.deployment import Wanted, load_deployment, set_up
+from workers.store.postgres import Store, open_pool
+from workers.store.records import Advance, LogRow, Position
+
+SHARDS = 3
+WIDE = 2**60
+
+
+def policies_of(*texts: str) -> Policies:
+    """Policies from the text of their files."""
+    return read_policies([(f"{number}.toml", text.encode()) for number, text in enumerate(texts)])
+
+
+def wanted(policies: Policies, **changes: Any) -> Wanted:
+    """What a worker with these policies wants of its database."""
+    known: dict[str, Any] = {
+        "kafka_cluster_id": "cluster",
+        "topic_prefix": "",
+        "consumer_group": "standing",
+        "input_topics": INPUT_TOPICS,
+        "input_partitions": 2,
+        "shards": SHARDS,
+        "rules_version": 1,
+        "tzdata_version": "2025.1",
+        "policies": [(each.stamp.id, each.stamp.digest, each.effective_from) for each in policies.all],
+    }
+    return Wanted(**(known | changes))
+
+
+@dataclass
+class Deployment:
+    """A database that was set up, and one worker's view of it."""
+
+    pool: asyncpg.Pool
+    store: Store
+    enforcement: Enforcement
+    policies: Policies
+    incarnation: Any
+    positions: dict[tuple[str, int], Position]
+    read: list[Message] = field(default_factory=list)
+
+    async def reads(self, *messages: Message) -> Done:
+        """One batch: every message is read from partition 0 of its topic."""
+        batch, advances = self.decoded(messages)
+        done = await self.enforcement.take_in(advances, batch)
+        for each in advances:
+            place = (each.topic, each.partition)
+            self.positions[place] = self.positions[place]._replace(next_offset=each.next_offset)
+        self.read += messages
+        return done
+
+    def decoded(self, messages: Sequence[Message]) -> tuple[Batch, list[Advance]]:
+        """What `messages` say, and the moves of the positions behind them."""
+        batch, advances = Batch(), []
+        decoder = Decoder(self.policies, 1 << 20)
+        for topic in sorted({topic for topic, _ in messages}):
+            position = self.positions[topic, 0]
+            contents = [content for each, content in messages if each == topic]
+            decoder.decode(topic, records(topic, position.next_offset, contents), batch, WIDE)
+            following = position.next_offset + len(contents)
+            latest = max(content["occurred_at"] for content in contents)
+            advances.append(Advance(topic, 0, position.next_offset, following, position.epoch, None, latest))
+        return batch, advances
+
+    async def reaches(self, horizon: Instant) -> None:
+        """Everything up to the horizon was read; the timers enforce what silence decides up to it."""
+        await self.move_horizon(horizon)
+        while (await self.enforcement.enforce_due(7)).accounts:
+            pass
+
+    async def move_horizon(self, horizon: Instant) -> None:
+        """Everything up to the horizon was read."""
+        await self.pool.execute("update positions set complete_until = $1", horizon)
+        await self.store.compared_partitions(horizon)
+
+    async def spreads(self, chunk: int = 3) -> None:
+        """The spread worker reaches the end of all that is under way."""
+        while (spread := await self.store.claim_spread(0.0)) is not None:
+            await self.enforcement.spread(spread, chunk)
+
+    async def log(self) -> list[LogRow]:
+        """The whole decision log, shard by shard."""
+        return [row for shard in range(SHARDS) for row in await self.store.read_log(shard, 0, 1_000_000)]
+
+    async def values(self, kind: str) -> list[Mapping[str, Any]]:
+        """The values of every message of a kind, in the order of the log."""
+        return [json.loads(row.value) for row in await self.log() if row.kind == kind]
+
+    async def net(self) -> dict[str, str]:
+        """Kind by decision id, of what was published and not withdrawn, as the log says."""
+        found: dict[str, str] = {}
+        for row in await self.log():
+            value = json.loads(row.value)
+            if "withdraws" in value:
+                del found[value["withdraws"]]
+            elif "decision_id" in value:
+                assert value["decision_id"] not in found, value
+                found[value["decision_id"]] = row.kind
+        return found
+
+    async def check(self, horizon: Instant) -> None:
+        """All that was decided is what judging every message at once decides, field by field."""
+        decisions, judgements = from_scratch(self.read, self.policies, horizon)
+        stored = await self.pool.fetch("select subject, decision_id::text, kind, content from net_decisions")
+        assert sorted(map(tuple, stored)) == sorted((d.subject, d.id, d.kind, d.content) for d in decisions)
+        assert await self.net() == {d.id: d.kind for d in decisions}
+        rows = await self.pool.fetch("select account_id, standing from accounts")
+        assert dict(map(tuple, rows)) == {name: each.status for name, each in judgements.items()}
+
+
+def records(topic: str, first_offset: int, contents: Iterable[Mapping[str, Any]]) -> list[Any]:
+    """Records of one partition with these contents; an instant is written as the contract has it."""
+    return [
+        SimpleNamespace(
+            topic=topic,
+            partition=0,
+            offset=first_offset + index,
+            timestamp=content["occurred_at"] // 1000,
+            key=content["account_id"].encode(),
+            value=json.dumps({**content, "occurred_at": written(content["occurred_at"])}).encode(),
+            headers=(),
+        )
+        for index, content in enumerate(contents)
+    ]
+
+
+@asynccontextmanager
+async def deployed(url: str, policies: Policies) -> AsyncIterator[Deployment]:
+    """A fresh deployment in the empty database at `url`, its partitions claimed."""
+    expected = wanted(policies)
+    connection = await asyncpg.connect(url)
+    await set_up(connection, expected, 0)
+    await connection.close()
+    pool = await open_pool(url, name="test", connections=6)
+    try:
+        deployment = await load_deployment(pool, expected)
+        store = Store(pool, deployment.fingerprint)
+        enforcement = Enforcement(store, policies, WallClock(), 0, deployment.incarnation, deployment.shards)
+        places = [(topic, number) for topic in INPUT_TOPICS for number in range(2)]
+        claimed = await store.claim_positions(places, "test")
+        positions = {(each.topic, each.partition): each for each in claimed}
+        yield Deployment(pool, store, enforcement, policies, deployment.incarnation, positions)
+    finally:
+        await pool.close()
