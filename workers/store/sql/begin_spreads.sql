@@ -1,5 +1,6 @@
--- A company's terminations changed: its members are judged from the first one on again.
+-- A company's terminations changed: its members are judged from the first one on again, at once: whoever works on
+-- the version before can neither move nor end this one.
 insert into spreads (company_key, version, because)
 select * from unnest($1::text[], $2::bigint[], $3::text[]) as s(company_key, version, because) order by 1
 on conflict (company_key) do update
-set version = excluded.version, cursor = '', hits = '{}', because = excluded.because
+set version = excluded.version, cursor = '', hits = '{}', because = excluded.because, lease_until = null
