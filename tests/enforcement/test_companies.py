@@ -1,0 +1,211 @@
+"""Companies on the real store: who joins while a company is terminated, and how a termination is spread."""
+
+import asyncio
+
+import pytest
+
+from tests.enforcement.deployment import Deployment
+from tests.model.story import case, closed, enrolled, local, order
+from tests.properties.rules_engine import Message
+from workers.rules.calendar import Instant
+from workers.store.records import Spread
+
+END = local("2016-06-01")
+
+
+def upheld(at: str, account: str, case_id: str = "k") -> Message:
+    return case(at, account=account, case_id=case_id, category="refusal_of_trade_assurance")
+
+
+def members(count: int, company: str = "c") -> list[Message]:
+    return [enrolled("2016-03-01", f"m{number:02}", company, f"e{number}") for number in range(count)]
+
+
+async def claimed(deployment: Deployment) -> Spread:
+    spread = await deployment.store.claim_spread(0.0)
+    assert spread is not None
+    return spread
+
+
+async def completed(deployment: Deployment) -> list[tuple[str, int]]:
+    """Cases and the number of accounts that each completed termination hit."""
+    found = await deployment.values("company_termination_completed")
+    return [(each["case_id"], each["accounts"]) for each in found]
+
+
+async def waits_for(deployment: Deployment, lock: str) -> None:
+    """Return once some connection waits for a lock in a statement that speaks of `lock`."""
+    async with asyncio.timeout(10):
+        while not await deployment.pool.fetchval(  # noqa: ASYNC110  # the database sets no event
+            "select exists (select from pg_stat_activity where datname = current_database() "
+            "and wait_event_type = 'Lock' and query ilike '%' || $1 || '%')",
+            lock,
+        ):
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("first", ["the case", "who joins"])
+async def test_who_joins_while_the_company_is_terminated_does_not_escape(deployment: Deployment, first: str) -> None:
+    """Two real transactions: the second waits for the first at the company's row and then sees what it wrote."""
+    await deployment.reads(*members(2), enrolled("2016-03-01", "joins", "other"))
+    case_of_root, moves = upheld("2016-04-10", "m00"), enrolled("2016-04-01", "joins", "c", "moves")
+    ahead, behind = (case_of_root, moves) if first == "the case" else (moves, case_of_root)
+    for one in (ahead, behind):
+        await deployment.store.insert_accounts([one[1]["account_id"]])
+    async with deployment.pool.acquire() as gate, gate.transaction():
+        # The gate keeps the first transaction from its end, after it has locked the company: shards come last.
+        await gate.execute("select from shards for update")
+        going_ahead = asyncio.create_task(deployment.reads(ahead))
+        await waits_for(deployment, "from shards")
+        going_behind = asyncio.create_task(deployment.reads(behind))
+        await waits_for(deployment, "companies")
+    await asyncio.gather(going_ahead, going_behind)
+    await deployment.spreads()
+    await deployment.check(END)
+    assert {each["account_id"] for each in await deployment.values("account_terminated")} == {
+        "joins", "m00", "m01",
+    }  # fmt: skip
+
+
+async def test_a_spread_goes_through_the_members_in_chunks_and_signals_once_how_many_were_hit(
+    deployment: Deployment,
+) -> None:
+    await deployment.reads(*members(10), enrolled("2016-03-01", "away", "c"), closed("2016-04-01", "away"))
+    await deployment.reads(upheld("2016-04-10", "m03"))
+    assert [each["account_id"] for each in await deployment.values("account_terminated")] == ["m03"]
+    cursors = []
+    for _ in range(3):
+        await deployment.enforcement.spread(await claimed(deployment), 4)
+        cursors.append((await claimed(deployment)).cursor)
+    assert cursors == ["m02", "m06", "m09"]  # "away" is before them all
+    assert await completed(deployment) == []
+    await deployment.spreads()
+    assert await completed(deployment) == [("k", 10)]
+    assert await deployment.pool.fetchval("select count(*) from spreads") == 0
+    await deployment.check(END)
+
+
+async def test_a_newer_version_of_the_company_begins_its_spread_anew_and_the_older_one_ends_nothing(
+    deployment: Deployment,
+) -> None:
+    await deployment.reads(*members(6))
+    await deployment.reads(upheld("2016-04-10", "m00", "k1"))
+    old = await claimed(deployment)
+    await deployment.enforcement.spread(old, 4)
+    old = await claimed(deployment)
+    assert (old.cursor, old.version) == ("m03", 1)
+    await deployment.reads(upheld("2016-04-11", "m05", "k2"))
+    anew = await claimed(deployment)
+    assert (anew.cursor, anew.version, anew.hits) == ("", 2, "{}")
+    await deployment.enforcement.spread(old, 4)  # a worker that was slow goes on where it was
+    await deployment.enforcement.spread(old._replace(cursor="m05"), 4)  # and would end it
+    assert await claimed(deployment) == anew
+    assert await completed(deployment) == []
+    await deployment.spreads()
+    assert sorted(await completed(deployment)) == [("k1", 6), ("k2", 6)]
+    await deployment.check(END)
+
+
+async def test_a_newer_version_need_not_wait_for_the_lease_of_the_one_before(deployment: Deployment) -> None:
+    await deployment.reads(*members(3))
+    await deployment.reads(upheld("2016-04-10", "m00"))
+    assert await deployment.store.claim_spread(60.0) is not None
+    assert await deployment.store.claim_spread(60.0) is None
+    await deployment.reads(case("2016-04-11", "reversed", "m00"))
+    assert (await claimed(deployment)).version == 2
+
+
+async def test_a_completion_is_signalled_once_though_the_termination_is_spread_again(deployment: Deployment) -> None:
+    await deployment.reads(*members(3))
+    await deployment.reads(upheld("2016-04-10", "m00", "k1"))
+    await deployment.spreads()
+    assert await completed(deployment) == [("k1", 3)]
+    await deployment.reads(case("2016-04-12", "reversed", "m00", "k1"))
+    await deployment.spreads()
+    await deployment.reads(enrolled("2016-03-20", "late", "c"), upheld("2016-04-20", "late", "k2"))
+    await deployment.spreads()
+    assert await completed(deployment) == [("k1", 3), ("k2", 4)]
+    await deployment.check(END)
+
+
+async def test_a_company_whose_every_account_is_closed_is_completed_with_nobody_hit(deployment: Deployment) -> None:
+    await deployment.reads(*members(2))
+    await deployment.reads(closed("2016-04-01", "m00", "x0"), closed("2016-04-01", "m01", "x1"))
+    await deployment.reads(upheld("2016-04-10", "m01"))
+    await deployment.spreads()
+    assert await completed(deployment) == [("k", 0)]
+    await deployment.check(END)
+
+
+async def test_a_move_that_is_read_late_takes_the_termination_from_one_company_to_the_other(
+    deployment: Deployment,
+) -> None:
+    await deployment.reads(*members(3), enrolled("2016-03-01", "x0", "d"), enrolled("2016-03-01", "x1", "d"))
+    await deployment.reads(upheld("2016-04-10", "m00"))
+    await deployment.spreads()
+    await deployment.reads(enrolled("2016-04-05", "m00", "d", "moved"))
+    await deployment.spreads()
+    await deployment.check(END)
+    rows = await deployment.pool.fetch("select subject from net_decisions where kind = 'account_terminated'")
+    assert {row["subject"] for row in rows} == {"m00", "x0", "x1"}
+    withdrawn = await deployment.values("account_terminated_withdrawn")
+    assert {each["account_id"] for each in withdrawn} >= {"m01", "m02"}
+    assert all(fact["id"] == "moved" for each in withdrawn for fact in each["because"])
+
+
+async def test_who_is_judged_while_a_spread_is_under_way_is_terminated_at_once(deployment: Deployment) -> None:
+    await deployment.reads(*members(5))
+    await deployment.reads(upheld("2016-04-10", "m00"))
+    await deployment.reads(order("2016-04-20", "m04", "o"), order("2016-04-21", "m04", "o2"))
+    hit = {each["account_id"] for each in await deployment.values("account_terminated")}
+    assert hit == {"m00", "m04"}
+    await deployment.spreads()
+    await deployment.check(END)
+    assert await completed(deployment) == [("k", 5)]
+
+
+def last_instant(messages: list[Message]) -> Instant:
+    return max(int(content["occurred_at"]) for _, content in messages)
+
+
+async def test_transactions_of_every_kind_at_once_end_with_what_one_reader_would_have_decided(
+    deployment: Deployment,
+) -> None:
+    """Ingest in two partitions' worth of tasks, timers and spread beside one another: no deadlock, nothing lost."""
+    await deployment.reads(*members(30, "c"), *[enrolled("2016-03-01", f"n{i}", "d", f"n{i}") for i in range(10)])
+    work: list[Message] = []
+    for number in range(30):
+        work.append(order(f"2016-03-{number % 28 + 1:02} 09:00", f"m{number:02}", f"o{number}"))
+        work.append(enrolled(f"2016-04-{number % 28 + 1:02}", f"m{number:02}", "d", f"move{number}"))
+        if number % 6 == 0:
+            work.append(upheld(f"2016-04-{number % 28 + 1:02} 12:00", f"m{number:02}"))
+    end = last_instant(work)
+    done = asyncio.Event()
+
+    async def under_way() -> bool:
+        found: bool = await deployment.pool.fetchval("select exists (select from spreads)")
+        return found
+
+    async def spread_on() -> None:
+        while not done.is_set() or await under_way():
+            spread = await deployment.store.claim_spread(0.1)
+            if spread is not None:
+                await deployment.enforcement.spread(spread, 3)
+            await asyncio.sleep(0.002)
+
+    async def time_goes_on() -> None:
+        for day in range(1, 29):
+            await deployment.reaches(local(f"2016-03-{day:02}"))
+
+    async def read(topic: str) -> None:
+        for message in work:
+            if message[0] == topic:
+                await deployment.reads(message)
+
+    others = [asyncio.create_task(spread_on()) for _ in range(2)] + [asyncio.create_task(time_goes_on())]
+    await asyncio.gather(*(read(topic) for topic in ("order-status", "seller-accounts", "complaints")))
+    await others[2]
+    done.set()
+    await asyncio.gather(*others)
+    await deployment.reaches(end)
+    await deployment.check(end)
