@@ -1,0 +1,80 @@
+"""An account whose judgement raises is held: its facts are kept, its neighbours go on, and it can come back."""
+
+from typing import Any
+
+import pytest
+
+from tests.enforcement.deployment import Deployment
+from tests.model.story import case, enrolled, local, order
+from workers.enforcement import companies, judging
+
+
+class Broken(Exception):
+    """What a defect in the rules would raise."""
+
+
+def break_for(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, account_id: str) -> None:
+    """Let a function of the rules raise for one account."""
+    real = getattr(module, name)
+
+    def broken(first: str, *arguments: Any) -> Any:
+        if first == account_id:
+            raise Broken(account_id)
+        return real(first, *arguments)
+
+    monkeypatch.setattr(module, name, broken)
+
+
+async def states(deployment: Deployment) -> dict[str, tuple[str, bool]]:
+    rows = await deployment.pool.fetch("select account_id, standing, held from accounts")
+    return {each["account_id"]: (each["standing"], each["held"]) for each in rows}
+
+
+async def test_the_account_is_held_its_facts_are_stored_and_its_neighbours_are_decided(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        break_for(broken, judging, "judge", "b")
+        done = await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in "abc"))
+        assert done.held == ("b",)
+        assert await states(deployment) == {
+            "a": ("active", False), "b": ("not_enrolled", True), "c": ("active", False),
+        }  # fmt: skip
+        await deployment.reads(order("2016-03-05", "b", "o1"))
+        await deployment.reaches(local("2016-08-01"))
+    assert await deployment.pool.fetchval("select count(*) from facts where account_id = 'b'") == 1
+    await deployment.reads(order("2016-06-05", "b", "o2"))  # the rules were mended: any fact takes it up again
+    await deployment.reaches(local("2016-08-01"))
+    await deployment.check(local("2016-08-01"))
+    assert (await states(deployment))["b"] == ("active", False)
+
+
+async def test_timers_leave_a_held_account_alone_and_go_on_with_the_others(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in "abc"))
+    await deployment.move_horizon(local("2016-12-01"))
+    break_for(monkeypatch, judging, "judge", "b")
+    assert (await deployment.enforcement.enforce_due(10)).held == ("b",)
+    assert (await deployment.enforcement.enforce_due(10)).accounts == 0
+    assert await states(deployment) == {
+        "a": ("suspended", False), "b": ("active", True), "c": ("suspended", False),
+    }  # fmt: skip
+
+
+async def test_a_case_that_cannot_be_judged_holds_its_account_and_terminates_nobody(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await deployment.reads(*(enrolled("2016-03-01", name, "c", f"e-{name}") for name in "ab"))
+    upheld = case("2016-04-01", account="a", category="refusal_of_trade_assurance")
+    with monkeypatch.context() as broken:
+        break_for(broken, companies, "case_effects", "a")
+        done = await deployment.reads(upheld, order("2016-04-02", "b", "o1"), order("2016-04-01", "b", "o0"))
+        assert done.held == ("a",)
+        await deployment.spreads()
+    assert await states(deployment) == {"a": ("active", True), "b": ("active", False)}
+    assert await deployment.pool.fetchval("select count(*) from facts where topic = 'complaints'") == 1
+    await deployment.reads(case("2016-03-20", "opened", "a", "other"))
+    await deployment.spreads()
+    await deployment.check(local("2016-04-02"))
+    assert await states(deployment) == {"a": ("terminated", False), "b": ("terminated", False)}
