@@ -59,9 +59,9 @@ class Deployment:
     positions: dict[tuple[str, int], Position]
     read: list[Message] = field(default_factory=list)
 
-    async def reads(self, *messages: Message) -> Done:
-        """One batch: every message is read from partition 0 of its topic."""
-        batch, advances = self.decoded(messages)
+    async def reads(self, *messages: Message, partition: int = 0) -> Done:
+        """One batch: every message is read from one partition of its topic."""
+        batch, advances = self.decoded(messages, partition)
         done = await self.enforcement.take_in(advances, batch)
         for each in advances:
             place = (each.topic, each.partition)
@@ -69,17 +69,17 @@ class Deployment:
         self.read += messages
         return done
 
-    def decoded(self, messages: Sequence[Message]) -> tuple[Batch, list[Advance]]:
+    def decoded(self, messages: Sequence[Message], partition: int = 0) -> tuple[Batch, list[Advance]]:
         """What `messages` say, and the moves of the positions behind them."""
         batch, advances = Batch(), []
         decoder = Decoder(self.policies, 1 << 20)
         for topic in sorted({topic for topic, _ in messages}):
-            position = self.positions[topic, 0]
+            position = self.positions[topic, partition]
             contents = [content for each, content in messages if each == topic]
-            decoder.decode(topic, records(topic, position.next_offset, contents), batch, WIDE)
+            decoder.decode(topic, records(topic, partition, position.next_offset, contents), batch, WIDE)
             following = position.next_offset + len(contents)
             latest = max(content["occurred_at"] for content in contents)
-            advances.append(Advance(topic, 0, position.next_offset, following, position.epoch, None, latest))
+            advances.append(Advance(topic, partition, position.next_offset, following, position.epoch, None, latest))
         return batch, advances
 
     async def reaches(self, horizon: Instant) -> None:
@@ -128,12 +128,12 @@ class Deployment:
         assert dict(map(tuple, rows)) == {name: each.status for name, each in judgements.items()}
 
 
-def records(topic: str, first_offset: int, contents: Iterable[Mapping[str, Any]]) -> list[Any]:
+def records(topic: str, partition: int, first_offset: int, contents: Iterable[Mapping[str, Any]]) -> list[Any]:
     """Records of one partition with these contents; an instant is written as the contract has it."""
     return [
         SimpleNamespace(
             topic=topic,
-            partition=0,
+            partition=partition,
             offset=first_offset + index,
             timestamp=content["occurred_at"] // 1000,
             key=content["account_id"].encode(),

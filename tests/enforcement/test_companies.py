@@ -67,6 +67,23 @@ async def test_who_joins_while_the_company_is_terminated_does_not_escape(deploym
     }  # fmt: skip
 
 
+async def test_two_cases_against_one_company_at_once_wait_for_each_other_and_both_terminate_it(
+    deployment: Deployment,
+) -> None:
+    """Deciding after judging that the company must be locked would deadlock here."""
+    await deployment.reads(*members(3))
+    async with deployment.pool.acquire() as gate, gate.transaction():
+        await gate.execute("lock table facts in share mode")  # readable, but nothing can be written yet
+        one = asyncio.create_task(deployment.reads(upheld("2016-04-10", "m00", "k1")))
+        await waits_for(deployment, "copy")
+        other = asyncio.create_task(deployment.reads(upheld("2016-04-11", "m01", "k2"), partition=1))
+        await waits_for(deployment, "companies")
+    await asyncio.gather(one, other)
+    await deployment.spreads()
+    await deployment.check(END)
+    assert sorted(await completed(deployment)) == [("k1", 3), ("k2", 3)]
+
+
 async def test_a_spread_goes_through_the_members_in_chunks_and_signals_once_how_many_were_hit(
     deployment: Deployment,
 ) -> None:
