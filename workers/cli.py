@@ -20,9 +20,10 @@ from rich.console import Console
 
 from workers import supervisor, wiring
 from workers.codec.policies import BadPolicy
-from workers.commands import dead_letters, explain, hold, setup, show, status
+from workers.commands import dead_letters, explain, hold, redrive, setup, show, status
 from workers.kafka.admin import KafkaUnreachable, TopicMismatch, TopicMissing
 from workers.kafka.last_record import NoAnswer
+from workers.kafka.transactional_producer import PublishError
 from workers.offline.generate import Wish, sized, write_history
 from workers.ops import logs
 from workers.rules.calendar import Instant, instant
@@ -46,6 +47,7 @@ _REFUSED = (
     TopicMissing,
     explain.NotFound,
     hold.CannotRelease,
+    dead_letters.NotPaused,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
@@ -55,6 +57,7 @@ _REFUSED = (
 _AWAY = (
     KafkaUnreachable,
     NoAnswer,
+    PublishError,
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
@@ -285,6 +288,47 @@ def show_letter(place: Annotated[str, typer.Argument(help="TOPIC/PARTITION/OFFSE
     async def work(settings: Settings) -> None:
         async with wiring.parts(settings, "dead-letters") as made:
             print(await dead_letters.one(made, place))
+
+    run(work)
+
+
+@letters.command("accept")
+def accept_letters(
+    topic: Annotated[str, typer.Argument(help="The input topic, without prefix.")],
+    partition: int,
+    records: Annotated[
+        int | None, typer.Option(min=1, help="Only so many more; by default all the partition has now.")
+    ] = None,
+) -> None:
+    """Go on with a partition that was paused because its records were mostly dead letters."""
+
+    async def work(settings: Settings) -> None:
+        async with wiring.parts(settings, "dead-letters") as made:
+            print(await dead_letters.accept(made, topic, partition, records))
+
+    run(work)
+
+
+@letters.command("redrive")
+def redrive_letters(
+    places: Annotated[list[str] | None, typer.Argument(help="TOPIC/PARTITION/OFFSET, as `list` prints it.")] = None,
+    reason: Annotated[list[str] | None, typer.Option(help="All of this reason; may be repeated.")] = None,
+    topic: Annotated[list[str] | None, typer.Option(help="All of this topic; may be repeated.")] = None,
+    since: Annotated[str | None, typer.Option(help="All recorded since this instant.")] = None,
+    all_letters: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
+) -> None:
+    """Send dead letters back to their input topic, once each; exit 1 where one cannot be sent."""
+    filters = bool(reason or topic or since or all_letters)
+    if bool(places) == filters:
+        fail("give places, or --reason, --topic and --since together or alone, or --all")
+    wish = redrive.Wish(places or (), reason or (), topic or (), _instant(since))
+
+    async def work(settings: Settings) -> None:
+        async with wiring.parts(settings, "dead-letters") as made:
+            done = await redrive.redrive(made, wish)
+        show.redriven(console, done)
+        if done.refused:
+            raise typer.Exit(NOT_DONE)
 
     run(work)
 

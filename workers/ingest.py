@@ -1,13 +1,14 @@
 """The ingest worker: reads the input topics and takes batches in, one transaction each.
 
-Owns which records of a fetch may be taken in now (a case waits for the registry). The invariant: a position
-moves only from where its batch was fetched, in the transaction that writes what followed from it.
+Owns which records of a fetch may be taken in now: a case waits for the registry, and a partition of mostly dead
+letters for an operator. The invariant: a position moves only from where its batch was fetched, in the transaction
+that writes what followed from it.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -15,11 +16,12 @@ from workers.codec.batch import Batch
 from workers.codec.decoding import Decoder, Read, keep_before
 from workers.completeness import Completeness, Partition, Present
 from workers.enforcement.road import Enforcement
-from workers.kafka.consumer import Intake, PartitionBatch
+from workers.kafka.consumer import KAFKA_TRANSIENT, Intake, PartitionBatch
 from workers.ops.backoff import Backoff, insist
 from workers.ops.clock import Clock
+from workers.poison import Poison, Taken
 from workers.rules.calendar import Instant
-from workers.store.postgres import TRANSIENT, Store
+from workers.store.postgres import TRANSIENT, LostOwnership, Store
 from workers.store.records import Advance
 
 log = structlog.get_logger()
@@ -49,6 +51,13 @@ class Part:
     def place(self) -> Partition:
         return (self.batch.topic, self.batch.partition)
 
+    def taken(self, next_offset: int) -> Taken:
+        """What counts for the share of dead letters: the records before `next_offset`."""
+        records = self.batch.records
+        if records and records[-1].offset >= next_offset:
+            records = [each for each in records if each.offset < next_offset]
+        return Taken(self.place, records, self.said.rejected)
+
 
 @dataclass(slots=True)
 class Ingest:
@@ -67,6 +76,7 @@ class Ingest:
     """Cases that wait: their offset, and the instant up to which the registry must be complete first."""
     cleared: dict[Partition, int] = field(default_factory=dict)
     """The offset of the last case that waited long enough, by partition."""
+    poison: Poison = field(default_factory=Poison)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -83,8 +93,10 @@ class Ingest:
         """Take partitions over; what an older owner still holds can no longer be written."""
         async with self._writing:
             claimed = await self.store.claim_positions(partitions, self.owner)
+            rejects = await self.store.rejects(partitions)
             log.info("partitions claimed", count=len(claimed))
             self.complete.claimed(claimed)
+            self.poison.claimed(partitions, rejects)
             for place in partitions:
                 self.waiting.pop(place, None)
             return {(each.topic, each.partition): each.next_offset for each in claimed}
@@ -93,6 +105,7 @@ class Ingest:
         """Forget partitions that another worker takes over."""
         async with self._writing:
             self.complete.forget(partitions)
+            self.poison.forget(partitions)
             for place in partitions:
                 self.waiting.pop(place, None)
 
@@ -114,24 +127,75 @@ class Ingest:
         taken_back: dict[Partition, int] = {}
         whole = Batch()
         advances: list[Advance] = []
+        taken: list[Taken] = []
         now = self.clock.wall()
         async with self._writing:
-            for part in decoded:
-                owned = self.complete.next_offset(part.place)
-                if owned != part.batch.fetched_from:
-                    if owned is not None:  # a case before it was made to wait: read again from there
-                        taken_back[part.place] = owned
+            paused = self.poison.paused()
+            for each in decoded:
+                owned = self.complete.next_offset(each.place)
+                if owned != each.batch.fetched_from or each.place in paused:
+                    if owned is not None:  # the partition was made to wait before this: read again from there
+                        taken_back[each.place] = owned
+                    if each.place in paused:
+                        self.intake.pause(*each.place)
                     continue
+                part = self._before_poison(each, now)
                 next_offset, read = part.batch.next_offset, part.read
+                if part is not each:
+                    taken_back[part.place] = next_offset
                 if part.batch.topic == "complaints" and (case := await self._first_waiting(part)) is not None:
                     next_offset, read = self._wait(part, *case, now)
                     taken_back[part.place] = next_offset
+                taken.append(part.taken(next_offset))
                 whole.add(part.said)
-                advances.append(self.complete.advance(part.place, next_offset, read, now))
+                advances.append(self._advance(part, taken[-1], next_offset, read, now))
             if advances:
-                await self.enforcement.take_in(advances, whole)
-                self.complete.committed(advances)
+                await self._take_in(advances, whole, taken)
         return taken_back
+
+    def _advance(self, part: Part, taken: Taken, next_offset: int, read: Read, now: Instant) -> Advance:
+        """The move of a part's position; of one that rests from now on nothing is known to be complete."""
+        advance = self.complete.advance(part.place, next_offset, read, now)
+        return advance if self.poison.readable(taken) is None else advance._replace(complete_until=None)
+
+    async def _take_in(self, advances: Sequence[Advance], whole: Batch, taken: Sequence[Taken]) -> None:
+        counting = self.poison.counting(taken)
+        await self.enforcement.take_in(advances, whole, counting)
+        self.complete.committed(advances)
+        self.poison.committed(counting)
+        for place, why in counting.newly_paused().items():
+            self.intake.pause(*place)
+            log.error(
+                "partition paused until `standing dead-letters accept`; no silence is enforced meanwhile",
+                topic=place[0],
+                partition=place[1],
+                why=why,
+            )
+
+    # -- partitions of mostly dead letters -----------------------------------------------------------------
+
+    def _before_poison(self, part: Part, now: Instant) -> Part:
+        """The part up to the record after which its partition must rest; the same part where there is none."""
+        batch = part.batch
+        count = self.poison.readable(Taken(part.place, batch.records, part.said.rejected))
+        if count is None or count == len(batch.records):
+            return part
+        records, said = batch.records[:count], Batch()
+        read = self.decoder.decode(batch.topic, records, said, now)
+        return Part(replace(batch, records=records, next_offset=records[-1].offset + 1), said, read)
+
+    async def _let_accepted_go_on(self) -> None:
+        paused = self.poison.paused()
+        if not paused:
+            return
+        async with self._writing:
+            places = [place for place in paused if self.complete.next_offset(place) is not None]
+            self.poison.claimed(places, await self.store.rejects(places))
+            for place in places:
+                if place not in self.poison.paused():
+                    log.info("partition goes on: its dead letters were accepted", topic=place[0], partition=place[1])
+                    if place not in self.waiting:
+                        self.intake.resume(*place)
 
     # -- cases that wait for the registry ------------------------------------------------------------------
 
@@ -167,7 +231,8 @@ class Ingest:
             if until is not None and until >= needed:
                 self.cleared[place] = offset
                 del self.waiting[place]
-                self.intake.resume(*place)
+                if place not in self.poison.paused():
+                    self.intake.resume(*place)
 
     # -- heartbeats: proving what is complete --------------------------------------------------------------
 
@@ -179,13 +244,18 @@ class Ingest:
                 await asyncio.wait_for(self._wake.wait(), pause)
             self._wake.clear()
             try:
-                await insist(self._heartbeat, backoff, TRANSIENT)
+                await insist(self._heartbeat, backoff, (*TRANSIENT, *KAFKA_TRANSIENT))
             except PartitionsChanged as error:
                 log.error("silence is not enforced", why=str(error))
                 await asyncio.sleep(HEARTBEAT_SECONDS)
+            except LostOwnership as error:
+                log.warning("partitions are claimed anew", why=str(error))
+                await backoff.failed(error)
+                await insist(self.intake.reclaim, Backoff(TRIES), TRANSIENT)
 
     async def _heartbeat(self) -> None:
-        """Prove where the ends are, move idle partitions up to them, and let cases go on."""
+        """Prove where the ends are, move idle partitions up to them, and let what waits go on."""
+        await self._let_accepted_go_on()
         present = await self.present.now()
         if present is None or not self.complete:
             return
@@ -193,7 +263,8 @@ class Ingest:
         ends = await self.intake.ends()
         async with self._writing:
             self.complete.ends_seen(ends, present)
-            advances = self.complete.idle_advances()
+            resting = self.poison.paused()
+            advances = [each for each in self.complete.idle_advances() if each[:2] not in resting]
             if advances:
                 await self.enforcement.take_in(advances, Batch())
                 self.complete.committed(advances)

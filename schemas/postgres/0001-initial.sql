@@ -32,6 +32,23 @@ create table positions (
     primary key (topic, partition)
 );
 
+-- Dead letters among the newest records of a partition, where there were any; too many pause it.
+create table rejects (
+    topic              text not null,
+    partition          integer not null,
+    counted            bigint not null,         -- records since the start or the last accept
+    dead               text not null,           -- JSON: which of the last 1,000 were dead letters, by number
+    accepted_until     bigint not null,         -- records before this offset do not count
+    paused             text,                    -- why the partition rests until it is accepted; null: it does not
+    primary key (topic, partition)
+);
+
+-- Dead letters that were sent back to their topic.
+create table redriven (
+    place              text collate "C" primary key,  -- topic/partition/offset
+    redriven_at        timestamptz not null
+);
+
 -- One small row for each account, hot: an ordinary order changes its last two columns and no index.
 create table accounts (
     account_id         text collate "C" primary key,

@@ -1,11 +1,19 @@
-"""`standing dead-letters list / show`: records that could not be taken in, from the decision log."""
+"""`standing dead-letters list / show / accept`: records that could not be taken in, from the decision log.
+
+Owns how a partition that was paused for its dead letters goes on. `redrive` is in a module of its own.
+"""
 
 import json
 from typing import Any
 
 from workers.commands.explain import NotFound
+from workers.kafka import admin
 from workers.store.postgres import statement
 from workers.wiring import Parts
+
+
+class NotPaused(Exception):
+    """There is nothing to accept."""
 
 
 async def newest(made: Parts, limit: int) -> list[dict[str, Any]]:
@@ -24,3 +32,22 @@ async def one(made: Parts, place: str) -> str:
 def as_json(found: list[dict[str, Any]]) -> str:
     """Dead letters as a JSON list."""
     return json.dumps(found, ensure_ascii=False, indent=2)
+
+
+async def accept(made: Parts, topic: str, partition: int, records: int | None) -> str:
+    """Let a paused partition go on; raises NotPaused. Returns what was accepted, for the operator.
+
+    What the partition holds by now (or its next `records`) is taken in whatever it is; what comes behind that
+    counts anew.
+    """
+    place = f"{topic}/{partition}"
+    stored = [each for each in await made.store.positions() if (each.topic, each.partition) == (topic, partition)]
+    if not stored:
+        raise NotPaused(f"there is no partition {place}: give a topic (without prefix) and a number")
+    name = made.settings.topic_prefix + topic
+    until = (await admin.end_offsets(made.settings.kafka_bootstrap, [name]))[name, partition]
+    if records is not None:
+        until = min(until, stored[0].next_offset + records)
+    if await made.pool.fetchval(statement("accept_rejects"), topic, partition, until) is None:
+        raise NotPaused(f"{place} is not paused")
+    return f"{place} goes on: {until - stored[0].next_offset} records up to offset {until} are taken in as they are"

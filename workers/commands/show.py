@@ -8,6 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from workers.commands.explain import CompanyView, Explanation, facts_in_words
+from workers.commands.redrive import Redriven
 from workers.commands.status import Status
 from workers.rules.calendar import Instant, written
 from workers.rules.decisions import Decision
@@ -107,6 +108,15 @@ def dead_letters(console: Console, found: list[dict[str, Any]]) -> None:
             f"{letter['topic']}/{letter['partition']}/{letter['offset']}", letter["reason"], letter["detail"]
         )
     console.print(table if found else "no dead letters")
+
+
+def redriven(console: Console, done: Redriven) -> None:
+    """`standing dead-letters redrive`."""
+    console.print(f"{done.sent:,} sent back to their topics", highlight=False)
+    for place in done.already:
+        console.print(f"{place}: was sent back before, nothing was sent", highlight=False)
+    for line in done.refused:
+        console.print(f"[red]refused:[/red] {line}", highlight=False)
 
 
 class DrainProgress:

@@ -14,6 +14,7 @@ from workers.kafka.last_record import last_record
 from workers.relay import Mark
 from workers.rules.calendar import SECOND, Instant, written
 from workers.settings import Settings
+from workers.store.postgres import statement
 from workers.store.records import MINUS_INFINITY, Position, Progress
 from workers.wiring import MARKS_TOPIC, Parts
 
@@ -38,6 +39,8 @@ class Status:
     unpublished_seconds: float
     spreads: int
     dead_letters: int
+    paused: dict[str, str] = field(default_factory=dict)
+    """Partitions of mostly dead letters, by topic/partition, and why they rest."""
     stuck: list[str] = field(default_factory=list)
 
     @property
@@ -78,6 +81,7 @@ async def read_status(made: Parts) -> Status:
         unpublished_seconds=age,
         spreads=counts["spreads"],
         dead_letters=counts["dead_letters"],
+        paused={f"{row[0]}/{row[1]}": row[2] for row in await made.pool.fetch(statement("paused_partitions"))},
     )
     status.stuck.extend(_stuck(made, status, positions))
     return status
@@ -130,10 +134,14 @@ def _stuck(made: Parts, status: Status, positions: list[Position]) -> list[str]:
         found.append(f"{status.accounts_held} accounts are held: their judgement raised, see the logs")
     if status.unpublished_seconds > STUCK_SECONDS:
         found.append(f"decisions wait for the relay for {status.unpublished_seconds:.0f} s")
+    for place, why in status.paused.items():
+        accept = f"standing dead-letters accept {place.replace('/', ' ')}"
+        found.append(f"{place} is paused: {why}; see `standing dead-letters list`, and go on with `{accept}`")
     if made.settings.clock == "wall":
         limit = made.enforcement.clock.wall() - STUCK_SECONDS * SECOND
         for each in positions:
-            if each.complete_until is None or each.complete_until < limit:
+            late = each.complete_until is None or each.complete_until < limit
+            if late and f"{each.topic}/{each.partition}" not in status.paused:
                 since = "never" if each.complete_until is None else f"up to {written(each.complete_until)} only"
                 found.append(f"{each.topic}/{each.partition} was read to its end {since}")
     return found

@@ -5,13 +5,13 @@ members of a company whose terminations changed (`spread`). Locks are taken in o
 companies, spreads, shards.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 import structlog
 
-from workers.codec.batch import Batch, ReceivedFact
+from workers.codec.batch import Batch, ReceivedFact, Rejected
 from workers.codec.terminations import read_evidence
 from workers.enforcement.companies import Company, apply_cases, load_companies, publish_companies
 from workers.enforcement.completion import complete, count_hits
@@ -25,9 +25,12 @@ from workers.rules.decisions import Evidence
 from workers.rules.judge import Judgement
 from workers.rules.policy import Policies
 from workers.store.postgres import Store, Transaction, UnknownAccounts
-from workers.store.records import MINUS_INFINITY, AccountRow, Advance, Changes, Spread
+from workers.store.records import MINUS_INFINITY, AccountRow, Advance, Changes, RejectsRow, Spread
 
 log = structlog.get_logger()
+
+Count = Callable[[Sequence[Rejected]], Sequence[RejectsRow]]
+"""Given the records that were refused by what was read before: what to store of the share of dead letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +55,18 @@ class Enforcement:
     incarnation: UUID
     shards: int
 
-    async def take_in(self, advances: Sequence[Advance], batch: Batch) -> Done:
-        """Decide a batch that was read, in one transaction with the positions it moves.
+    async def take_in(self, advances: Sequence[Advance], batch: Batch, count: Count | None = None) -> Done:
+        """Decide a batch that was read, in one transaction with the positions it moves and what `count` gives.
 
         Raises LostOwnership where a position is not as the caller believes; nothing is written then.
         """
         while True:
             try:
-                return await self._take_in(advances, batch)
+                return await self._take_in(advances, batch, count)
             except UnknownAccounts as unknown:
                 await self.store.insert_accounts(unknown.account_ids)
 
-    async def _take_in(self, advances: Sequence[Advance], batch: Batch) -> Done:
+    async def _take_in(self, advances: Sequence[Advance], batch: Batch, count: Count | None) -> Done:
         work = _Work(self, batch.traceparents)
         for rejected in batch.rejected:
             work.outbox.dead_letter(rejected)
@@ -78,6 +81,8 @@ class Enforcement:
                 )
             if judged:
                 await work.judge(transaction, judged, orders=batch.orders, facts=batch.facts)
+            if count is not None:
+                await transaction.save_rejects(count(work.refused))
             await work.commit(transaction)
         return work.done(len(ids), len(ids) - len(judged))
 
@@ -147,6 +152,8 @@ class _Work:
     outbox: Outbox = field(init=False)
     judged: int = 0
     held: list[str] = field(default_factory=list)
+    refused: list[Rejected] = field(default_factory=list)
+    """By what was read before them."""
 
     def __post_init__(self) -> None:
         self.outbox = Outbox(self.road.clock.wall(), self.changes, self.traceparents)
@@ -167,6 +174,7 @@ class _Work:
             received, effective = (facts or {}).get(account_id, ()), (orders or {}).get(account_id, ())
             file, rejected = take_in(row, stored[account_id], received, effective, self.road.policies)
             files.append(file)
+            self.refused += rejected
             for each in rejected:
                 self.outbox.dead_letter(each)
         companies = await load_companies(transaction, files)

@@ -25,6 +25,7 @@ log = structlog.get_logger()
 Partition = tuple[str, int]
 """A topic without the prefix, and the number of a partition."""
 
+KAFKA_TRANSIENT = (KafkaError,)
 TRIES = 8
 REQUEST_SECONDS = 10.0
 POLL_MILLISECONDS = 10
@@ -264,8 +265,7 @@ class Intake:
             some = records.get(place, ())
             if some and some[0].offset < fetched_from:
                 continue  # fetched before a seek; the next poll takes the consumer back
-            topic = place.topic.removeprefix(self._prefix)
-            found[place] = (PartitionBatch(topic, place.partition, fetched_from, reached, some),)
+            found[place] = (PartitionBatch(*self._named(place), fetched_from, reached, some),)
             self._book[place] = reached
         return found
 
@@ -298,8 +298,7 @@ class Intake:
     async def _claim(self, places: set[TopicPartition]) -> None:
         offsets = await self._need_handler().claim(sorted(self._named(place) for place in places))
         for place in places:
-            offset = offsets[self._named(place)]
-            self._book[place] = offset
+            self._book[place] = offset = offsets[self._named(place)]
             self._need_consumer().seek(place, offset)
             self._need_consumer().resume(place)
 
@@ -331,8 +330,7 @@ class Intake:
             taken_back = await self._need_handler().commit(decoded)
             self._commit_backoff.succeeded()
             for (topic, partition), offset in taken_back.items():
-                place = TopicPartition(self._prefix + topic, partition)
-                if place in self._book:
+                if (place := TopicPartition(self._prefix + topic, partition)) in self._book:
                     self._book[place] = offset
         except Exception as error:
             self._generation += 1  # what was fetched behind this batch must not be committed
@@ -342,23 +340,26 @@ class Intake:
     async def _recover(self, error: Exception) -> None:
         """Back off, then read again from where the database says; give up after some tries."""
         await self._commit_backoff.failed(error)
-        places = set(self._book)
-        if places:
-            await self._claim(places)
+        await self.reclaim()
+
+    async def reclaim(self) -> None:
+        """Drop what was fetched, claim every partition anew, and read from where the database says."""
+        self._generation += 1
+        await self._settle()
+        if self._book:
+            await self._claim(set(self._book))
         self._generation += 1
 
     # -- what the handler asks -----------------------------------------------------------------------------
 
     def pause(self, topic: str, partition: int) -> None:
         """Fetch no more of a partition until `resume`, or until it is claimed anew."""
-        place = TopicPartition(self._prefix + topic, partition)
-        if place in self._book:
+        if (place := TopicPartition(self._prefix + topic, partition)) in self._book:
             self._need_consumer().pause(place)
 
     def resume(self, topic: str, partition: int) -> None:
         """Go on with a partition that was paused."""
-        place = TopicPartition(self._prefix + topic, partition)
-        if place in self._book:
+        if (place := TopicPartition(self._prefix + topic, partition)) in self._book:
             self._need_consumer().resume(place)
 
     async def ends(self) -> Mapping[Partition, int]:
@@ -372,8 +373,7 @@ class Intake:
     async def partition_counts(self) -> Mapping[str, int]:
         """How many partitions the brokers have of each input topic, by a request sent after this call."""
         names = [self._prefix + topic for topic in self._topics]
-        client = self._need_consumer()._client
-        metadata = await asyncio.wait_for(client.fetch_all_metadata(), REQUEST_SECONDS)
+        metadata = await asyncio.wait_for(self._need_consumer()._client.fetch_all_metadata(), REQUEST_SECONDS)
         counts = {name: len(metadata.partitions_for_topic(name) or ()) for name in names}
         return {name.removeprefix(self._prefix): count for name, count in counts.items()}
 

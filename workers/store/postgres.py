@@ -25,6 +25,7 @@ from workers.store.records import (
     LogRow,
     Position,
     Progress,
+    RejectsRow,
     ShardHead,
     Spread,
     StoredFact,
@@ -119,6 +120,11 @@ class Store:
         rows = await self.pool.fetch(statement("claim_positions"), topics, numbers, owner)
         return [Position(*row) for row in rows]
 
+    async def rejects(self, partitions: Sequence[tuple[str, int]]) -> list[RejectsRow]:
+        """What was counted of partitions' dead letters; none of one that never had any."""
+        topics, numbers = _columns(partitions, 2)
+        return [RejectsRow(*row) for row in await self.pool.fetch(statement("load_rejects"), topics, numbers)]
+
     async def account(self, account_id: str) -> AccountRow | None:
         """One account's row, unlocked."""
         row = await self.pool.fetchrow(statement("account"), account_id)
@@ -165,6 +171,10 @@ class Transaction:
             moved = {(row[0], row[1]) for row in rows}
             lost = [f"{each.topic}/{each.partition}" for each in advances if each[:2] not in moved]
             raise LostOwnership(f"no longer the owner of {', '.join(lost)}, or the deployment changed")
+
+    async def save_rejects(self, rows: Sequence[RejectsRow]) -> None:
+        """Store what was counted of partitions whose positions this transaction moved."""
+        await self._each("save_rejects", rows, 6)
 
     async def progress(self) -> Progress:
         """How far the inputs were read; raises LostOwnership where the deployment changed."""

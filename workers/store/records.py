@@ -38,6 +38,17 @@ class Position(NamedTuple):
     latest_occurred_at: Instant | None
 
 
+class RejectsRow(NamedTuple):
+    """One row of `rejects`; `dead` is JSON."""
+
+    topic: str
+    partition: int
+    counted: int
+    dead: str
+    accepted_until: int
+    paused: str | None
+
+
 class AccountRow(NamedTuple):
     """One row of `accounts`, in the order of the columns that `lock_accounts` selects."""
 

@@ -1,0 +1,118 @@
+"""`standing dead-letters redrive`: dead letters go back to their input topic, as they were read.
+
+Owns which are sent and that each is sent once: it is marked in the database transaction around the Kafka
+transaction that sends it. After a crash between the two commits it is not marked and may be sent again, which
+is harmless: a fact that was read before changes nothing.
+"""
+
+import base64
+import json
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from workers.commands.explain import NotFound
+from workers.kafka.transactional_producer import Outgoing, TransactionalProducer
+from workers.rules.calendar import Instant
+from workers.store.postgres import statement
+from workers.wiring import Parts
+
+ORIGIN = "standing-redriven-from"
+"""The header of a redriven record that names the dead letter: topic/partition/offset."""
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which dead letters are meant: by place, or all that fit and were not sent back before."""
+
+    places: Sequence[str] = ()
+    reasons: Sequence[str] = ()
+    topics: Sequence[str] = ()
+    since: Instant | None = None
+
+    def fits(self, letter: dict[str, Any]) -> bool:
+        """Whether a letter has one of the reasons and topics, where any are given."""
+        of_reason = not self.reasons or letter["reason"] in self.reasons
+        return of_reason and (not self.topics or letter["topic"] in self.topics)
+
+
+@dataclass(slots=True)
+class Redriven:
+    """What was done."""
+
+    sent: int = 0
+    already: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+
+async def redrive(made: Parts, wish: Wish) -> Redriven:
+    """Send dead letters back to their topics; raises NotFound where a place has no dead letter."""
+    done = Redriven()
+    producer = TransactionalProducer(made.settings.kafka_bootstrap, f"{made.settings.topic_prefix}standing-redrive")
+    chunk: dict[str, Outgoing] = {}
+    try:
+        await producer.open()
+        async with aclosing(_letters(made, wish)) as letters:
+            async for place, letter, redriven_at in letters:
+                if redriven_at is not None:
+                    done.already.append(place)
+                elif not isinstance(letter["value"], str | None):
+                    kept = f"of its {letter['value']['length']} bytes only the SHA-256 and the first KiB were kept"
+                    done.refused.append(f"{place}: {kept}; its producer has to send it again")
+                else:
+                    chunk[place] = outgoing(letter, made.settings.topic_prefix)
+                if len(chunk) == CHUNK:
+                    await _send(made, producer, chunk, done)
+                    chunk = {}
+        await _send(made, producer, chunk, done)
+    finally:
+        await producer.close()
+    return done
+
+
+async def _letters(made: Parts, wish: Wish) -> AsyncGenerator[tuple[str, dict[str, Any], Instant | None]]:
+    """The letters meant: place, content, and when they were sent back before."""
+    if wish.places:
+        rows = await made.pool.fetch(statement("letters_at"), list(wish.places))
+        missing = set(wish.places) - {row["subject"] for row in rows}
+        if missing:
+            named = ", ".join(sorted(missing))
+            raise NotFound(f"no dead letter at {named}: a place takes the form TOPIC/PARTITION/OFFSET")
+        for row in rows:
+            yield row["subject"], json.loads(row["letter"]), row["redriven_at"]
+        return
+    async with made.pool.acquire() as connection, connection.transaction(readonly=True):
+        async for row in connection.cursor(statement("letters_since"), wish.since, prefetch=CHUNK):
+            letter = json.loads(row["letter"])
+            if row["redriven_at"] is None and wish.fits(letter):
+                yield row["subject"], letter, None
+
+
+async def _send(made: Parts, producer: TransactionalProducer, chunk: dict[str, Outgoing], done: Redriven) -> None:
+    """Mark and send one chunk; what another redrive marked meanwhile is not sent."""
+    if not chunk:
+        return
+    now = made.enforcement.clock.wall()
+    async with made.pool.acquire() as connection, connection.transaction():
+        marked = {row[0] for row in await connection.fetch(statement("mark_redriven"), sorted(chunk), now)}
+        if marked:
+            await producer.publish([message for place, message in chunk.items() if place in marked])
+    done.sent += len(marked)
+    done.already += [place for place in chunk if place not in marked]
+
+
+def outgoing(letter: dict[str, Any], prefix: str) -> Outgoing:
+    """The record of a dead letter, for the partition it was read from, with its origin in a header."""
+    place = f"{letter['topic']}/{letter['partition']}/{letter['offset']}"
+    headers = [
+        (each["name"], base64.b64decode(each["value"])) for each in letter["headers"] if each["name"] != ORIGIN
+    ]
+    return Outgoing(
+        prefix + letter["topic"],
+        None if letter["key"] is None else base64.b64decode(letter["key"]),
+        [*(header for header in headers if header[0] != ORIGIN), (ORIGIN, place.encode())],
+        None if letter["value"] is None else base64.b64decode(letter["value"]),
+        letter["partition"],
+    )

@@ -1,0 +1,161 @@
+"""A partition whose records are mostly dead letters rests until an operator says otherwise (RELIABILITY rule 8).
+
+Owns the limits, the counting, and the counts of the partitions this worker owns. Nothing is read or written
+here: a count is stored in the transaction of the batch it counts. The invariant: the record at which a limit is
+reached is the last one of its partition that is taken in.
+"""
+
+import json
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from workers.codec.batch import Rejected
+from workers.codec.messages import Record
+from workers.store.records import RejectsRow
+
+Partition = tuple[str, int]
+
+WINDOW = 1000
+MOST_IN_WINDOW = 50
+"""Five in a hundred of the window."""
+MOST_IN_A_ROW = 99
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What counts of one partition: how many records since its start or the last accept, and which were bad."""
+
+    counted: int = 0
+    dead: tuple[int, ...] = ()
+    """Of the last 1,000 records those that are dead letters, as numbers from 1 to `counted`."""
+    accepted_until: int = 0
+    """Records before this offset do not count."""
+    paused: str | None = None
+
+    def after(self, records: Sequence[Record], dead: Iterable[int]) -> tuple["Count", int | None]:
+        """The count after records of which those at the offsets `dead` are dead letters; and, where a limit is
+        reached, how many of the records were read by then: the count is that of this moment.
+        """
+        skipped = bisect_left(records, self.accepted_until, key=_offset) if self.accepted_until else 0
+        counted = self.counted + len(records) - skipped
+        places = (bisect_left(records, offset, key=_offset) for offset in dead)
+        new = sorted({self.counted + 1 + place - skipped for place in places if place >= skipped})
+        known = [*self.dead, *new]
+        if not known:
+            return replace(self, counted=counted), None
+        filled = [WINDOW] if self.counted < WINDOW <= counted else []
+        for number in sorted({*new, *filled}):
+            why = _why(known[: bisect_right(known, number)], number)
+            if why is not None:
+                read = skipped + number - self.counted
+                paused = f"{why}, up to offset {records[read - 1].offset}"
+                return self._at(number, known, paused), read
+        return self._at(counted, known, None), None
+
+    def _at(self, number: int, known: Sequence[int], paused: str | None) -> "Count":
+        first, end = bisect_right(known, number - WINDOW), bisect_right(known, number)
+        return Count(number, tuple(known[first:end]), self.accepted_until, paused)
+
+    @property
+    def clean(self) -> bool:
+        """Whether there is nothing a successor would have to know."""
+        return not self.dead and self.paused is None
+
+
+def _offset(record: Record) -> int:
+    return record.offset
+
+
+def _why(known: Sequence[int], number: int) -> str | None:
+    """Why the partition rests after the record of this number; `known` are the dead letters up to it."""
+    if len(known) > MOST_IN_A_ROW and known[-MOST_IN_A_ROW - 1] == number - MOST_IN_A_ROW:
+        return f"{MOST_IN_A_ROW + 1} dead letters in a row"
+    recent = len(known) - bisect_right(known, number - WINDOW)
+    if number >= WINDOW and recent > MOST_IN_WINDOW:
+        return f"{recent} dead letters in {WINDOW:,} records"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Records of one partition that are taken in, with those of them that could not be read."""
+
+    place: Partition
+    records: Sequence[Record]
+    rejected: Sequence[Rejected]
+
+
+@dataclass(slots=True)
+class Poison:
+    """The counts of the partitions that this worker owns."""
+
+    _counts: dict[Partition, Count] = field(default_factory=dict)
+
+    def claimed(self, partitions: Iterable[Partition], rows: Iterable[RejectsRow]) -> None:
+        """These are owned from now on; what a former owner counted goes on."""
+        for place in partitions:
+            self._counts[place] = Count()
+        for row in rows:
+            self._counts[row.topic, row.partition] = Count(
+                row.counted, tuple(json.loads(row.dead)), row.accepted_until, row.paused
+            )
+
+    def forget(self, partitions: Iterable[Partition]) -> None:
+        """These are owned no longer."""
+        for place in partitions:
+            self._counts.pop(place, None)
+
+    def paused(self) -> dict[Partition, str]:
+        """The partitions that rest, and why."""
+        return {place: count.paused for place, count in self._counts.items() if count.paused is not None}
+
+    def readable(self, taken: Taken) -> int | None:
+        """After how many of the records the partition must rest, by those that cannot be read; None: it goes on."""
+        return self._counts[taken.place].after(taken.records, _offsets(taken.rejected))[1]
+
+    def counting(self, taken: Sequence[Taken]) -> "Counting":
+        """The counts of one batch."""
+        return Counting(taken, {each.place: self._counts[each.place] for each in taken})
+
+    def committed(self, counting: "Counting") -> None:
+        """The batch was committed with these counts."""
+        self._counts |= counting.after
+
+
+@dataclass(slots=True)
+class Counting:
+    """What one batch does to the counts. A transaction that is tried again asks again."""
+
+    taken: Sequence[Taken]
+    before: dict[Partition, Count]
+    after: dict[Partition, Count] = field(default_factory=dict)
+
+    def __call__(self, refused: Sequence[Rejected]) -> list[RejectsRow]:
+        """The rows to store, given the records that were refused beside what was read before.
+
+        Conflicting duplicates count: an upstream that gives out its ids anew shows there. Too many requests do
+        not: one seller could halt a partition for all others.
+        """
+        conflicts: dict[Partition, list[int]] = {}
+        for each in refused:
+            if each.reason == "conflicting_duplicate":
+                conflicts.setdefault((each.topic, each.record.partition), []).append(each.record.offset)
+        for each_taken in self.taken:
+            place = each_taken.place
+            dead = _offsets(each_taken.rejected) + conflicts.get(place, [])
+            self.after[place] = self.before[place].after(each_taken.records, dead)[0]
+        changed = [place for place, count in self.after.items() if not (count.clean and self.before[place].clean)]
+        return [_row(place, self.after[place]) for place in changed]
+
+    def newly_paused(self) -> dict[Partition, str]:
+        """The partitions that rest from now on."""
+        return {place: count.paused for place, count in self.after.items() if count.paused is not None}
+
+
+def _offsets(rejected: Sequence[Rejected]) -> list[int]:
+    return [each.record.offset for each in rejected]
+
+
+def _row(place: Partition, count: Count) -> RejectsRow:
+    return RejectsRow(*place, count.counted, json.dumps(count.dead), count.accepted_until, count.paused)
