@@ -20,6 +20,7 @@ _MONTH_AND_DAY = (
 _DATE = f"({_YEAR}-{_MONTH_AND_DAY}|{_LEAP_YEAR}-02-29)"
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 _OFFSET = r"([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+TIMESTAMP = rf"^{_DATE}[Tt]{_TIME}(\.[0-9]+)?{_OFFSET}$"
 
 Identifier = Annotated[
     str,
@@ -46,7 +47,7 @@ CompanyName = Annotated[
 Timestamp = Annotated[
     str,
     Field(
-        pattern=rf"^{_DATE}[Tt]{_TIME}(\.[0-9]+)?{_OFFSET}$",
+        pattern=TIMESTAMP,
         strict=True,
         description="RFC 3339 with an offset, of the year 1970 or later; digits beyond microseconds are cut off",
     ),

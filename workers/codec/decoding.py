@@ -18,6 +18,7 @@ from contracts.seller_accounts import SellerAccount
 from workers.codec.batch import Batch, ReceivedFact, Rejected
 from workers.codec.facts import content, read_fact
 from workers.codec.messages import Record
+from workers.codec.plain_orders import PlainOrder, read_plain
 from workers.rules.calendar import SECOND, Instant
 from workers.rules.policy import Policies
 
@@ -73,8 +74,12 @@ class Decoder:
                 self._refuse_unread(record, "order-status", into)
                 continue
             try:
-                order = validate(value)
-                at = instant(order.occurred_at)
+                plain = read_plain(value)
+                if plain is None:
+                    order: OrderStatus | PlainOrder = validate(value)
+                    at = instant(order.occurred_at)
+                else:
+                    order, at = plain
             except ValueError as error:
                 into.rejected.append(_bad(record, "order-status", error))
                 continue

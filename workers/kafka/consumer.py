@@ -12,12 +12,12 @@ from functools import partial
 from typing import Any, Protocol
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
-from workers.kafka.fetched_records import UnreadableRecords, guard_fetches
+from workers.kafka.fetched_records import FetchedRecord, UnreadableRecords, guard_fetches
 from workers.ops.backoff import Backoff
 
 log = structlog.get_logger()
@@ -49,7 +49,7 @@ class PartitionBatch:
     partition: int
     fetched_from: int
     next_offset: int
-    records: Sequence[ConsumerRecord]
+    records: Sequence[FetchedRecord]
 
 
 class Handler(Protocol):

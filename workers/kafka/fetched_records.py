@@ -7,7 +7,7 @@ record is given out exactly as it was sent, but for bytes of a header's name tha
 
 import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import cramjam
 from aiokafka.consumer import fetcher
@@ -15,7 +15,7 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
-from aiokafka.structs import ConsumerRecord, TopicPartition
+from aiokafka.structs import TopicPartition
 
 BATCH_BYTES = 64 * 1024 * 1024
 """What one batch may inflate to. Brokers take 1 MiB compressed; JSON shrinks to a tenth or a fiftieth."""
@@ -53,27 +53,56 @@ def guard_fetches() -> None:
     fetcher.PartitionRecords = GuardedPartitionRecords
 
 
+class FetchedRecord(NamedTuple):
+    """A record as it was sent. aiokafka's own takes twice as long to make, which is felt a million times."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    """Milliseconds since 1970."""
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
 class GuardedPartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
     """A partition's share of a fetch; a share that begins with what cannot be read is an `UnreadableRecords`."""
-
-    _records_iterator: Iterator[ConsumerRecord]
 
     def __init__(self, tp: TopicPartition, records: Any, aborted: Any, fetch_offset: int, *options: Any) -> None:
         super().__init__(tp, records, aborted, fetch_offset, *options)
         self._fetch_offset = fetch_offset
+        self._guarded = self._guard()
 
-    def __next__(self) -> ConsumerRecord:
-        try:
-            return next(self._records_iterator)
-        except StopIteration:
-            raise
-        except Exception as error:
-            if isinstance(error, UnicodeDecodeError) and self._records.mend():
-                self._records_iterator = self._unpack_records()
-                return next(self)
-            if self.next_fetch_offset > self._fetch_offset:
-                raise StopIteration from error  # what came before is sound; the next fetch begins with this
-            raise UnreadableRecords(self._tp, self.next_fetch_offset, repr(error)) from error
+    def __iter__(self) -> Iterator[FetchedRecord]:
+        return self._guarded
+
+    def __next__(self) -> FetchedRecord:
+        return next(self._guarded)
+
+    def _guard(self) -> Iterator[FetchedRecord]:
+        while True:
+            try:
+                yield from self._unpack_records()
+                return
+            except Exception as error:
+                if isinstance(error, UnicodeDecodeError) and self._records.mend():
+                    continue
+                if self.next_fetch_offset > self._fetch_offset:
+                    return  # what came before is sound; the next fetch begins with this
+                raise UnreadableRecords(self._tp, self.next_fetch_offset, repr(error)) from error
+
+    def _consumer_record(self, tp: TopicPartition, record: Any) -> FetchedRecord:
+        headers = record.headers
+        return FetchedRecord(
+            tp.topic,
+            tp.partition,
+            record.offset,
+            record.timestamp,
+            record.key,
+            record.value,
+            tuple(headers) if headers else (),
+        )
 
 
 class GuardedRecords:
