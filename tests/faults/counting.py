@@ -1,0 +1,135 @@
+"""Counts every call of a worker to PostgreSQL and Kafka, and ends the process by kill -9 before or after one of them.
+
+Owns the seams outside production code at which all traffic passes: asyncpg's protocol object, aiokafka's client and
+librdkafka's producer and admin client as the engine's modules import them. It changes no call and no answer.
+"""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache, wraps
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import aiokafka.client
+import asyncpg.connection
+import confluent_kafka
+
+from workers.kafka import admin, transactional_producer
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Just before or just after the n-th call of a name."""
+
+    name: str
+    number: int
+    side: Literal["before", "after"]
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.name} #{self.number}"
+
+
+@dataclass(slots=True)
+class Calls:
+    """The calls of this process so far; `crash` is where it ends, `log` the file that every call is written to."""
+
+    crash: Point | None = None
+    log: Path | None = None
+    counts: Counter[str] = field(default_factory=Counter)
+
+    @contextmanager
+    def call(self, name: str) -> Iterator[None]:
+        """One call, made within the block."""
+        self.counts[name] += 1
+        number = self.counts[name]
+        if self.log is not None:
+            with self.log.open("a") as file:
+                file.write(f"{name}\t{number}\n")
+        self._pass(Point(name, number, "before"))
+        yield
+        self._pass(Point(name, number, "after"))
+
+    def _pass(self, point: Point) -> None:
+        if point == self.crash:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class CountedProtocol:
+    """asyncpg's protocol: everything that is sent to the database passes its methods."""
+
+    def __init__(self, protocol: Any, calls: Calls) -> None:
+        self._protocol = protocol
+        self._calls = calls
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._protocol, name)
+
+    async def query(self, query: str, *arguments: Any) -> Any:
+        with self._calls.call(f"query {named(query)}"):
+            return await self._protocol.query(query, *arguments)
+
+    async def prepare(self, name: str, query: str, *arguments: Any, **options: Any) -> Any:
+        with self._calls.call(f"prepare {named(query)}"):
+            return await self._protocol.prepare(name, query, *arguments, **options)
+
+    async def bind_execute(self, state: Any, **options: Any) -> Any:
+        with self._calls.call(f"execute {named(state.query)}"):
+            return await self._protocol.bind_execute(state=state, **options)
+
+    async def copy_in(self, statement: str, *arguments: Any) -> Any:
+        with self._calls.call(f"copy {named(statement)}"):
+            return await self._protocol.copy_in(statement, *arguments)
+
+
+@cache
+def statements() -> dict[str, str]:
+    """The names of the engine's statements, by their text."""
+    folder = files("workers.store").joinpath("sql")
+    return {each.read_text(): each.name.removesuffix(".sql") for each in folder.iterdir()}
+
+
+def named(query: str) -> str:
+    """A statement's name, or its first words."""
+    return statements().get(query) or " ".join(query.split())[:40]
+
+
+def install(calls: Calls) -> None:
+    """Count every call of this process from now on."""
+    connection, client = asyncpg.connection.Connection, aiokafka.client.AIOKafkaClient
+    made, send = connection.__init__, client.send
+
+    @wraps(made)
+    def counted_connection(self: Any, protocol: Any, *arguments: Any, **options: Any) -> None:
+        made(self, CountedProtocol(protocol, calls), *arguments, **options)
+
+    @wraps(send)
+    async def counted_send(self: Any, node_id: Any, request: Any, **options: Any) -> Any:
+        with calls.call(f"aiokafka {type(request).__name__.split('_')[0]}"):
+            return await send(self, node_id, request, **options)
+
+    connection.__init__ = counted_connection  # type: ignore[method-assign]
+    client.send = counted_send
+    transactional_producer.Producer = counted(  # type: ignore[attr-defined,misc]
+        confluent_kafka.Producer,
+        calls,
+        ("init_transactions", "begin_transaction", "produce", "poll", "commit_transaction"),
+    )
+    admin.AdminClient = counted(admin.AdminClient, calls, ("describe_cluster",))  # type: ignore[misc]
+
+
+def counted(kind: type[Any], calls: Calls, names: tuple[str, ...]) -> type[Any]:
+    """A librdkafka client whose methods of those names are counted."""
+
+    def method(name: str) -> Callable[..., Any]:
+        def call(self: Any, *arguments: Any, **options: Any) -> Any:
+            with calls.call(f"librdkafka {name}"):
+                return getattr(kind, name)(self, *arguments, **options)
+
+        return call
+
+    return type(kind.__name__, (kind,), {name: method(name) for name in names})

@@ -1,0 +1,150 @@
+"""The checker finds damage: whatever is taken out, doubled or changed in what it sees, it says so."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.checker import Verdict, judge
+from tests.faults.deployment import POLICIES
+from tests.seen import Record, Seen
+
+TOPICS = (
+    "suspensions",
+    "company-terminations",
+    "account-terminations",
+    "restorations",
+    "request-outcomes",
+    "account-notices",
+)
+
+
+def verdict(seen: Seen) -> Verdict:
+    return judge(seen, POLICIES)
+
+
+def one_of_each_kind(messages: list[Record]) -> list[tuple[int, Record]]:
+    """The last message of each kind, and where it stands."""
+    return list({each.headers["ce_type"]: (index, each) for index, each in enumerate(messages)}.values())
+
+
+def last_of(seen: Seen, topic: str, wanted: Callable[[dict[str, Any]], bool] = lambda value: True) -> int:
+    """Where the last such message stands."""
+    return max(index for index, each in enumerate(seen.outputs) if each.topic == topic and wanted(each.json))
+
+
+def changed(record: Record, **fields: object) -> Record:
+    """The message with other content."""
+    return replace(record, value=json.dumps(record.json | fields).encode())
+
+
+def test_an_untouched_deployment_is_clean(seen: Seen) -> None:
+    found = verdict(seen)
+    assert found.clean
+    assert found.figures["decisions"] > 40
+    assert found.figures["withdrawals"] > 0
+    assert found.figures["dead_letters"] == 2
+
+
+def test_each_message_that_is_missing_is_lost_but_for_a_standing_that_compaction_may_take(seen: Seen) -> None:
+    messages = list(seen.outputs)
+    newest = {(each.topic, each.key): index for index, each in enumerate(messages)}
+    for index, each in one_of_each_kind(messages):
+        if each.topic != "account-standing" or newest[each.topic, each.key] == index:
+            seen.outputs = messages[:index] + messages[index + 1 :]
+            assert verdict(seen).lost, f"{each.topic} {each.value!r}"
+
+
+def test_each_message_that_comes_twice_is_doubled(seen: Seen) -> None:
+    messages = list(seen.outputs)
+    for index, each in one_of_each_kind(messages):
+        seen.outputs = [*messages[: index + 1], *messages[index:]]
+        assert verdict(seen).doubled, f"{each.topic} {each.value!r}"
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_decision_published_once_more_under_another_ce_id_is_doubled(seen: Seen, topic: str) -> None:
+    index = last_of(seen, topic, lambda value: "decision_id" in value)
+    record = seen.outputs[index]
+    again = changed(record, sequence=max(each.json.get("sequence", 0) for each in seen.outputs) + 1)
+    seen.outputs.append(replace(again, headers={**record.headers, "ce_id": "another"}))
+    assert verdict(seen).doubled
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"effective_at": "2016-09-07T16:00:00.000001Z"},
+        {"clause": "S5"},
+        {"standing_after": "active"},
+        {"policy": {"id": "2016-02", "digest": "another"}},
+        {"sequence": 99},
+    ],
+)
+def test_a_changed_field_of_a_decision_is_wrong(seen: Seen, fields: dict[str, object]) -> None:
+    index = last_of(seen, "suspensions", lambda value: "decision_id" in value)
+    before = seen.outputs[index]
+    seen.outputs[index] = changed(before, **fields)
+    row = next(row for row in seen.rows["decision_log"] if row["value"] == before.value)
+    row["value"] = seen.outputs[index].value  # the log agrees: only the model knows better
+    assert not verdict(seen).clean
+
+
+def test_a_message_that_differs_from_its_row_of_the_log_is_wrong(seen: Seen) -> None:
+    index = last_of(seen, "account-notices")
+    seen.outputs[index] = changed(seen.outputs[index], recorded_at="2016-01-01T00:00:00.000000Z")
+    assert verdict(seen).wrong
+
+
+def test_messages_of_an_account_out_of_order_are_wrong(seen: Seen) -> None:
+    own = [index for index, each in enumerate(seen.outputs) if each.topic == "restorations" and each.key == b"li"]
+    first, second = own[0], own[-1]
+    seen.outputs[first], seen.outputs[second] = seen.outputs[second], seen.outputs[first]
+    assert verdict(seen).wrong
+
+
+@pytest.mark.parametrize("topic", ["order-status", "complaints", "seller-accounts", "account-requests"])
+def test_each_fact_that_was_never_read_is_lost_and_one_nobody_sent_is_wrong(seen: Seen, topic: str) -> None:
+    records = list(seen.inputs)
+    unread = Record(topic, 0, 999, b"li", b"")
+    for each in records:
+        if each.topic == topic and each.value and b"occurred_at" in each.value:
+            unread = replace(
+                each, offset=999, value=each.value.replace(b"2016-", b"2015-").replace(b'": "', b'": "x', 1)
+            )
+    content = json.loads(unread.value or b"{}")
+    content |= {name: "new" for name in ("event_id", "request_id", "order_id", "case_id") if name in content}
+    content |= {"occurred_at": "2016-04-01T00:00:00+08:00"}
+    seen.inputs = [*records, replace(unread, value=json.dumps(content).encode())]
+    seen.ends[topic, unread.partition] += 1
+    assert verdict(seen).lost
+    seen.inputs = [each for each in records if each.topic != topic]
+    assert verdict(seen).wrong
+
+
+def test_a_position_that_went_too_far_or_not_far_enough_is_found(seen: Seen) -> None:
+    row = next(row for row in seen.rows["positions"] if row["next_offset"] > 0)
+    row["next_offset"] += 1
+    assert verdict(seen).wrong
+    row["next_offset"] -= 2
+    assert verdict(seen).lost
+
+
+@pytest.mark.parametrize("table", ["facts", "net_decisions", "decision_log"])
+def test_a_row_that_is_missing_in_the_database_is_found(seen: Seen, table: str) -> None:
+    del seen.rows[table][0]
+    assert not verdict(seen).clean
+
+
+def test_an_account_with_another_standing_in_the_database_is_found(seen: Seen) -> None:
+    row = next(row for row in seen.rows["accounts"] if row["account_id"] == "zhou")
+    row["standing"] = "suspended"
+    assert verdict(seen).wrong
+
+
+def test_an_order_that_its_spans_do_not_cover_is_lost(seen: Seen) -> None:
+    row = next(row for row in seen.rows["order_spans"] if row["account_id"] == "wang")
+    seen.rows["order_spans"].remove(row)
+    assert verdict(seen).lost

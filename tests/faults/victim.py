@@ -1,0 +1,48 @@
+"""A worker as a real process that can be told where to die; forked from a server that has all modules loaded.
+
+Owns the body of the child process. `standing` itself takes seconds to start, a fork a few milliseconds; what runs
+after it is the production code from `workers.wiring` on.
+"""
+
+import multiprocessing
+import os
+from collections.abc import Mapping
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import uvloop
+
+from tests.faults.counting import Calls, Point, install
+from workers import wiring
+from workers.ops import logs
+from workers.settings import Settings
+
+RUN = {
+    "ingest": wiring.run_ingest,
+    "timers": wiring.run_timers,
+    "spread": wiring.run_spread,
+    "relay": wiring.run_relay,
+}
+
+
+def run(worker: str, environment: Mapping[str, str], crash: Point | None, log: Path | None, output: Path) -> None:
+    """One worker in this process, until SIGTERM or its crash point."""
+    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.environ.update(environment)
+    if crash is not None or log is not None:
+        install(Calls(crash, log))
+    logs.configure(worker)
+    uvloop.run(RUN[worker](Settings()))
+
+
+def start(
+    worker: str, environment: Mapping[str, str], output: Path, crash: Point | None = None, log: Path | None = None
+) -> ForkServerProcess:
+    """Start a worker; its standard error goes to `output`."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.faults.victim"])
+    process = context.Process(target=run, args=(worker, dict(environment), crash, log, output), daemon=True)
+    process.start()
+    return process
