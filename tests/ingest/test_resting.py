@@ -141,8 +141,10 @@ async def test_nothing_is_complete_behind_a_pause_until_it_is_accepted(database_
             return all(each.complete_until is not None for each in found if (each.topic, each.partition) in places)
 
         await until(lambda: complete(*PLACES))
-        before = await position(deployment)
         intake.ended[ORDERS] = 100
+        asked = intake.asked
+        await until(lambda: _true(intake.asked > asked + 1))
+        before = await position(deployment)
         await worker.commit(await worker.decode([orders("x" * 100)]))
         asked = intake.asked
         await until(lambda: _true(intake.asked > asked + 1))
