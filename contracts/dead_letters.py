@@ -53,7 +53,13 @@ class DeadLetter(Published):
     timestamp: WrittenInstant
     """The record's own timestamp."""
     key: Base64 | None
+    """Its first 64 KiB."""
+    key_length: Annotated[int, Field(ge=0)] | None = None
+    """Where the key was longer."""
     headers: list[DeadHeader]
+    """The first 1,000, and no more than 64 KiB."""
+    headers_left_out: Annotated[int, Field(ge=0)] | None = None
+    """How many more there were."""
     value: Base64 | LargeValue | None
     recorded_at: WrittenInstant | None = None
     """When it was read."""

@@ -18,7 +18,9 @@ from workers.rules.decisions import Decision, Evidence, name_based_uuid
 from workers.rules.difference import Published
 from workers.rules.standing import Standing
 
-_DEAD_LETTER_VALUE_LIMIT = 64 * 1024
+_DEAD_LETTER_LIMIT = 64 * 1024
+"""Bytes kept of a key, of all headers and of a value, so that a letter fits a message whatever its record was."""
+_DEAD_LETTER_HEADERS = 1000
 _DEAD_LETTER_HEAD = 1024
 
 _LAST_MILLISECOND = 253_402_300_799_999
@@ -196,7 +198,9 @@ def completed_message(value: dict[str, object], key: str, effective_at: Instant)
 def dead_letter_message(record: Record, topic: str, reason: str, detail: str, recorded_at: str) -> Message:
     """A record that could not be taken in, as it was read; `topic` is without the prefix."""
     place = f"{topic}/{record.partition}/{record.offset}"
-    value = {
+    key = None if record.key is None else record.key[:_DEAD_LETTER_LIMIT]
+    kept = _dead_headers(record.headers)
+    value: dict[str, object] = {
         "kind": "dead_letter",
         "reason": reason,
         "detail": detail,
@@ -204,20 +208,34 @@ def dead_letter_message(record: Record, topic: str, reason: str, detail: str, re
         "partition": record.partition,
         "offset": record.offset,
         "timestamp": written(min(max(record.timestamp, 0), _LAST_MILLISECOND) * 1000),
-        "key": None if record.key is None else base64.b64encode(record.key).decode(),
-        "headers": [
-            {"name": name, "value": base64.b64encode(value or b"").decode()} for name, value in record.headers
-        ],
+        "key": None if key is None else base64.b64encode(key).decode(),
+        "headers": kept,
         "value": _dead_value(record.value),
         "recorded_at": recorded_at,
     }
-    return Message(DEAD_LETTERS, record.key, place, "dead_letter", orjson.dumps(value))
+    if record.key is not None and len(record.key) > _DEAD_LETTER_LIMIT:
+        value["key_length"] = len(record.key)
+    if len(kept) < len(record.headers):
+        value["headers_left_out"] = len(record.headers) - len(kept)
+    return Message(DEAD_LETTERS, key, place, "dead_letter", orjson.dumps(value))
+
+
+def _dead_headers(headers: Sequence[tuple[str, bytes]]) -> list[dict[str, str]]:
+    """The first headers, as many as are kept."""
+    kept: list[dict[str, str]] = []
+    room = _DEAD_LETTER_LIMIT
+    for name, value in headers[:_DEAD_LETTER_HEADERS]:
+        room -= len(name.encode()) + len(value or b"")
+        if room < 0:
+            break
+        kept.append({"name": name, "value": base64.b64encode(value or b"").decode()})
+    return kept
 
 
 def _dead_value(value: bytes | None) -> object:
     if value is None:
         return None
-    if len(value) <= _DEAD_LETTER_VALUE_LIMIT:
+    if len(value) <= _DEAD_LETTER_LIMIT:
         return base64.b64encode(value).decode()
     return {
         "sha256": hashlib.sha256(value).hexdigest(),

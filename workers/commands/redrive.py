@@ -58,9 +58,8 @@ async def redrive(made: Parts, wish: Wish) -> Redriven:
             async for place, letter, redriven_at in letters:
                 if redriven_at is not None:
                     done.already.append(place)
-                elif not isinstance(letter["value"], str | None):
-                    kept = f"of its {letter['value']['length']} bytes only the SHA-256 and the first KiB were kept"
-                    done.refused.append(f"{place}: {kept}; its producer has to send it again")
+                elif (why := _not_kept(letter)) is not None:
+                    done.refused.append(f"{place}: {why}; its producer has to send it again")
                 else:
                     chunk[place] = outgoing(letter, made.settings.topic_prefix)
                 if len(chunk) == CHUNK:
@@ -70,6 +69,17 @@ async def redrive(made: Parts, wish: Wish) -> Redriven:
     finally:
         await producer.close()
     return done
+
+
+def _not_kept(letter: dict[str, Any]) -> str | None:
+    """What is missing of a record that was not kept whole."""
+    if not isinstance(letter["value"], str | None):
+        return f"of its {letter['value']['length']} bytes only the SHA-256 and the first KiB were kept"
+    if "key_length" in letter:
+        return f"of its key of {letter['key_length']} bytes only the first 64 KiB were kept"
+    if "headers_left_out" in letter:
+        return f"{letter['headers_left_out']} of its headers were not kept"
+    return None
 
 
 async def _letters(made: Parts, wish: Wish) -> AsyncGenerator[tuple[str, dict[str, Any], Instant | None]]:

@@ -1,0 +1,27 @@
+"""A bad record whose key or headers fill it: its dead letter still fits a message, and the relay goes on."""
+
+import base64
+import os
+
+from tests.flows.engine import Engine
+from tests.flows.facts import enrolled
+from tests.flows.raw import send_to
+
+
+def test_a_bad_record_of_any_shape_fits_into_a_dead_letter(engine: Engine) -> None:
+    noise = os.urandom(700_000)  # what shrinks would fit
+    with engine.working():
+        send_to(engine, "seller-accounts", 0, [b"{"], key=noise)
+        send_to(engine, "seller-accounts", 0, [b"{"], headers=[("h\u0001", b"")] * 200_000)
+        send_to(engine, "seller-accounts", 0, [b"{"], headers=[("first", b"1"), ("h", noise), ("last", b"")])
+        engine.send([enrolled("good", "2016-03-01 10:00")])
+        engine.drain()
+        found = [each for each in engine.published() if each.topic == "dead-letters"]
+        refused = engine.standing("dead-letters", "redrive", "--all", check=False)
+    keyed, many, long = (each.value for each in sorted(found, key=lambda each: each.value["offset"]))
+    assert base64.b64decode(keyed["key"]) == noise[:65_536]
+    assert (keyed["key_length"], many["headers_left_out"]) == (700_000, 199_000)
+    assert [each["name"] for each in long["headers"]] == ["first"]
+    assert long["headers_left_out"] == 2
+    assert refused.returncode == 1
+    assert refused.stdout.count("refused:") == 3
