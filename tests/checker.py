@@ -158,7 +158,7 @@ def compare_log(seen: Seen, verdict: Verdict) -> None:
     newest: dict[str, str] = {}
     compacted: set[str] = set()  # of an account's standings, compaction leaves the newest
     for name, row in sorted(logged.items(), key=lambda each: each[1]["seq"]):
-        headers = dict(json.loads(row["headers"]))
+        headers: dict[str, str] = dict(json.loads(row["headers"]))
         if headers["ce_type"] == "standing.account_standing.v1":
             compacted |= {newest[headers["ce_subject"]]} if headers["ce_subject"] in newest else set()
             newest[headers["ce_subject"]] = name
@@ -176,15 +176,15 @@ def compare_sequences(seen: Seen, verdict: Verdict) -> None:
     for each in seen.outputs:
         if each.topic == "dead-letters":
             continue
-        value, subject = each.json, subject_of(each)
+        sequence, subject = each.json["sequence"], subject_of(each)
         if each.key != subject[1].encode() or each.headers.get("ce_subject") != subject[1]:
             verdict.wrong.append(f"{each.topic} of {subject} has the key {each.key!r}")
         if each.topic != "account-standing":
-            numbers.setdefault(subject, []).append(value["sequence"])
+            numbers.setdefault(subject, []).append(sequence)
         place = (each.topic, subject[1])
-        if value["sequence"] < last.get(place, 0):
-            verdict.wrong.append(f"{each.topic} of {subject} is out of order at {value['sequence']}")
-        last[place] = value["sequence"]
+        if sequence < last.get(place, 0):
+            verdict.wrong.append(f"{each.topic} of {subject} is out of order at {sequence}")
+        last[place] = sequence
     for subject, found in numbers.items():
         twice = [number for number, count in Counter(found).items() if count > 1]
         verdict.doubled += [f"number {number} of {subject}" for number in twice]

@@ -107,7 +107,7 @@ def read_topics(
             if message.error() is not None:
                 ends[name, partition] = offset  # the end of the partition, as `enable.partition.eof` tells it
                 continue
-            headers = {str(key): bytes(value or b"").decode() for key, value in dict(message.headers() or ()).items()}
+            headers = {str(key): value.decode() for key, value in message.headers() or () if isinstance(value, bytes)}
             found.append(Record(name, partition, offset, message.key(), message.value(), headers))
     finally:
         consumer.close()

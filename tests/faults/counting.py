@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from functools import cache, wraps
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import aiokafka.client
 import asyncpg.connection
-import confluent_kafka
+import confluent_kafka.admin
 
 from workers.kafka import admin, transactional_producer
 
@@ -105,7 +105,7 @@ def install(calls: Calls) -> None:
 
     @wraps(made)
     def counted_connection(self: Any, protocol: Any, *arguments: Any, **options: Any) -> None:
-        made(self, CountedProtocol(protocol, calls), *arguments, **options)
+        made(self, cast(Any, CountedProtocol(protocol, calls)), *arguments, **options)
 
     @wraps(send)
     async def counted_send(self: Any, node_id: Any, request: Any, **options: Any) -> Any:
@@ -114,12 +114,10 @@ def install(calls: Calls) -> None:
 
     connection.__init__ = counted_connection  # type: ignore[method-assign]
     client.send = counted_send
-    transactional_producer.Producer = counted(  # type: ignore[attr-defined,misc]
-        confluent_kafka.Producer,
-        calls,
-        ("init_transactions", "begin_transaction", "produce", "poll", "commit_transaction"),
-    )
-    admin.AdminClient = counted(admin.AdminClient, calls, ("describe_cluster",))  # type: ignore[misc]
+    producing = ("init_transactions", "begin_transaction", "produce", "poll", "commit_transaction")
+    modules: tuple[Any, Any] = (transactional_producer, admin)
+    modules[0].Producer = counted(confluent_kafka.Producer, calls, producing)
+    modules[1].AdminClient = counted(confluent_kafka.admin.AdminClient, calls, ("describe_cluster",))
 
 
 def counted(kind: type[Any], calls: Calls, names: tuple[str, ...]) -> type[Any]:

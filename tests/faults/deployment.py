@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import asyncpg
+from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 
 from tests.checker import Verdict, judge
@@ -23,7 +24,7 @@ from tests.faults.counting import Point
 from tests.faults.scenario import NEWEST, STEPS
 from tests.flows.engine import Engine
 from tests.seen import Seen, look
-from workers.commands.setup import run_setup
+from workers.commands.setup import run_setup, topic_specs
 from workers.local.stack import LocalServers
 from workers.settings import Settings
 
@@ -85,8 +86,11 @@ class Deployment:
             settle_seconds=0,
         )
         await run_setup(settings)
-        with TemporaryDirectory(prefix="faults-") as directory:
-            yield cls(environment, Path(directory))
+        try:
+            with TemporaryDirectory(prefix="faults-") as directory:
+                yield cls(environment, Path(directory))
+        finally:
+            await remove(servers, name, [spec.name for spec in topic_specs(settings)])
 
     async def play(
         self, worker: str | None = None, crash: Point | None = None, log: Path | None = None
@@ -138,11 +142,10 @@ class Deployment:
             stopped = asyncio.ensure_future(stop.wait())
             await asyncio.wait((ended, stopped), return_when=asyncio.FIRST_COMPLETED)
             stopped.cancel()
-            if ended.done():
-                self.exits.append((name, process.exitcode))
-            else:
+            if not ended.done():
                 process.terminate()
                 await asyncio.wait_for(ended, STOP_SECONDS)
+            self.exits.append((name, process.exitcode))
             process.close()
             crash = log = None
 
@@ -150,6 +153,16 @@ class Deployment:
         """The end of what the workers printed."""
         output = self.directory / "output"
         return output.read_text()[-2000:] if output.exists() else ""
+
+
+async def remove(servers: LocalServers, name: str, topics: list[str]) -> None:
+    """Remove a deployment's topics and database: hundreds of them would be too many for one broker."""
+    admin = AdminClient({"bootstrap.servers": servers.bootstrap})
+    for deleted in admin.delete_topics(topics).values():
+        await asyncio.wrap_future(deleted)
+    connection = await asyncpg.connect(servers.postgres.url())
+    await connection.execute(f'drop database "{name}" with (force)')
+    await connection.close()
 
 
 async def wait_for_end(process: ForkServerProcess) -> None:

@@ -1,0 +1,110 @@
+"""kill -9 of each worker at every call to the database and to Kafka: nothing is lost, doubled or decided otherwise.
+
+The calls are counted in a run of the scenario that nothing disturbs; then the scenario is played once for each crash
+point: before every call, and after every one that others can see. (After any other call nothing but the process
+has changed, so the next call's "before" is the same crash.) Of one that is repeated, as heartbeats are, the first
+`REPEATED` are taken. `make test` takes a few; `FAULTS=all`, as `make faults` sets it, takes all.
+"""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.checker import Verdict
+from tests.faults.counting import Point
+from tests.faults.deployment import WORKERS, Deployment, NotSettled
+from workers.local.stack import LocalServers
+
+REPEATED = 3
+AT_A_TIME = 3
+SEEN_BY_OTHERS = (
+    "COMMIT",
+    "pg_notify",
+    "claim_",
+    "insert_accounts",
+    "compared_",
+    "LISTEN",
+    "librdkafka",
+    "GroupRequest",
+)
+SHORT = 3
+"""Crash points of a worker that `make test` takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a run: whether the point was reached, what the checker says, how long it took."""
+
+    point: Point
+    reached: bool
+    verdict: Verdict | None
+    seconds: float
+    told: str
+
+    @property
+    def clean(self) -> bool:
+        return self.verdict is not None and self.verdict.clean
+
+
+async def crash_points(servers: LocalServers, worker: str, directory: Path) -> list[Point]:
+    """Every point of the worker's calls, as an undisturbed run makes them."""
+    log = directory / "calls"
+    async with Deployment.made(servers, f"count_{worker}") as deployment:
+        _, verdict = await deployment.play(worker, log=log)
+        assert verdict.clean, f"{verdict}\n{deployment.tail()}"
+    calls = Counter(line.split("\t")[0] for line in log.read_text().splitlines())
+    return [
+        Point(name, number, side)
+        for name, count in calls.items()
+        for number in range(1, min(count, REPEATED) + 1)
+        for side in ("before", "after")
+        if side == "before" or any(part in name for part in SEEN_BY_OTHERS)
+    ]
+
+
+async def crash(servers: LocalServers, worker: str, number: int, point: Point) -> Outcome:
+    """The scenario with one crash."""
+    began = time.monotonic()
+    async with Deployment.made(servers, f"{worker}_{number}") as deployment:
+        verdict = None
+        try:
+            _, verdict = await deployment.play(worker, point)
+            told = str(verdict)
+        except NotSettled as error:
+            told = f"not settled: {error}"
+        reached = (worker, -9) in deployment.exits
+        return Outcome(point, reached, verdict, time.monotonic() - began, f"{told}\n{deployment.tail()}")
+
+
+def chosen(points: list[Point]) -> list[Point]:
+    """All points, or an even share of them."""
+    if os.environ.get("FAULTS") == "all":
+        return points
+    commits = [point for point in points if "COMMIT" in point.name or "commit" in point.name]
+    others = [point for point in points if point not in commits]
+    return commits[:2] + others[:: max(1, len(others) // SHORT)][1 : SHORT + 1]
+
+
+@pytest.mark.parametrize("worker", WORKERS)
+async def test_a_worker_killed_before_or_after_any_call_loses_and_doubles_nothing(
+    servers: LocalServers, worker: str, tmp_path: Path
+) -> None:
+    points = chosen(await crash_points(servers, worker, tmp_path))
+    turns = asyncio.Semaphore(AT_A_TIME)
+
+    async def one(number: int, point: Point) -> Outcome:
+        async with turns:
+            return await crash(servers, worker, number, point)
+
+    outcomes = await asyncio.gather(*(one(number, point) for number, point in enumerate(points)))
+    bad = [f"{each.point}: {each.told}" for each in outcomes if not each.clean]
+    reached = sum(each.reached for each in outcomes)
+    slowest = max(outcomes, key=lambda each: each.seconds)
+    print(f"{worker}: {len(points)} crash points, {reached} reached, {len(bad)} bad; slowest {slowest.seconds:.1f} s")
+    assert not bad, "\n".join(bad)
+    assert reached >= 0.9 * len(points), [str(each.point) for each in outcomes if not each.reached]
