@@ -123,7 +123,7 @@ class Ingest:
         return parts
 
     async def commit(self, decoded: list[Part]) -> Mapping[Partition, int]:
-        """Take decoded parts in; returns the partitions to take back, where a case or the whole partition must wait."""
+        """Take decoded parts in; returns the partitions to take back, where a case or all of one must wait."""
         taken_back: dict[Partition, int] = {}
         whole = Batch()
         advances: list[Advance] = []
