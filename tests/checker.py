@@ -145,7 +145,7 @@ def compare_dead_letters(seen: Seen, expected: Expected, verdict: Verdict) -> No
 def compare_log(seen: Seen, verdict: Verdict) -> None:
     """Each row of the log is in Kafka exactly once, as it is in the log, and nothing else is."""
     incarnation = UUID(seen.rows["deployment"][0]["incarnation"])
-    logged: dict[str, Mapping[str, Any]] = {}
+    logged: dict[str, dict[str, Any]] = {}
     numbers: dict[int, list[int]] = {}
     for row in seen.rows["decision_log"]:
         logged[str(uuid5(incarnation, f"{row['shard']}/{row['seq']}"))] = row
@@ -164,8 +164,8 @@ def compare_log(seen: Seen, verdict: Verdict) -> None:
             newest[headers["ce_subject"]] = name
     verdict.lost += [f"row {name} of the log is not in Kafka" for name in logged.keys() - times.keys() - compacted]
     for each in seen.outputs:
-        own = logged.get(each.headers.get("ce_id", ""))
-        if own is None or own["value"] != each.value or dict(json.loads(own["headers"])) != each.headers:
+        own = logged.get(each.headers.get("ce_id", ""), {})
+        if not own or own["value"] != each.value or dict(json.loads(own["headers"])) != each.headers:
             verdict.wrong.append(f"{each.topic} {each.place} is not as a row of the log has it")
 
 

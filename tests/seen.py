@@ -7,7 +7,7 @@ consumer from the start to the end of every partition, PostgreSQL by plain queri
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 from confluent_kafka import Consumer, TopicPartition

@@ -1,12 +1,15 @@
-"""A generated history streams in while workers are killed with -9: nothing is lost, doubled or decided otherwise."""
+"""A generated history streams in while workers are killed with -9: nothing is lost, doubled or decided otherwise.
+
+A worker is killed each time that some hundred more facts were taken in, so that each kill hits a tree at work.
+"""
 
 import asyncio
 import os
 import signal
-import threading
 from pathlib import Path
 from random import Random
 
+import asyncpg
 import pytest
 
 from tests.checker import check
@@ -14,7 +17,9 @@ from tests.flows.engine import Engine
 
 POLICIES = Path(__file__).parents[2] / "schemas" / "policies"
 WORKERS = ("ingest", "timers", "spread", "relay")
-HISTORY = ("--facts", "6000", "--late", "0.05", "--doubled", "0.03", "--bad", "0.002")
+HISTORY = ("--facts", "5000", "--days", "400", "--late", "0.5", "--doubled", "0.03", "--bad", "0.003")
+STEP = 150
+LEAST = 10
 
 
 def kill_one(supervisor: int, name: str) -> bool:
@@ -30,37 +35,42 @@ def kill_one(supervisor: int, name: str) -> bool:
     return False
 
 
+async def kill_at_progress(database_url: str, supervisor: int, random: Random, killed: list[str]) -> None:
+    """Kill a random worker whenever another `STEP` records or so were taken in."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        reached = 0
+        while True:
+            if await connection.fetchval("select sum(next_offset) from positions") >= reached:
+                name = random.choice(WORKERS)
+                if kill_one(supervisor, name):
+                    killed.append(name)
+                    reached += random.randrange(STEP, 3 * STEP)
+            await asyncio.sleep(0.05)
+    finally:
+        await connection.close()
+
+
 @pytest.mark.parametrize("seed", [1])
 async def test_what_is_published_is_the_same_however_many_workers_are_killed(engine: Engine, seed: int) -> None:
-    random = Random(seed)  # noqa: S311
-    stop, enough = threading.Event(), threading.Event()
-    killed: list[str] = []
-
-    def kill_at_random(supervisor: int) -> None:
-        while not stop.wait(random.uniform(0.3, 1.0)):
-            name = random.choice(WORKERS)
-            if kill_one(supervisor, name):
-                killed.append(name)
-            if len(killed) >= 15:
-                enough.set()
-
-    with engine.working() as supervisor:
-        killer = threading.Thread(target=kill_at_random, args=(supervisor.pid,))
-        killer.start()
-        try:
-            for part in range(3):
-                history = ("--seed", str(seed * 100 + part), *HISTORY)
-                await asyncio.to_thread(engine.standing, "generate", *history)
-            await asyncio.to_thread(enough.wait, 60)
-        finally:
-            stop.set()
-            killer.join()
-        await asyncio.to_thread(engine.drain)
-    environment = engine.environment
-    verdict = await check(
-        environment["STANDING_KAFKA_BOOTSTRAP"], environment["STANDING_DATABASE_URL"], engine.prefix, POLICIES
+    bootstrap, database_url = (
+        engine.environment["STANDING_KAFKA_BOOTSTRAP"],
+        engine.environment["STANDING_DATABASE_URL"],
     )
+    engine = Engine({**engine.environment, "STANDING_BATCH_SIZE": "100"})  # many batches, so many places to die
+    random = Random(seed)  # noqa: S311
+    killed: list[str] = []
+    with engine.working() as supervisor:
+        killer = asyncio.create_task(kill_at_progress(database_url, supervisor.pid, random, killed))
+        await asyncio.to_thread(engine.standing, "generate", "--seed", str(seed), *HISTORY)
+        while len(killed) < LEAST and not killer.done():
+            await asyncio.wait({killer}, timeout=0.1)
+        killer.cancel()
+        await asyncio.gather(killer, return_exceptions=True)
+        await asyncio.to_thread(engine.drain)
+    verdict = await check(bootstrap, database_url, engine.prefix, POLICIES)
+    print(f"killed {killed}: {verdict}")
     assert verdict.clean, f"killed {killed}: {verdict}"
-    assert verdict.figures["records"] > 5000
+    assert verdict.figures["facts"] > 4000
     assert verdict.figures["withdrawals"] > 0
     assert verdict.figures["dead_letters"] > 0

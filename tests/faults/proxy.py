@@ -1,0 +1,110 @@
+"""A TCP proxy on loopback that misbehaves on command: it cuts, stalls or refuses the connections through it.
+
+Owns sockets and bytes, nothing of what they say. What it stands before believes in an ordinary network; a fault is a
+property of the proxy, set and taken back by the test.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+
+CHUNK = 64 * 1024
+
+
+@dataclass
+class Proxy:
+    """Forwards 127.0.0.1:`port` to 127.0.0.1:`target`.
+
+    `cut_at` is asked of every chunk that a client sends, before it is passed on: True cuts that connection there and
+    then, so that what was asked never arrives. `cut_after` is asked the same and cuts once the server has answered,
+    so that the answer never arrives.
+    """
+
+    target: int
+    cut_at: Callable[[bytes], bool] = lambda _: False
+    cut_after: Callable[[bytes], bool] = lambda _: False
+    refusing: bool = False
+    cuts: int = 0
+    _server: asyncio.Server | None = None
+    _connections: set[asyncio.Task[None]] = field(default_factory=set)
+    _flowing: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __aenter__(self) -> "Proxy":
+        self._flowing.set()
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.cut_all()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    @property
+    def port(self) -> int:
+        """Where the proxy listens."""
+        assert self._server is not None
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    def cut_all(self) -> None:
+        """End every connection now."""
+        for each in self._connections:
+            each.cancel()
+
+    async def stall(self, seconds: float) -> None:
+        """Let nothing through for a while, with every connection kept open."""
+        self._flowing.clear()
+        await asyncio.sleep(seconds)
+        self._flowing.set()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        with suppress(OSError, asyncio.CancelledError):  # a cut connection is what this is for
+            if not self.refusing:
+                await self._forward(reader, writer)
+        self._connections.discard(task)
+        writer.transport.abort()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.target)
+        doomed = asyncio.Event()
+        pumps = [
+            asyncio.create_task(self._asked(reader, server_writer, doomed)),
+            asyncio.create_task(self._answered(server_reader, writer, doomed)),
+        ]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in pumps:
+                each.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            server_writer.transport.abort()
+
+    async def _asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, doomed: asyncio.Event) -> None:
+        while chunk := await reader.read(CHUNK):
+            await self._flowing.wait()
+            if self.cut_at(chunk):
+                self.cuts += 1
+                return
+            if self.cut_after(chunk):
+                self.cuts += 1
+                doomed.set()
+            writer.write(chunk)
+            await writer.drain()
+
+    async def _answered(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, doomed: asyncio.Event
+    ) -> None:
+        while chunk := await reader.read(CHUNK):
+            await self._flowing.wait()
+            if doomed.is_set():
+                return
+            writer.write(chunk)
+            await writer.drain()
