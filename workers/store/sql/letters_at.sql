@@ -1,5 +1,6 @@
--- The dead letters of records, by topic/partition/offset, and when each was sent back to its topic.
+-- The dead letters of records, by topic/partition/offset, in the order in which they were read, and when each was sent back to its topic.
 select l.subject, convert_from(l.value, 'UTF8') as letter, r.redriven_at
 from decision_log l left join redriven r on r.place = l.subject
 where l.kind = 'dead_letter' and l.subject = any($1::text[])
-order by l.recorded_at, l.shard, l.seq
+order by l.recorded_at, split_part(l.subject, '/', 1), split_part(l.subject, '/', 2)::int,
+         split_part(l.subject, '/', 3)::bigint

@@ -1,5 +1,6 @@
--- Dead letters recorded since an instant (null: ever), oldest first, and when each was sent back to its topic.
+-- Dead letters recorded since an instant (null: ever) in the order in which they were read, and when each was sent back to its topic.
 select l.subject, convert_from(l.value, 'UTF8') as letter, r.redriven_at
 from decision_log l left join redriven r on r.place = l.subject
 where l.kind = 'dead_letter' and ($1::timestamptz is null or l.recorded_at >= $1)
-order by l.recorded_at, l.shard, l.seq
+order by l.recorded_at, split_part(l.subject, '/', 1), split_part(l.subject, '/', 2)::int,
+         split_part(l.subject, '/', 3)::bigint

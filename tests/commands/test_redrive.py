@@ -1,0 +1,114 @@
+"""Redrive on a real database, Kafka played by the test: what is sent, what is marked, and never the one alone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, ClassVar, cast
+
+import pytest
+
+from tests.enforcement.deployment import Deployment, deployed
+from tests.ingest.test_resting import PLACES, SAMPLE, PlayedIntake, ingest, orders
+from workers.commands import redrive
+from workers.commands.redrive import ORIGIN, Wish, outgoing
+from workers.kafka.transactional_producer import Outgoing, PublishError
+from workers.wiring import Parts
+
+LETTER = {"topic": "complaints", "partition": 3, "offset": 7, "key": None, "value": "e30=", "reason": "invalid_json"}
+
+
+@dataclass
+class PlayedProducer:
+    """Stands for Kafka: remembers what was published, or refuses it."""
+
+    bootstrap: str
+    transactional_id: str
+    published: ClassVar[list[Outgoing]] = []
+    refuses: ClassVar[bool] = False
+    opened: bool = field(default=False)
+
+    async def open(self) -> None:
+        self.opened = True
+
+    async def publish(self, messages: Sequence[Outgoing]) -> None:
+        assert self.opened
+        await asyncio.sleep(0.05)  # whoever redrives the same meanwhile must wait
+        if self.refuses:
+            raise PublishError("refused")
+        self.published.extend(messages)
+
+    async def close(self) -> None:
+        self.opened = False
+
+
+@pytest.fixture
+def kafka(monkeypatch: pytest.MonkeyPatch) -> type[PlayedProducer]:
+    monkeypatch.setattr(redrive, "TransactionalProducer", PlayedProducer)
+    monkeypatch.setattr(PlayedProducer, "published", [])
+    monkeypatch.setattr(PlayedProducer, "refuses", False)
+    return PlayedProducer
+
+
+@asynccontextmanager
+async def with_letters(url: str, kinds: str) -> AsyncIterator[tuple[Deployment, Parts]]:
+    """A deployment that has read orders, good ones (`.`) and bad ones (`x`)."""
+    async with deployed(url, SAMPLE) as deployment:
+        worker = ingest(deployment, PlayedIntake())
+        await worker.claim(PLACES)
+        await worker.commit(await worker.decode([orders(kinds)]))
+        settings = SimpleNamespace(kafka_bootstrap="", topic_prefix="p.")
+        made = SimpleNamespace(pool=deployment.pool, enforcement=deployment.enforcement, settings=settings)
+        yield deployment, cast("Parts", made)
+
+
+def offsets(messages: Sequence[Outgoing]) -> list[bytes]:
+    """The dead letters that messages came from."""
+    return [dict(each.headers)[ORIGIN] for each in messages]
+
+
+async def test_two_redrives_at_once_send_each_letter_once(database_url: str, kafka: type[PlayedProducer]) -> None:
+    async with with_letters(database_url, ".x.xx") as (_, made):
+        places = [f"order-status/1/{offset}" for offset in (1, 3, 4)]
+        wishes = [Wish(places=places), Wish(reasons=["invalid_message"]), Wish(topics=["order-status"])]
+        done = await asyncio.gather(*(redrive.redrive(made, wish) for wish in wishes))
+        assert sorted(offsets(kafka.published)) == [place.encode() for place in places]
+        assert sum(each.sent for each in done) == 3
+        again = await redrive.redrive(made, Wish(places=places))
+        assert (again.sent, again.already) == (0, places)
+        assert (await redrive.redrive(made, Wish())).sent == 0
+        assert len(kafka.published) == 3
+
+
+async def test_what_kafka_refused_is_sent_by_the_next_redrive(
+    database_url: str, kafka: type[PlayedProducer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with with_letters(database_url, "x.") as (deployment, made):
+        monkeypatch.setattr(kafka, "refuses", True)
+        with pytest.raises(PublishError):
+            await redrive.redrive(made, Wish())
+        assert await deployment.pool.fetchval("select count(*) from redriven") == 0
+        monkeypatch.setattr(kafka, "refuses", False)
+        assert (await redrive.redrive(made, Wish())).sent == 1
+        assert offsets(kafka.published) == [b"order-status/1/0"]
+        assert kafka.published[0].topic == "p.order-status"
+        assert kafka.published[0].partition == 1
+
+
+async def test_letters_are_chosen_by_reason_topic_and_time(database_url: str, kafka: type[PlayedProducer]) -> None:
+    async with with_letters(database_url, "xx") as (deployment, made):
+        now = deployment.enforcement.clock.wall()
+        for wish in (Wish(reasons=["too_large"]), Wish(topics=["complaints"]), Wish(since=now + 1_000_000)):
+            assert (await redrive.redrive(made, wish)).sent == 0
+        found = await redrive.redrive(made, Wish(reasons=["invalid_message", "too_large"], since=now - 60_000_000))
+        assert found.sent == len(kafka.published) == 2
+
+
+def test_a_record_that_was_redriven_before_names_only_its_latest_origin() -> None:
+    letter: dict[str, Any] = LETTER | {
+        "headers": [{"name": ORIGIN, "value": "Y29tcGxhaW50cy8zLzE="}, {"name": "other", "value": ""}]
+    }
+    assert outgoing(letter, "") == Outgoing(
+        "complaints", None, [("other", b""), (ORIGIN, b"complaints/3/7")], b"{}", 3
+    )
