@@ -107,7 +107,8 @@ def read_topics(
             if message.error() is not None:
                 ends[name, partition] = offset  # the end of the partition, as `enable.partition.eof` tells it
                 continue
-            headers = {str(key): value.decode() for key, value in message.headers() or () if isinstance(value, bytes)}
+            told = cast("list[tuple[str, bytes]]", message.headers() or [])
+            headers = {key: value.decode() for key, value in told}
             found.append(Record(name, partition, offset, message.key(), message.value(), headers))
     finally:
         consumer.close()

@@ -12,7 +12,7 @@ from workers.local.stack import LocalServers
 @pytest.fixture(scope="session")
 async def untouched(servers: LocalServers) -> Seen:
     """What is seen after the scenario was played to its end."""
-    async with Deployment.made(servers, "untouched") as deployment:
+    async with Deployment.made(servers.bootstrap, servers.postgres, "untouched") as deployment:
         seen, verdict = await deployment.play()
         assert verdict.clean, f"{verdict}\n{deployment.tail()}"
         return seen

@@ -1,13 +1,12 @@
-"""A deployment for one fault: a database and a prefix of its own on shared servers, and its four workers apart.
+"""A deployment for one fault: a database and a prefix of its own on shared servers, and its workers apart.
 
-Owns how the scenario is played and how workers are kept running. A worker that dies is started anew, as its
-supervisor would, without the fault. Set-up and waiting are done within the test's own process, for `standing` takes
-seconds to start.
+Owns how facts are sent and how workers are kept running. A worker that dies is started anew, as its supervisor
+would. Set-up and waiting are done within the test's own process, for `standing` takes seconds to start.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
@@ -23,15 +22,18 @@ from tests.faults import victim
 from tests.faults.counting import Point
 from tests.faults.scenario import NEWEST, STEPS
 from tests.flows.engine import Engine
+from tests.model.calendar import write_instant
 from tests.seen import Seen, look
 from workers.commands.setup import run_setup, topic_specs
-from workers.local.stack import LocalServers
+from workers.local.servers import LocalPostgres
+from workers.offline.generate import Generated, produce
 from workers.settings import Settings
 
 POLICIES = Path(__file__).parents[2] / "schemas" / "policies"
 WORKERS = ("ingest", "timers", "spread", "relay")
 SETTLE_SECONDS = 90.0
 STOP_SECONDS = 20.0
+RESTART_SECONDS = 0.2
 
 SETTLED = """
 select (select sum(next_offset) from positions) = $1
@@ -48,119 +50,154 @@ class NotSettled(Exception):
 
 @dataclass
 class Deployment:
-    """One deployment of the scenario; `output` collects what its workers print."""
+    """One deployment; `workers` holds the settings of its workers, which may reach the servers by another way."""
 
-    environment: dict[str, str]
+    bootstrap: str
+    database_url: str
+    prefix: str
+    workers: dict[str, str]
     directory: Path
+    processes: dict[str, ForkServerProcess] = field(default_factory=dict)
     exits: list[tuple[str, int | None]] = field(default_factory=list)
-
-    @property
-    def prefix(self) -> str:
-        return self.environment["STANDING_TOPIC_PREFIX"]
-
-    @property
-    def database_url(self) -> str:
-        return self.environment["STANDING_DATABASE_URL"]
 
     @classmethod
     @asynccontextmanager
-    async def made(cls, servers: LocalServers, name: str) -> AsyncIterator["Deployment"]:
-        """A deployment that was set up and does not run yet."""
-        environment = {
-            "STANDING_KAFKA_BOOTSTRAP": servers.bootstrap,
-            "STANDING_DATABASE_URL": servers.postgres.url(name),
-            "STANDING_TOPIC_PREFIX": f"{name}.",
-            "STANDING_PARTITIONS": "2",
-            "STANDING_SHARDS": "1",
-            "STANDING_CLOCK": "events",
-            "STANDING_SETTLE_SECONDS": "0",
-            "STANDING_INSTANCE": f"{name}-ingest",
-        }
+    async def made(
+        cls, bootstrap: str, postgres: LocalPostgres, name: str, **workers: str
+    ) -> AsyncIterator["Deployment"]:
+        """A deployment that was set up and does not run yet; removed at the end."""
         settings = Settings(
-            kafka_bootstrap=servers.bootstrap,
-            database_url=SecretStr(servers.postgres.url(name)),
+            kafka_bootstrap=bootstrap,
+            database_url=SecretStr(postgres.url(name)),
             topic_prefix=f"{name}.",
             partitions=2,
             shards=1,
             clock="events",
             settle_seconds=0,
         )
+        environment = {
+            "STANDING_KAFKA_BOOTSTRAP": bootstrap,
+            "STANDING_DATABASE_URL": postgres.url(name),
+            "STANDING_TOPIC_PREFIX": f"{name}.",
+            "STANDING_PARTITIONS": "2",
+            "STANDING_SHARDS": "1",
+            "STANDING_CLOCK": "events",
+            "STANDING_SETTLE_SECONDS": "0",
+            "STANDING_BATCH_SIZE": "100",
+        }
         await run_setup(settings)
         try:
             with TemporaryDirectory(prefix="faults-") as directory:
-                yield cls(environment, Path(directory))
+                yield cls(bootstrap, postgres.url(name), f"{name}.", environment | workers, Path(directory))
         finally:
-            await remove(servers, name, [spec.name for spec in topic_specs(settings)])
+            topics = [spec.name for spec in topic_specs(settings)]
+            await remove(bootstrap, postgres, name, topics)
 
-    async def play(
+    # -- workers -------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def working(
         self, worker: str | None = None, crash: Point | None = None, log: Path | None = None
-    ) -> tuple[Seen, Verdict]:
-        """Play the scenario to its end; `worker` dies at `crash`, or logs its calls. What is seen then, judged."""
-        engine = Engine(self.environment)
-        connection = await asyncpg.connect(self.database_url)
+    ) -> AsyncIterator[None]:
+        """All four workers while the block runs; `worker` dies at `crash`, or logs its calls."""
         stop = asyncio.Event()
-        keepers: list[asyncio.Task[None]] = []
+        keepers = []
+        for name in WORKERS:
+            faults = (crash, log) if name == worker else (None, None)
+            keepers.append(asyncio.create_task(self.keep(name, name, stop, *faults)))
         try:
-            sent = 0
-            for step, newest in zip(STEPS, NEWEST, strict=True):
-                await asyncio.to_thread(engine.send, step)
-                sent += len(step)
-                if not keepers:
-                    for name in WORKERS:
-                        faults = (crash, log) if name == worker else (None, None)
-                        keepers.append(asyncio.create_task(self._keep(name, stop, *faults)))
-                await self._settled(connection, sent, newest)
-            return await self._published()
+            yield
         finally:
             stop.set()
             await asyncio.gather(*keepers)
-            await connection.close()
 
-    async def _settled(self, connection: asyncpg.Connection, sent: int, newest: str) -> None:
-        """Wait until everything sent is decided, and every silence up to `newest`."""
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while not await connection.fetchval(SETTLED, sent, newest):
-            if time.monotonic() > deadline:
-                raise NotSettled(f"after {SETTLE_SECONDS} s; exits {self.exits}; {self.tail()}")
-            await asyncio.sleep(0.03)
-
-    async def _published(self) -> tuple[Seen, Verdict]:
-        """Wait until the relay has published the log; the verdict is on what there is after the time, if not."""
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while True:
-            seen = await look(self.environment["STANDING_KAFKA_BOOTSTRAP"], self.database_url, self.prefix)
-            if len(seen.outputs) >= len(seen.rows["decision_log"]) or time.monotonic() > deadline:
-                return seen, judge(seen, POLICIES)
-            await asyncio.sleep(0.1)
-
-    async def _keep(self, name: str, stop: asyncio.Event, crash: Point | None, log: Path | None) -> None:
+    async def keep(
+        self, worker: str, instance: str, stop: asyncio.Event, crash: Point | None = None, log: Path | None = None
+    ) -> None:
         """Keep a worker running until `stop`; only its first process has the fault."""
-        output = self.directory / "output"
+        environment = self.workers | {"STANDING_INSTANCE": f"{self.prefix}{instance}"}
         while not stop.is_set():
-            process = victim.start(name, self.environment, output, crash, log)
+            process = victim.start(worker, environment, self.directory / "output", crash, log)
+            self.processes[instance] = process
             ended = asyncio.ensure_future(wait_for_end(process))
             stopped = asyncio.ensure_future(stop.wait())
             await asyncio.wait((ended, stopped), return_when=asyncio.FIRST_COMPLETED)
-            stopped.cancel()
             if not ended.done():
                 process.terminate()
                 await asyncio.wait_for(ended, STOP_SECONDS)
-            self.exits.append((name, process.exitcode))
+            self.exits.append((instance, process.exitcode))
+            del self.processes[instance]
             process.close()
             crash = log = None
+            await asyncio.wait((stopped,), timeout=RESTART_SECONDS)
+            stopped.cancel()
 
     def tail(self) -> str:
         """The end of what the workers printed."""
         output = self.directory / "output"
         return output.read_text()[-2000:] if output.exists() else ""
 
+    # -- facts ---------------------------------------------------------------------------------------------
 
-async def remove(servers: LocalServers, name: str, topics: list[str]) -> None:
+    async def play(
+        self, worker: str | None = None, crash: Point | None = None, log: Path | None = None
+    ) -> tuple[Seen, Verdict]:
+        """Play the scenario to its end, with a fault in one worker; what is seen then, judged."""
+        engine = Engine({"STANDING_KAFKA_BOOTSTRAP": self.bootstrap, "STANDING_TOPIC_PREFIX": self.prefix})
+        sent = len(STEPS[0])
+        await asyncio.to_thread(engine.send, STEPS[0])
+        async with self.working(worker, crash, log):
+            await self.settled(sent, NEWEST[0])
+            for step, newest in zip(STEPS[1:], NEWEST[1:], strict=True):
+                await asyncio.to_thread(engine.send, step)
+                sent += len(step)
+                await self.settled(sent, newest)
+            return await self.published()
+
+    async def stream(self, messages: Sequence[Generated]) -> None:
+        """Send a history in the order of its arrival."""
+        await asyncio.to_thread(produce, messages, self.bootstrap, self.prefix)
+
+    async def streamed(self, messages: Sequence[Generated]) -> Verdict:
+        """Wait until a history that was sent is decided and published; the verdict on that."""
+        await self.settled(len(messages), write_instant(max(each.event_at for each in messages)))
+        return (await self.published())[1]
+
+    async def at_work(self) -> None:
+        """Wait until something was taken in."""
+        await self._until("select sum(next_offset) > 0 from positions")
+
+    async def settled(self, sent: int, newest: str) -> None:
+        """Wait until everything sent is decided, and every silence up to `newest`."""
+        await self._until(SETTLED, sent, newest)
+
+    async def _until(self, condition: str, *arguments: object) -> None:
+        deadline = time.monotonic() + SETTLE_SECONDS
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            while not await connection.fetchval(condition, *arguments):
+                if time.monotonic() > deadline:
+                    raise NotSettled(f"after {SETTLE_SECONDS} s; exits {self.exits}; {self.tail()}")
+                await asyncio.sleep(0.03)
+        finally:
+            await connection.close()
+
+    async def published(self) -> tuple[Seen, Verdict]:
+        """Wait until the relay has published the log; the verdict is on what there is after the time, if not."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while True:
+            seen = await look(self.bootstrap, self.database_url, self.prefix)
+            if len(seen.outputs) >= len(seen.rows["decision_log"]) or time.monotonic() > deadline:
+                return seen, await asyncio.to_thread(judge, seen, POLICIES)
+            await asyncio.sleep(0.1)
+
+
+async def remove(bootstrap: str, postgres: LocalPostgres, name: str, topics: list[str]) -> None:
     """Remove a deployment's topics and database: hundreds of them would be too many for one broker."""
-    admin = AdminClient({"bootstrap.servers": servers.bootstrap})
+    admin = AdminClient({"bootstrap.servers": bootstrap})
     for deleted in admin.delete_topics(topics).values():
         await asyncio.wrap_future(deleted)
-    connection = await asyncpg.connect(servers.postgres.url())
+    connection = await asyncpg.connect(postgres.url())
     await connection.execute(f'drop database "{name}" with (force)')
     await connection.close()
 

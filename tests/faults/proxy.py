@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that misbehaves on command: it cuts, stalls or refuses the connections through it.
+"""A TCP proxy on loopback that misbehaves on command: it cuts or stalls the connections through it.
 
 Owns sockets and bytes, nothing of what they say. What it stands before believes in an ordinary network; a fault is a
 property of the proxy, set and taken back by the test.
@@ -13,9 +13,14 @@ from types import TracebackType
 CHUNK = 64 * 1024
 
 
+def never(_: bytes) -> bool:
+    """No chunk is cut."""
+    return False
+
+
 @dataclass
 class Proxy:
-    """Forwards 127.0.0.1:`port` to 127.0.0.1:`target`.
+    """Forwards 127.0.0.1:`port` to 127.0.0.1:`target`; `given` is the port, 0 for a free one.
 
     `cut_at` is asked of every chunk that a client sends, before it is passed on: True cuts that connection there and
     then, so that what was asked never arrives. `cut_after` is asked the same and cuts once the server has answered,
@@ -23,9 +28,9 @@ class Proxy:
     """
 
     target: int
-    cut_at: Callable[[bytes], bool] = lambda _: False
-    cut_after: Callable[[bytes], bool] = lambda _: False
-    refusing: bool = False
+    given: int = 0
+    cut_at: Callable[[bytes], bool] = never
+    cut_after: Callable[[bytes], bool] = never
     cuts: int = 0
     _server: asyncio.Server | None = None
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
@@ -33,7 +38,7 @@ class Proxy:
 
     async def __aenter__(self) -> "Proxy":
         self._flowing.set()
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.given)
         return self
 
     async def __aexit__(
@@ -51,6 +56,11 @@ class Proxy:
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
+    def reset(self) -> None:
+        """An ordinary network again."""
+        self.cut_at = self.cut_after = never
+        self.cuts = 0
+
     def cut_all(self) -> None:
         """End every connection now."""
         for each in self._connections:
@@ -67,8 +77,7 @@ class Proxy:
         assert task is not None
         self._connections.add(task)
         with suppress(OSError, asyncio.CancelledError):  # a cut connection is what this is for
-            if not self.refusing:
-                await self._forward(reader, writer)
+            await self._forward(reader, writer)
         self._connections.discard(task)
         writer.transport.abort()
 

@@ -54,7 +54,7 @@ class Outcome:
 async def crash_points(servers: LocalServers, worker: str, directory: Path) -> list[Point]:
     """Every point of the worker's calls, as an undisturbed run makes them."""
     log = directory / "calls"
-    async with Deployment.made(servers, f"count_{worker}") as deployment:
+    async with Deployment.made(servers.bootstrap, servers.postgres, f"count_{worker}") as deployment:
         _, verdict = await deployment.play(worker, log=log)
         assert verdict.clean, f"{verdict}\n{deployment.tail()}"
     calls = Counter(line.split("\t")[0] for line in log.read_text().splitlines())
@@ -70,7 +70,7 @@ async def crash_points(servers: LocalServers, worker: str, directory: Path) -> l
 async def crash(servers: LocalServers, worker: str, number: int, point: Point) -> Outcome:
     """The scenario with one crash."""
     began = time.monotonic()
-    async with Deployment.made(servers, f"{worker}_{number}") as deployment:
+    async with Deployment.made(servers.bootstrap, servers.postgres, f"{worker}_{number}") as deployment:
         verdict = None
         try:
             _, verdict = await deployment.play(worker, point)

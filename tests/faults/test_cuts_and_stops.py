@@ -1,0 +1,228 @@
+"""Connections cut in a commit, silent networks, killed servers, paused and restless workers: the promise holds.
+
+Each fault hits workers that are at work, and is counted; the checker compares everything afterwards. The servers are
+this module's own and are reached through proxies, the tests look straight at them. The short ones are part of `make
+test`; `make faults` runs all.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from random import Random
+
+import pytest
+
+from tests.faults.deployment import Deployment
+from tests.faults.servers import FaultyServers, faulty_servers
+from workers.offline.generate import Generated, Wish, history
+
+END_TRANSACTION = b"\x00\x1a"
+"""The API key of EndTxn, the fifth and sixth byte of a request to Kafka."""
+long = pytest.mark.skipif(os.environ.get("FAULTS") != "all", reason="run by `make faults`")
+MESSAGES = history(Wish(seed=7, accounts=100, companies=30, days=400, late=0.3, doubled=0.05, bad=0.003))
+
+
+@pytest.fixture(scope="module")
+async def faulty() -> AsyncIterator[FaultyServers]:
+    """Servers that may be ill-treated."""
+    async with faulty_servers() as servers:
+        yield servers
+
+
+@pytest.fixture
+async def deployment(faulty: FaultyServers, request: pytest.FixtureRequest) -> AsyncIterator[Deployment]:
+    """A deployment whose workers go through the proxies."""
+    name = f"d{abs(hash(request.node.name)) % 10**9}"
+    made = Deployment.made(faulty.kafka.bootstrap, faulty.postgres, name, **faulty.environment(name))
+    async with made as deployment:
+        yield deployment
+        for proxy in (faulty.kafka_proxy, faulty.postgres_proxy):
+            proxy.reset()
+
+
+class Every:
+    """True for the first few of every so many chunks of which `wanted` is true."""
+
+    def __init__(self, wanted: Callable[[bytes], bool], nth: int, times: int) -> None:
+        self._wanted, self._nth, self._left = wanted, nth, times
+        self._seen = 0
+
+    def __call__(self, chunk: bytes) -> bool:
+        if not self._wanted(chunk) or not self._left:
+            return False
+        self._seen += 1
+        if self._seen % self._nth:
+            return False
+        self._left -= 1
+        return True
+
+
+def is_commit(chunk: bytes) -> bool:
+    return b"COMMIT;" in chunk
+
+
+def is_end_of_transaction(chunk: bytes) -> bool:
+    return chunk[4:6] == END_TRANSACTION
+
+
+@pytest.mark.parametrize("arrives", [False, True])
+async def test_connections_cut_in_a_commit_whether_it_arrives_or_not(
+    faulty: FaultyServers, deployment: Deployment, arrives: bool
+) -> None:
+    cut = Every(is_commit, 3, 8)
+    if arrives:
+        faulty.postgres_proxy.cut_after = cut
+    else:
+        faulty.postgres_proxy.cut_at = cut
+    _, verdict = await deployment.play()
+    assert faulty.postgres_proxy.cuts >= 5
+    assert verdict.clean, f"{verdict}\n{deployment.tail()}"
+
+
+@pytest.mark.parametrize("arrives", [False, True])
+async def test_connections_cut_at_the_end_of_a_kafka_transaction(
+    faulty: FaultyServers, deployment: Deployment, arrives: bool
+) -> None:
+    cut = Every(is_end_of_transaction, 2, 3)
+    if arrives:
+        faulty.kafka_proxy.cut_after = cut
+    else:
+        faulty.kafka_proxy.cut_at = cut
+    _, verdict = await deployment.play()
+    assert faulty.kafka_proxy.cuts >= 2
+    assert verdict.clean, f"{verdict}\n{deployment.tail()}"
+
+
+async def under_load(
+    deployment: Deployment, fault: Callable[[], Awaitable[None]], messages: list[Generated] = MESSAGES
+) -> float:
+    """Stream a history while a fault happens; the seconds from its end until all is decided and right."""
+    async with deployment.working():
+        streaming = asyncio.create_task(deployment.stream(messages))
+        await deployment.at_work()
+        await fault()
+        ended = time.monotonic()
+        await streaming
+        verdict = await deployment.streamed(messages)
+        took = time.monotonic() - ended
+    print(f"all decided {took:.1f} s after the fault; exits {deployment.exits}; {verdict}")
+    assert verdict.clean, f"{verdict}\n{deployment.tail()}"
+    assert verdict.figures["withdrawals"] > 0
+    return took
+
+
+@long
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGQUIT])
+async def test_postgresql_is_killed_or_shut_down_at_once_and_started_again(
+    faulty: FaultyServers, deployment: Deployment, number: signal.Signals
+) -> None:
+    async def fault() -> None:
+        for _ in range(3):
+            if number == signal.SIGKILL:
+                await asyncio.to_thread(faulty.postgres.kill)
+            else:
+                os.kill(faulty.postgres.pid, number)
+                await asyncio.to_thread(faulty.postgres.stop)
+            await asyncio.to_thread(faulty.postgres.start)
+            await asyncio.sleep(1)  # work goes on for a while between two faults
+
+    await under_load(deployment, fault)
+
+
+@long
+async def test_the_broker_is_killed_and_started_again(faulty: FaultyServers, deployment: Deployment) -> None:
+    async def fault() -> None:
+        for _ in range(2):
+            await asyncio.to_thread(faulty.kafka.kill)
+            await asyncio.to_thread(faulty.kafka.start)
+            await asyncio.sleep(2)  # work goes on for a while between two faults
+
+    await under_load(deployment, fault)
+
+
+@long
+@pytest.mark.parametrize("seconds", [1, 10])
+@pytest.mark.parametrize("server", ["kafka", "postgres"])
+async def test_a_network_that_is_silent_for_a_while(
+    faulty: FaultyServers, deployment: Deployment, server: str, seconds: int
+) -> None:
+    proxy = faulty.kafka_proxy if server == "kafka" else faulty.postgres_proxy
+
+    async def fault() -> None:
+        for _ in range(2):
+            await proxy.stall(seconds)
+
+    await under_load(deployment, fault)
+
+
+@long
+async def test_connections_cut_at_random_and_all_at_once(faulty: FaultyServers, deployment: Deployment) -> None:
+    random = Random(11)  # noqa: S311
+
+    async def fault() -> None:
+        for proxy in (faulty.kafka_proxy, faulty.postgres_proxy):
+            proxy.cut_at = lambda _: random.random() < 0.01
+        for _ in range(5):
+            await asyncio.sleep(random.uniform(0.5, 1.5))
+            faulty.kafka_proxy.cut_all()
+            faulty.postgres_proxy.cut_all()
+        for proxy in (faulty.kafka_proxy, faulty.postgres_proxy):
+            proxy.reset()
+
+    await under_load(deployment, fault)
+
+
+@long
+@pytest.mark.parametrize("worker", ["ingest", "timers", "spread", "relay"])
+async def test_a_worker_is_stopped_past_every_limit_while_a_successor_works_and_goes_on(
+    deployment: Deployment, worker: str
+) -> None:
+    stop = asyncio.Event()
+
+    async def fault() -> None:
+        paused = deployment.processes[worker].pid
+        assert paused is not None
+        os.kill(paused, signal.SIGSTOP)
+        successor = asyncio.create_task(deployment.keep(worker, f"{worker}-2", stop))
+        await asyncio.sleep(14)  # the session of a consumer ends after 10
+        os.kill(paused, signal.SIGCONT)
+        await asyncio.sleep(3)
+        stop.set()
+        await successor
+
+    await under_load(deployment, fault)
+
+
+@long
+async def test_ingests_join_and_leave_all_the_time(deployment: Deployment) -> None:
+    async def fault() -> None:
+        for number in range(6):
+            stop = asyncio.Event()
+            guest = asyncio.create_task(deployment.keep("ingest", f"guest-{number % 2}", stop))
+            await asyncio.sleep(2)
+            if number % 2:
+                deployment.processes[f"guest-{number % 2}"].kill()
+            stop.set()
+            await guest
+
+    await under_load(deployment, fault)
+
+
+@long
+async def test_two_of_each_worker_work_at_the_same_time(deployment: Deployment) -> None:
+    stop = asyncio.Event()
+    seconds = [
+        asyncio.create_task(deployment.keep(worker, f"{worker}-2", stop))
+        for worker in ("ingest", "timers", "spread", "relay")
+    ]
+
+    async def fault() -> None:
+        await asyncio.sleep(8)
+
+    try:
+        await under_load(deployment, fault)
+    finally:
+        stop.set()
+        await asyncio.gather(*seconds)
