@@ -1,0 +1,122 @@
+"""Whatever the order in which facts arrive, through real servers and two ingest workers: the same decisions."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.checker import check
+from tests.flows.engine import Engine
+from workers.offline.generate import Generated, Wish, history
+from workers.rules.calendar import DAY
+
+POLICIES = Path(__file__).parents[2] / "schemas" / "policies"
+OF_SILENCE = {"account_suspended", "reactivation_expired", "suspension_notice", "expiry_notice"}
+WIDE = {"STANDING_INGESTS": "2"}
+SETTLE_DAYS = 6
+"""With windows of two days whose facts are late by two more at most: everything arrives within it."""
+
+
+def made(seed: int, **wanted: float) -> list[Generated]:
+    return history(replace(Wish(), seed=seed, accounts=60, companies=25, **wanted))  # type: ignore[arg-type]
+
+
+def windows(messages: Sequence[Generated], days: int, random: Random) -> Iterator[list[Generated]]:
+    """The messages by windows of their arrival, shuffled within each."""
+    for _, some in groupby(messages, lambda each: each.arrives_at // (days * DAY)):
+        window = list(some)
+        random.shuffle(window)
+        yield window
+
+
+def sent(engine: Engine, messages: Sequence[Generated], *, keyed: bool) -> None:
+    """Produce and flush; without keys every message goes to any partition."""
+    engine.send((each.topic, each.key if keyed else None, each.value) for each in messages)
+
+
+async def verdict_on(engine: Engine) -> str:
+    environment = engine.environment
+    await asyncio.to_thread(engine.drain)
+    verdict = await check(
+        environment["STANDING_KAFKA_BOOTSTRAP"],
+        environment["STANDING_DATABASE_URL"],
+        engine.prefix,
+        POLICIES,
+        settle_seconds=float(environment["STANDING_SETTLE_SECONDS"]),
+    )
+    assert verdict.clean, str(verdict)
+    assert verdict.figures["decisions"] > 200
+    return str(verdict)
+
+
+@pytest.mark.parametrize(
+    ("keyed", "days"),
+    [(True, 45), (False, 10_000)],
+    ids=["keyed by account, shuffled within windows", "without keys, shuffled wholly"],
+)
+async def test_facts_in_any_order_end_with_the_decisions_of_a_reading_in_order(
+    engine: Engine, keyed: bool, days: int
+) -> None:
+    random = Random(f"{keyed} {days}")  # noqa: S311
+    engine = replace(engine, environment=engine.environment | WIDE)
+    shuffled = list(windows(made(days + keyed, doubled=0.1, late=0.1), days, random))
+    half = len(shuffled) // 2
+    for window in shuffled[:half]:
+        sent(engine, window, keyed=keyed)
+    with engine.working():
+        for window in shuffled[half:]:
+            await asyncio.to_thread(sent, engine, window, keyed=keyed)
+        await verdict_on(engine)
+
+
+def ingests(supervisor: int) -> list[int]:
+    """The processes of the ingest workers."""
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    return [int(each) for each in children if Path(f"/proc/{each}/cmdline").read_bytes().endswith(b"\0ingest\0")]
+
+
+def other_partitions_are_read(engine: Engine) -> None:
+    """Wait until all that the other worker owns, half of the partitions, was read to its end."""
+    while True:
+        lag = json.loads(engine.standing("status", "--json", check=False).stdout)["lag"]
+        if list(lag.values()).count(0) >= len(lag) // 2:
+            return
+
+
+async def test_no_silence_is_decided_and_withdrawn_where_all_arrives_within_settle_though_partitions_are_read_late(
+    engine: Engine,
+) -> None:
+    """One of the two ingest workers stands still for a while: half of the partitions are unread as deadlines pass."""
+    random = Random(7)  # noqa: S311
+    settle = {"STANDING_SETTLE_SECONDS": str(SETTLE_DAYS * 86_400)}
+    engine = replace(engine, environment=engine.environment | WIDE | settle)
+    in_time = [each for each in made(7, late=0, doubled=0.1) if each.arrives_at - each.event_at < 2 * DAY]
+    shuffled = list(windows(in_time, 2, random))
+    third = len(shuffled) // 3
+    with engine.working() as supervisor:
+        for window in shuffled[:third]:
+            await asyncio.to_thread(sent, engine, window, keyed=False)
+        await asyncio.to_thread(engine.drain)
+        stopped = ingests(supervisor.pid)[0]
+        os.kill(stopped, signal.SIGSTOP)
+        try:
+            for window in shuffled[third : 2 * third]:
+                await asyncio.to_thread(sent, engine, window, keyed=False)
+            await asyncio.to_thread(other_partitions_are_read, engine)
+        finally:
+            os.kill(stopped, signal.SIGCONT)
+        for window in shuffled[2 * third :]:
+            await asyncio.to_thread(sent, engine, window, keyed=False)
+        await verdict_on(engine)
+    kinds = [
+        each.value["kind"] for each in engine.published() if each.topic not in ("account-standing", "dead-letters")
+    ]
+    assert {f"{kind}_withdrawn" for kind in OF_SILENCE}.isdisjoint(kinds)
+    assert kinds.count("account_suspended") > 5
