@@ -1,5 +1,8 @@
 """Batches read within limits: bombs, strange headers, and all that must come through untouched."""
 
+import gc
+import weakref
+
 import pytest
 from aiokafka.structs import TopicPartition
 
@@ -25,6 +28,19 @@ def read(data: bytes, fetch_offset: int = 0) -> list[tuple[int, Message]]:
 @pytest.mark.parametrize("codec", CODECS)
 def test_every_record_comes_through_as_it_was_sent(codec: str) -> None:
     assert read(batch(codec, ORDINARY)) == list(enumerate(ORDINARY))
+
+
+@pytest.mark.parametrize("read_it", [True, False])
+def test_what_was_fetched_is_let_go_without_the_garbage_collector(read_it: bool) -> None:
+    gc.disable()  # the ingest worker makes so few objects that outlive a batch that it hardly ever runs
+    try:
+        fetch = GuardedPartitionRecords(PLACE, GuardedRecords(batch("lz4", ORDINARY)), None, 0, None, None, True, 1)
+        held = weakref.ref(fetch)
+        assert not read_it or len(list(fetch)) == len(ORDINARY)
+        del fetch
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("codec", CODECS)

@@ -72,13 +72,16 @@ class GuardedPartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
     def __init__(self, tp: TopicPartition, records: Any, aborted: Any, fetch_offset: int, *options: Any) -> None:
         super().__init__(tp, records, aborted, fetch_offset, *options)
         self._fetch_offset = fetch_offset
-        self._guarded = self._guard()
+        self._records_iterator = None  # a generator not run to its end would keep this, and all that was fetched
+        self._guarded: Iterator[FetchedRecord] | None = None
 
     def __iter__(self) -> Iterator[FetchedRecord]:
+        if self._guarded is None:
+            self._guarded = self._guard()
         return self._guarded
 
     def __next__(self) -> FetchedRecord:
-        return next(self._guarded)
+        return next(iter(self))
 
     def _guard(self) -> Iterator[FetchedRecord]:
         while True:
