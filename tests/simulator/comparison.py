@@ -1,0 +1,168 @@
+"""What a simulated deployment published, compared with the naive model: the judge of every simulated run.
+
+Reads the output topics as a subscriber does, and the tables for what no topic says. Owns no rule.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from tests.model.naive import Result, walk
+from tests.properties.test_against_the_model import NAMES
+from tests.simulator.memory import run_alone
+from tests.simulator.simulation import MODEL_POLICIES, Amiss, World
+from workers.rules.calendar import Instant, written
+
+INSTANTS = ("effective_at", "expires_at", "locked_out_until", "reapply_from", "not_before", "deadline")
+SILENCE = ("account_suspended", "reactivation_expired", "suspension_notice", "expiry_notice")
+
+
+@dataclass(slots=True)
+class Seen:
+    """What one run came to, for the sums at the end."""
+
+    messages: int = 0
+    withdrawn: int = 0
+    kills: int = 0
+    timely: int = 0
+    silence_withdrawn_in_time: int = 0
+    """Decisions on silence that were withdrawn though every fact came within `settle` (there must be none)."""
+
+    def add(self, other: "Seen") -> None:
+        self.messages += other.messages
+        self.withdrawn += other.withdrawn
+        self.kills += other.kills
+        self.timely += other.timely
+        self.silence_withdrawn_in_time += other.silence_withdrawn_in_time
+
+
+def compare(world: World) -> Seen:
+    """Raises Amiss where anything differs from the model or breaks a promise."""
+    seen = Seen(kills=world.kills, timely=world.scenario.timely)
+    horizon = _horizon(world)
+    expected = walk([each.message for each in world.scenario.arrivals], MODEL_POLICIES, horizon)
+    messages = _published(world)
+    seen.messages = len(messages)
+    net, standings = _read(messages, world, seen)
+    _same("net decisions", {of_message(each) for each in net.values()}, set(map(of_model, expected.decisions)))
+    _check_standings(world, expected, standings)
+    _check_completions(messages, net)
+    return seen
+
+
+def _horizon(world: World) -> Instant:
+    """The horizon in the end, which is as far as it can be; all was read."""
+    for place, position in world.store.tables.positions.items():
+        _same(f"position of {place}", position.next_offset, len(world.records[place]))
+    horizon: Instant = run_alone(world.store.transaction().progress()).horizon(world.scenario.settle)
+    newest = max(each.message[1]["occurred_at"] for each in world.scenario.arrivals)
+    present = newest if world.scenario.events_clock else world.clock.now
+    _same("horizon", horizon, present - world.scenario.settle)
+    return horizon
+
+
+def _published(world: World) -> list[tuple[str, Mapping[str, Any]]]:
+    """Topic and value of every message, in the order of its shard: each row of the log once."""
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    ids: set[bytes] = set()
+    for shard, outgoing in enumerate(world.topics.published):
+        log = world.store.tables.log[shard]
+        _same(f"values of shard {shard}", [each.value for each in outgoing], [row.value for row in log])
+        ids |= {value for each in outgoing for name, value in each.headers if name == "ce_id"}
+        found += [(each.topic, orjson.loads(each.value or b"")) for each in outgoing]
+    _same("unique ce_ids", len(ids), len(found))
+    return found
+
+
+def _read(
+    messages: list[tuple[str, Mapping[str, Any]]], world: World, seen: Seen
+) -> tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
+    """The net decisions by id, and what is said of each account in the end; checks the order of each subject."""
+    net: dict[str, Mapping[str, Any]] = {}
+    standings: dict[str, Mapping[str, Any]] = {}
+    sequences: dict[tuple[bool, str], int] = {}
+    asked = {each.message[1]["account_id"] for each in world.scenario.arrivals if "request_id" in each.message[1]}
+    for topic, value in messages:
+        if topic == "dead-letters":
+            raise Amiss(f"a dead letter: {value}")
+        of_company = topic == "company-terminations"
+        subject = value["company"]["key"] if of_company else value["account_id"]
+        before = sequences.get((of_company, subject), 0)
+        if topic == "account-standing":
+            _same(f"sequence in the standing of {subject}", value["sequence"], before)
+            standings[subject] = value
+            continue
+        _same(f"sequence of {subject}", value["sequence"], before + 1)
+        sequences[of_company, subject] = before + 1
+        if "withdraws" in value:
+            taken = net.pop(value["withdraws"], None)
+            if taken is None or value["kind"] != taken["kind"] + "_withdrawn":
+                raise Amiss(f"withdraws what does not stand: {value}")
+            seen.withdrawn += 1
+            if taken["kind"] in SILENCE and world.scenario.timely and subject not in asked:
+                raise Amiss(f"withdrawn though all facts came within settle: {taken}, by {value}")
+        elif "decision_id" in value:
+            if net.setdefault(value["decision_id"], value) is not value:
+                raise Amiss(f"published though it stands: {value}")
+    return net, standings
+
+
+def _check_standings(world: World, expected: Result, standings: Mapping[str, Mapping[str, Any]]) -> None:
+    rows = world.store.tables.accounts
+    _same("held accounts", [row.account_id for row in rows.values() if row.held], [])
+    known = {name: account.standing for name, account in expected.accounts.items() if name in rows}
+    _same("standings", {name: row.standing for name, row in rows.items()}, known)
+    said = {name: (value["standing"], value["since"]) for name, value in standings.items()}
+    accounts = expected.accounts
+    told = {
+        name: (accounts[name].standing, None if (at := accounts[name].since) is None else written(at))
+        for name in said
+    }
+    _same("account-standing", said, told)
+
+
+def _check_completions(messages: list[tuple[str, Mapping[str, Any]]], net: Mapping[str, Mapping[str, Any]]) -> None:
+    """Each termination of a company was signalled to be complete, once."""
+    signals = [_termination(value) for _, value in messages if value.get("kind") == "company_termination_completed"]
+    _same("completions", len(signals), len(set(signals)))
+    missing = {_termination(each) for each in net.values() if each["kind"] == "company_terminated"} - set(signals)
+    _same("terminations without their completion", missing, set())
+
+
+def _termination(value: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    return (value["company"]["key"], value["case_event_id"], value["root_account_id"], value["effective_at"])
+
+
+def of_message(value: Mapping[str, Any]) -> tuple[object, ...]:
+    """A published decision, field by field; a company's standings are the engine's own addition."""
+    of_company = value["kind"].startswith("company_")
+    special = {
+        "subject": value["company"]["key"] if of_company else value["account_id"],
+        "policy_id": value["policy"]["id"],
+    }
+    if of_company:
+        special |= dict.fromkeys(("standing_before", "standing_after"))
+    return tuple(special[name] if name in special else value.get(name) for name in NAMES)
+
+
+def of_model(decision: Any) -> tuple[object, ...]:
+    """A model's decision as it should be published."""
+    hidden = ("standing_before", "standing_after") if decision.account_id is None else ()
+    return tuple(
+        None
+        if name in hidden or (content := getattr(decision, name)) is None
+        else written(content)
+        if name in INSTANTS
+        else content
+        for name in NAMES
+    )
+
+
+def _same(what: str, found: object, expected: object) -> None:
+    if found == expected:
+        return
+    if isinstance(found, set) and isinstance(expected, set):
+        found, expected = sorted(found - expected, key=repr), sorted(expected - found, key=repr)
+    raise Amiss(f"{what}: found {found}, expected {expected}")

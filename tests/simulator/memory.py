@@ -1,0 +1,379 @@
+"""The store in memory, with PostgreSQL's locks and visibility: what the simulated workers share and survives them.
+
+Every call is a step, at which the scheduler may let another worker go on or end this one. What a transaction
+writes is seen by others, all of it at once, when it commits. Owns no rule; the invariants of the real tables
+(keys that are unique, a log without gaps) are asserted where rows are written.
+"""
+
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from workers.rules.calendar import Instant
+from workers.rules.difference import Published
+from workers.rules.facts import EffectiveOrder, OrderSpan
+from workers.store.postgres import LostOwnership, UnknownAccounts
+from workers.store.records import (
+    AccountRow,
+    Advance,
+    Changes,
+    CompanyRow,
+    LogRow,
+    NetDecision,
+    Position,
+    Progress,
+    RejectsRow,
+    ShardHead,
+    Spread,
+    StoredFact,
+    StoredHistory,
+)
+
+Row = tuple[str, Any]
+LEASE_STEPS = 60
+"""How long a spread's lease holds, in steps of the scheduler."""
+
+
+class Step:
+    """A point at which another worker may go on, or this one end; it goes on once it is `free` to."""
+
+    __slots__ = ("free", "locked")
+
+    def __init__(self, free: Callable[[], bool] | None = None, *, locked: bool = False) -> None:
+        self.free = free
+        self.locked = locked
+
+    def __await__(self) -> Generator["Step", None, None]:
+        yield self
+
+
+STEP = Step()
+
+
+@dataclass(slots=True)
+class Tables:
+    """What is committed."""
+
+    positions: dict[tuple[str, int], Position]
+    heads: dict[int, ShardHead]
+    compared_until: Instant | None = None
+    rejects: dict[tuple[str, int], RejectsRow] = field(default_factory=dict)
+    accounts: dict[str, AccountRow] = field(default_factory=dict)
+    facts: dict[str, dict[tuple[str, str], StoredFact]] = field(default_factory=dict)
+    spans: dict[str, dict[Instant, OrderSpan]] = field(default_factory=dict)
+    net: dict[tuple[bool, str], dict[str, NetDecision]] = field(default_factory=dict)
+    memberships: dict[str, set[str]] = field(default_factory=dict)
+    companies: dict[str, CompanyRow] = field(default_factory=dict)
+    spreads: dict[str, Spread] = field(default_factory=dict)
+    leases: dict[str, int] = field(default_factory=dict)
+    log: dict[int, list[LogRow]] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """`workers.store.postgres.Store` over tables in memory."""
+
+    def __init__(self, places: Iterable[tuple[str, int]], shards: int) -> None:
+        self.tables = Tables(
+            {place: Position(*place, 0, 0, None, None) for place in places},
+            {shard: ShardHead(shard, 1, b"") for shard in range(shards)},
+            log={shard: [] for shard in range(shards)},
+        )
+        self.locks: dict[Row, dict[object, bool]] = {}
+        """Who holds each row: by transaction, whether alone."""
+        self.steps = 0
+        self.changes = 0
+        """Grows whenever a worker that waits for something should look again."""
+
+    def free(self, row: Row, who: object, *, alone: bool) -> bool:
+        """Whether nobody else holds a row so that `who` cannot."""
+        holders = self.locks.get(row)
+        return not holders or all(one is who or not (alone or held_alone) for one, held_alone in holders.items())
+
+    def transaction(self) -> "MemoryTransaction":
+        return MemoryTransaction(self)
+
+    async def insert_accounts(self, account_ids: Sequence[str]) -> None:
+        await STEP
+        for account_id in account_ids:
+            self.tables.accounts.setdefault(account_id, AccountRow(account_id))
+        await STEP
+
+    async def claim_positions(self, partitions: Sequence[tuple[str, int]], owner: str) -> list[Position]:
+        found = []
+        async with self.transaction() as transaction:
+            for place in sorted(partitions):
+                await transaction.lock(("position", place))
+                claimed = self.tables.positions[place]
+                found.append(claimed._replace(epoch=claimed.epoch + 1))
+            transaction.positions = {(each.topic, each.partition): each for each in found}
+        return found
+
+    async def rejects(self, partitions: Sequence[tuple[str, int]]) -> list[RejectsRow]:
+        await STEP
+        return [self.tables.rejects[place] for place in partitions if place in self.tables.rejects]
+
+    async def positions(self) -> list[Position]:
+        await STEP
+        return list(self.tables.positions.values())
+
+    async def compared_partitions(self, until: Instant) -> None:
+        await STEP
+        before = self.tables.compared_until
+        if before is None or until > before:
+            self.tables.compared_until = until
+            self.changes += 1
+
+    async def notify_horizon(self) -> None:
+        await STEP
+
+    async def claim_spread(self, lease_seconds: float) -> Spread | None:
+        await STEP
+        tables = self.tables
+        for key in sorted(tables.spreads, key=lambda key: (tables.leases.get(key, 0), key)):
+            if tables.leases.get(key, 0) <= self.steps and self.free(("spread", key), None, alone=True):
+                tables.leases[key] = self.steps + LEASE_STEPS
+                return tables.spreads[key]
+        return None
+
+    async def read_log(self, shard: int, after: int, limit: int) -> list[LogRow]:
+        await STEP
+        return self.tables.log[shard][after : after + limit]
+
+    async def log_row_hash(self, shard: int, seq: int) -> bytes | None:
+        await STEP
+        rows = self.tables.log[shard]
+        return rows[seq - 1].hash if 0 < seq <= len(rows) else None
+
+
+class MemoryTransaction:
+    """`workers.store.postgres.Transaction`: locks until its end, and writes that are seen after it."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.store = store
+        self.tables = store.tables
+        self.positions: dict[tuple[str, int], Position] = {}
+        self._held: list[Row] = []
+        self._writes: list[Callable[[], None]] = []
+
+    async def __aenter__(self) -> "MemoryTransaction":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                await STEP  # whoever ends here has written nothing
+                self.tables.positions |= self.positions
+                for write in self._writes:
+                    write()
+        finally:
+            for row in self._held:
+                del self.store.locks[row][self]
+            self.store.changes += 1
+        if kind is None:
+            await STEP  # whoever ends here has written all, and does not know it
+
+    async def lock(self, row: Row, *, alone: bool = True) -> None:
+        """Wait until nobody else holds the row, then hold it to the end of the transaction."""
+        if not self.store.free(row, self, alone=alone):
+            await Step(lambda: self.store.free(row, self, alone=alone), locked=True)
+        self._hold(row, alone=alone)
+
+    def _hold(self, row: Row, *, alone: bool) -> None:
+        holders = self.store.locks.setdefault(row, {})
+        if self not in holders:
+            self._held.append(row)
+        holders[self] = alone or holders.get(self, False)
+
+    async def advance(self, advances: Sequence[Advance]) -> None:
+        await STEP
+        for each in sorted(advances, key=lambda advance: advance[:2]):
+            await self.lock(("position", each[:2]))
+            stored = self.tables.positions[each[:2]]
+            if (stored.next_offset, stored.epoch) != (each.fetched_from, each.epoch):
+                raise LostOwnership(f"{each.topic}/{each.partition}")
+            self.positions[each[:2]] = stored._replace(
+                next_offset=each.next_offset,
+                complete_until=_greatest(stored.complete_until, each.complete_until),
+                latest_occurred_at=_greatest(stored.latest_occurred_at, each.latest_occurred_at),
+            )
+
+    async def save_rejects(self, rows: Sequence[RejectsRow]) -> None:
+        self._writes.append(lambda: self.tables.rejects.update({each[:2]: each for each in rows}))
+
+    async def progress(self) -> Progress:
+        await STEP
+        positions = (self.tables.positions | self.positions).values()
+        read = [each.complete_until for each in positions if each.topic != "account-requests"]
+        known = [each for each in read if each is not None]
+        latest = max((at for each in positions if (at := each.latest_occurred_at) is not None), default=None)
+        return Progress(min(known) if len(known) == len(read) else None, self.tables.compared_until, latest, None)
+
+    async def lock_accounts(self, account_ids: Sequence[str]) -> list[AccountRow]:
+        await STEP
+        for account_id in sorted(each for each in account_ids if each in self.tables.accounts):
+            await self.lock(("account", account_id))
+        unknown = [each for each in account_ids if each not in self.tables.accounts]
+        if unknown:
+            raise UnknownAccounts(unknown)
+        return [self.tables.accounts[account_id] for account_id in sorted(account_ids)]
+
+    async def claim_due(self, horizon: Instant, limit: int) -> list[AccountRow]:
+        await STEP
+        due = [
+            (row.wake_at, row.account_id)
+            for row in self.tables.accounts.values()
+            if row.wake_at is not None
+            and row.wake_at <= horizon
+            and not row.held
+            and self.store.free(("account", row.account_id), self, alone=True)
+        ]
+        claimed = [self.tables.accounts[account_id] for _, account_id in sorted(due)[:limit]]
+        for row in claimed:
+            self._hold(("account", row.account_id), alone=True)
+        return claimed
+
+    async def histories(self, rows: Sequence[AccountRow]) -> dict[str, StoredHistory]:
+        await STEP
+        found = {}
+        for row in rows:
+            facts = list(self.tables.facts.get(row.account_id, {}).values())
+            stored = self.tables.spans.get(row.account_id, {})
+            spans = [stored[first] for first in sorted(stored)]
+            if row.last_effective_at is not None and row.last_order_id is not None:
+                spans[-1] = OrderSpan(spans[-1].first, EffectiveOrder(row.last_effective_at, row.last_order_id))
+            found[row.account_id] = StoredHistory(facts, spans, self._published(False, row.account_id))
+        return found
+
+    async def published_of_companies(self, keys: Sequence[str]) -> dict[str, list[Published]]:
+        await STEP
+        return {key: self._published(True, key) for key in keys}
+
+    def _published(self, of_company: bool, subject: str) -> list[Published]:
+        rows = self.tables.net.get((of_company, subject), {}).values()
+        return [Published(row.decision_id, row.kind, row.effective_at, row.sequence, row.content) for row in rows]
+
+    async def companies(self, keys: Sequence[str], lock: str) -> dict[str, CompanyRow]:
+        if not keys:
+            return {}
+        await STEP
+        known = self.tables.companies
+        if lock == "none":
+            return {key: known[key] for key in keys if key in known}
+        for key in sorted(keys):
+            if key not in known:  # whoever inserts a row holds it alone until all can see it
+                await self.lock(("company", key))
+                self._writes.append(lambda key=key: known.setdefault(key, CompanyRow(key)) and None)  # type: ignore[misc]
+        await STEP
+        for key in sorted(keys):
+            await self.lock(("company", key), alone=lock == "update")
+        return {key: known.get(key, CompanyRow(key)) for key in keys}
+
+    async def next_members(self, company_key: str, after: str, limit: int) -> list[str]:
+        await STEP
+        return sorted(each for each in self.tables.memberships.get(company_key, ()) if each > after)[:limit]
+
+    async def rearm(self, moved: Sequence[tuple[str, Instant]]) -> None:
+        await STEP
+        accounts = self.tables.accounts
+        for account_id, wake_at in moved:
+            row = accounts[account_id]._replace(wake_at=wake_at)
+            self._writes.append(lambda row=row: accounts.update({row.account_id: row}))  # type: ignore[misc]
+
+    async def write(self, changes: Changes) -> None:
+        await STEP
+        for key, _, _ in sorted(changes.spreads):
+            await self.lock(("spread", key))
+        self._writes.append(lambda: _apply(self.tables, changes))
+
+    async def advance_spread(self, spread: Spread) -> None:
+        await self.lock(("spread", spread.company_key))
+
+        def move() -> None:
+            stored = self.tables.spreads.get(spread.company_key)
+            if stored is not None and stored.version == spread.version:
+                self.tables.spreads[spread.company_key] = stored._replace(cursor=spread.cursor, hits=spread.hits)
+                self.tables.leases.pop(spread.company_key, None)
+
+        self._writes.append(move)
+
+    async def end_spread(self, spread: Spread) -> None:
+        await self.lock(("spread", spread.company_key))
+
+        def end() -> None:
+            stored = self.tables.spreads.get(spread.company_key)
+            if stored is not None and stored.version == spread.version:
+                del self.tables.spreads[spread.company_key]
+                self.tables.leases.pop(spread.company_key, None)
+
+        self._writes.append(end)
+
+    async def take_shards(self, shards: Sequence[int]) -> list[ShardHead]:
+        await STEP
+        for shard in sorted(shards):
+            await self.lock(("shard", shard))
+        return [self.tables.heads[shard] for shard in sorted(shards)]
+
+    async def append(self, rows: Sequence[LogRow], heads: Sequence[ShardHead]) -> None:
+        await STEP
+
+        def extend() -> None:
+            for row in rows:
+                log = self.tables.log[row.shard]
+                assert row.seq == len(log) + 1, f"row {row.seq} of shard {row.shard} after {len(log)}"
+                log.append(row)
+            self.tables.heads |= {head.shard: head for head in heads}
+
+        self._writes.append(extend)
+
+
+def _apply(tables: Tables, changes: Changes) -> None:
+    """Write all changes of one transaction, as the statements of the real store do."""
+    for account_id, at, order_id in changes.moved:
+        row = tables.accounts[account_id]
+        tables.accounts[account_id] = row._replace(last_effective_at=at, last_order_id=order_id)
+    for account_id, at, order_id in changes.begun:
+        row = tables.accounts[account_id]
+        tables.accounts[account_id] = row._replace(dense_since=at, last_effective_at=at, last_order_id=order_id)
+    tables.accounts |= {row.account_id: row for row in changes.accounts}
+    for fact in changes.facts:
+        _insert(tables.facts.setdefault(fact.account_id, {}), (fact.topic, fact.id), fact)
+    for account_id, first_at in changes.spans_removed:
+        tables.spans.get(account_id, {}).pop(first_at, None)
+    for account_id, span in changes.spans_added:
+        _insert(tables.spans.setdefault(account_id, {}), span.first.at, span)
+    for account_id, at, order_id in changes.begun:
+        order = EffectiveOrder(at, order_id)
+        _insert(tables.spans.setdefault(account_id, {}), at, OrderSpan(order, order))
+    for of_company, subject, decision_id in changes.withdrawn:
+        tables.net.get((of_company, subject), {}).pop(decision_id, None)
+    for decision in changes.published:
+        _insert(tables.net.setdefault((decision.of_company, decision.subject), {}), decision.decision_id, decision)
+    for key, account_id in changes.memberships:
+        tables.memberships.setdefault(key, set()).add(account_id)
+    tables.companies |= {row.company_key: row for row in changes.companies}
+    for key, version, because in changes.spreads:
+        tables.spreads[key] = Spread(key, version, "", "{}", because)
+        tables.leases.pop(key, None)
+
+
+def _insert(table: dict[Any, Any], key: Any, row: object) -> None:
+    assert key not in table, f"{key} is in the table already"
+    table[key] = row
+
+
+def _greatest(one: Instant | None, other: Instant | None) -> Instant | None:
+    return max((at for at in (one, other) if at is not None), default=None)
+
+
+def run_alone(work: Awaitable[Any]) -> Any:
+    """Run something to its end while nobody else does anything."""
+    steps = work.__await__()
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as done:
+            return done.value
+        assert step is None or step.free is None or step.free(), "waits for a lock that nobody will let go"
