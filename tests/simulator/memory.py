@@ -171,7 +171,7 @@ class MemoryTransaction:
         finally:
             for row in self._held:
                 del self.store.locks[row][self]
-            self.store.changes += 1
+            self.store.changes += bool(self._held)
         if kind is None:
             await STEP  # whoever ends here has written all, and does not know it
 

@@ -350,16 +350,12 @@ class World:
     def _work(self, intake: PlayedIntake) -> None:
         while intake.unread():
             run_alone(self.read_some(intake))
-        changes = self.store.changes
-        intake.seen = changes
         run_alone(intake.ingest._heartbeat())
         while run_alone(self.enforcement.enforce_due(50)).accounts:
             pass
         while (spread := run_alone(self.store.claim_spread(0.0))) is not None:
             self.store.tables.leases.clear()
             run_alone(self.enforcement.spread(spread, 20))
-        if self.store.changes == changes + 1:  # the look for due accounts alone, which changed nothing
-            self.store.changes = changes
 
     def _publish_all(self) -> None:
         for number in range(SHARDS):
