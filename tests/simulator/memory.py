@@ -84,6 +84,8 @@ class MemoryStore:
         self.steps = 0
         self.changes = 0
         """Grows whenever a worker that waits for something should look again."""
+        self.moves = 0
+        """The same where it is positions, arrivals and assignments that it waits for."""
 
     def free(self, row: Row, who: object, *, alone: bool) -> bool:
         """Whether nobody else holds a row so that `who` cannot."""
@@ -172,6 +174,7 @@ class MemoryTransaction:
             for row in self._held:
                 del self.store.locks[row][self]
             self.store.changes += bool(self._held)
+            self.store.moves += bool(self.positions)
         if kind is None:
             await STEP  # whoever ends here has written all, and does not know it
 

@@ -132,14 +132,14 @@ class PlayedIntake:
 
     def resume(self, topic: str, partition: int) -> None:
         self.resting.discard((topic, partition))
-        self.world.store.changes += 1
+        self.world.store.moves += 1
 
     def unread(self) -> list[Partition]:
         records = self.world.records
         return [at for at, offset in self.reads_at.items() if at not in self.resting and offset < len(records[at])]
 
     def may_go_on(self) -> bool:
-        return self.seen != self.world.store.changes or bool(self.unread())
+        return self.seen != self.world.store.moves or bool(self.unread())
 
     def fetch(self) -> list[PartitionBatch]:
         """Some records of some partitions."""
@@ -207,7 +207,7 @@ class World:
                 headers=(),
             )
         )
-        self.store.changes += 1
+        self.store.moves += 1
 
     async def ingest(self, number: int) -> None:
         intake = self.intake(number)
@@ -222,7 +222,7 @@ class World:
             if self.random.random() < 0.7:
                 await intake.follow()
             if self.random.random() < 0.4 or not intake.unread():
-                intake.seen = self.store.changes
+                intake.seen = self.store.moves
                 await intake.ingest._heartbeat()
                 return
             fetched = [intake.fetch() for _ in range(self.random.choice([1, 1, 2]))]
@@ -291,7 +291,7 @@ class World:
                     continue
                 if random.random() < given.moves:
                     self.assigned[random.choice(PLACES)] = random.randrange(given.ingests)
-                    store.changes += 1
+                    store.moves += 1
                 try:
                     waits[index] = running[index].send(None)
                 except StopIteration:
@@ -339,9 +339,9 @@ class World:
         intake = self.intake(0)
         run_alone(intake.reclaim())
         for _ in range(ROUNDS):
-            before = self.store.changes
+            before = (self.store.changes, self.store.moves)
             self._work(intake)
-            if self.store.changes == before:
+            if (self.store.changes, self.store.moves) == before:
                 break
         else:
             raise Amiss("does not come to rest")

@@ -1,0 +1,113 @@
+"""Runs scenarios, many in several processes, and makes a failing one as small as it can be while it still fails."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing import get_context
+
+import structlog
+
+from tests.simulator.comparison import Seen, compare
+from tests.simulator.scenario import Scenario, scenario
+from tests.simulator.simulation import World
+
+CHUNK = 50
+SCHEDULES = 12
+"""Other interleavings tried of a smaller scenario before it counts as one that does not fail."""
+SHRINK_SECONDS = 60.0
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """What the workers would log of killed and moved partitions is of no interest."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+def run(given: Scenario) -> Seen:
+    """Run one scenario; raises where it does not end as the model says."""
+    world = World(given)
+    world.run()
+    return compare(world)
+
+
+def failure(given: Scenario) -> str | None:
+    """What is wrong with how a scenario ends; None where nothing is."""
+    try:
+        run(given)
+    except Exception as error:  # whatever it is, it is the finding
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def run_some(seeds: list[str]) -> tuple[int, Seen, str | None]:
+    """Run the scenarios of some seeds; returns how many, what they came to, and the first seed that failed."""
+    seen = Seen()
+    with quiet():
+        for count, seed in enumerate(seeds):
+            try:
+                seen.add(run(scenario(seed)))
+            except Exception:  # it is run again and told by whoever asked
+                return count + 1, seen, seed
+    return len(seeds), seen, None
+
+
+def run_many(seed: int, histories: int, processes: int) -> Iterator[tuple[int, Seen, str | None]]:
+    """The same for `histories` seeds that follow from one, as they come in; ends at the first failure."""
+    chunks = (
+        [f"{seed}/{index}" for index in range(first, min(first + CHUNK, histories))]
+        for first in range(0, histories, CHUNK)
+    )
+    if processes == 1:
+        results: Iterator[tuple[int, Seen, str | None]] = map(run_some, chunks)
+        yield from _until_failed(results)
+        return
+    with get_context("spawn").Pool(processes) as pool:
+        yield from _until_failed(pool.imap_unordered(run_some, chunks))
+
+
+def _until_failed(results: Iterator[tuple[int, Seen, str | None]]) -> Iterator[tuple[int, Seen, str | None]]:
+    for each in results:
+        yield each
+        if each[2] is not None:
+            return
+
+
+def smallest(given: Scenario) -> Scenario:
+    """A scenario as small as can be found from one that fails: without facts, steps, workers or faults."""
+    until = time.monotonic() + SHRINK_SECONDS
+    smaller: Scenario | None = given
+    while smaller is not None and time.monotonic() < until:
+        given = smaller
+        smaller = next(filter(None, (_that_fails(each, until) for each in _smaller(given))), None)
+    return given
+
+
+def _smaller(given: Scenario) -> Iterator[Scenario]:
+    simpler = {"kills": 0, "moves": 0, "failures": 0, "ingests": 1, "timers": 1, "spreads": 1, "relays": 1, "end": 0}
+    size = len(given.arrivals)
+    for length in sorted({size // 2, size // 4, 1} - {0}, reverse=True):
+        for first in range(0, size, length):
+            kept = given.arrivals[:first] + given.arrivals[first + length :]
+            if kept:
+                yield replace(given, arrivals=kept)
+    for name, value in simpler.items():
+        if getattr(given, name) != value:
+            yield replace(given, **{name: value})  # type: ignore[arg-type]
+    if given.most_steps > 0:
+        yield replace(given, most_steps=given.most_steps // 2)
+
+
+def _that_fails(given: Scenario, until: float) -> Scenario | None:
+    """The scenario by its own schedule or another, where one fails."""
+    for schedule in (given.schedule, *range(SCHEDULES)):
+        tried = replace(given, schedule=schedule)
+        if time.monotonic() < until and failure(tried) is not None:
+            return tried
+    return None

@@ -1,0 +1,87 @@
+"""A short run of the simulator, and proof that it can fail: faults planted in the engine are found."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.simulator.__main__ import main
+from tests.simulator.memory import MemoryStore, MemoryTransaction, run_alone
+from tests.simulator.running import failure, quiet, run_some, smallest
+from tests.simulator.scenario import scenario
+from tests.simulator.simulation import PLACES, SHARDS, World
+from workers.enforcement import fast_path
+from workers.relay import Shard
+from workers.store.records import Advance
+
+
+@pytest.mark.parametrize("seed", [1, secrets.randbelow(10**9)], ids=["fixed", "fresh"])
+def test_a_thousand_histories_end_as_the_model_says(seed: int) -> None:
+    assert main(["--seed", str(seed), "--histories", "1000", "--processes", "2"]) == 0
+
+
+def test_the_same_seed_runs_the_same_way_twice() -> None:
+    def logged() -> Any:
+        world = World(replace(scenario("1/3"), kills=0.04, moves=0.03))
+        world.run()
+        return world.store.steps, world.kills, world.store.tables.log
+
+    with quiet():
+        assert logged() == logged()
+
+
+def lies_inside_always(*_: object, **__: object) -> bool:
+    return True
+
+
+def moves_the_clock_always(at: int, *, last_effective_at: int, **_: object) -> bool:
+    return at > last_effective_at
+
+
+async def forgets_its_mark(self: Shard) -> None:
+    await self.producer.open()
+
+
+async def moves_whatever_was_stored(self: MemoryTransaction, advances: list[Advance]) -> None:
+    for each in advances:
+        await self.lock(("position", each[:2]))
+        stored = self.tables.positions[each[:2]]
+        self.positions[each[:2]] = stored._replace(next_offset=each.next_offset, complete_until=each.complete_until)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "fault"),
+    [
+        (fast_path, "lies_inside", lies_inside_always),
+        (fast_path, "moves_only_the_clock", moves_the_clock_always),
+        (Shard, "open", forgets_its_mark),
+        (MemoryTransaction, "advance", moves_whatever_was_stored),
+    ],
+    ids=["late orders ignored", "a wake-up passed over", "the relay's mark forgotten", "positions not compared"],
+)
+def test_a_planted_fault_is_found_and_its_history_made_small(
+    owner: Any, name: str, fault: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owner, name, fault)
+    _, _, failed = run_some([f"2/{index}" for index in range(1000)])
+    assert failed is not None
+    with quiet():
+        given = scenario(failed)
+        small = smallest(given)
+        assert failure(small) is not None
+    assert len(small.arrivals) <= len(given.arrivals)
+    assert len(small.arrivals) <= 5, str(small)
+
+
+def test_a_lock_held_for_ever_is_noticed() -> None:
+    store = MemoryStore(PLACES, SHARDS)
+
+    async def both_want_the_same() -> None:
+        async with store.transaction() as one, store.transaction() as other:
+            await one.lock(("account", "a"))
+            await other.lock(("account", "a"))
+
+    with pytest.raises(AssertionError, match="lock that nobody will let go"):
+        run_alone(both_want_the_same())
