@@ -11,7 +11,7 @@ import orjson
 
 from tests.model.naive import Result, walk
 from tests.properties.test_against_the_model import NAMES
-from tests.simulator.memory import run_alone
+from workers.store.memory import run_alone
 from tests.simulator.simulation import MODEL_POLICIES, Amiss, World
 from workers.rules.calendar import Instant, written
 
@@ -103,9 +103,8 @@ def _read(
             seen.withdrawn += 1
             if taken["kind"] in SILENCE and world.scenario.timely and subject not in asked:
                 raise Amiss(f"withdrawn though all facts came within settle: {taken}, by {value}")
-        elif "decision_id" in value:
-            if net.setdefault(value["decision_id"], value) is not value:
-                raise Amiss(f"published though it stands: {value}")
+        elif "decision_id" in value and net.setdefault(value["decision_id"], value) is not value:
+            raise Amiss(f"published though it stands: {value}")
     return net, standings
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from contracts.topics import INPUT_TOPICS
 from tests.properties.rules_engine import both
-from tests.simulator.memory import STEP, MemoryStore, Step, run_alone
+from workers.store.memory import STEP, MemoryStore, Step, run_alone
 from tests.simulator.scenario import LONG_AFTER, PARTITIONS, POLICY_FILES, SHARDS, Scenario, value_of
 from workers.codec.decoding import Decoder
 from workers.completeness import Present
@@ -79,7 +79,8 @@ class Producer:
             raise PublishError("fenced, or aborted")
         for each in messages:
             if each.topic == MARKS:
-                assert each.partition is not None and each.value is not None
+                assert each.partition is not None
+                assert each.value is not None
                 self.topics.marks[each.partition] = each.value
             else:
                 self.topics.published[self.shard].append(each)

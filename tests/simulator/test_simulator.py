@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.simulator.__main__ import main
-from tests.simulator.memory import MemoryStore, MemoryTransaction, run_alone
+from workers.store.memory import MemoryStore, MemoryTransaction, run_alone
 from tests.simulator.running import failure, quiet, run_some, smallest
 from tests.simulator.scenario import scenario
 from tests.simulator.simulation import PLACES, SHARDS, World

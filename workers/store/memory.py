@@ -1,8 +1,8 @@
-"""The store in memory, with PostgreSQL's locks and visibility: what the simulated workers share and survives them.
+"""The store in memory, with PostgreSQL's locks and visibility: for `standing replay`, and for the simulator.
 
-Every call is a step, at which the scheduler may let another worker go on or end this one. What a transaction
-writes is seen by others, all of it at once, when it commits. Owns no rule; the invariants of the real tables
-(keys that are unique, a log without gaps) are asserted where rows are written.
+Every call is a step, at which a scheduler may let another worker go on or end this one; `run_alone` is the
+scheduler of who is alone. What a transaction writes is seen by others, all of it at once, when it commits. Owns
+no rule; the invariants of the real tables (keys that are unique, a log without gaps) are asserted on writing.
 """
 
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
