@@ -11,9 +11,9 @@ import orjson
 
 from tests.model.naive import Result, walk
 from tests.properties.test_against_the_model import NAMES
-from workers.store.memory import run_alone
 from tests.simulator.simulation import MODEL_POLICIES, Amiss, World
 from workers.rules.calendar import Instant, written
+from workers.store.memory import run_alone
 
 INSTANTS = ("effective_at", "expires_at", "locked_out_until", "reapply_from", "not_before", "deadline")
 SILENCE = ("account_suspended", "reactivation_expired", "suspension_notice", "expiry_notice")

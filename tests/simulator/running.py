@@ -1,5 +1,6 @@
 """Runs scenarios, many in several processes, and makes a failing one as small as it can be while it still fails."""
 
+import gc
 import logging
 import time
 from collections.abc import Iterator
@@ -49,6 +50,7 @@ def failure(given: Scenario) -> str | None:
 def run_some(seeds: list[str]) -> tuple[int, Seen, str | None]:
     """Run the scenarios of some seeds; returns how many, what they came to, and the first seed that failed."""
     seen = Seen()
+    gc.set_threshold(20_000)
     with quiet():
         for count, seed in enumerate(seeds):
             try:

@@ -10,6 +10,8 @@ from functools import cache
 from random import Random
 from zlib import crc32
 
+import orjson
+
 from tests.model.reading import Message
 from tests.model.story import activation, case, closed, enrolled, local, order, reapplication
 from tests.properties.test_against_the_model import HOURLY, SHORT
@@ -87,10 +89,10 @@ def scenario(seed: str) -> Scenario:
         timers=random.choice([1, 2]),
         spreads=random.choice([1, 1, 2]),
         relays=random.choice([1, 1, 2]),
-        kills=random.choice([0, 0.01, 0.04]) if rough < 0.8 else 0,
-        moves=random.choice([0, 0.01, 0.03]) if rough < 0.8 else 0,
+        kills=random.choice([0, 0.02, 0.06]) if rough < 0.8 else 0,
+        moves=random.choice([0, 0.02, 0.05]) if rough < 0.8 else 0,
         failures=random.choice([0, 0.1, 0.3]) if rough < 0.8 else 0,
-        most_steps=2_500,
+        most_steps=1_500,
     )
 
 
@@ -153,4 +155,4 @@ def _shown(at: Instant) -> str:
 def value_of(message: Message) -> bytes:
     """The message as its producer writes it."""
     content = message[1]
-    return json.dumps(content | {"occurred_at": _shown(content["occurred_at"])}).encode()
+    return orjson.dumps(content | {"occurred_at": _shown(content["occurred_at"])})

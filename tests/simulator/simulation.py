@@ -13,7 +13,6 @@ from uuid import UUID
 
 from contracts.topics import INPUT_TOPICS
 from tests.properties.rules_engine import both
-from workers.store.memory import STEP, MemoryStore, Step, run_alone
 from tests.simulator.scenario import LONG_AFTER, PARTITIONS, POLICY_FILES, SHARDS, Scenario, value_of
 from workers.codec.decoding import Decoder
 from workers.completeness import Present
@@ -23,6 +22,7 @@ from workers.kafka.consumer import Intake, Partition, PartitionBatch
 from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
 from workers.relay import Shard
 from workers.rules.calendar import Instant
+from workers.store.memory import STEP, MemoryStore, Step, run_alone
 from workers.store.postgres import LostOwnership, Store
 
 MODEL_POLICIES, POLICIES = both(*POLICY_FILES)
@@ -30,6 +30,8 @@ PLACES: list[Partition] = [(topic, number) for topic in INPUT_TOPICS for number 
 INCARNATION = UUID(int=1)
 MARKS = "marks"
 ROUNDS = 60
+BURSTS = (1, 1, 2, 4, 12)
+"""Steps that a process goes on without another in between, one of these at random."""
 
 
 class Amiss(AssertionError):
@@ -146,7 +148,7 @@ class PlayedIntake:
         """Some records of some partitions."""
         random, found = self.world.random, []
         for place in self.unread():
-            if random.random() < 0.6:
+            if random.random() < 0.75:
                 first = self.reads_at[place]
                 records = self.world.records[place][first : first + random.choice([1, 1, 2, 5, 50])]
                 self.reads_at[place] = first + len(records)
@@ -222,7 +224,7 @@ class World:
         try:
             if self.random.random() < 0.7:
                 await intake.follow()
-            if self.random.random() < 0.4 or not intake.unread():
+            if self.random.random() < 0.3 or not intake.unread():
                 intake.seen = self.store.moves
                 await intake.ingest._heartbeat()
                 return
@@ -293,10 +295,14 @@ class World:
                 if random.random() < given.moves:
                     self.assigned[random.choice(PLACES)] = random.randrange(given.ingests)
                     store.moves += 1
-                try:
-                    waits[index] = running[index].send(None)
-                except StopIteration:
-                    running[index] = None
+                for _ in range(random.choice(BURSTS)):
+                    try:
+                        waits[index] = wait = running[index].send(None)
+                    except StopIteration:
+                        running[index] = None
+                        break
+                    if wait is not None and wait.free is not None and not wait.free():
+                        break
         finally:
             for each in running:
                 if each is not None:

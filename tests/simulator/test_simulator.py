@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from tests.simulator.__main__ import main
-from workers.store.memory import MemoryStore, MemoryTransaction, run_alone
 from tests.simulator.running import failure, quiet, run_some, smallest
 from tests.simulator.scenario import scenario
 from tests.simulator.simulation import PLACES, SHARDS, World
 from workers.enforcement import fast_path
 from workers.relay import Shard
+from workers.store.memory import MemoryStore, MemoryTransaction, run_alone
 from workers.store.records import Advance
 
 
