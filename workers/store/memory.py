@@ -216,9 +216,9 @@ class MemoryTransaction:
 
     async def lock_accounts(self, account_ids: Sequence[str]) -> list[AccountRow]:
         await STEP
-        for account_id in sorted(each for each in account_ids if each in self.tables.accounts):
-            await self.lock(("account", account_id))
         unknown = [each for each in account_ids if each not in self.tables.accounts]
+        for account_id in sorted(set(account_ids).difference(unknown)):
+            await self.lock(("account", account_id))
         if unknown:
             raise UnknownAccounts(unknown)
         return [self.tables.accounts[account_id] for account_id in sorted(account_ids)]
