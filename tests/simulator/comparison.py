@@ -163,5 +163,5 @@ def _same(what: str, found: object, expected: object) -> None:
     if found == expected:
         return
     if isinstance(found, set) and isinstance(expected, set):
-        found, expected = sorted(found - expected, key=repr), sorted(expected - found, key=repr)
+        raise Amiss(f"{what}: found alone {found - expected}, expected alone {expected - found}")
     raise Amiss(f"{what}: found {found}, expected {expected}")

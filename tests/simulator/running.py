@@ -81,9 +81,9 @@ def _until_failed(results: Iterator[tuple[int, Seen, str | None]]) -> Iterator[t
             return
 
 
-def smallest(given: Scenario) -> Scenario:
+def smallest(given: Scenario, seconds: float = SHRINK_SECONDS) -> Scenario:
     """A scenario as small as can be found from one that fails: without facts, steps, workers or faults."""
-    until = time.monotonic() + SHRINK_SECONDS
+    until = time.monotonic() + seconds
     smaller: Scenario | None = given
     while smaller is not None and time.monotonic() < until:
         given = smaller

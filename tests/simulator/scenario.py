@@ -5,7 +5,7 @@ other and the deadlines of policies with periods of a few days. It owns no rule 
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from random import Random
 from zlib import crc32
@@ -61,8 +61,7 @@ class Scenario:
         )
 
     def __str__(self) -> str:
-        names = ("events_clock", "settle", "end", "schedule", "ingests", "timers", "spreads", "relays")
-        names += ("kills", "moves", "failures", "most_steps")
+        names = [each.name for each in fields(self) if each.name != "arrivals"]
         lines = [", ".join(f"{name}={getattr(self, name)}" for name in names)]
         for each in self.arrivals:
             topic, content = each.message

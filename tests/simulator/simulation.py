@@ -272,7 +272,7 @@ class World:
         starts: list[Callable[[], Any]] = [self.produce]
         starts += [lambda number=number: self.ingest(number) for number in range(given.ingests)]  # type: ignore[misc]
         starts += [self.enforce] * given.timers + [self.spread] * given.spreads
-        starts += [lambda number=number: self.relay(number) for number in range(SHARDS)] * given.relays  # type: ignore[misc]
+        starts += [lambda number=number: self.relay(number) for number in range(SHARDS)] * given.relays
         return starts
 
     # -- the scheduler -------------------------------------------------------------------------------------
