@@ -161,6 +161,15 @@ async def test_the_first_order_is_judged_where_a_case_waits_behind_a_silence_tha
     await deployment.check(local("2016-06-10"))
 
 
+async def test_an_order_is_judged_where_a_request_waits_behind_a_silence_that_it_ends(deployment: Deployment) -> None:
+    await deployment.reads(ENROLLED, order("2016-03-02", order_id="o1"))
+    await deployment.reads(activation("2016-08-10"))
+    assert await kinds(deployment) == [("account_enrolled", "2016-03-01")]
+    assert (await deployment.reads(order("2016-07-20", order_id="late"))).judged == 1
+    assert await kinds(deployment) == [("account_enrolled", "2016-03-01"), ("activation_refused", "2016-08-10")]
+    await deployment.check(local("2016-07-20"))
+
+
 async def test_an_order_after_a_silence_that_no_timer_has_enforced_yet_is_judged(deployment: Deployment) -> None:
     await deployment.reads(ENROLLED)
     await deployment.reads(order("2016-03-02", order_id="o1"))
