@@ -24,6 +24,7 @@ from workers.commands import dead_letters, explain, hold, redrive, setup, show, 
 from workers.kafka.admin import KafkaUnreachable, TopicMismatch, TopicMissing
 from workers.kafka.last_record import NoAnswer
 from workers.kafka.transactional_producer import PublishError
+from workers.offline import compare, replaying
 from workers.offline.generate import Wish, sized, write_history
 from workers.ops import logs
 from workers.rules.calendar import Instant, instant
@@ -48,6 +49,7 @@ _REFUSED = (
     explain.NotFound,
     hold.CannotRelease,
     dead_letters.NotPaused,
+    replaying.BadHistory,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
@@ -353,6 +355,32 @@ def generate(
     with one_clear_line():
         count = write_history(console, wish, Settings(), out)
     console.print(f"{count:,} messages of {wish.accounts:,} accounts")
+
+
+@app.command()
+def replay(
+    files: Annotated[list[Path] | None, typer.Argument(help="JSONL files instead of the input topics.")] = None,
+    horizon: Annotated[
+        str | None, typer.Option(help="Judge silence up to this instant, not to the live horizon.")
+    ] = None,
+    against: Annotated[Path | None, typer.Option(help="Compare with the decisions of a JSONL file.")] = None,
+    write: Annotated[Path | None, typer.Option(help="Write the decisions to a JSONL file; compare nothing.")] = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Decide the input topics, or files, afresh; exit 1 where the decisions published are others."""
+
+    async def work(settings: Settings) -> None:
+        status = Console(stderr=True) if as_json else console
+        wish = replaying.Wish(files or (), _instant(horizon), against, write)
+        differences = await replaying.replay(status, settings, wish)
+        if as_json:
+            print(differences.as_json())
+        else:
+            compare.show(console, differences)
+        if not differences.equal:
+            raise typer.Exit(NOT_DONE)
+
+    run(work)
 
 
 def main() -> None:

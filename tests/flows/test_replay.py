@@ -1,0 +1,52 @@
+"""`standing replay` on real topics: equal to what was published, without the database, and exit 1 where it is not."""
+
+import json
+
+import pytest
+
+from tests.flows.engine import Engine
+
+HISTORY = ("--accounts", "40", "--companies", "15", "--late", "0.1", "--doubled", "0.1", "--bad", "0.01")
+
+
+@pytest.fixture
+def drained(engine: Engine) -> Engine:
+    """A deployment that decided a generated history."""
+    engine.standing("generate", *HISTORY)
+    with engine.working():
+        engine.drain()
+    return engine
+
+
+def test_a_replay_equals_what_was_published_with_the_database_or_without_and_finds_what_was_altered(
+    drained: Engine,
+) -> None:
+    done = drained.standing("replay")
+    assert "equal" in done.stdout
+    away = {"STANDING_DATABASE_URL": "postgresql://postgres@127.0.0.1:1/nowhere"}
+    alone = json.loads(Engine(drained.environment | away).standing("replay", "--json").stdout)
+    assert alone["equal"], alone
+    assert alone["decisions"] > 100
+
+    published = next(each for each in drained.published(["suspensions"]) if "withdraws" not in each.value)
+    number = 1 + max(
+        each.value["sequence"]
+        for each in drained.published()
+        if each.value.get("account_id") == published.value["account_id"]
+    )
+    taken_back = {**published.value, "kind": "account_suspended_withdrawn", "sequence": number}
+    taken_back["withdraws"] = taken_back.pop("decision_id")
+    drained.send([("suspensions", published.value["account_id"], taken_back)])
+    after = drained.standing("replay", "--json", check=False)
+    assert after.returncode == 1
+    found = json.loads(after.stdout)["differences"]
+    assert [(each["difference"], each["decision_id"]) for each in found] == [
+        ("not published", published.value["decision_id"])
+    ]
+
+
+def test_there_is_nothing_to_replay_where_no_topics_are(engine: Engine) -> None:
+    elsewhere = Engine(engine.environment | {"STANDING_TOPIC_PREFIX": "nowhere."})
+    done = elsewhere.standing("replay", check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "no input topics" in done.stderr

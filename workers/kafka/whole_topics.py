@@ -1,0 +1,113 @@
+"""Whole topics, read once from their starts to the ends they have when the reading begins.
+
+Owns no position and joins no group, so it disturbs nobody. The invariant: it gives out exactly the records that a
+`read_committed` reader sees before those ends, each partition in its order, or raises `NoAnswer`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from workers.kafka.admin import KafkaUnreachable, Partition
+from workers.kafka.fetched_records import FetchedRecord
+from workers.kafka.last_record import NoAnswer
+from workers.kafka.security import PLAINTEXT, Security
+
+LIMIT_SECONDS = 30.0
+"""The longest silence of the brokers before a reading is given up."""
+CHUNK = 5000
+
+
+@dataclass
+class WholeTopics:
+    """Records of topics; `starts` and `ends` are the offsets of each partition as they were at the beginning."""
+
+    bootstrap: str
+    topics: Sequence[str]
+    security: Security = PLAINTEXT
+    with_headers: bool = False
+    """Of the output topics only: a header of an input record may have a name that the library cannot read."""
+    starts: dict[Partition, int] = field(default_factory=dict)
+    ends: dict[Partition, int] = field(default_factory=dict)
+    reached: dict[Partition, int] = field(default_factory=dict)
+    """The offset up to which each partition was read."""
+
+    def __post_init__(self) -> None:
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": "standing-whole-topics",  # asked for by the library; nothing is ever committed
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "queued.max.messages.kbytes": 65_536,
+                **self.security.for_librdkafka(),
+            }
+        )
+        try:
+            self._find_ends()
+        except KafkaException as error:
+            self._consumer.close()
+            raise KafkaUnreachable(f"{self.bootstrap}: {error}") from error
+
+    def _find_ends(self) -> None:
+        known = self._consumer.list_topics(timeout=LIMIT_SECONDS).topics
+        for topic in self.topics:
+            for partition in known[topic].partitions if topic in known else ():
+                place = TopicPartition(topic, partition)
+                low, high = self._consumer.get_watermark_offsets(place, timeout=LIMIT_SECONDS)
+                self.starts[topic, partition] = self.reached[topic, partition] = low
+                self.ends[topic, partition] = high
+
+    @property
+    def total(self) -> int:
+        """How many offsets there are to read."""
+        return sum(self.ends.values()) - sum(self.starts.values())
+
+    @property
+    def done(self) -> int:
+        """How many of them were read."""
+        return sum(self.reached.values()) - sum(self.starts.values())
+
+    def unread(self) -> set[Partition]:
+        """The partitions that were not read to their ends yet."""
+        return {place for place, offset in self.reached.items() if offset < self.ends[place]}
+
+    def read(self) -> Iterator[dict[Partition, list[FetchedRecord]]]:
+        """Every record, in chunks; what is in `reached` when a chunk is given out was given out."""
+        places = [TopicPartition(*place, self.starts[place]) for place in sorted(self.unread())]
+        try:
+            self._consumer.assign(places)
+            while self.unread():
+                messages = self._consumer.consume(CHUNK, LIMIT_SECONDS)
+                if not messages:
+                    raise NoAnswer(f"{self.bootstrap} gave no record for {LIMIT_SECONDS:.0f} s")
+                chunk: dict[Partition, list[FetchedRecord]] = {}
+                for message in messages:
+                    self._take(message, chunk)
+                yield chunk
+        finally:
+            self._consumer.close()
+
+    def _take(self, message: Message, chunk: dict[Partition, list[FetchedRecord]]) -> None:
+        error = message.error()
+        place = (str(message.topic()), int(message.partition() or 0))
+        offset = int(message.offset() or 0)
+        if error is not None:
+            if error.code() != KafkaError._PARTITION_EOF:
+                raise NoAnswer(f"{place[0]}/{place[1]}: {error.str()}")
+            self.reached[place] = max(self.reached[place], min(offset, self.ends[place]))
+        elif offset < self.ends[place]:
+            self.reached[place] = offset + 1
+            record = FetchedRecord(
+                *place, offset, message.timestamp()[1], message.key(), message.value(), self._headers(message)
+            )
+            chunk.setdefault(place, []).append(record)
+        else:
+            self.reached[place] = self.ends[place]
+
+    def _headers(self, message: Message) -> tuple[tuple[str, bytes], ...]:
+        return tuple(cast("list[tuple[str, bytes]]", message.headers() or [])) if self.with_headers else ()

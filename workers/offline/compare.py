@@ -1,0 +1,109 @@
+"""Compares decisions made afresh with those that were published: by id, and by all that the contract compares."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from workers.offline.published import Value, compared
+from workers.rules.calendar import Instant, written
+
+SHOWN = 30
+_OF_STANDING = ("standing", "since", "reason", "cure")
+
+
+@dataclass(slots=True)
+class Differences:
+    """What differs; each line is a kind of difference, whom it concerns, and what it is."""
+
+    compared: int
+    facts: int = 0
+    seconds: float = 0.0
+    horizon: Instant | None = None
+    written_to: Path | None = None
+    """A file that the decisions were written to; nothing was compared then."""
+    found: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def equal(self) -> bool:
+        """Whether nothing differs."""
+        return not self.found
+
+    def as_json(self) -> str:
+        """All of it, for a machine."""
+        horizon = None if self.horizon is None else written(self.horizon)
+        figures = {"equal": self.equal, "decisions": self.compared, "facts": self.facts}
+        timing = {"seconds": round(self.seconds, 3), "horizon": horizon}
+        return json.dumps(figures | timing | {"differences": self.found}, ensure_ascii=False, indent=2)
+
+    def add(self, difference: str, value: Value, detail: str = "") -> None:
+        """One decision, standing or dead letter that differs."""
+        subject = value.get("account_id") or value.get("company", {}).get("key") or ""
+        self.found.append(
+            {
+                "difference": difference,
+                "subject": subject,
+                "kind": value.get("kind", "account_standing"),
+                "effective_at": value.get("effective_at"),
+                "decision_id": value.get("decision_id"),
+                "detail": detail,
+            }
+        )
+
+
+def compare(
+    afresh: Mapping[str, Value],
+    published: Mapping[str, Value],
+    standings: Mapping[str, Value] | None = None,
+    published_standings: Mapping[str, Value] | None = None,
+) -> Differences:
+    """Net decisions by id, and what is said of each account's standing, where both sides say it."""
+    found = Differences(len(afresh.keys() | published.keys()))
+    for name in afresh.keys() - published.keys():
+        found.add("not published", afresh[name])
+    for name in published.keys() - afresh.keys():
+        found.add("should not stand", published[name])
+    for name in afresh.keys() & published.keys():
+        _compare_one("differs", compared(afresh[name]), compared(published[name]), published[name], found)
+    said, was_said = standings or {}, published_standings or {}
+    for account_id in said.keys() | was_said.keys():
+        now, then = said.get(account_id, {}), was_said.get(account_id, {})
+        of_now, of_then = ({name: each.get(name) for name in _OF_STANDING} for each in (now, then))
+        _compare_one("standing differs", of_now, of_then, now or then, found)
+    found.found.sort(key=lambda each: (each["effective_at"] or "", each["subject"]))
+    return found
+
+
+def _compare_one(what: str, now: Value, then: Value, value: Value, found: Differences) -> None:
+    fields = [name for name in sorted(now.keys() | then.keys()) if now.get(name) != then.get(name)]
+    if fields:
+        details = (f"{name}: {then.get(name)} published, {now.get(name)} afresh" for name in fields)
+        found.add(what, value, "; ".join(details))
+
+
+def show(console: Console, differences: Differences) -> None:
+    """The verdict in a line, and the first differences as a table."""
+    rate = differences.facts / max(differences.seconds, 1e-9)
+    horizon = "nowhere" if differences.horizon is None else written(differences.horizon)
+    decided = f"{differences.facts:,} facts decided afresh in {differences.seconds:.1f} s ({rate:,.0f} a second)"
+    console.print(f"{decided}, silence judged up to {horizon}", highlight=False)
+    count = f"{differences.compared:,} decisions"
+    if differences.written_to is not None:
+        console.print(f"{count} written to {differences.written_to}", highlight=False)
+    elif differences.equal:
+        console.print(f"[green]equal[/green]: {count} stand, and none differs", highlight=False)
+    if differences.equal:
+        return
+    console.print(f"[red]{len(differences.found):,} differences[/red] among {count}", highlight=False)
+    table = Table("difference", "subject", "kind", "effective at", "detail")
+    for each in differences.found[:SHOWN]:
+        table.add_row(
+            each["difference"], each["subject"], each["kind"], each["effective_at"] or "", each["detail"], style="red"
+        )
+    console.print(table)
+    if len(differences.found) > SHOWN:
+        console.print(f"and {len(differences.found) - SHOWN:,} more; see --json", highlight=False)

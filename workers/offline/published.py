@@ -1,0 +1,76 @@
+"""What was published, as the output topics have it: the net decisions, and what their readers were told last.
+
+Owns the netting: decisions less the withdrawn ones, each subject's in the order of its sequence.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from contracts.fields import instant
+from workers.codec.messages import DEAD_LETTERS
+from workers.kafka.fetched_records import FetchedRecord
+from workers.rules.calendar import Instant
+
+STANDING = "account-standing"
+OF_SILENCE = frozenset({"account_suspended", "reactivation_expired", "suspension_notice", "expiry_notice"})
+"""Kinds that only a silence which was judged can give: none is later than the horizon was."""
+_NOT_COMPARED = ("recorded_at", "sequence")
+
+Subject = tuple[bool, str]
+"""Whether it is a company, and the account id or company key."""
+Value = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Published:
+    """All that was published, netted."""
+
+    messages: int = 0
+    net: dict[str, Value] = field(default_factory=dict)
+    standings: dict[str, Value] = field(default_factory=dict)
+    dead: set[tuple[str, int, int]] = field(default_factory=set)
+    """Input records that became dead letters: topic, partition, offset."""
+    silence_until: Instant | None = None
+    """The newest instant of a decision on silence: the horizon was at least there."""
+    _ordered: dict[Subject, list[tuple[int, Value]]] = field(default_factory=dict)
+
+    def add(self, topic: str, records: Iterable[FetchedRecord]) -> None:
+        """Take in records of one output topic, named without prefix."""
+        for record in records:
+            self.messages += 1
+            value: Value = orjson.loads(record.value or b"{}")
+            if topic == DEAD_LETTERS:
+                self.dead.add((value["topic"], value["partition"], value["offset"]))
+            elif topic == STANDING:
+                self.standings[value["account_id"]] = value
+            else:
+                self._decided(value)
+
+    def _decided(self, value: Value) -> None:
+        of_company = "account_id" not in value
+        subject = (of_company, value["company"]["key"] if of_company else value["account_id"])
+        self._ordered.setdefault(subject, []).append((value["sequence"], value))
+        if value["kind"] in OF_SILENCE:
+            at = instant(value["effective_at"])
+            self.silence_until = at if self.silence_until is None else max(at, self.silence_until)
+
+    def settled(self) -> "Published":
+        """The same with `net` worked out; call it when all was added."""
+        for numbered in self._ordered.values():
+            for _, value in sorted(numbered, key=lambda each: each[0]):
+                if "withdraws" in value:
+                    self.net.pop(value["withdraws"], None)
+                elif "decision_id" in value:
+                    self.net[value["decision_id"]] = value
+        return self
+
+
+def compared(value: Value) -> dict[str, Any]:
+    """What of a decision is compared (CONTRACTS): all but when it was recorded, its number and the company's name."""
+    kept = {name: each for name, each in value.items() if name not in _NOT_COMPARED}
+    if "company" in kept:
+        kept["company"] = {"key": kept["company"]["key"]}
+    return kept

@@ -1,0 +1,144 @@
+"""Decides an input history afresh, without the database: on the same road, over the store in memory.
+
+Owns the order in which records are taken in, which cannot matter for what stands at the end, and the horizon:
+silence is judged up to where the live engine's was, never further. What became a dead letter then is left out.
+"""
+
+import gc
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+from uuid import UUID
+
+import orjson
+
+from contracts.topics import INPUT_TOPICS
+from workers.codec.batch import Batch
+from workers.codec.decoding import Decoder
+from workers.codec.messages import DEAD_LETTERS, Record
+from workers.enforcement.road import Done, Enforcement
+from workers.offline.published import Value
+from workers.ops.clock import WallClock
+from workers.rules.calendar import Instant
+from workers.rules.policy import Policies
+from workers.store.memory import MemoryStore, run_alone
+from workers.store.postgres import Store
+from workers.store.records import Advance, Position
+
+SHARDS = 1
+ALL = 1_000_000_000
+SILENCE_EVERY = 100_000
+"""Records between two judgements of silence. How often it is judged decides how much is withdrawn on the way."""
+LEASE_SECONDS = 1.0
+
+Partition = tuple[str, int]
+
+
+@dataclass
+class Replay:
+    """A history that is being decided. `horizon` is where silence is judged up to, None for nowhere."""
+
+    policies: Policies
+    horizon: Instant | None
+    places: Sequence[Partition]
+    """Every input partition, topics without prefix."""
+    max_record_bytes: int
+    dead: frozenset[tuple[str, int, int]] = frozenset()
+    facts: int = 0
+    net: dict[str, Value] = field(default_factory=dict)
+    """The decisions that stand, by id."""
+    standings: dict[str, Value] = field(default_factory=dict)
+    refused: list[Value] = field(default_factory=list)
+    """New dead letters: records that were taken in then and would be refused now."""
+    held: set[str] = field(default_factory=set)
+    """Accounts whose judgement raised."""
+
+    def __post_init__(self) -> None:
+        self.store = MemoryStore(self.places, SHARDS)
+        self.store.tables.compared_until = self.horizon
+        clock = WallClock()
+        store = cast("Store", self.store)
+        self._enforcement = Enforcement(store, self.policies, clock, 0, UUID(int=0), SHARDS)
+        self._decoder = Decoder(self.policies, self.max_record_bytes)
+        self._now = clock.wall()
+        self._published = 0
+        self._judged_at = 0
+
+    def take_in(self, records: Mapping[Partition, Sequence[Record]]) -> None:
+        """Take in some records, of any partitions, each partition's in their order."""
+        batch = Batch()
+        advances = []
+        for place, read in records.items():
+            some = [each for each in read if (*place, each.offset) not in self.dead] if self.dead else read
+            if some:
+                said = self._decoder.decode(place[0], some, batch, self._now)
+                advances.append(self._advance(place, some[-1].offset + 1, said.latest))
+                self.facts += len(some)
+        if advances:
+            self._follow(run_alone(self._enforcement.take_in(advances, batch)))
+        if self.facts - self._judged_at >= SILENCE_EVERY:
+            self._judge_silence()
+
+    def ended(self, place: Partition) -> None:
+        """A partition was read to its end: it holds the horizon back no longer."""
+        position = self._position(place)
+        if self.horizon is not None and position.complete_until != self.horizon:
+            run_alone(self._enforcement.take_in([self._advance(place, position.next_offset, self.horizon)], Batch()))
+
+    def finish(self) -> None:
+        """Judge what is left once everything was read."""
+        for place in self.places:
+            self.ended(place)
+        self._judge_silence()
+
+    def _position(self, place: Partition) -> Position:
+        return self.store.tables.positions[place]
+
+    def _advance(self, place: Partition, next_offset: int, until: Instant | None) -> Advance:
+        """A partition is taken to be complete up to its newest fact: too far where one is late, and then mended."""
+        position = self._position(place)
+        if until is not None and self.horizon is not None:
+            until = min(until, self.horizon)
+        return Advance(*place, position.next_offset, next_offset, position.epoch, until, None)
+
+    def _judge_silence(self) -> None:
+        self._judged_at = self.facts
+        while (done := run_alone(self._enforcement.enforce_due(ALL))).accounts:
+            self._follow(done)
+
+    def _follow(self, done: Done) -> None:
+        """Spread what companies came to, and net what was published meanwhile."""
+        self.held |= set(done.held)
+        while (spread := run_alone(self.store.claim_spread(LEASE_SECONDS))) is not None:
+            self.held |= set(run_alone(self._enforcement.spread(spread, ALL)).held)
+        for shard, rows in self.store.tables.log.items():
+            for seq in range(self._published, len(rows)):
+                row = rows[seq]
+                self._net(row.topic, row.value)
+                rows[seq] = row._replace(value=b"", headers="")
+            assert shard == 0
+            self._published = len(rows)
+
+    def _net(self, topic: str, raw: bytes) -> None:
+        value: Value = orjson.loads(raw)
+        if topic == DEAD_LETTERS:
+            self.refused.append(value)
+        elif topic == "account-standing":
+            self.standings[value["account_id"]] = value
+        elif "withdraws" in value:
+            del self.net[value["withdraws"]]
+        elif "decision_id" in value:
+            self.net[value["decision_id"]] = value
+
+
+def every_partition(found: Iterable[Partition]) -> list[Partition]:
+    """The partitions found, and one of each input topic that has none."""
+    places = set(found)
+    topics = {topic for topic, _ in places}
+    return sorted(places | {(topic, 0) for topic in INPUT_TOPICS if topic not in topics})
+
+
+def quiet_collector() -> None:
+    """A history is many small objects that live to the end; looking for cycles among them finds none."""
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 100)
