@@ -1,0 +1,67 @@
+"""The watchdog, in a process of its own that it may end."""
+
+import signal
+import subprocess
+import sys
+import time
+
+from workers.ops.watchdog import EXIT_CODE
+
+HANGS = """
+import time
+from workers.ops.watchdog import Watchdog
+with Watchdog("the worker", 2) as watchdog:
+    for _ in range(30):
+        watchdog.turned("one")
+        watchdog.turned("another")
+        time.sleep(0.1)
+    print("alive", flush=True)
+    time.sleep(60)
+"""
+LIVES = HANGS.replace("time.sleep(60)", "")
+ONE_HANGS = HANGS.replace("time.sleep(60)", "while True: watchdog.turned('one'); time.sleep(0.1)")
+NEVER_STARTS = HANGS.replace("range(30)", "range(0)")
+
+
+def start(program: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_a_process_that_hangs_is_ended_with_every_stack_printed() -> None:
+    with start(HANGS) as process:
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (EXIT_CODE, "alive\n")
+    assert "did not turn over for 2 seconds; ending the process\n" in err.splitlines(keepends=True)[0]
+    assert 'File "<string>", line 10 in <module>' in err
+
+
+def test_one_loop_that_hangs_is_enough() -> None:
+    with start(ONE_HANGS) as process:
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (EXIT_CODE, "alive\n")
+    assert err.startswith("the worker: another did not turn over for 2 seconds; ending the process\n")
+
+
+def test_a_process_that_does_not_start_is_ended() -> None:
+    with start(NEVER_STARTS) as process:
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == EXIT_CODE
+    assert err.startswith("the worker: start did not turn over for 2 seconds; ending the process\n")
+
+
+def test_a_process_whose_loops_turn_lives() -> None:
+    with start(LIVES) as process:
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (0, "alive\n", "")
+
+
+def test_a_process_that_was_stopped_and_continued_lives() -> None:
+    with start(LIVES) as process:
+        time.sleep(1)  # in the middle of its three seconds
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(4)
+        process.send_signal(signal.SIGCONT)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (0, "alive\n", "")

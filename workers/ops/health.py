@@ -1,0 +1,148 @@
+"""What one worker says of itself over HTTP: whether it lives, whether it is ready, and its metrics.
+
+Owns the signs of life that the worker's loops give, and a server for them on the worker's own event loop, so that
+an answer is a sign of life as well. It must not hold up that loop: an answer is rendered in small pieces, one at
+a time. The invariant: nothing here asks a server anything, so a storm of scrapes is nothing to the database.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Literal
+
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from workers.ops.metrics import FAILURES, Measured, Metrics, Unmeasured
+from workers.ops.watchdog import Watchdog
+
+READY_SECONDS = 30.0
+"""A server that has not answered for so long counts as unreachable; longer than any one statement may take."""
+REQUEST_SECONDS = 5.0
+LONGEST_LINE = 8192
+MOST_HEADERS = 100
+
+Server = Literal["database", "kafka"]
+
+
+class PortTaken(Exception):
+    """Somebody else listens where the worker's health was to be served."""
+
+
+@dataclass(slots=True)
+class Vitals:
+    """The signs of life of one worker; its loops give them, at no cost where nobody asks."""
+
+    needs: tuple[Server, ...] = ()
+    """The servers without which it is not ready."""
+    metrics: Metrics = field(default_factory=Unmeasured)
+    watchdog: Watchdog = field(default_factory=lambda: Watchdog("", 120))
+    lacks: set[str] = field(default_factory=set)
+    """What else it must have to be ready, and has not."""
+    _answered: dict[str, float] = field(default_factory=dict)
+
+    def turned(self, loop: str) -> None:
+        """A loop of the worker turned over."""
+        self.watchdog.turned(loop)
+
+    def answered(self, *servers: Server) -> None:
+        """These servers did what the worker asked of them."""
+        now = time.monotonic()
+        for each in servers:
+            self._answered[each] = now
+
+    def failed(self, error: Exception) -> None:
+        """Something failed and will be tried again."""
+        self.metrics.count(FAILURES, error=type(error).__name__)
+
+    def has(self, what: str, really: bool) -> None:
+        """Whether the worker has what it needs to be ready."""
+        if really:
+            self.lacks.discard(what)
+        else:
+            self.lacks.add(what)
+
+    def dead(self) -> list[str]:
+        """Why it does not live: the loops that hang, for half the time after which the watchdog ends it."""
+        limit = self.watchdog.seconds / 2
+        return [
+            f"{loop} has not turned over for {silent} s"
+            for loop, silent in sorted(self.watchdog.silent.items())
+            if silent >= limit
+        ]
+
+    def unready(self) -> list[str]:
+        """Why it is not ready; nothing where it is."""
+        limit = time.monotonic() - READY_SECONDS
+        silent = [each for each in self.needs if self._answered.get(each, limit) <= limit]
+        return [
+            *self.dead(),
+            *(f"{each} has not answered for {READY_SECONDS:.0f} s" for each in silent),
+            *(f"without {each}" for each in sorted(self.lacks)),
+        ]
+
+
+@asynccontextmanager
+async def serving(host: str, port: int, vitals: Vitals, metrics: Measured) -> AsyncIterator[None]:
+    """Serve `/live`, `/ready` and `/metrics` while the block runs; raises PortTaken."""
+    one_at_a_time = asyncio.Lock()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with suppress(ConnectionError, TimeoutError):  # whoever asked has gone, or asks nothing
+                async with asyncio.timeout(REQUEST_SECONDS):
+                    request = await _request(reader)
+                    async with one_at_a_time:
+                        await _send(writer, *_answer(request, vitals, metrics))
+        finally:
+            writer.close()
+
+    try:
+        server = await asyncio.start_server(answer, host, port, limit=LONGEST_LINE)
+    except OSError as error:
+        raise PortTaken(f"{host}:{port} of STANDING_METRICS_PORT cannot be listened on: {error.strerror}") from error
+    async with server:
+        yield
+
+
+async def _request(reader: asyncio.StreamReader) -> bytes | None:
+    """The path that is asked for; None for what is no GET request."""
+    try:
+        words = (await reader.readline()).split()
+        for _ in range(MOST_HEADERS):
+            if not (await reader.readline()).strip():
+                return words[1].partition(b"?")[0] if len(words) == 3 and words[0] == b"GET" else None
+    except ValueError:  # a line that is too long
+        return None
+    return None
+
+
+def _answer(path: bytes | None, vitals: Vitals, metrics: Measured) -> tuple[int, Iterable[bytes]]:
+    match path:
+        case b"/metrics":
+            return 200, metrics.rendered()
+        case b"/live":
+            return _verdict(vitals.dead())
+        case b"/ready":
+            return _verdict(vitals.unready())
+        case None:
+            return 400, [b"GET /live, /ready or /metrics\n"]
+        case _:
+            return 404, [b"/live, /ready and /metrics are here\n"]
+
+
+def _verdict(problems: Sequence[str]) -> tuple[int, list[bytes]]:
+    return (503, [f"{each}\n".encode() for each in problems]) if problems else (200, [b"ok\n"])
+
+
+async def _send(writer: asyncio.StreamWriter, status: int, body: Iterable[bytes]) -> None:
+    """Send an answer piece by piece; the end of the connection is the end of it."""
+    head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {CONTENT_TYPE_PLAIN_0_0_4}"
+    writer.write(f"{head}\r\nConnection: close\r\n\r\n".encode())
+    for piece in body:
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(0)  # drain gives way only where the buffer is full
+    await writer.drain()

@@ -1,0 +1,281 @@
+"""What the workers measure of themselves: each metric with a sentence, and the counting.
+
+Owns the names, which the documents, the alert rules and the dashboard are checked against. Nothing here is called
+for each record: a worker counts once a transaction. The invariant: a label never takes its value from input, from
+a setting or from the text of an error, so that neither secrets nor endless series come in.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import Metric as Family
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+ROWS = (1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0, 3000.0, 5000.0, 10_000.0, 50_000.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric: who measures it, what it says, and its labels."""
+
+    name: str
+    kind: Kind
+    by: tuple[str, ...]
+    says: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = SECONDS
+
+
+_WORKERS = ("ingest", "timers", "spread", "relay")
+_DECIDING = ("ingest", "timers", "spread")
+
+FAILURES = Metric(
+    "standing_failures_total",
+    "counter",
+    _WORKERS,
+    "Failures that were rolled back and tried again, by type. `LostOwnership`: another worker took partitions over, "
+    "or the deployment changed; `Fenced`: another relay took a shard over.",
+    ("error",),
+)
+TRANSACTION_SECONDS = Metric(
+    "standing_transaction_seconds",
+    "histogram",
+    _DECIDING,
+    "How long a database transaction took that decided accounts or moved positions, waiting for locks included.",
+)
+ACCOUNTS = Metric(
+    "standing_accounts_total",
+    "counter",
+    _DECIDING,
+    "Accounts in transactions: by the `fast` path, which only moves an instant, or `judged` from their history.",
+    ("path",),
+)
+HELD = Metric(
+    "standing_judgements_failed_total",
+    "counter",
+    _DECIDING,
+    "Accounts held because their judgement raised an error: a defect of the engine.",
+)
+DECISIONS = Metric(
+    "standing_decisions_total",
+    "counter",
+    _DECIDING,
+    "Messages written to the log, by kind; withdrawals and dead letters aside.",
+    ("kind",),
+)
+WITHDRAWALS = Metric(
+    "standing_withdrawals_total", "counter", _DECIDING, "Decisions withdrawn, by their kind.", ("kind",)
+)
+DEAD_LETTERS = Metric(
+    "standing_dead_letters_total", "counter", ("ingest",), "Records that became dead letters, by reason.", ("reason",)
+)
+RECORDS = Metric("standing_records_total", "counter", ("ingest",), "Records taken in.")
+BATCH_RECORDS = Metric(
+    "standing_batch_records", "histogram", ("ingest",), "Records in one transaction of ingest.", buckets=ROWS
+)
+LAG = Metric(
+    "standing_lag_records",
+    "gauge",
+    ("ingest",),
+    "Records of a partition not taken in yet, for the partitions of this worker, by the end that it last saw.",
+    ("topic", "partition"),
+)
+PARTITIONS = Metric("standing_partitions", "gauge", ("ingest",), "Partitions of this worker.")
+HALTED = Metric(
+    "standing_partitions_halted",
+    "gauge",
+    ("ingest",),
+    "Partitions of this worker that cannot be read on: the stored position is gone, or a batch is unreadable.",
+)
+CASES_WAITING = Metric(
+    "standing_partitions_waiting", "gauge", ("ingest",), "Partitions at a case that waits for the registry."
+)
+CLAIMS = Metric(
+    "standing_claims_total",
+    "counter",
+    ("ingest",),
+    "How often partitions were claimed: at start, at each "
+    "rebalance, after each rollback and after ownership was lost.",
+)
+HORIZON = Metric(
+    "standing_horizon_timestamp_seconds",
+    "gauge",
+    ("timers",),
+    "Silence is enforced up to this instant; 0: not at all.",
+)
+HORIZON_AGE = Metric(
+    "standing_horizon_age_seconds",
+    "gauge",
+    ("timers",),
+    "How far the horizon is behind the wall clock less `STANDING_SETTLE_SECONDS`; +Inf: nothing is enforced. "
+    "Means nothing with `STANDING_CLOCK=events`.",
+)
+SILENCE_HELD = Metric("standing_silence_held", "gauge", ("timers",), "1 between `standing hold` and `release`.")
+DUE = Metric(
+    "standing_deadlines_due",
+    "gauge",
+    ("timers",),
+    "Accounts whose silence the horizon has passed; counted to 100,000.",
+)
+OVERDUE = Metric(
+    "standing_deadlines_overdue",
+    "gauge",
+    ("timers",),
+    "Those of them that the horizon passed by over 60 seconds; counted to 100,000.",
+)
+OLDEST_DUE = Metric(
+    "standing_oldest_deadline_seconds", "gauge", ("timers",), "By how much the horizon has passed the oldest of them."
+)
+ACCOUNTS_HELD = Metric(
+    "standing_accounts_held", "gauge", ("timers",), "Accounts that are held: their judgement raised an error."
+)
+SPREADS = Metric("standing_spreads", "gauge", ("timers",), "Companies whose members are still being judged.")
+PAUSED = Metric(
+    "standing_partition_paused",
+    "gauge",
+    ("timers",),
+    "1 for each partition that rests because its records were mostly dead letters.",
+    ("topic", "partition"),
+)
+UNPUBLISHED = Metric(
+    "standing_unpublished_messages", "gauge", ("timers",), "Messages in the log that a subscriber cannot see yet."
+)
+UNPUBLISHED_AGE = Metric("standing_unpublished_age_seconds", "gauge", ("timers",), "The age of the oldest of them.")
+SAMPLED = Metric(
+    "standing_sampled_timestamp_seconds", "gauge", ("timers",), "When the gauges of the deployment were last sampled."
+)
+PUBLISHED = Metric("standing_published_messages_total", "counter", ("relay",), "Messages published.", ("shard",))
+PUBLISH_MESSAGES = Metric(
+    "standing_publish_messages", "histogram", ("relay",), "Messages in one Kafka transaction.", buckets=ROWS
+)
+PUBLISH_SECONDS = Metric(
+    "standing_publish_seconds",
+    "histogram",
+    ("relay",),
+    "How long one Kafka transaction took, reading the log included.",
+)
+RECYCLED = Metric(
+    "standing_producers_recycled_total",
+    "counter",
+    ("relay",),
+    "Producers given up for a new one: fenced, refused, or an outcome that is unknown.",
+    ("shard",),
+)
+RUNNING = Metric("standing_workers_running", "gauge", ("work",), "Worker processes that run now.", ("worker",))
+RESTARTS = Metric(
+    "standing_worker_restarts_total",
+    "counter",
+    ("work",),
+    "Worker processes that died and were started again.",
+    ("worker",),
+)
+
+METRICS: Sequence[Metric] = tuple(each for each in list(globals().values()) if isinstance(each, Metric))
+"""All of the above."""
+
+
+class Metrics(Protocol):
+    """What a worker may do with metrics."""
+
+    def count(self, metric: Metric, amount: float = 1, **labels: str) -> None:
+        """Add to a counter."""
+        ...
+
+    def set(self, metric: Metric, value: float, **labels: str) -> None:
+        """Set a gauge."""
+        ...
+
+    def observe(self, metric: Metric, value: float) -> None:
+        """Add one observation to a histogram."""
+        ...
+
+    def clear(self, metric: Metric) -> None:
+        """Forget every series of a gauge with labels."""
+        ...
+
+    def before_scrape(self, measure: Callable[[], None]) -> None:
+        """Have gauges set by `measure` whenever somebody asks."""
+        ...
+
+
+class Unmeasured:
+    """Metrics that nobody asks for."""
+
+    def count(self, metric: Metric, amount: float = 1, **labels: str) -> None: ...
+
+    def set(self, metric: Metric, value: float, **labels: str) -> None: ...
+
+    def observe(self, metric: Metric, value: float) -> None: ...
+
+    def clear(self, metric: Metric) -> None: ...
+
+    def before_scrape(self, measure: Callable[[], None]) -> None: ...
+
+
+class Measured:
+    """The metrics of one worker, to be scraped; those without labels are there from the start."""
+
+    def __init__(self, worker: str) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        own = [each for each in METRICS if worker in each.by]
+        self._counters = {each: self._counter(each) for each in own if each.kind == "counter"}
+        self._gauges = {each: self._gauge(each) for each in own if each.kind == "gauge"}
+        self._histograms = {each: self._histogram(each) for each in own if each.kind == "histogram"}
+        self._before: list[Callable[[], None]] = []
+
+    def _counter(self, each: Metric) -> Counter:
+        return Counter(each.name, each.says, each.labels, registry=self._registry)
+
+    def _gauge(self, each: Metric) -> Gauge:
+        return Gauge(each.name, each.says, each.labels, registry=self._registry)
+
+    def _histogram(self, each: Metric) -> Histogram:
+        return Histogram(each.name, each.says, registry=self._registry, buckets=each.buckets)
+
+    def count(self, metric: Metric, amount: float = 1, **labels: str) -> None:
+        """Add to a counter."""
+        found = self._counters[metric]
+        (found.labels(**labels) if labels else found).inc(amount)
+
+    def set(self, metric: Metric, value: float, **labels: str) -> None:
+        """Set a gauge."""
+        found = self._gauges[metric]
+        (found.labels(**labels) if labels else found).set(value)
+
+    def observe(self, metric: Metric, value: float) -> None:
+        """Add one observation to a histogram."""
+        self._histograms[metric].observe(value)
+
+    def clear(self, metric: Metric) -> None:
+        """Forget every series of a gauge with labels."""
+        self._gauges[metric].clear()
+
+    def before_scrape(self, measure: Callable[[], None]) -> None:
+        """Have gauges set by `measure` whenever somebody asks."""
+        self._before.append(measure)
+
+    def rendered(self) -> Iterator[bytes]:
+        """Everything in Prometheus's text format, a family at a time, so that whoever sends it can give way."""
+        for measure in self._before:
+            measure()
+        for family in self._registry.collect():
+            yield generate_latest(_One(family))
+
+
+@dataclass(frozen=True, slots=True)
+class _One:
+    """One family, as `generate_latest` asks for it."""
+
+    family: Family
+
+    def collect(self) -> Iterator[Family]:
+        yield self.family
+
+    def describe(self) -> Iterator[Family]:
+        yield self.family
