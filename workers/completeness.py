@@ -97,6 +97,10 @@ class Completeness:
             if place in self._owned:
                 self._owned[place].end, self._owned[place].end_seen_at = end, present
 
+    def lags(self) -> dict[Partition, int]:
+        """How many records each partition is behind the end last seen."""
+        return {place: max(0, (owned.end or 0) - owned.position.next_offset) for place, owned in self._owned.items()}
+
     def idle_advances(self) -> list[Advance]:
         """Moves that only say that a partition was read to its proved end."""
         return [

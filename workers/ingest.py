@@ -6,6 +6,7 @@ that writes what followed from it.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,8 +18,11 @@ from workers.codec.decoding import Decoder, Read, keep_before
 from workers.completeness import Completeness, Partition, Present
 from workers.enforcement.road import Enforcement
 from workers.kafka.consumer import KAFKA_TRANSIENT, Intake, PartitionBatch
+from workers.measuring import decided
+from workers.ops import metrics as names
 from workers.ops.backoff import Backoff, insist
 from workers.ops.clock import Clock
+from workers.ops.health import Vitals
 from workers.poison import Poison, Taken
 from workers.rules.calendar import Instant
 from workers.store.postgres import TRANSIENT, LostOwnership, Store
@@ -33,6 +37,8 @@ WAITING_HEARTBEAT_SECONDS = 0.02
 SLICE = 400
 """Records decoded before the event loop is given way."""
 TRIES = 8
+PARTITIONS = "partitions of its own"
+"""What an ingest worker must have to be ready."""
 
 
 class PartitionsChanged(Exception):
@@ -77,6 +83,7 @@ class Ingest:
     cleared: dict[Partition, int] = field(default_factory=dict)
     """The offset of the last case that waited long enough, by partition."""
     poison: Poison = field(default_factory=Poison)
+    vitals: Vitals = field(default_factory=Vitals)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -96,6 +103,8 @@ class Ingest:
             rejects = await self.store.rejects(partitions)
             log.info("partitions claimed", count=len(claimed))
             self.complete.claimed(claimed)
+            self.vitals.metrics.count(names.CLAIMS)
+            self.vitals.has(PARTITIONS, really=bool(self.complete))
             self.poison.claimed(partitions, rejects)
             for place in partitions:
                 self.waiting.pop(place, None)
@@ -105,6 +114,7 @@ class Ingest:
         """Forget partitions that another worker takes over."""
         async with self._writing:
             self.complete.forget(partitions)
+            self.vitals.has(PARTITIONS, really=bool(self.complete))
             self.poison.forget(partitions)
             for place in partitions:
                 self.waiting.pop(place, None)
@@ -160,7 +170,12 @@ class Ingest:
 
     async def _take_in(self, advances: Sequence[Advance], whole: Batch, taken: Sequence[Taken]) -> None:
         counting = self.poison.counting(taken)
-        await self.enforcement.take_in(advances, whole, counting)
+        began = time.perf_counter()
+        done = await self.enforcement.take_in(advances, whole, counting)
+        decided(self.vitals.metrics, done, time.perf_counter() - began)
+        records = sum(len(each.records) for each in taken)
+        self.vitals.metrics.count(names.RECORDS, records)
+        self.vitals.metrics.observe(names.BATCH_RECORDS, records)
         self.complete.committed(advances)
         self.poison.committed(counting)
         for place, why in counting.newly_paused().items():
@@ -237,8 +252,9 @@ class Ingest:
     # -- heartbeats: proving what is complete --------------------------------------------------------------
 
     async def _heartbeats(self) -> None:
-        backoff = Backoff(TRIES)
+        backoff = Backoff(TRIES, self.vitals.failed)
         while True:
+            self.vitals.turned("heartbeats")
             pause = WAITING_HEARTBEAT_SECONDS if self.waiting else HEARTBEAT_SECONDS
             with suppress(TimeoutError):  # nothing happened: the ordinary heartbeat
                 await asyncio.wait_for(self._wake.wait(), pause)
@@ -251,16 +267,18 @@ class Ingest:
             except LostOwnership as error:
                 log.warning("partitions are claimed anew", why=str(error))
                 await backoff.failed(error)
-                await insist(self.intake.reclaim, Backoff(TRIES), TRANSIENT)
+                await insist(self.intake.reclaim, Backoff(TRIES, self.vitals.failed), TRANSIENT)
 
     async def _heartbeat(self) -> None:
         """Prove where the ends are, move idle partitions up to them, and let what waits go on."""
         await self._let_accepted_go_on()
         present = await self.present.now()
+        self.vitals.answered("database")
         if present is None or not self.complete:
             return
         await self._compare_partitions(present)
         ends = await self.intake.ends()
+        self.vitals.answered("kafka")
         async with self._writing:
             self.complete.ends_seen(ends, present)
             resting = self.poison.paused()
@@ -278,3 +296,16 @@ class Ingest:
         if wrong:
             raise PartitionsChanged(f"{wrong} partitions found, but {self.input_partitions} of each were set up")
         await self.store.compared_partitions(present)
+
+    # -- what is measured when somebody asks ---------------------------------------------------------------
+
+    def measure(self) -> None:
+        """Set the gauges of this worker's partitions."""
+        metrics = self.vitals.metrics
+        lags = self.complete.lags()
+        metrics.clear(names.LAG)
+        for (topic, partition), lag in lags.items():
+            metrics.set(names.LAG, lag, topic=topic, partition=str(partition))
+        metrics.set(names.PARTITIONS, len(lags))
+        metrics.set(names.HALTED, len(self.intake.halted))
+        metrics.set(names.CASES_WAITING, len(self.waiting))

@@ -7,6 +7,7 @@ the old one, and the mark is read again; an unknown outcome is never guessed.
 
 import asyncio
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -15,7 +16,9 @@ import structlog
 
 from workers.kafka.last_record import NoAnswer
 from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
+from workers.ops import metrics as names
 from workers.ops.backoff import Backoff
+from workers.ops.health import Vitals
 from workers.store.listener import Bell, Listener
 from workers.store.postgres import TRANSIENT, Store
 from workers.store.records import LogRow
@@ -101,23 +104,40 @@ class Shard:
         return Outgoing(self.marks_topic, str(self.number).encode(), (), mark.encode(), self.number)
 
 
-async def run(shards: Sequence[Shard], listener: Listener, stop: asyncio.Event) -> None:
+async def run(shards: Sequence[Shard], listener: Listener, vitals: Vitals, stop: asyncio.Event) -> None:
     """Publish every shard until `stop` is set; raises where a shard cannot go on."""
     async with asyncio.TaskGroup() as tasks:
         for shard in shards:
-            tasks.create_task(_run_shard(shard, listener.bell(), stop))
+            tasks.create_task(_run_shard(shard, listener.bell(), vitals, stop))
 
 
-async def _run_shard(shard: Shard, bell: Bell, stop: asyncio.Event) -> None:
-    backoff = Backoff(TRIES)
+async def _run_shard(shard: Shard, bell: Bell, vitals: Vitals, stop: asyncio.Event) -> None:
+    backoff = Backoff(TRIES, vitals.failed)
+    name = f"shard {shard.number}"
     while not stop.is_set():
         try:
+            vitals.turned(name)
             await shard.open()
+            vitals.answered("database", "kafka")
             while not stop.is_set():
-                if not await shard.publish_some():
+                vitals.turned(name)
+                if not await _publish_some(shard, vitals):
                     await bell.wait(IDLE_SECONDS, stop)
                 backoff.succeeded()
         except (PublishError, NoAnswer, *TRANSIENT) as error:
             log.warning("producer recycled", shard=shard.number, error=str(error))
+            vitals.metrics.count(names.RECYCLED, shard=str(shard.number))
             await backoff.failed(error)
     await shard.producer.close()
+
+
+async def _publish_some(shard: Shard, vitals: Vitals) -> int:
+    began = time.perf_counter()
+    count = await shard.publish_some()
+    vitals.answered("database")
+    if count:
+        vitals.answered("kafka")
+        vitals.metrics.count(names.PUBLISHED, count, shard=str(shard.number))
+        vitals.metrics.observe(names.PUBLISH_MESSAGES, count)
+        vitals.metrics.observe(names.PUBLISH_SECONDS, time.perf_counter() - began)
+    return count

@@ -27,7 +27,10 @@ class Settings(BaseSettings):
     max_record_bytes: Annotated[int, Field(ge=1)] = 1024 * 1024
     batch_size: Annotated[int, Field(ge=1, le=50_000)] = 5000
     shards: Annotated[int, Field(ge=1, le=64)] = 4
-    ingests: Annotated[int, Field(ge=1, le=64)] = 1
+    ingests: Annotated[int, Field(ge=1, le=64)] = 2
+    metrics_port: Annotated[int, Field(ge=0, le=65_000)] = 0
+    metrics_host: str = "127.0.0.1"
+    watchdog_seconds: Annotated[int, Field(ge=1)] = 120
     instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
 
     @property

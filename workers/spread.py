@@ -5,10 +5,13 @@ all the same: whoever else judges a member loads the company's terminations.
 """
 
 import asyncio
+import time
 from functools import partial
 
 from workers.enforcement.road import Enforcement
+from workers.measuring import decided
 from workers.ops.backoff import Backoff, insist
+from workers.ops.health import Vitals
 from workers.store.listener import Bell
 from workers.store.postgres import TRANSIENT, Store
 
@@ -18,18 +21,22 @@ TRIES = 8
 IDLE_SECONDS = 1.0
 
 
-async def run(store: Store, enforcement: Enforcement, bell: Bell, stop: asyncio.Event) -> None:
+async def run(store: Store, enforcement: Enforcement, bell: Bell, vitals: Vitals, stop: asyncio.Event) -> None:
     """Spread until `stop` is set."""
-    backoff = Backoff(TRIES)
+    backoff = Backoff(TRIES, vitals.failed)
     while not stop.is_set():
-        worked = await insist(partial(_spread_some, store, enforcement), backoff, TRANSIENT)
+        vitals.turned("spread")
+        worked = await insist(partial(_spread_some, store, enforcement, vitals), backoff, TRANSIENT)
         if worked is False:
             await insist(partial(bell.wait, IDLE_SECONDS, stop), backoff, TRANSIENT)
 
 
-async def _spread_some(store: Store, enforcement: Enforcement) -> bool:
+async def _spread_some(store: Store, enforcement: Enforcement, vitals: Vitals) -> bool:
     """Judge one chunk of one company's members; False where nothing is to be spread."""
     spread = await store.claim_spread(LEASE_SECONDS)
+    vitals.answered("database")
     if spread is not None:
-        await enforcement.spread(spread, CHUNK)
+        began = time.perf_counter()
+        done = await enforcement.spread(spread, CHUNK)
+        decided(vitals.metrics, done, time.perf_counter() - began)
     return spread is not None

@@ -4,10 +4,13 @@ Owns when to look, not what to decide. Any number may run: each claims the accou
 """
 
 import asyncio
+import time
 from functools import partial
 
-from workers.enforcement.road import Enforcement
+from workers.enforcement.road import Done, Enforcement
+from workers.measuring import decided
 from workers.ops.backoff import Backoff, insist
+from workers.ops.health import Vitals
 from workers.store.listener import Bell, Listener
 from workers.store.postgres import TRANSIENT
 
@@ -21,20 +24,30 @@ IDLE_SECONDS = 1.0
 """How long to wait where no worker says that the horizon moved."""
 
 
-async def run(enforcement: Enforcement, listener: Listener, stop: asyncio.Event) -> None:
+async def run(enforcement: Enforcement, listener: Listener, vitals: Vitals, stop: asyncio.Event) -> None:
     """Enforce silence until `stop` is set, in several transactions at a time: one is judged while others commit."""
     async with asyncio.TaskGroup() as tasks:
-        for _ in range(AT_A_TIME):
-            tasks.create_task(_run_one(enforcement, listener.bell(), stop))
+        for number in range(AT_A_TIME):
+            tasks.create_task(_run_one(f"timer {number}", enforcement, listener.bell(), vitals, stop))
 
 
-async def _run_one(enforcement: Enforcement, bell: Bell, stop: asyncio.Event) -> None:
+async def _run_one(name: str, enforcement: Enforcement, bell: Bell, vitals: Vitals, stop: asyncio.Event) -> None:
     limit = FIRST_CHUNK
-    backoff = Backoff(TRIES)
+    backoff = Backoff(TRIES, vitals.failed)
     while not stop.is_set():
-        done = await insist(partial(enforcement.enforce_due, limit), backoff, TRANSIENT)
+        vitals.turned(name)
+        done = await insist(partial(_enforce_due, enforcement, limit, vitals), backoff, TRANSIENT)
         if done is None:
             continue
         limit = CHUNK if done.accounts else FIRST_CHUNK
         if not done.accounts:
             await insist(partial(bell.wait, IDLE_SECONDS, stop), backoff, TRANSIENT)
+
+
+async def _enforce_due(enforcement: Enforcement, limit: int, vitals: Vitals) -> Done:
+    began = time.perf_counter()
+    done = await enforcement.enforce_due(limit)
+    vitals.answered("database")
+    if done.accounts:
+        decided(vitals.metrics, done, time.perf_counter() - began)
+    return done

@@ -6,9 +6,10 @@ settings and the parts.
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 
 import asyncpg
@@ -19,12 +20,17 @@ from workers.codec.decoding import Decoder
 from workers.codec.policies import load_policies
 from workers.completeness import Present
 from workers.enforcement.road import Enforcement
-from workers.ingest import Ingest
+from workers.ingest import PARTITIONS, Ingest
 from workers.kafka import admin
 from workers.kafka.consumer import Intake
+from workers.kafka.last_record import last_record
 from workers.kafka.transactional_producer import TransactionalProducer
+from workers.measuring import Sampler, reach_kafka
 from workers.ops.clock import WallClock
+from workers.ops.health import Server, Vitals, serving
+from workers.ops.metrics import Measured
 from workers.ops.slots import take_slot
+from workers.ops.watchdog import Watchdog
 from workers.rules import RULES_VERSION
 from workers.rules.policy import Policies
 from workers.settings import Settings
@@ -81,12 +87,50 @@ async def parts(settings: Settings, name: str, *, connections: int = 4) -> Async
 
 
 def worker_processes(settings: Settings) -> list[WorkerProcess]:
-    """The processes of `standing work`."""
-    ingests = [
-        WorkerProcess("ingest", ["ingest"], {} if name is None else {"STANDING_INSTANCE": f"{name}-{number}"})
-        for number, name in enumerate([settings.instance] * settings.ingests)
+    """The processes of `standing work`; each has a metrics port of its own, whatever the number of ingests."""
+    workers: list[tuple[str, dict[str, str]]] = [(name, {}) for name in ("timers", "spread", "relay")]
+    for number in range(settings.ingests):
+        name = settings.instance
+        workers.append(("ingest", {} if name is None else {"STANDING_INSTANCE": f"{name}-{number}"}))
+    return [
+        WorkerProcess(name, [name], {**environment, "STANDING_METRICS_PORT": str(settings.metrics_port and port)})
+        for port, (name, environment) in enumerate(workers, settings.metrics_port + 1)
     ]
-    return [*ingests, *(WorkerProcess(name, [name], {}) for name in ("timers", "spread", "relay"))]
+
+
+@asynccontextmanager
+async def vital(settings: Settings, name: str, needs: tuple[Server, ...]) -> AsyncIterator[Vitals]:
+    """The vitals of a worker, watched, and served where a port is given."""
+    with Watchdog(name, settings.watchdog_seconds) as watchdog:
+        if not settings.metrics_port:
+            yield Vitals(needs, watchdog=watchdog)
+            return
+        metrics = Measured(name)
+        vitals = Vitals(needs, metrics, watchdog)
+        async with serving(settings.metrics_host, settings.metrics_port, vitals, metrics):
+            yield vitals
+
+
+def sampler(made: Parts, vitals: Vitals) -> Sampler:
+    """What samples the gauges of the deployment."""
+
+    async def published(shard: int) -> int:
+        marks = made.settings.topic_prefix + MARKS_TOPIC
+        record = await last_record(made.settings.kafka_bootstrap, marks, shard)
+        return 0 if record is None or record.value is None else relay.Mark.decode(record.value).seq
+
+    clock, settle = made.enforcement.clock, made.settings.settle
+    return Sampler(made.store, vitals.metrics, vitals.failed, clock, settle, published)
+
+
+@asynccontextmanager
+async def beside(settings: Settings, work: Callable[[], Coroutine[None, None, None]]) -> AsyncIterator[None]:
+    """Do what only serves the metrics while the block runs, where somebody may ask for them."""
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(work())] if settings.metrics_port else []
+        yield
+        for each in running:
+            each.cancel()
 
 
 def stop_on_signals() -> asyncio.Event:
@@ -102,7 +146,10 @@ async def run_ingest(settings: Settings) -> None:
     """One ingest worker until SIGTERM."""
     stop = stop_on_signals()
     with take_slot(f"{settings.kafka_bootstrap} {settings.group}", settings.instance) as instance:
-        async with parts(settings, f"ingest {instance}") as made:
+        async with (
+            vital(settings, "ingest", ("database", "kafka")) as vitals,
+            parts(settings, f"ingest {instance}") as made,
+        ):
             intake = Intake(
                 bootstrap=settings.kafka_bootstrap,
                 topics=INPUT_TOPICS,
@@ -110,6 +157,7 @@ async def run_ingest(settings: Settings) -> None:
                 group=settings.group,
                 instance_id=instance,
                 batch_size=settings.batch_size,
+                vitals=vitals,
             )
             ingest = Ingest(
                 store=made.store,
@@ -120,30 +168,44 @@ async def run_ingest(settings: Settings) -> None:
                 present=Present(WallClock(), made.store, settings.clock == "events"),
                 owner=instance,
                 input_partitions=settings.partitions,
+                vitals=vitals,
             )
+            vitals.has(PARTITIONS, really=False)
+            vitals.metrics.before_scrape(ingest.measure)
             await ingest.run(stop)
 
 
 async def run_timers(settings: Settings) -> None:
     """One timers worker until SIGTERM."""
     stop = stop_on_signals()
-    async with parts(settings, "timers") as made, listening(made.pool, "standing_horizon") as listener:
-        await timers.run(made.enforcement, listener, stop)
+    async with (
+        vital(settings, "timers", ("database",)) as vitals,
+        parts(settings, "timers") as made,
+        listening(made.pool, "standing_horizon") as listener,
+        beside(settings, sampler(made, vitals).run),
+    ):
+        await timers.run(made.enforcement, listener, vitals, stop)
 
 
 async def run_spread(settings: Settings) -> None:
     """One spread worker until SIGTERM."""
     stop = stop_on_signals()
-    async with parts(settings, "spread") as made, listening(made.pool, "standing_spread") as listener:
-        await spread.run(made.store, made.enforcement, listener.bell(), stop)
+    async with (
+        vital(settings, "spread", ("database",)) as vitals,
+        parts(settings, "spread") as made,
+        listening(made.pool, "standing_spread") as listener,
+    ):
+        await spread.run(made.store, made.enforcement, listener.bell(), vitals, stop)
 
 
 async def run_relay(settings: Settings) -> None:
     """One relay, for every shard of the log, until SIGTERM."""
     stop = stop_on_signals()
     async with (
+        vital(settings, "relay", ("database", "kafka")) as vitals,
         parts(settings, "relay", connections=8) as made,
         listening(made.pool, "standing_log") as listener,
+        beside(settings, partial(reach_kafka, settings.kafka_bootstrap, vitals)),
     ):
         shards = [
             relay.Shard(
@@ -158,7 +220,7 @@ async def run_relay(settings: Settings) -> None:
             )
             for number in range(made.deployment.shards)
         ]
-        await relay.run(shards, listener, stop)
+        await relay.run(shards, listener, vitals, stop)
 
 
 @asynccontextmanager

@@ -64,6 +64,7 @@ create table accounts (
     last_order_id      text
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 create index accounts_wake_at on accounts (wake_at) where wake_at is not null and not held;
+create index accounts_held on accounts (account_id) where held;
 
 -- The facts an account's judgement rests on, as they were read: registry, cases and requests.
 create table facts (

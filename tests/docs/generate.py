@@ -13,6 +13,7 @@ import typer
 
 from contracts.topics import TOPICS
 from workers.cli import app
+from workers.ops.metrics import METRICS
 from workers.settings import Settings
 
 PROJECT = Path(__file__).parents[2]
@@ -31,6 +32,9 @@ SETTINGS = {
     "batch_size": "Most records in one transaction of ingest.",
     "shards": "Shards of the decision log; fixed by the first `setup`.",
     "ingests": "How many ingest processes `standing work` runs.",
+    "metrics_port": "Port of a worker's `/live`, `/ready` and `/metrics`; 0: none. `standing work` gives its workers the ports after it.",
+    "metrics_host": "Address that these listen on.",
+    "watchdog_seconds": "A worker of which a loop hangs for so long ends itself, to be started anew.",
     "instance": "Fixed name of an ingest worker in its consumer group; by default host and lowest free slot.",
 }
 """What each setting is for; a setting without a line here, or a line without a setting, is an error."""
@@ -91,7 +95,16 @@ def _commands(command: Any, path: str) -> Iterable[tuple[str, str]]:
     yield " ".join(words), (command.help or "").split("\n\n")[0].replace("\n", " ")
 
 
-TABLES = {"topics": topics, "settings": settings, "commands": commands}
+def metrics() -> str:
+    """The metrics, from `workers/ops/metrics.py`."""
+    body = [
+        [f"`{each.name}`", each.kind, ", ".join(each.by), ", ".join(f"`{label}`" for label in each.labels), each.says]
+        for each in METRICS
+    ]
+    return rows(["metric", "kind", "of", "labels", "says"], body)
+
+
+TABLES = {"topics": topics, "settings": settings, "commands": commands, "metrics": metrics}
 
 
 def filled(text: str) -> str:

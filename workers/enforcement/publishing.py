@@ -5,6 +5,7 @@ follows from its subject, so that a subject's messages stay in order.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 from zlib import crc32
@@ -37,6 +38,7 @@ class Outbox:
     def __init__(self, recorded_at: Instant, changes: Changes, traceparents: Mapping[str, str]) -> None:
         self.recorded_at = recorded_at
         self.messages: list[Message] = []
+        self.reasons: Counter[str] = Counter()
         self._changes = changes
         self._written = written(recorded_at)
         self._traceparents = traceparents
@@ -90,6 +92,7 @@ class Outbox:
 
     def dead_letter(self, rejected: Rejected) -> None:
         """A record that could not be taken in."""
+        self.reasons[rejected.reason] += 1
         self.messages.append(
             dead_letter_message(rejected.record, rejected.topic, rejected.reason, rejected.detail, self._written)
         )

@@ -5,6 +5,7 @@ members of a company whose terminations changed (`spread`). Locks are taken in o
 companies, spreads, shards.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -42,6 +43,10 @@ class Done:
     judged: int = 0
     messages: int = 0
     held: tuple[str, ...] = ()
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    """The messages by kind."""
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    """The dead letters by reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,4 +223,6 @@ class _Work:
             await transaction.append(rows, after)
 
     def done(self, accounts: int, fast: int) -> Done:
-        return Done(accounts, fast, self.judged, len(self.outbox.messages), tuple(self.held))
+        messages = self.outbox.messages
+        kinds = Counter(message.kind for message in messages)
+        return Done(accounts, fast, self.judged, len(messages), tuple(self.held), kinds, self.outbox.reasons)

@@ -19,6 +19,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from workers.kafka.fetched_records import FetchedRecord, UnreadableRecords, guard_fetches
 from workers.ops.backoff import Backoff
+from workers.ops.health import Vitals
 
 log = structlog.get_logger()
 
@@ -124,7 +125,9 @@ class Intake:
         instance_id: str,
         batch_size: int,
         security: Mapping[str, Any] | None = None,
+        vitals: Vitals | None = None,
     ) -> None:
+        self._vitals = vitals or Vitals()
         self._topics = topics
         self._prefix = prefix
         self._batch_size = batch_size
@@ -135,14 +138,11 @@ class Intake:
         self._committing: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
         self._failed = asyncio.Event()
-        self._kafka_backoff = Backoff(TRIES, first_seconds=0.1, longest_seconds=2.0)
-        self._commit_backoff = Backoff(TRIES)
+        self._kafka_backoff = Backoff(TRIES, self._vitals.failed, first_seconds=0.1, longest_seconds=2.0)
+        self._commit_backoff = Backoff(TRIES, self._vitals.failed)
         self._consumer: _PositionedConsumer | None = None
         self._security = dict(security or {})
-        self._broker = self._build(bootstrap, group, instance_id)
-
-    def _build(self, bootstrap: str, group: str, instance_id: str) -> KafkaBroker:
-        broker = KafkaBroker(
+        self._broker = broker = KafkaBroker(
             bootstrap,
             apply_types=False,
             consumer_only=True,
@@ -171,7 +171,6 @@ class Intake:
             decoder=_body,
         )
         subscriber(self._on_batch)
-        return broker
 
     def _make_consumer(self, builder: Any, **options: Any) -> _PositionedConsumer:
         self._consumer = _PositionedConsumer(intake=self, **{**builder.keywords, **self._security, **options})
@@ -252,6 +251,7 @@ class Intake:
         for place, expected in self._book.items():
             if place not in self._halted and self._position(place) != expected:
                 self._need_consumer().seek(place, expected)
+        self._vitals.turned("polls")
         generation, asked_from = self._generation, dict(self._book)
         records = await fetch()
         self._kafka_backoff.succeeded()

@@ -12,11 +12,26 @@ log = structlog.get_logger()
 Result = TypeVar("Result")
 
 
-class Backoff:
-    """Waits longer after each failure in a row; raises the failure itself after `tries` of them."""
+def _unheard(_: Exception) -> None:
+    pass
 
-    def __init__(self, tries: int, *, first_seconds: float = 0.05, longest_seconds: float = 5.0) -> None:
+
+class Backoff:
+    """Waits longer after each failure in a row; raises the failure itself after `tries` of them.
+
+    `heard` is told of each.
+    """
+
+    def __init__(
+        self,
+        tries: int,
+        heard: Callable[[Exception], None] = _unheard,
+        *,
+        first_seconds: float = 0.05,
+        longest_seconds: float = 5.0,
+    ) -> None:
         self._tries = tries
+        self._heard = heard
         self._first = first_seconds
         self._longest = longest_seconds
         self._failures = 0
@@ -27,6 +42,7 @@ class Backoff:
 
     async def failed(self, error: Exception) -> None:
         """Wait before the next try; raises `error` where there have been enough."""
+        self._heard(error)
         self._failures += 1
         if self._failures >= self._tries:
             raise error
