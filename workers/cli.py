@@ -27,6 +27,7 @@ from workers.kafka.transactional_producer import PublishError
 from workers.offline import compare, replaying
 from workers.offline.generate import Wish, sized, write_history
 from workers.ops import logs
+from workers.ops.health import PortTaken
 from workers.rules.calendar import Instant, instant
 from workers.settings import Settings
 from workers.store.deployment import DeploymentMismatch
@@ -78,6 +79,8 @@ def one_clear_line(away: int = CANNOT_RUN) -> Iterator[None]:
         fail(f"bad setting STANDING_{field}: {first['msg']}")
     except _REFUSED as error:
         fail(str(error))
+    except PortTaken as error:
+        fail(str(error), away)
     except _AWAY as error:
         fail(f"a server cannot be reached: {error}", away)
 
@@ -141,7 +144,7 @@ def work() -> None:
     async def supervise(settings: Settings) -> None:
         async with wiring.parts(settings, "work", connections=1):
             pass  # a worker that cannot run would only be started again and again
-        raise typer.Exit(await supervisor.supervise(wiring.worker_processes(settings)))
+        raise typer.Exit(await wiring.run_supervisor(settings))
 
     run(supervise)
 

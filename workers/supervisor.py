@@ -1,8 +1,8 @@
 """`standing work`: every worker in one process tree, restarted when it dies, stopped together.
 
-Owns processes, nothing of what they do. A worker that dies is started again with back-off; all are stopped
-within 20 seconds of SIGTERM; and where the supervisor itself is killed, its workers see the end of a pipe and
-end as well.
+Owns processes, nothing of what they do; it is ready while all of them run. A worker that dies is started again
+with back-off; all are stopped within 20 seconds of SIGTERM; and where the supervisor itself is killed, its workers
+see the end of a pipe and end as well.
 """
 
 import asyncio
@@ -14,6 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
+
+from workers.ops import metrics as names
+from workers.ops.health import Vitals
 
 log = structlog.get_logger()
 
@@ -38,7 +41,7 @@ class WorkerProcess:
     environment: Mapping[str, str]
 
 
-async def supervise(workers: Sequence[WorkerProcess]) -> int:
+async def supervise(workers: Sequence[WorkerProcess], vitals: Vitals) -> int:
     """Keep the workers running until SIGINT or SIGTERM; returns the exit code for the shell."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -46,15 +49,18 @@ async def supervise(workers: Sequence[WorkerProcess]) -> int:
         loop.add_signal_handler(number, stop.set)
     reading, writing = os.pipe()
     try:
-        codes = await asyncio.gather(*(_keep(worker, reading, stop) for worker in workers))
+        codes = await asyncio.gather(
+            *(_keep(worker, number, reading, stop, vitals) for number, worker in enumerate(workers))
+        )
     finally:
         os.close(reading)
         os.close(writing)
     return max(codes)
 
 
-async def _keep(worker: WorkerProcess, lifeline: int, stop: asyncio.Event) -> int:
+async def _keep(worker: WorkerProcess, number: int, lifeline: int, stop: asyncio.Event, vitals: Vitals) -> int:
     pause = 0.0
+    vitals.metrics.count(names.RESTARTS, 0, worker=worker.name)
     loop = asyncio.get_running_loop()
     while not stop.is_set():
         started = loop.time()
@@ -68,7 +74,10 @@ async def _keep(worker: WorkerProcess, lifeline: int, stop: asyncio.Event) -> in
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,  # a Ctrl-C reaches the supervisor alone, which stops them in order
         )
-        if await _ended(process, stop):
+        _note(worker, number, vitals, running=True)
+        to_stop = await _ended(process, stop)
+        _note(worker, number, vitals, running=False)
+        if to_stop:
             await _stop(process, worker.name)
             return 0
         if process.returncode == FATAL:
@@ -76,10 +85,16 @@ async def _keep(worker: WorkerProcess, lifeline: int, stop: asyncio.Event) -> in
             stop.set()
             return FATAL
         pause = 0.0 if loop.time() - started > SETTLED_SECONDS else _longer(pause)
+        vitals.metrics.count(names.RESTARTS, worker=worker.name)
         log.warning("worker died", worker=worker.name, code=process.returncode, restart_in_seconds=pause)
         if await _wait(stop, pause):
             return 0
     return 0
+
+
+def _note(worker: WorkerProcess, number: int, vitals: Vitals, *, running: bool) -> None:
+    vitals.has(f"worker {number} ({worker.name})", running)
+    vitals.metrics.set(names.RUNNING, running, worker=worker.name, number=str(number))
 
 
 def _longer(pause: float) -> float:

@@ -37,7 +37,7 @@ from workers.settings import Settings
 from workers.store.deployment import Deployment, Wanted, load_deployment
 from workers.store.listener import Listener
 from workers.store.postgres import Store, open_pool
-from workers.supervisor import WorkerProcess
+from workers.supervisor import WorkerProcess, supervise
 
 MARKS_TOPIC = "standing-relay-marks"
 
@@ -131,6 +131,17 @@ async def beside(settings: Settings, work: Callable[[], Coroutine[None, None, No
         yield
         for each in running:
             each.cancel()
+
+
+async def run_supervisor(settings: Settings) -> int:
+    """Every worker in a process of its own, until SIGTERM; returns the exit code for the shell."""
+    processes = worker_processes(settings)
+    if not settings.metrics_port:
+        return await supervise(processes, Vitals())
+    metrics = Measured("work")
+    vitals = Vitals(metrics=metrics)
+    async with serving(settings.metrics_host, settings.metrics_port, vitals, metrics):
+        return await supervise(processes, vitals)
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -9,7 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric as Family
 
@@ -166,7 +173,13 @@ RECYCLED = Metric(
     "Producers given up for a new one: fenced, refused, or an outcome that is unknown.",
     ("shard",),
 )
-RUNNING = Metric("standing_workers_running", "gauge", ("work",), "Worker processes that run now.", ("worker",))
+RUNNING = Metric(
+    "standing_worker_running",
+    "gauge",
+    ("work",),
+    "1 for each worker process that runs, 0 for one that is to be started again.",
+    ("worker", "number"),
+)
 RESTARTS = Metric(
     "standing_worker_restarts_total",
     "counter",
@@ -221,6 +234,7 @@ class Measured:
     """The metrics of one worker, to be scraped; those without labels are there from the start."""
 
     def __init__(self, worker: str) -> None:
+        disable_created_metrics()  # a second series beside each counter, which nobody asks for
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         own = [each for each in METRICS if worker in each.by]
