@@ -32,7 +32,7 @@ SETTINGS = {
     "batch_size": "Most records in one transaction of ingest.",
     "shards": "Shards of the decision log; fixed by the first `setup`.",
     "ingests": "How many ingest processes `standing work` runs.",
-    "metrics_port": "Port of `/live`, `/ready` and `/metrics`, 0: none; workers of `standing work` have those after it.",
+    "metrics_port": "Port of `/live`, `/ready` and `/metrics`, 0: none; those of `standing work` have the next ones.",
     "metrics_host": "Address that these listen on.",
     "watchdog_seconds": "A worker of which a loop hangs for so long ends itself, to be started anew.",
     "instance": "Fixed name of an ingest worker in its consumer group; by default host and lowest free slot.",

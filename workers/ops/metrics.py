@@ -234,7 +234,7 @@ class Measured:
     """The metrics of one worker, to be scraped; those without labels are there from the start."""
 
     def __init__(self, worker: str) -> None:
-        disable_created_metrics()  # a second series beside each counter, which nobody asks for
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter, which nobody asks for
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         own = [each for each in METRICS if worker in each.by]

@@ -1,0 +1,130 @@
+"""What a worker answers over HTTP, and what it costs its event loop."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from workers.ops import health
+from workers.ops.health import PortTaken, Vitals, serving
+from workers.ops.metrics import LAG, METRICS, RECORDS, Measured
+from workers.ops.watchdog import Watchdog
+
+
+@asynccontextmanager
+async def served(vitals: Vitals, metrics: Measured) -> AsyncIterator[int]:
+    """A server on a free port."""
+    taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = taken.sockets[0].getsockname()[1]
+    taken.close()
+    await taken.wait_closed()
+    async with serving("127.0.0.1", port, vitals, metrics):
+        yield port
+
+
+async def asked(port: int, request: bytes) -> tuple[int, str, str]:
+    """Status, head and body of an answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    answer = (await reader.read()).decode()
+    writer.close()
+    head, _, body = answer.partition("\r\n\r\n")
+    return int(head.split()[1]), head, body
+
+
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: worker\r\nAccept: */*\r\n\r\n".encode()
+
+
+async def test_a_worker_is_ready_once_its_servers_answered_and_it_has_what_it_needs() -> None:
+    vitals, metrics = Vitals(needs=("database", "kafka")), Measured("ingest")
+    async with served(vitals, metrics) as port:
+        vitals.has("partitions", really=False)
+        vitals.answered("database")
+        assert (await asked(port, get("/ready")))[::2] == (
+            503,
+            "kafka has not answered for 30 s\nwithout partitions\n",
+        )
+        vitals.answered("kafka")
+        vitals.has("partitions", really=True)
+        assert (await asked(port, get("/ready")))[::2] == (200, "ok\n")
+
+
+async def test_a_server_that_answers_no_more_makes_a_worker_unready(monkeypatch: pytest.MonkeyPatch) -> None:
+    vitals = Vitals(needs=("database",))
+    vitals.answered("database")
+    assert vitals.unready() == []
+    later = time.monotonic() + health.READY_SECONDS + 1
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert vitals.unready() == ["database has not answered for 30 s"]
+
+
+async def test_a_loop_that_hangs_is_neither_alive_nor_ready_while_the_others_turn() -> None:
+    with Watchdog("the worker", 4) as watchdog:
+        vitals = Vitals(watchdog=watchdog)
+        async with served(vitals, Measured("ingest")) as port:
+            vitals.turned("polls")
+            vitals.turned("heartbeats")
+            assert (await asked(port, get("/live")))[::2] == (200, "ok\n")
+            while not vitals.dead():
+                vitals.turned("heartbeats")
+                await asyncio.sleep(0.1)
+            wrong = (503, "polls has not turned over for 2 s\n")
+            assert (await asked(port, get("/live")))[::2] == wrong
+            assert (await asked(port, get("/ready")))[::2] == wrong
+
+
+async def test_metrics_are_what_was_counted_and_what_is_measured_when_asked() -> None:
+    metrics = Measured("ingest")
+    metrics.before_scrape(lambda: metrics.set(LAG, 7, topic="order-status", partition="3"))
+    metrics.count(RECORDS, 5)
+    async with served(Vitals(), metrics) as port:
+        status, head, body = await asked(port, get("/metrics?name=all"))
+    assert (status, "Content-Type: text/plain; version=0.0.4; charset=utf-8" in head) == (200, True)
+    lines = body.splitlines()
+    assert "standing_records_total 5.0" in lines
+    assert 'standing_lag_records{partition="3",topic="order-status"} 7.0' in lines
+    typed = {line.split()[2] for line in lines if line.startswith("# TYPE standing")}
+    assert typed == {each.name for each in METRICS if "ingest" in each.by}
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (get("/elsewhere"), 404),
+        (b"POST /live HTTP/1.1\r\n\r\n", 400),
+        (b"\r\n\r\n", 400),
+        (b"\xff\xfe\r\n\r\n", 400),
+        (b"GET /" + b"x" * 100_000, 400),
+        (b"GET /live HTTP/1.1\r\n" + b"A: b\r\n" * 200, 400),
+    ],
+)
+async def test_a_strange_request_gets_an_answer_and_the_next_one_its_own(request_bytes: bytes, status: int) -> None:
+    async with served(Vitals(), Measured("ingest")) as port:
+        assert (await asked(port, request_bytes))[0] == status
+        assert (await asked(port, get("/live")))[0] == 200
+
+
+async def test_a_port_that_is_taken_is_said_in_one_line() -> None:
+    async with served(Vitals(), Measured("ingest")) as port:
+        with pytest.raises(PortTaken, match=f"127.0.0.1:{port} of STANDING_METRICS_PORT"):
+            async with serving("127.0.0.1", port, Vitals(), Measured("ingest")):
+                pass
+
+
+async def test_a_scrape_of_many_partitions_holds_the_event_loop_up_for_a_moment_at_most() -> None:
+    metrics = Measured("ingest")
+    for partition in range(64):
+        metrics.set(LAG, partition, topic="order-status", partition=str(partition))
+    async with served(Vitals(), metrics) as port:
+        await asked(port, get("/metrics"))
+        gaps = []
+        scrape = asyncio.create_task(asked(port, get("/metrics")))
+        while not scrape.done():
+            began = time.thread_time()
+            await asyncio.sleep(0)
+            gaps.append(time.thread_time() - began)
+    assert len(gaps) > len(METRICS) / 2, "it did not give way"
+    assert sorted(gaps)[-2] < 0.001  # processor time; one may meet a garbage collection
