@@ -77,18 +77,21 @@ def _orders(console: Console, name: str, costs: Mapping[str, list[Cost]]) -> Non
             "" if system == "enrolment" else f"{engine / rate:.2f} x",
             *(f"{last.cpu_microseconds.get(each, 0):.1f}" for each in names),
             f"{last.wal_bytes:.0f}",
-            f"{last.hot_share:.1%}" if system in ("engine", "enrolment") else "",
+            f"{last.hot_share:.1%}" if system.startswith("en") else "",
             f"{last.resident_megabytes:.0f}",
         )
     console.print(table)
-    hand = statistics.median(each.rate for each in costs["hand-written loop"])
-    plain = statistics.median(each.rate for each in costs["plain handler"])
-    last = costs["engine"][-1]
+    alone, hand, plain = (
+        statistics.median(each.rate for each in costs[system])
+        for system in (throughput.ALONE, throughput.LOOP, "plain handler")
+    )
+    runs = [*costs[throughput.ENGINES], *costs[throughput.ALONE]]
+    wal, hot = (statistics.median(getattr(each, name) for each in runs) for name in ("wal_bytes", "hot_share"))
     _floor(console, f"orders, {name}", engine, 60_000, "messages a second")
-    _floor(console, "beside the plain handler", engine / plain, 50, "times")
-    _floor(console, "beside the hand-written loop", engine / hand, 0.9, "times")
-    _floor(console, "WAL for each message", -last.wal_bytes, -300, "bytes")
-    _floor(console, "HOT share of the account updates", last.hot_share * 100, 99, "%")
+    _floor(console, "one ingest beside the plain handler", alone / plain, 50, "times")
+    _floor(console, "one ingest beside the hand-written loop", alone / hand, 0.9, "times")
+    _floor(console, "WAL for each message", -wal, -300, "bytes")
+    _floor(console, "HOT share of the account updates", hot * 100, 99, "%")
 
 
 def _floor(console: Console, what: str, found: float, floor: float, unit: str) -> None:

@@ -1,7 +1,7 @@
 """What a run cost: CPU by process, WAL, HOT share and memory, from /proc and PostgreSQL's own counters."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,15 +39,15 @@ class Reading:
     hot: int
 
 
-async def read(connection: asyncpg.Connection, servers: LocalServers, pids: Mapping[str, int]) -> Reading:
-    """All counters now."""
+async def read(connection: asyncpg.Connection, servers: LocalServers, workers: Sequence[int]) -> Reading:
+    """All counters now; the processes in `workers` count as one."""
     await connection.execute("select pg_stat_force_next_flush()")
     (row,) = await connection.fetch(
         "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') as wal, n_tup_upd, n_tup_hot_upd "
         "from pg_stat_user_tables where relname = 'accounts'"
     )
-    everyone = dict(pids) | {"PostgreSQL": servers.postgres.pid, "Kafka": servers.kafka.pid}
-    cpu = {name: cpu_seconds(pid) for name, pid in everyone.items()}
+    everyone = {"worker": workers, "PostgreSQL": [servers.postgres.pid], "Kafka": [servers.kafka.pid]}
+    cpu = {name: sum(map(cpu_seconds, pids)) for name, pids in everyone.items()}
     return Reading(cpu, int(row["wal"]), row["n_tup_upd"], row["n_tup_hot_upd"])
 
 

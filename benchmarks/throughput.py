@@ -1,9 +1,14 @@
-"""Order messages a second: the engine, the hand-written loop and the plain handler, in turn, with one final state."""
+"""Order messages a second: the engine, the hand-written loop and the plain handler, in turn, with one final state.
+
+The engine runs as `standing work` does, with several ingest workers, and with one alone beside the hand-written loop,
+which is one process too.
+"""
 
 import asyncio
 import time
 from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from random import Random
@@ -13,12 +18,18 @@ import asyncpg
 from benchmarks.deployment import Deployment, enrolments, value
 from benchmarks.measure import Cost, cost, read, resident_bytes
 from workers.local.stack import LocalServers
+from workers.settings import Settings
 
 BEGIN = datetime(2016, 3, 2, tzinfo=UTC)
 PLAIN_MESSAGES = 4000
-ROUNDS = 2
+ROUNDS = 4
+ENGINES = "engine"
+ALONE = "engine, one ingest"
+LOOP = "hand-written loop"
 
 ENGINE = "select sum(next_offset)::bigint from positions where topic = 'order-status'"
+EPOCHS = "select max(epoch) from positions where topic = 'order-status'"
+OWNERS = "select count(distinct owner) from positions where topic = 'order-status' and epoch > $1"
 HAND = "select coalesce(sum(next_offset), 0)::bigint from hand_positions"
 PLAIN = "select coalesce(sum(read), 0)::bigint from plain_done"
 
@@ -57,19 +68,20 @@ async def compare(
         enrolments(sellers, [f"c{number // 3}" for number in range(accounts)], "2016-03-01T10:00:00+08:00")
     )
     connection = await deployment.connect()
-    found: dict[str, list[Cost]] = {"enrolment": [], "engine": [], "hand-written loop": [], "plain handler": []}
+    found: dict[str, list[Cost]] = {"enrolment": [], ENGINES: [], ALONE: [], LOOP: [], "plain handler": []}
     enrolled = "select sum(next_offset)::bigint from positions where topic = 'seller-accounts'"
     found["enrolment"].append(await _until(deployment, connection, enrolled, accounts, "workers.cli", "ingest"))
     share = messages // ROUNDS
     for number in range(ROUNDS):
         deployment.send(orders(sellers, number * share, share, zipf))
         target = (number + 1) * share
+        many = number % 2 == 0
         systems = [
-            ("engine", ENGINE, "workers.cli", "ingest"),
-            ("hand-written loop", HAND, "benchmarks.handwritten", ""),
+            (ENGINES if many else ALONE, ENGINE, "workers.cli", "ingest", Settings().ingests if many else 1),
+            (LOOP, HAND, "benchmarks.handwritten", "", 1),
         ]
-        for system, progress, module, argument in systems if number % 2 == 0 else systems[::-1]:
-            found[system].append(await _until(deployment, connection, progress, target, module, argument))
+        for system, progress, module, argument, count in systems if number < ROUNDS // 2 else systems[::-1]:
+            found[system].append(await _until(deployment, connection, progress, target, module, argument, count))
     await _same_state(connection, "hand_accounts", "a.account_id")
     found["plain handler"].append(await _plain(servers, f"{name}p", sellers, zipf))
     await connection.close()
@@ -92,23 +104,37 @@ async def _plain(servers: LocalServers, name: str, sellers: Sequence[str], zipf:
 
 
 async def _until(
-    deployment: Deployment, connection: asyncpg.Connection, progress: str, target: int, module: str, argument: str
+    deployment: Deployment,
+    connection: asyncpg.Connection,
+    progress: str,
+    target: int,
+    module: str,
+    argument: str,
+    processes: int = 1,
 ) -> Cost:
-    """Run a system from its first committed batch to its last."""
-    with deployment.running(module, *filter(None, [argument])) as process:
-        start = await _progress(connection, progress)
-        now = start
+    """Run a system, of some processes, from the first batch committed with all of them at work to the last."""
+    before_any = await connection.fetchval(EPOCHS) if processes > 1 else 0
+    with ExitStack() as stack:
+        running = [
+            stack.enter_context(deployment.running(module, *filter(None, [argument]))) for _ in range(processes)
+        ]
+        pids = [process.pid for process in running]
+        owners = 0 if processes > 1 else 1
+        while owners < processes:
+            await asyncio.sleep(0.005)
+            owners = await connection.fetchval(OWNERS, before_any)
+        start = now = await _progress(connection, progress)
         while now <= start:
             await asyncio.sleep(0.005)
             now = await _progress(connection, progress)
         began, first = time.monotonic(), now
-        before = await read(connection, deployment.servers, {"worker": process.pid})
+        before = await read(connection, deployment.servers, pids)
         while await _progress(connection, progress) < target:
-            assert process.poll() is None, f"{module} ended"
+            assert all(process.poll() is None for process in running), f"{module} ended"
             await asyncio.sleep(0.005)
         seconds = time.monotonic() - began
-        after = await read(connection, deployment.servers, {"worker": process.pid})
-        return cost(max(1, target - first), seconds, before, after, resident_bytes(process.pid))
+        after = await read(connection, deployment.servers, pids)
+        return cost(max(1, target - first), seconds, before, after, sum(map(resident_bytes, pids)))
 
 
 async def _progress(connection: asyncpg.Connection, query: str) -> int:

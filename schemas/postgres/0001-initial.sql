@@ -62,7 +62,12 @@ create table accounts (
     dense_since        timestamptz,                     -- start of the last span of effective orders
     last_effective_at  timestamptz,
     last_order_id      text
-) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
+) with (
+    fillfactor = 30,  -- a row doubles from its insertion to its first order, and each update needs room beside it
+    -- No plan asks for statistics; and while they are taken no old version can be cleared away, so that updates
+    -- leave their page.
+    autovacuum_analyze_threshold = 2147483647
+);
 create index accounts_wake_at on accounts (wake_at) where wake_at is not null and not held;
 create index accounts_held on accounts (account_id) where held;
 
@@ -74,7 +79,7 @@ create table facts (
     occurred_at        timestamptz not null,
     content            text not null,           -- canonical JSON of the contract's fields
     primary key (account_id, topic, id)
-);
+) with (autovacuum_analyze_threshold = 2147483647);
 
 -- Effective orders, compressed: no silence within a span ever decides anything. The end of an account's last
 -- span is the one in `accounts`.
@@ -85,7 +90,7 @@ create table order_spans (
     last_at            timestamptz not null,
     last_order_id      text not null,
     primary key (account_id, first_at)
-);
+) with (autovacuum_analyze_threshold = 2147483647);
 
 -- What was published and not withdrawn, of accounts and of companies.
 create table net_decisions (
@@ -97,7 +102,7 @@ create table net_decisions (
     sequence           bigint not null,
     content            bytea not null,          -- digest of all that is compared
     primary key (of_company, subject, decision_id)
-);
+) with (autovacuum_analyze_threshold = 2147483647);
 
 create table companies (
     company_key        text collate "C" primary key,

@@ -111,8 +111,8 @@ async def test_the_statements_of_the_hot_path_look_accounts_up_by_their_key(depl
     ids = [f"a{number}" for number in range(1, 5001)]
     instants = [local("2016-03-02")] * 5000
     for name, arguments in (
-        ("lock_accounts", (ids,)),
-        ("move_last_orders", (ids, instants, ids)),
+        ("lock_accounts", ("\n".join(ids),)),
+        ("move_last_orders", ("\n".join(ids), "\n".join(map(str, instants)), "\n".join(ids))),
         ("begin_spans", (ids, instants, ids)),
         ("claim_due", (instants[0], 400)),
     ):

@@ -17,6 +17,7 @@ def engine(servers: LocalServers, topic_prefix: str) -> Engine:
             "STANDING_PARTITIONS": "4",
             "STANDING_CLOCK": "events",
             "STANDING_SETTLE_SECONDS": "0",
+            "STANDING_INGESTS": "1",
         }
     )
     made.standing("setup")

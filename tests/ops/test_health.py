@@ -116,10 +116,12 @@ async def test_a_port_that_is_taken_is_said_in_one_line() -> None:
 
 async def test_a_scrape_of_many_partitions_holds_the_event_loop_up_for_a_moment_at_most() -> None:
     metrics = Measured("ingest")
-    for partition in range(64):
+    for partition in range(100):
         metrics.set(LAG, partition, topic="order-status", partition=str(partition))
     async with served(Vitals(), metrics) as port:
-        await asked(port, get("/metrics"))
+        _, _, body = await asked(port, get("/metrics"))
+        lags = [line for line in body.splitlines() if "standing_lag_records" in line]
+        assert (len(lags), sum(line.startswith("#") for line in lags)) == (102, 2)
         gaps = []
         scrape = asyncio.create_task(asked(port, get("/metrics")))
         while not scrape.done():

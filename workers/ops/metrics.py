@@ -5,6 +5,7 @@ for each record: a worker counts once a transaction. The invariant: a label neve
 a setting or from the text of an error, so that neither secrets nor endless series come in.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -24,6 +25,10 @@ Kind = Literal["counter", "gauge", "histogram"]
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 ROWS = (1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0, 3000.0, 5000.0, 10_000.0, 50_000.0)
+
+
+PIECE = 32
+"""Samples rendered before the event loop is given way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,11 +280,15 @@ class Measured:
         self._before.append(measure)
 
     def rendered(self) -> Iterator[bytes]:
-        """Everything in Prometheus's text format, a family at a time, so that whoever sends it can give way."""
+        """Everything in Prometheus's text format, in small pieces, so that whoever sends it can give way."""
         for measure in self._before:
             measure()
         for family in self._registry.collect():
-            yield generate_latest(_One(family))
+            samples = family.samples
+            for first in range(0, max(1, len(samples)), PIECE):
+                family.samples = samples[first : first + PIECE]
+                text = generate_latest(_One(family))
+                yield text if first == 0 else re.sub(rb"(?m)^#.*\n", b"", text)
 
 
 @dataclass(frozen=True, slots=True)
