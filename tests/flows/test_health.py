@@ -1,0 +1,143 @@
+"""What a whole deployment tells of itself, and that a worker which hangs is ended and started again."""
+
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.flows.engine import Engine
+from tests.flows.facts import enrolled, paid
+from tests.flows.raw import send_to
+from workers.ops.metrics import METRICS
+
+HANGS_ONCE = '''
+"""The first transaction of the first timers worker blocks its event loop for ever."""
+import os, sys, time
+from pathlib import Path
+from workers.enforcement.road import Enforcement
+
+enforce_due, blocked = Enforcement.enforce_due, Path(__file__).with_name("blocked")
+
+async def hang(self, limit):
+    if not blocked.exists():
+        blocked.touch()
+        time.sleep(1000)
+    return await enforce_due(self, limit)
+
+Enforcement.enforce_due = hang
+'''
+
+
+def free_ports(count: int) -> int:
+    """The first of some ports in a row that nobody listens on."""
+    for first in range(20_000, 30_000, count):
+        found = [socket.socket() for _ in range(count)]
+        try:
+            for number, each in enumerate(found):
+                each.bind(("127.0.0.1", first + number))
+        except OSError:
+            continue
+        else:
+            return first
+        finally:
+            for each in found:
+                each.close()
+    raise AssertionError("no ports")
+
+
+def with_ports(engine: Engine, **more: str) -> tuple[Engine, int]:
+    """The same deployment with metrics, and the port of the supervisor: timers, spread, relay, ingest follow."""
+    first = free_ports(5)
+    return replace(engine, environment={**engine.environment, "STANDING_METRICS_PORT": str(first), **more}), first
+
+
+def ask(port: int, path: str) -> tuple[int, str]:
+    """Status and body; status 0 where nobody listens."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError as error:
+        return 0, str(error)
+
+
+def scrape(port: int) -> dict[str, float]:
+    """Every sample of a worker, as `name{label=value}`."""
+    found = {}
+    for family in text_string_to_metric_families(ask(port, "/metrics")[1]):
+        for sample in family.samples:
+            labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
+            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
+    return found
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait until it is true."""
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline, "it did not become true"
+        time.sleep(0.1)
+
+
+def test_every_worker_tells_whether_it_is_ready_and_what_was_done(engine: Engine) -> None:
+    measured, first = with_ports(engine)
+    timers, _, relay, ingest = range(first + 1, first + 5)
+    with measured.working():
+        until(lambda: all(ask(port, "/ready") == (200, "ok\n") for port in range(first, first + 5)))
+        assert all(ask(port, "/live") == (200, "ok\n") for port in range(first, first + 5))
+        engine.send([enrolled("idle", "2016-03-01 10:00"), enrolled("paid", "2016-03-01 10:00", "other")])
+        engine.drain()
+        send_to(engine, "order-status", 1, [*[b"{"] * 100, b'{"status": "paid"}'])
+        engine.send([paid("paid", "2016-03-02 10:00"), paid("paid", "2016-03-03 10:00")])
+        engine.send([enrolled("clock", "2016-08-20 10:00", "third")])
+        until(lambda: scrape(timers)["standing_sampled_timestamp_seconds"] > 0)
+        until(lambda: scrape(timers).get("standing_partition_paused{partition=1,topic=order-status}") == 1)
+        until(lambda: scrape(ingest)["standing_lag_records{partition=1,topic=order-status}"] == 1)
+        taken, silence, published, work = scrape(ingest), scrape(timers), scrape(relay), scrape(first)
+        texts = "".join(ask(port, "/metrics")[1] for port in range(first, first + 5))
+    assert taken["standing_dead_letters_total{reason=invalid_json}"] == 100
+    assert taken["standing_partitions"] == 16
+    assert silence["standing_silence_held"] == 0
+    assert sum(count for name, count in published.items() if name.startswith("standing_published")) >= 100
+    assert work["standing_worker_restarts_total{worker=timers}"] == 0
+    assert work["standing_worker_running{number=3,worker=ingest}"] == 1
+    told = {name for name in [each.name for each in METRICS] if f"# TYPE {name} " in texts}
+    assert told == {each.name for each in METRICS}
+    assert engine.environment["STANDING_DATABASE_URL"] not in texts
+
+
+def test_a_worker_whose_event_loop_is_blocked_is_ended_and_started_again(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(HANGS_ONCE)
+    measured, first = with_ports(engine, STANDING_WATCHDOG_SECONDS="3", PYTHONPATH=str(tmp_path))
+    with measured.working():
+        until((tmp_path / "blocked").exists)
+        assert ask(first + 1, "/live")[0] == 0
+        until(lambda: scrape(first).get("standing_worker_restarts_total{worker=timers}") == 1)
+        until(lambda: ask(first, "/ready") == ask(first + 1, "/ready") == (200, "ok\n"))
+        engine.send([enrolled("idle", "2016-03-01 10:00"), enrolled("clock", "2017-03-01 10:00", "other")])
+        engine.drain()
+        assert scrape(first + 1)["standing_decisions_total{kind=account_suspended}"] == 1
+        work = scrape(first)
+    assert {name: count for name, count in work.items() if "restarts" in name} == {
+        "standing_worker_restarts_total{worker=timers}": 1,
+        "standing_worker_restarts_total{worker=spread}": 0,
+        "standing_worker_restarts_total{worker=relay}": 0,
+        "standing_worker_restarts_total{worker=ingest}": 0,
+    }
+
+
+def test_a_port_that_is_taken_ends_a_worker_with_one_line(engine: Engine) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        other = replace(engine, environment={**engine.environment, "STANDING_METRICS_PORT": port})
+        done = other.standing("spread", check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"standing: 127.0.0.1:{port} of STANDING_METRICS_PORT cannot be")
