@@ -160,6 +160,7 @@ async def run_ingest(settings: Settings) -> None:
         async with (
             vital(settings, "ingest", ("database", "kafka")) as vitals,
             parts(settings, f"ingest {instance}") as made,
+            beside(settings, partial(reach_kafka, settings.kafka_bootstrap, vitals)),
         ):
             intake = Intake(
                 bootstrap=settings.kafka_bootstrap,
