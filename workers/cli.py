@@ -24,6 +24,7 @@ from workers.commands import dead_letters, explain, hold, redrive, setup, show, 
 from workers.kafka.admin import KafkaUnreachable, TopicMismatch, TopicMissing
 from workers.kafka.last_record import NoAnswer
 from workers.kafka.transactional_producer import PublishError
+from workers.marks import Moved, SetBack
 from workers.offline import compare, replaying
 from workers.offline.generate import Wish, sized, write_history
 from workers.ops import logs
@@ -45,6 +46,7 @@ NOT_DONE = 1
 _REFUSED = (
     BadPolicy,
     DeploymentMismatch,
+    SetBack,
     TopicMismatch,
     TopicMissing,
     explain.NotFound,
@@ -79,7 +81,7 @@ def one_clear_line(away: int = CANNOT_RUN) -> Iterator[None]:
         fail(f"bad setting STANDING_{field}: {first['msg']}")
     except _REFUSED as error:
         fail(str(error))
-    except PortTaken as error:
+    except (PortTaken, Moved) as error:
         fail(str(error), away)
     except _AWAY as error:
         fail(f"a server cannot be reached: {error}", away)

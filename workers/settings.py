@@ -26,7 +26,7 @@ class Settings(BaseSettings):
     console_port: Annotated[int, Field(ge=0, le=65535)] = 8480
     max_record_bytes: Annotated[int, Field(ge=1)] = 1024 * 1024
     batch_size: Annotated[int, Field(ge=1, le=50_000)] = 5000
-    shards: Annotated[int, Field(ge=1, le=64)] = 4
+    shards: Annotated[int, Field(ge=1, le=64)] = 1
     ingests: Annotated[int, Field(ge=1, le=64)] = 2
     metrics_port: Annotated[int, Field(ge=0, le=65_000)] = 0
     metrics_host: str = "127.0.0.1"

@@ -13,6 +13,7 @@ from functools import partial
 from importlib.metadata import version
 
 import asyncpg
+import structlog
 
 from contracts.topics import INPUT_TOPICS
 from workers import relay, spread, timers
@@ -25,6 +26,7 @@ from workers.kafka import admin
 from workers.kafka.consumer import Intake
 from workers.kafka.last_record import last_record
 from workers.kafka.transactional_producer import TransactionalProducer
+from workers.marks import MARKS_TOPIC, Guard, Mark
 from workers.measuring import Sampler, reach_kafka
 from workers.ops.clock import WallClock
 from workers.ops.health import Server, Vitals, serving
@@ -34,12 +36,12 @@ from workers.ops.watchdog import Watchdog
 from workers.rules import RULES_VERSION
 from workers.rules.policy import Policies
 from workers.settings import Settings
-from workers.store.deployment import Deployment, Wanted, load_deployment
+from workers.store.deployment import Deployment, Wanted, adopt_server, load_deployment
 from workers.store.listener import Listener
 from workers.store.postgres import Store, open_pool
 from workers.supervisor import WorkerProcess, supervise
 
-MARKS_TOPIC = "standing-relay-marks"
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Parts:
     deployment: Deployment
     store: Store
     enforcement: Enforcement
+    guard: Guard
 
 
 async def wanted(settings: Settings, policies: Policies) -> Wanted:
@@ -70,18 +73,27 @@ async def wanted(settings: Settings, policies: Policies) -> Wanted:
 
 
 @asynccontextmanager
-async def parts(settings: Settings, name: str, *, connections: int = 4) -> AsyncIterator[Parts]:
-    """Everything that a worker called `name` shares with the others; raises DeploymentMismatch."""
+async def parts(settings: Settings, name: str, *, connections: int = 4, waits: bool = False) -> AsyncIterator[Parts]:
+    """Everything that a worker called `name` shares with the others; raises DeploymentMismatch or SetBack.
+
+    A worker that `waits` writes only to a server that the relay knows.
+    """
     policies = load_policies(settings.policies)
     expected = await wanted(settings, policies)
-    pool = await open_pool(settings.database_url.get_secret_value(), name=name, connections=connections)
+    guard = Guard(settings.kafka_bootstrap, settings.topic_prefix + MARKS_TOPIC)
+    url = settings.database_url.get_secret_value()
+    pool = await open_pool(url, name=name, connections=connections, connected=guard.connected)
     try:
         deployment = await load_deployment(pool, expected)
+        async with pool.acquire() as connection:
+            await guard.compare(connection)
+            if waits:
+                await guard.wait_for_relay(connection)
         store = Store(pool, deployment.fingerprint)
         enforcement = Enforcement(
             store, policies, WallClock(), settings.settle, deployment.incarnation, deployment.shards
         )
-        yield Parts(settings, policies, pool, deployment, store, enforcement)
+        yield Parts(settings, policies, pool, deployment, store, enforcement, guard)
     finally:
         await asyncio.wait_for(pool.close(), 10)
 
@@ -117,7 +129,7 @@ def sampler(made: Parts, vitals: Vitals) -> Sampler:
     async def published(shard: int) -> int:
         marks = made.settings.topic_prefix + MARKS_TOPIC
         record = await last_record(made.settings.kafka_bootstrap, marks, shard)
-        return 0 if record is None or record.value is None else relay.Mark.decode(record.value).seq
+        return 0 if record is None or record.value is None else Mark.decode(record.value).seq
 
     clock, settle = made.enforcement.clock, made.settings.settle
     return Sampler(made.store, vitals.metrics, vitals.failed, clock, settle, published)
@@ -159,7 +171,7 @@ async def run_ingest(settings: Settings) -> None:
     with take_slot(f"{settings.kafka_bootstrap} {settings.group}", settings.instance) as instance:
         async with (
             vital(settings, "ingest", ("database", "kafka")) as vitals,
-            parts(settings, f"ingest {instance}") as made,
+            parts(settings, f"ingest {instance}", waits=True) as made,
             beside(settings, partial(reach_kafka, settings.kafka_bootstrap, vitals)),
         ):
             intake = Intake(
@@ -192,7 +204,7 @@ async def run_timers(settings: Settings) -> None:
     stop = stop_on_signals()
     async with (
         vital(settings, "timers", ("database",)) as vitals,
-        parts(settings, "timers") as made,
+        parts(settings, "timers", waits=True) as made,
         listening(made.pool, "standing_horizon") as listener,
         beside(settings, sampler(made, vitals).run),
     ):
@@ -204,7 +216,7 @@ async def run_spread(settings: Settings) -> None:
     stop = stop_on_signals()
     async with (
         vital(settings, "spread", ("database",)) as vitals,
-        parts(settings, "spread") as made,
+        parts(settings, "spread", waits=True) as made,
         listening(made.pool, "standing_spread") as listener,
     ):
         await spread.run(made.store, made.enforcement, listener.bell(), vitals, stop)
@@ -232,6 +244,11 @@ async def run_relay(settings: Settings) -> None:
             )
             for number in range(made.deployment.shards)
         ]
+        if made.guard.moved:
+            for shard in shards:
+                await shard.open()
+            await adopt_server(made.pool)
+            log.warning("another PostgreSQL was adopted: all that was published is in its log")
         await relay.run(shards, listener, vitals, stop)
 
 

@@ -1,6 +1,7 @@
 """Orders read the quick way are read as the contract's own model reads them, or not at all."""
 
 import json
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError

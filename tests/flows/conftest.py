@@ -18,6 +18,7 @@ def engine(servers: LocalServers, topic_prefix: str) -> Engine:
             "STANDING_CLOCK": "events",
             "STANDING_SETTLE_SECONDS": "0",
             "STANDING_INGESTS": "1",
+            "STANDING_SHARDS": "3",
         }
     )
     made.standing("setup")

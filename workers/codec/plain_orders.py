@@ -72,7 +72,7 @@ def _plain_amount(amount: _Amount) -> bool:
 
 
 def _plain_instant(text: str) -> Instant:
-    """What `instant` gives for a timestamp, put together from parts that repeat; ValueError or KeyError for what is none."""
+    """What `instant` gives for a timestamp, from parts that repeat; ValueError or KeyError for what is none."""
     at = _minute(text[:_SECOND_AT]) + _SECONDS[text[_SECOND_AT:_FRACTION_AT]]
     if text[-1] == "Z":
         fraction = text[_FRACTION_AT:-1]

@@ -6,11 +6,12 @@ import asyncpg
 
 from contracts.topics import TOPICS
 from workers.codec.policies import load_policies
-from workers.kafka.admin import TopicSpec, ensure_topics
+from workers.kafka.admin import Admin, TopicSpec, ensure_topics
+from workers.marks import MARKS_TOPIC, compare_marks, read_marks
 from workers.ops.clock import WallClock
 from workers.settings import Settings
 from workers.store.deployment import set_up
-from workers.wiring import MARKS_TOPIC, wanted
+from workers.wiring import wanted
 
 _FOR_EVER = {"retention.ms": "-1", "retention.bytes": "-1"}
 
@@ -34,19 +35,30 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
 async def run_setup(settings: Settings) -> list[str]:
     """Set everything up; safe to repeat. Returns what was done, a line each.
 
-    Raises BadPolicy, DeploymentMismatch, KafkaUnreachable, TopicMismatch or the database's own errors.
+    Raises BadPolicy, DeploymentMismatch, SetBack, KafkaUnreachable, TopicMismatch or the database's own errors.
     """
     policies = load_policies(settings.policies)
     expected = await wanted(settings, policies)
     done = await _create_database(settings.database_url.get_secret_value())
     connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=10)
     try:
+        await _compare(settings, connection)
         done += await set_up(connection, expected, WallClock().wall())
     finally:
         await connection.close()
     created = await ensure_topics(settings.kafka_bootstrap, topic_specs(settings))
     done += [f"created topic {name}" for name in created]
     return done
+
+
+async def _compare(settings: Settings, connection: asyncpg.Connection) -> None:
+    """Refuse a database that lacks what was published (SetBack) before anything is adopted in it."""
+    topic = settings.topic_prefix + MARKS_TOPIC
+    there = (await Admin(settings.kafka_bootstrap).describe([topic])).get(topic)
+    if there is None or await connection.fetchval("select to_regclass('deployment')") is None:
+        return
+    shards = [row[0] for row in await connection.fetch("select shard from shards order by shard")]
+    await compare_marks(connection, await read_marks(settings.kafka_bootstrap, topic, shards))
 
 
 async def _create_database(url: str) -> list[str]:

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 
 from contracts.topics import INPUT_TOPICS
 from workers.kafka import admin
-from workers.kafka.last_record import last_record
-from workers.relay import Mark
+from workers.marks import MARKS_TOPIC, read_marks
 from workers.rules.calendar import SECOND, Instant, written
 from workers.settings import Settings
 from workers.store.postgres import statement
 from workers.store.records import MINUS_INFINITY, Position, Progress
-from workers.wiring import MARKS_TOPIC, Parts
+from workers.wiring import Parts
 
 STUCK_SECONDS = 60
 """A partition that lags, or a decision unpublished, for longer is stuck."""
@@ -118,12 +117,8 @@ async def _unpublished(made: Parts) -> tuple[int, float]:
 async def relay_marks(settings: Settings, shards: int) -> dict[int, int]:
     """The last seq of each shard that a read_committed reader of Kafka can see."""
     topic = settings.topic_prefix + MARKS_TOPIC
-    found: dict[int, int] = {}
-    for shard in range(shards):
-        record = await last_record(settings.kafka_bootstrap, topic, shard)
-        if record is not None and record.value is not None:
-            found[shard] = Mark.decode(record.value).seq
-    return found
+    marks = await read_marks(settings.kafka_bootstrap, topic, range(shards))
+    return {shard: mark.seq for shard, mark in marks.items()}
 
 
 def _stuck(made: Parts, status: Status, positions: list[Position]) -> list[str]:

@@ -60,6 +60,16 @@ class Deployment:
     shards: int
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A database as one connection reached it; another one where it was restarted, restored or replaced."""
+
+    system_identifier: str
+    timeline: int
+    database: int
+    started_at: str
+
+
 def schema_version() -> int:
     """The number of the newest migration."""
     return max(int(path.name.split("-")[0]) for path in MIGRATIONS.glob("*.sql"))
@@ -73,7 +83,6 @@ async def load_deployment(pool: asyncpg.Pool, wanted: Wanted) -> Deployment:
         row = await connection.fetchrow("select * from deployment")
         if row is None:
             raise DeploymentMismatch("the database was not set up to its end: run `standing setup` again")
-        system, timeline = await _server(connection)
         shards = await connection.fetchval("select count(*) from shards")
     expected = {
         "schema_version": schema_version(),
@@ -84,8 +93,6 @@ async def load_deployment(pool: asyncpg.Pool, wanted: Wanted) -> Deployment:
         "rules_version": wanted.rules_version,
         "tzdata_version": wanted.tzdata_version,
         "policies": wanted.policies_text,
-        "system_identifier": system,
-        "timeline": timeline,
     }
     for name, value in expected.items():
         if row[name] != value:
@@ -94,20 +101,30 @@ async def load_deployment(pool: asyncpg.Pool, wanted: Wanted) -> Deployment:
 
 
 def _difference(name: str, stored: object, here: object) -> str:
-    if name in ("system_identifier", "timeline"):
-        return (
-            f"this is another PostgreSQL than the one that was set up ({name} {stored}, now {here}): it was "
-            "restored or failed over; the published topics must be compared with it before anything is written"
-        )
     if name == "policies":
         return "the policies here are not those the database was set up with: run `standing setup` to adopt them"
     return f"{name} is {here!r} here, but the database was set up with {stored!r}; see `standing setup`"
 
 
-async def _server(connection: Any) -> tuple[str, int]:
-    system = await connection.fetchval("select system_identifier::text from pg_control_system()")
-    timeline = await connection.fetchval("select timeline_id from pg_control_checkpoint()")
-    return system, timeline
+async def server_of(connection: Any) -> Server:
+    """Which database of which server, started when, this connection reached."""
+    return Server(*await connection.fetchrow(_SERVER))
+
+
+_SERVER = """
+select system_identifier::text, (select timeline_id from pg_control_checkpoint()),
+       (select oid::bigint from pg_database where datname = current_database()), pg_postmaster_start_time()::text
+from pg_control_system()
+"""
+
+
+async def adopt_server(pool: asyncpg.Pool) -> None:
+    """Note that the deployment lives on this server now; only once its log has all that was published."""
+    async with pool.acquire() as connection:
+        server = await server_of(connection)
+        await connection.execute(
+            "update deployment set system_identifier = $1, timeline = $2", server.system_identifier, server.timeline
+        )
 
 
 async def set_up(connection: asyncpg.Connection, wanted: Wanted, now: Instant) -> list[str]:
@@ -148,7 +165,7 @@ async def _migrate(connection: asyncpg.Connection) -> list[str]:
 
 
 async def _insert_deployment(connection: asyncpg.Connection, wanted: Wanted) -> None:
-    system, timeline = await _server(connection)
+    server = await server_of(connection)
     incarnation = uuid4()
     columns = _columns(incarnation, wanted)
     await connection.execute(
@@ -156,8 +173,8 @@ async def _insert_deployment(connection: asyncpg.Connection, wanted: Wanted) -> 
         "consumer_group, input_partitions, schema_version, rules_version, tzdata_version, policies, fingerprint)"
         " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         incarnation,
-        system,
-        timeline,
+        server.system_identifier,
+        server.timeline,
         *columns,
     )
     await connection.execute("insert into shards (shard) select generate_series(0, $1 - 1)::smallint", wanted.shards)
@@ -185,6 +202,12 @@ def _columns(incarnation: UUID, wanted: Wanted) -> list[object]:
 
 async def _adopt(connection: asyncpg.Connection, row: Any, wanted: Wanted, now: Instant) -> list[str]:
     """Adopt what may change in a database that was set up before."""
+    server = await server_of(connection)
+    if (row["system_identifier"], row["timeline"]) != (server.system_identifier, server.timeline):
+        raise DeploymentMismatch(
+            "this is another PostgreSQL than the one that was set up: it was restored or failed over; start "
+            "`standing work`, whose relay compares it with what was published, before anything is adopted"
+        )
     for name in ("kafka_cluster_id", "topic_prefix", "consumer_group", "input_partitions"):
         if row[name] != getattr(wanted, name):
             raise DeploymentMismatch(_difference(name, row[name], getattr(wanted, name)))

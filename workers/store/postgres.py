@@ -5,7 +5,7 @@ of thousands costs a handful of round trips. Locks are taken in one order everyw
 companies, spreads, shards, each sorted.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import cache
@@ -68,13 +68,23 @@ async def connect_types(connection: asyncpg.Connection) -> None:
     )
 
 
-async def open_pool(url: str, *, name: str, connections: int = 4, **options: Any) -> asyncpg.Pool:
-    """A pool whose every wait has a limit; `name` is shown in pg_stat_activity."""
+async def open_pool(
+    url: str,
+    *,
+    name: str,
+    connections: int = 4,
+    connected: Callable[[Any], Coroutine[Any, Any, None]] = connect_types,
+    **options: Any,
+) -> asyncpg.Pool:
+    """A pool whose every wait has a limit; `name` is shown in pg_stat_activity.
+
+    `connected` makes each new connection ready, or raises where it must not be used.
+    """
     return await asyncpg.create_pool(
         url,
         min_size=1,
         max_size=connections,
-        init=connect_types,
+        init=connected,
         timeout=10,
         command_timeout=60,
         server_settings={

@@ -1,0 +1,66 @@
+"""A database that comes back older than what was published, or on another server: noticed before anyone writes.
+
+Owns fault 10 of the list: whichever worker comes back first, nothing is written to an older copy until
+`standing relay --reconcile` brought it up to what was published; and a failover that lost nothing goes on.
+"""
+
+from tests.checker import check
+from tests.flows.databases import WRITTEN, keep_copy, rows, set_back, url_of
+from tests.flows.engine import Engine
+from tests.flows.facts import enrolled, paid
+from tests.flows.test_killed_workers import POLICIES
+
+WORKERS = ("ingest", "timers", "spread", "relay")
+
+
+async def clean(engine: Engine) -> None:
+    """The independent checker finds nothing amiss."""
+    verdict = await check(engine.environment["STANDING_KAFKA_BOOTSTRAP"], url_of(engine), engine.prefix, POLICIES)
+    assert verdict.clean, str(verdict)
+
+
+async def test_every_worker_and_command_refuses_a_database_older_than_what_was_published(engine: Engine) -> None:
+    engine.send([enrolled("a", "2016-03-01 10:00"), paid("a", "2016-03-02 10:00")])
+    with engine.working():
+        engine.drain()
+    await keep_copy(engine)
+    engine.send([enrolled("b", "2016-03-03 10:00")])
+    with engine.working():
+        engine.drain()
+    await set_back(engine)
+    before = await rows(engine, WRITTEN)
+    for name in (*WORKERS, "work", "setup", "status"):
+        refused = engine.standing(name, check=False)
+        assert refused.returncode == 2, f"{name}: {refused.stderr}"
+        assert refused.stderr.splitlines()[-1].startswith("standing: shard "), f"{name}: {refused.stderr}"
+        assert "standing relay --reconcile" in refused.stderr, name
+    assert await rows(engine, WRITTEN) == before
+
+
+async def test_running_workers_notice_that_an_older_database_was_put_in_the_place_of_theirs(engine: Engine) -> None:
+    with engine.working():
+        engine.drain()
+    await keep_copy(engine)
+    engine.send([enrolled("a", "2016-03-01 10:00")])
+    with engine.working() as supervisor:
+        engine.drain()
+        await set_back(engine)
+        before = await rows(engine, WRITTEN)
+        engine.send([enrolled("b", "2016-03-03 10:00")])
+        assert supervisor.wait(60) == 2
+    assert await rows(engine, WRITTEN) == before
+
+
+async def test_a_failover_that_lost_nothing_goes_on_by_itself(engine: Engine) -> None:
+    engine.send([enrolled("a", "2016-03-01 10:00"), paid("a", "2016-03-02 10:00")])
+    with engine.working():
+        engine.drain()
+    await rows(engine, "update deployment set system_identifier = 'the former', timeline = 7 returning 1")
+    engine.send([enrolled("b", "2016-03-03 10:00")])
+    with engine.working("ingest"), engine.working("timers"):
+        assert engine.standing("drain", "--timeout", "2", check=False).returncode == 1  # they wait for the relay
+        with engine.working("relay"):
+            engine.drain()
+    adopted = await rows(engine, "select system_identifier <> 'the former' and timeline <> 7 from deployment")
+    assert adopted == [(True,)]
+    await clean(engine)

@@ -1,0 +1,141 @@
+"""What Kafka has of each shard of the decision log, and whether this database still has it.
+
+Owns the comparison: a row that was published must be in the log with its chain hash, or the database was set
+back and nothing may be written. The guard makes it before a connection to a database that was not compared yet
+is used for anything; it writes nothing itself.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from workers.kafka.last_record import NoAnswer, last_record
+from workers.store.deployment import Server, server_of
+from workers.store.postgres import connect_types, statement
+
+log = structlog.get_logger()
+
+MARKS_TOPIC = "standing-relay-marks"
+WAIT_SECONDS = 20.0
+"""How long a worker waits for the relay before it ends for its supervisor to start it anew."""
+_ASK_SECONDS = 0.5
+
+
+class SetBack(Exception):
+    """Kafka has more than the log: the database was set back; nothing may be written."""
+
+
+class Moved(Exception):
+    """This is another PostgreSQL than the one that was set up, and the relay did not compare it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The last row of a shard that Kafka has."""
+
+    seq: int
+    hash: bytes
+    incarnation: UUID
+
+    def encode(self) -> bytes:
+        fields = {"seq": self.seq, "hash": self.hash.hex(), "incarnation": str(self.incarnation)}
+        return json.dumps(fields).encode()
+
+    @staticmethod
+    def decode(value: bytes) -> "Mark":
+        fields = json.loads(value)
+        return Mark(fields["seq"], bytes.fromhex(fields["hash"]), UUID(fields["incarnation"]))
+
+    def compare(self, shard: int, incarnation: UUID, logged: bytes | None) -> None:
+        """Raise SetBack where the log has not the row that Kafka has; `logged` is the hash it has there."""
+        if self.incarnation != incarnation:
+            raise SetBack(
+                f"shard {shard}: Kafka's mark is of another deployment ({self.incarnation}), not of {incarnation}: "
+                "the database was made anew, or the topic prefix is taken; nothing is written. If what was "
+                "published is this deployment's own, stop all workers and run `standing relay --reconcile`"
+            )
+        if logged != self.hash:
+            raise SetBack(
+                f"shard {shard}: row {self.seq}, which was published, is not in the log as it was: the database "
+                "was set back to an older state; nothing is written. Stop all workers and run "
+                "`standing relay --reconcile`"
+            )
+
+
+async def read_marks(bootstrap: str, topic: str, shards: Sequence[int]) -> dict[int, Mark]:
+    """The marks that a read_committed reader sees; a shard of which nothing was published has none."""
+    found = await asyncio.gather(*(last_record(bootstrap, topic, shard) for shard in shards))
+    return {
+        shard: Mark.decode(record.value)
+        for shard, record in zip(shards, found, strict=True)
+        if record is not None and record.value is not None
+    }
+
+
+async def compare_marks(connection: Any, marks: Mapping[int, Mark]) -> None:
+    """Compare every mark with the log of the database; raises SetBack."""
+    incarnation = await connection.fetchval("select incarnation from deployment")
+    for shard, mark in marks.items():
+        mark.compare(shard, incarnation, await connection.fetchval(statement("log_row_hash"), shard, mark.seq))
+
+
+@dataclass(slots=True)
+class Guard:
+    """Lets a process use only a database that was compared; a pool asks it about each new connection.
+
+    A server that was restarted, restored or failed over, and a database that was put in another's place, are
+    known by their `Server` being another one.
+    """
+
+    bootstrap: str
+    marks_topic: str
+    moved: bool = False
+    """Whether the server is not the one that was set up. Every mark was found in its log, but while the former
+    relay was not fenced it may have published more.
+    """
+    _compared: Server | None = field(default=None, init=False)
+
+    async def connected(self, connection: Any) -> None:
+        """What a pool does with each new connection."""
+        await connect_types(connection)
+        if self._compared is None or await server_of(connection) == self._compared:
+            return
+        log.warning("another database answers; it is compared with what was published")
+        await self.compare(connection)
+        if self.moved:
+            raise Moved(_MOVED)
+
+    async def compare(self, connection: Any) -> None:
+        """Compare the database with the marks; raises SetBack, or ConnectionError where Kafka does not answer."""
+        server = await server_of(connection)
+        shards = [row[0] for row in await connection.fetch("select shard from shards order by shard")]
+        try:
+            marks = await read_marks(self.bootstrap, self.marks_topic, shards)
+        except NoAnswer as error:
+            raise ConnectionError(f"what was published cannot be compared: {error}") from error
+        await compare_marks(connection, marks)
+        row = await connection.fetchrow("select system_identifier, timeline from deployment")
+        self.moved = tuple(row) != (server.system_identifier, server.timeline)
+        self._compared = server
+
+    async def wait_for_relay(self, connection: Any) -> None:
+        """Wait until the relay adopted the server; raises Moved where it does not."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + WAIT_SECONDS
+        while self.moved:
+            log.warning("waiting for the relay: another PostgreSQL answers than the one that was set up")
+            if loop.time() > deadline:
+                raise Moved(_MOVED)
+            await asyncio.sleep(_ASK_SECONDS)  # whoever adopts it tells nobody
+            await self.compare(connection)
+
+
+_MOVED = (
+    "this is another PostgreSQL than the one that was set up: it was restored or failed over. What was published is "
+    "in its log; nothing is written until a relay has fenced the former one and adopted the server"
+)
