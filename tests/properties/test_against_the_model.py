@@ -1,14 +1,14 @@
 """The engine's rules against the independent model: the same net decisions and standings, in any order of arrival."""
 
 from random import Random
-from typing import Any
 
 import pytest
 
 from tests.model.naive import walk
 from tests.model.test_arrival import random_history
-from tests.properties.rules_engine import Arrival, both, from_scratch
-from workers.rules.decisions import Decision
+from tests.properties.arriving import Arrival
+from tests.properties.comparing import in_order, of_engine, of_model
+from tests.properties.rules_engine import both, from_scratch
 
 SHORT = """
 id = "short"
@@ -45,38 +45,6 @@ exempt_causes = []
 penalty = "terminate"
 """
 MODEL_POLICIES, POLICIES = both(SHORT, HOURLY)
-NAMES = (
-    "kind", "clause", "subject", "effective_at", "decision_id", "policy_id", "standing_before", "standing_after",
-    "expires_at", "locked_out_until", "reapply_from", "reason", "not_before", "days_left", "deadline", "order_id",
-    "request_id", "case_id", "case_event_id", "root_account_id", "source",
-)  # fmt: skip
-
-
-def of_model(decision: Any) -> tuple[object, ...]:
-    """A model's decision, field by field; a company's standings are the engine's own addition."""
-    hidden = ("standing_before", "standing_after") if decision.account_id is None else ()
-    return tuple(None if name in hidden else getattr(decision, name) for name in NAMES)
-
-
-def of_engine(decision: Decision) -> tuple[object, ...]:
-    """An engine's decision, field by field."""
-    known: dict[str, object] = {
-        "kind": decision.kind,
-        "clause": decision.clause,
-        "subject": decision.subject,
-        "effective_at": decision.effective_at,
-        "decision_id": decision.id,
-        "policy_id": decision.policy.id,
-        **decision.details,
-        **decision.instants,
-    }
-    if not decision.kind.startswith("company_"):
-        known |= {"standing_before": decision.standing_before, "standing_after": decision.standing_after}
-    return tuple(known.get(name) for name in NAMES)
-
-
-def in_order(rows: Any) -> list[tuple[object, ...]]:
-    return sorted(rows, key=repr)
 
 
 def check_from_scratch(seed: int) -> None:
@@ -104,15 +72,14 @@ def check_arrival(seed: int) -> None:
     engine = Arrival(POLICIES)
     horizon = 0
     for message in history:
-        engine.arrives(message, horizon)
+        engine.arrive([message], horizon)
         horizon = max(horizon, message[1]["occurred_at"] - random.choice([0, 1, 10**11]))
         if random.random() < 0.5:
             engine.wakes(horizon)
     end = max(content["occurred_at"] for _, content in history) + random.choice([0, 10**11, 10**13])
     engine.wakes(end)
     expected = walk(history, MODEL_POLICIES, end)
-    of_accounts = [each for each in expected.decisions if each.account_id is not None]
-    assert in_order(map(of_engine, engine.net().values())) == in_order(map(of_model, of_accounts)), (seed, history)
+    assert in_order(map(of_engine, engine.net())) == in_order(map(of_model, expected.decisions)), (seed, history)
 
 
 @pytest.mark.parametrize("seed", range(300))

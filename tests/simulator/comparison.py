@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from tests.model.naive import Result, walk
-from tests.properties.test_against_the_model import NAMES
+from tests.properties.comparing import NAMES
 from tests.simulator.simulation import MODEL_POLICIES, Amiss, World
 from workers.rules.calendar import Instant, written
 from workers.store.memory import run_alone

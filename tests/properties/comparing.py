@@ -1,0 +1,42 @@
+"""How a decision of the engine and one of the model are laid side by side: field by field, in no order."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from workers.rules.decisions import Decision
+
+NAMES = (
+    "kind", "clause", "subject", "effective_at", "decision_id", "policy_id", "standing_before", "standing_after",
+    "expires_at", "locked_out_until", "reapply_from", "reason", "not_before", "days_left", "deadline", "order_id",
+    "request_id", "case_id", "case_event_id", "root_account_id", "source",
+)  # fmt: skip
+SILENCE = ("account_suspended", "reactivation_expired", "suspension_notice", "expiry_notice")
+"""The kinds that are decided on silence alone."""
+
+
+def of_model(decision: Any) -> tuple[object, ...]:
+    """A model's decision, field by field; a company's standings are the engine's own addition."""
+    hidden = ("standing_before", "standing_after") if decision.account_id is None else ()
+    return tuple(None if name in hidden else getattr(decision, name) for name in NAMES)
+
+
+def of_engine(decision: Decision) -> tuple[object, ...]:
+    """An engine's decision, field by field."""
+    known: dict[str, object] = {
+        "kind": decision.kind,
+        "clause": decision.clause,
+        "subject": decision.subject,
+        "effective_at": decision.effective_at,
+        "decision_id": decision.id,
+        "policy_id": decision.policy.id,
+        **decision.details,
+        **decision.instants,
+    }
+    if not decision.kind.startswith("company_"):
+        known |= {"standing_before": decision.standing_before, "standing_after": decision.standing_after}
+    return tuple(known.get(name) for name in NAMES)
+
+
+def in_order(rows: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """The same rows, whatever order they came in."""
+    return sorted(rows, key=repr)
