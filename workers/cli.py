@@ -21,7 +21,7 @@ from rich.console import Console
 from workers import supervisor, wiring
 from workers.codec.policies import BadPolicy
 from workers.commands import dead_letters, explain, hold, redrive, setup, show, status
-from workers.kafka.admin import KafkaUnreachable, TopicMismatch, TopicMissing
+from workers.kafka.admin import KafkaRefused, KafkaUnreachable, TopicMismatch, TopicMissing
 from workers.kafka.last_record import NoAnswer
 from workers.kafka.transactional_producer import PublishError
 from workers.marks import Moved, SetBack
@@ -46,6 +46,7 @@ NOT_DONE = 1
 _REFUSED = (
     BadPolicy,
     DeploymentMismatch,
+    KafkaRefused,
     SetBack,
     TopicMismatch,
     TopicMissing,
@@ -55,6 +56,7 @@ _REFUSED = (
     replaying.BadHistory,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
+    asyncpg.ClientConfigurationError,
     asyncpg.InsufficientPrivilegeError,
 )
 
@@ -77,8 +79,8 @@ def one_clear_line(away: int = CANNOT_RUN) -> Iterator[None]:
         yield
     except ValidationError as error:
         first = error.errors()[0]
-        field = "_".join(str(part) for part in first["loc"]).upper()
-        fail(f"bad setting STANDING_{field}: {first['msg']}")
+        field = "".join(f" STANDING_{part}".upper() for part in first["loc"])  # none where several do not fit
+        fail(f"bad setting{field}: {first['msg']}")
     except _REFUSED as error:
         fail(str(error))
     except (PortTaken, Moved) as error:

@@ -15,6 +15,7 @@ from uuid import UUID
 import structlog
 
 from workers.kafka.last_record import NoAnswer, last_record
+from workers.kafka.security import KafkaAccess
 from workers.store.deployment import Server, server_of
 from workers.store.postgres import connect_types, statement
 
@@ -67,9 +68,9 @@ class Mark:
             )
 
 
-async def read_marks(bootstrap: str, topic: str, shards: Sequence[int]) -> dict[int, Mark]:
+async def read_marks(kafka: KafkaAccess, topic: str, shards: Sequence[int]) -> dict[int, Mark]:
     """The marks that a read_committed reader sees; a shard of which nothing was published has none."""
-    found = await asyncio.gather(*(last_record(bootstrap, topic, shard) for shard in shards))
+    found = await asyncio.gather(*(last_record(kafka, topic, shard) for shard in shards))
     return {
         shard: Mark.decode(record.value)
         for shard, record in zip(shards, found, strict=True)
@@ -92,7 +93,7 @@ class Guard:
     known by their `Server` being another one.
     """
 
-    bootstrap: str
+    kafka: KafkaAccess
     marks_topic: str
     moved: bool = False
     """Whether the server is not the one that was set up. Every mark was found in its log, but while the former
@@ -115,7 +116,7 @@ class Guard:
         server = await server_of(connection)
         shards = [row[0] for row in await connection.fetch("select shard from shards order by shard")]
         try:
-            marks = await read_marks(self.bootstrap, self.marks_topic, shards)
+            marks = await read_marks(self.kafka, self.marks_topic, shards)
         except NoAnswer as error:
             raise ConnectionError(f"what was published cannot be compared: {error}") from error
         await compare_marks(connection, marks)

@@ -16,6 +16,7 @@ from confluent_kafka import KafkaException
 from workers.enforcement.road import Done
 from workers.kafka.admin import Admin, KafkaUnreachable
 from workers.kafka.last_record import NoAnswer
+from workers.kafka.security import KafkaAccess
 from workers.ops import metrics as names
 from workers.ops.clock import Clock
 from workers.ops.health import Vitals
@@ -49,9 +50,9 @@ def decided(metrics: Metrics, done: Done, seconds: float) -> None:
             metrics.count(names.DECISIONS, number, kind=kind)
 
 
-async def reach_kafka(bootstrap: str, vitals: Vitals) -> None:
+async def reach_kafka(kafka: KafkaAccess, vitals: Vitals) -> None:
     """Ask the brokers something small now and then, for ever: so an idle worker knows whether it could work."""
-    admin = Admin(bootstrap)
+    admin = Admin(kafka)
     while True:
         try:
             await admin.cluster_id()

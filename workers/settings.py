@@ -1,11 +1,17 @@
-"""Settings: environment variables (or `.env`), each with a default that works on one machine (CONTRACTS)."""
+"""Settings: environment variables (or `.env`), each with a default that works on one machine (CONTRACTS).
+
+Owns what each may be and which go together. The invariant: a secret is part of no representation and of no error.
+"""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
+from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from workers.kafka.security import KafkaAccess, Mechanism, Protocol, Security
 from workers.rules.calendar import SECOND, Instant
 
 _SHIPPED_POLICIES = Path(__file__).parent.parent / "schemas" / "policies"
@@ -14,9 +20,19 @@ _SHIPPED_POLICIES = Path(__file__).parent.parent / "schemas" / "policies"
 class Settings(BaseSettings):
     """One attribute for each `STANDING_...` variable."""
 
-    model_config = SettingsConfigDict(env_prefix="STANDING_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="STANDING_", env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     kafka_bootstrap: str = "127.0.0.1:9092"
+    kafka_security_protocol: Protocol = "PLAINTEXT"
+    kafka_sasl_mechanism: Mechanism = "SCRAM-SHA-512"
+    kafka_username: str | None = None
+    kafka_password: SecretStr | None = None
+    kafka_ca_file: Path | None = None
+    kafka_certificate_file: Path | None = None
+    kafka_key_file: Path | None = None
+    kafka_key_password: SecretStr | None = None
     database_url: SecretStr = SecretStr("postgresql://postgres@127.0.0.1:5432/standing")
     policies: Path = _SHIPPED_POLICIES
     topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$", max_length=100)] = ""
@@ -42,3 +58,99 @@ class Settings(BaseSettings):
     def group(self) -> str:
         """The consumer group of the ingest workers."""
         return f"{self.topic_prefix}standing"
+
+    @property
+    def kafka(self) -> KafkaAccess:
+        """How every client reaches Kafka."""
+        security = Security(
+            protocol=self.kafka_security_protocol,
+            ca_file=_text(self.kafka_ca_file),
+            certificate_file=_text(self.kafka_certificate_file),
+            key_file=_text(self.kafka_key_file),
+            key_password=_secret(self.kafka_key_password),
+            mechanism=self.kafka_sasl_mechanism,
+            username=self.kafka_username,
+            password=_secret(self.kafka_password),
+        )
+        return KafkaAccess(self.kafka_bootstrap, security)
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_a_postgresql_url(cls, value: SecretStr) -> SecretStr:
+        """Refuse what a client would refuse in words of its own, which may show the password."""
+        problem = _problem_of_url(value.get_secret_value())
+        if problem is not None:
+            raise PydanticCustomError("database_url", "{problem}", {"problem": problem})
+        return value
+
+    @model_validator(mode="after")
+    def _kafka_settings_go_together(self) -> Self:
+        problem = self._problem_of_kafka()
+        if problem is not None:
+            raise PydanticCustomError("kafka_security", "{problem}", {"problem": problem})
+        return self
+
+    def _problem_of_kafka(self) -> str | None:
+        """What is missing, or given and of no use, which would leave somebody believing in a protection."""
+        security = self.kafka.security
+        chosen = f"with STANDING_KAFKA_SECURITY_PROTOCOL={security.protocol}"
+        of_user = {"USERNAME": self.kafka_username, "PASSWORD": self.kafka_password}
+        of_tls = {
+            "CA_FILE": self.kafka_ca_file,
+            "CERTIFICATE_FILE": self.kafka_certificate_file,
+            "KEY_FILE": self.kafka_key_file,
+        }
+        for name, value in of_user.items():
+            if security.names_user and value is None:
+                return f"STANDING_KAFKA_{name} is needed {chosen}"
+            if not security.names_user and value is not None:
+                return f"STANDING_KAFKA_{name} is of no use {chosen}: use SASL_SSL"
+        for name, path in of_tls.items():
+            if path is not None and not security.encrypts:
+                return f"STANDING_KAFKA_{name} is of no use {chosen}: use SSL or SASL_SSL"
+            if path is not None and not path.is_file():
+                return f"STANDING_KAFKA_{name}: there is no file {path}"
+        if (self.kafka_certificate_file is None) != (self.kafka_key_file is None):
+            return "STANDING_KAFKA_CERTIFICATE_FILE and STANDING_KAFKA_KEY_FILE go together"
+        if self.kafka_key_password is not None and self.kafka_key_file is None:
+            return "STANDING_KAFKA_KEY_PASSWORD is of no use without STANDING_KAFKA_KEY_FILE"
+        return _problem_of_files(security)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return None if value is None else value.get_secret_value()
+
+
+def _problem_of_files(security: Security) -> str | None:
+    try:
+        if security.encrypts:
+            security.context()
+    except OSError as error:
+        files = (security.ca_file, security.certificate_file, security.key_file)
+        named = ", ".join(each for each in files if each is not None)
+        return f"the certificates and key for Kafka cannot be used ({named}): {error}"
+    return None
+
+
+_FILES_OF_URL = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+
+
+def _problem_of_url(url: str) -> str | None:
+    """What is wrong with the URL of the database, said without any part of it that may be secret."""
+    try:
+        parts = urlsplit(url)
+        port_is_good = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_good = False
+    if not port_is_good:
+        return "it cannot be read: write special characters of the password as %XX (/ is %2F, @ is %40, ? is %3F)"
+    if parts.scheme not in {"postgresql", "postgres"}:
+        return "it must begin with postgresql://"
+    for name, values in parse_qs(parts.query).items():
+        if name in _FILES_OF_URL and not Path(values[-1]).is_file():
+            return f"{name}: there is no file {values[-1]}"
+    return None

@@ -60,7 +60,7 @@ class Parts:
 async def wanted(settings: Settings, policies: Policies) -> Wanted:
     """What these settings, this code and the reachable Kafka say that the deployment is."""
     return Wanted(
-        kafka_cluster_id=await admin.cluster_id(settings.kafka_bootstrap),
+        kafka_cluster_id=await admin.cluster_id(settings.kafka),
         topic_prefix=settings.topic_prefix,
         consumer_group=settings.group,
         input_topics=INPUT_TOPICS,
@@ -80,7 +80,7 @@ async def parts(settings: Settings, name: str, *, connections: int = 4, waits: b
     """
     policies = load_policies(settings.policies)
     expected = await wanted(settings, policies)
-    guard = Guard(settings.kafka_bootstrap, settings.topic_prefix + MARKS_TOPIC)
+    guard = Guard(settings.kafka, settings.topic_prefix + MARKS_TOPIC)
     url = settings.database_url.get_secret_value()
     pool = await open_pool(url, name=name, connections=connections, connected=guard.connected)
     try:
@@ -128,7 +128,7 @@ def sampler(made: Parts, vitals: Vitals) -> Sampler:
 
     async def published(shard: int) -> int:
         marks = made.settings.topic_prefix + MARKS_TOPIC
-        record = await last_record(made.settings.kafka_bootstrap, marks, shard)
+        record = await last_record(made.settings.kafka, marks, shard)
         return 0 if record is None or record.value is None else Mark.decode(record.value).seq
 
     clock, settle = made.enforcement.clock, made.settings.settle
@@ -172,10 +172,10 @@ async def run_ingest(settings: Settings) -> None:
         async with (
             vital(settings, "ingest", ("database", "kafka")) as vitals,
             parts(settings, f"ingest {instance}", waits=True) as made,
-            beside(settings, partial(reach_kafka, settings.kafka_bootstrap, vitals)),
+            beside(settings, partial(reach_kafka, settings.kafka, vitals)),
         ):
             intake = Intake(
-                bootstrap=settings.kafka_bootstrap,
+                kafka=settings.kafka,
                 topics=INPUT_TOPICS,
                 prefix=settings.topic_prefix,
                 group=settings.group,
@@ -229,15 +229,13 @@ async def run_relay(settings: Settings) -> None:
         vital(settings, "relay", ("database", "kafka")) as vitals,
         parts(settings, "relay", connections=8) as made,
         listening(made.pool, "standing_log") as listener,
-        beside(settings, partial(reach_kafka, settings.kafka_bootstrap, vitals)),
+        beside(settings, partial(reach_kafka, settings.kafka, vitals)),
     ):
         shards = [
             relay.Shard(
                 number=number,
                 store=made.store,
-                producer=TransactionalProducer(
-                    settings.kafka_bootstrap, f"{settings.topic_prefix}standing-relay-{number}"
-                ),
+                producer=TransactionalProducer(settings.kafka, f"{settings.topic_prefix}standing-relay-{number}"),
                 incarnation=made.deployment.incarnation,
                 prefix=settings.topic_prefix,
                 marks_topic=settings.topic_prefix + MARKS_TOPIC,

@@ -13,6 +13,7 @@ from tests.enforcement.deployment import Deployment, deployed
 from tests.ingest.test_resting import PLACES, SAMPLE, PlayedIntake, ingest, orders
 from workers.commands import redrive
 from workers.commands.redrive import ORIGIN, Wish, outgoing
+from workers.kafka.security import KafkaAccess
 from workers.kafka.transactional_producer import Outgoing, PublishError
 from workers.wiring import Parts
 
@@ -23,7 +24,7 @@ LETTER = {"topic": "complaints", "partition": 3, "offset": 7, "key": None, "valu
 class PlayedProducer:
     """Stands for Kafka: remembers what was published, or refuses it."""
 
-    bootstrap: str
+    kafka: KafkaAccess
     transactional_id: str
     published: ClassVar[list[Outgoing]] = []
     refuses: ClassVar[bool] = False
@@ -58,7 +59,7 @@ async def with_letters(url: str, kinds: str) -> AsyncIterator[tuple[Deployment, 
         worker = ingest(deployment, PlayedIntake())
         await worker.claim(PLACES)
         await worker.commit(await worker.decode([orders(kinds)]))
-        settings = SimpleNamespace(kafka_bootstrap="", topic_prefix="p.")
+        settings = SimpleNamespace(kafka=KafkaAccess(""), topic_prefix="p.")
         made = SimpleNamespace(pool=deployment.pool, enforcement=deployment.enforcement, settings=settings)
         yield deployment, cast("Parts", made)
 

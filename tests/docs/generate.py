@@ -21,6 +21,14 @@ DOCUMENTS = (PROJECT / "README.md", PROJECT / "docs" / "operations.md")
 
 SETTINGS = {
     "kafka_bootstrap": "Brokers, `host:port`, comma separated.",
+    "kafka_security_protocol": "`PLAINTEXT`, `SSL`, `SASL_SSL` or `SASL_PLAINTEXT`: see [Security](#security).",
+    "kafka_sasl_mechanism": "`SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`.",
+    "kafka_username": "Kafka's user, with SASL.",
+    "kafka_password": "The user's password: secret.",
+    "kafka_ca_file": "PEM file of who signs the brokers' certificates; by default the system's authorities.",
+    "kafka_certificate_file": "PEM file of this client's certificate, where the brokers ask for one.",
+    "kafka_key_file": "PEM file of the certificate's key.",
+    "kafka_key_password": "The key's password, where it has one: secret.",
     "database_url": "PostgreSQL; `setup` creates the database where it is missing and the user may.",
     "policies": "Directory of the policy files (`*.toml`).",
     "topic_prefix": "Put before every topic name, the consumer group and the transactional ids.",

@@ -25,6 +25,7 @@ from tests.flows.engine import Engine
 from tests.model.calendar import write_instant
 from tests.seen import INPUT_TOPICS, Seen, look, read_topics
 from workers.commands.setup import run_setup, topic_specs
+from workers.kafka.security import KafkaAccess
 from workers.local.servers import LocalPostgres
 from workers.offline.generate import Generated, produce
 from workers.settings import Settings
@@ -156,7 +157,7 @@ class Deployment:
 
     async def stream(self, messages: Sequence[Generated]) -> None:
         """Send a history in the order of its arrival."""
-        await asyncio.to_thread(produce, messages, self.bootstrap, self.prefix)
+        await asyncio.to_thread(produce, messages, KafkaAccess(self.bootstrap), self.prefix)
 
     async def streamed(self, messages: Sequence[Generated]) -> None:
         """Wait until a history that was sent is decided, also what its producer had to send twice."""

@@ -17,6 +17,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from workers.kafka.admin import Admin, TopicSpec, end_offsets, ensure_topics
+from workers.kafka.security import KafkaAccess
 
 Header = tuple[str, bytes]
 Message = tuple[bytes | None, bytes | None, Sequence[Header]]
@@ -36,12 +37,15 @@ class Servers(Protocol):
     @property
     def bootstrap(self) -> str: ...
 
+    @property
+    def access(self) -> KafkaAccess: ...
+
 
 async def make_topic(bootstrap: str, partitions: int = 1, name: str | None = None, **config: str) -> str:
     """A new topic; dots in the names of its settings are written as underscores."""
     topic = name or f"t{os.urandom(6).hex()}"
     dotted = {setting.replace("_", "."): value for setting, value in config.items()}
-    await ensure_topics(bootstrap, [TopicSpec(topic, partitions, dotted)])
+    await ensure_topics(KafkaAccess(bootstrap), [TopicSpec(topic, partitions, dotted)])
     return topic
 
 
@@ -83,7 +87,7 @@ def transaction(bootstrap: str, identity: str, *, commit: bool = True) -> Iterat
 
 async def settled_ends(bootstrap: str, topic: str) -> Mapping[int, int]:
     """The ends of a topic's partitions once no transaction is open: brokers write the markers after they answered."""
-    partitions = (await Admin(bootstrap).describe([topic]))[topic].partitions
+    partitions = (await Admin(KafkaAccess(bootstrap)).describe([topic]))[topic].partitions
     places = [TopicPartition(topic, number) for number in range(partitions)]
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_uncommitted")
     await consumer.start()
@@ -91,7 +95,7 @@ async def settled_ends(bootstrap: str, topic: str) -> Mapping[int, int]:
         async with asyncio.timeout(20):
             while True:
                 ends = {place.partition: end for place, end in (await consumer.end_offsets(places)).items()}
-                stable = await end_offsets(bootstrap, [topic])
+                stable = await end_offsets(KafkaAccess(bootstrap), [topic])
                 if ends == {number: end for (_, number), end in stable.items()}:
                     return ends
     finally:

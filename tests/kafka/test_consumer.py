@@ -28,6 +28,7 @@ from tests.kafka.broker import (
 from tests.kafka.stored import Partition, Positions, Worker
 from workers.kafka.admin import end_offsets
 from workers.kafka.consumer import Intake, IntakeFailed
+from workers.kafka.security import KafkaAccess
 
 TOPICS = ("orders", "cases")
 
@@ -41,7 +42,7 @@ class Stream:
 
     def intake(self, instance: str = "one", batch_size: int = 500) -> Intake:
         return Intake(
-            bootstrap=self.bootstrap,
+            kafka=KafkaAccess(self.bootstrap),
             topics=TOPICS,
             prefix=self.prefix,
             group=f"{self.prefix}group",
@@ -53,7 +54,7 @@ class Stream:
         produce(self.bootstrap, self.prefix + topic, messages, partition=partition, **options)
 
     async def ends(self) -> Mapping[Partition, int]:
-        found = await end_offsets(self.bootstrap, [self.prefix + topic for topic in TOPICS])
+        found = await end_offsets(KafkaAccess(self.bootstrap), [self.prefix + topic for topic in TOPICS])
         return {(topic.removeprefix(self.prefix), number): end for (topic, number), end in found.items()}
 
 
@@ -241,13 +242,14 @@ RESTARTED = """
 import asyncio, sys
 from tests.kafka.stored import Positions, Worker
 from workers.kafka.consumer import Intake
+from workers.kafka.security import KafkaAccess
 class Loud(Worker):
     async def commit(self, decoded):
         done = await super().commit(decoded)
         print(decoded[0].records[0].offset, flush=True)
         return done
 bootstrap, prefix = sys.argv[1:]
-intake = Intake(bootstrap=bootstrap, topics=["orders", "cases"], prefix=prefix, group=prefix + "group",
+intake = Intake(kafka=KafkaAccess(bootstrap), topics=["orders", "cases"], prefix=prefix, group=prefix + "group",
                 instance_id="one", batch_size=10)
 print("starting", flush=True)
 asyncio.run(intake.run(Loud(Positions()), asyncio.Event()))

@@ -11,12 +11,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tests.kafka.broker import Message, Servers, left_open, make_topic, numbered, produce, settled_ends, transaction
 from workers.kafka.last_record import NoAnswer, Record, last_record
+from workers.kafka.security import KafkaAccess
 from workers.kafka.transactional_producer import Fenced, Outgoing, PublishError, TransactionalProducer
 
 
 @contextlib.asynccontextmanager
-async def opened(bootstrap: str, identity: str) -> AsyncIterator[TransactionalProducer]:
-    producer = TransactionalProducer(bootstrap, identity)
+async def opened(kafka: KafkaAccess, identity: str) -> AsyncIterator[TransactionalProducer]:
+    producer = TransactionalProducer(kafka, identity)
     try:
         await producer.open()
         yield producer
@@ -47,7 +48,7 @@ async def read_all(bootstrap: str, topic: str) -> dict[int, list[Message]]:
 
 async def test_a_list_is_published_whole_and_as_given(servers: Servers) -> None:
     topic, marks = await make_topic(servers.bootstrap), await make_topic(servers.bootstrap)
-    async with opened(servers.bootstrap, topic) as producer:
+    async with opened(servers.access, topic) as producer:
         await producer.publish(
             [
                 Outgoing(topic, b"key", [("name", b"\xff"), ("name", b"twice")], b"value"),
@@ -64,7 +65,7 @@ async def test_a_list_is_published_whole_and_as_given(servers: Servers) -> None:
 
 async def test_keys_land_where_java_clients_put_them(servers: Servers) -> None:
     topic = await make_topic(servers.bootstrap, 4)
-    async with opened(servers.bootstrap, topic) as producer:
+    async with opened(servers.access, topic) as producer:
         await producer.publish([Outgoing(topic, b"%d" % number, (), b"") for number in range(100)])
     found = await read_all(servers.bootstrap, topic)
     assert {number: [key for key, _, _ in records] for number, records in found.items()} == {
@@ -76,7 +77,7 @@ async def test_keys_land_where_java_clients_put_them(servers: Servers) -> None:
 async def test_one_refused_message_lets_nothing_through_and_opening_anew_heals(servers: Servers) -> None:
     topic, small = await make_topic(servers.bootstrap), await make_topic(servers.bootstrap, max_message_bytes="1000")
     good, refused = Outgoing(topic, b"k", (), b"good"), Outgoing(small, b"k", (), Random(0).randbytes(5000))  # noqa: S311  # not compressible
-    async with opened(servers.bootstrap, topic) as producer:
+    async with opened(servers.access, topic) as producer:
         with pytest.raises(PublishError):
             await producer.publish([good, refused, good])
         with pytest.raises(PublishError):
@@ -90,7 +91,7 @@ async def test_one_refused_message_lets_nothing_through_and_opening_anew_heals(s
 async def test_a_successor_fences_and_aborts_what_was_left_open(servers: Servers) -> None:
     topic = await make_topic(servers.bootstrap)
     left_open(servers.bootstrap, topic, topic)
-    async with opened(servers.bootstrap, topic) as successor:
+    async with opened(servers.access, topic) as successor:
         assert await successor.last_value(topic, 0) is None
         await successor.publish([Outgoing(topic, None, (), b"committed", 0)])
         await successor.open()
@@ -99,7 +100,7 @@ async def test_a_successor_fences_and_aborts_what_was_left_open(servers: Servers
 
 async def test_of_two_producers_only_the_later_publishes(servers: Servers) -> None:
     topic = await make_topic(servers.bootstrap)
-    async with opened(servers.bootstrap, topic) as first, opened(servers.bootstrap, topic) as second:
+    async with opened(servers.access, topic) as first, opened(servers.access, topic) as second:
         for _ in range(2):
             with pytest.raises(Fenced):
                 await first.publish([Outgoing(topic, None, (), b"first", 0)])
@@ -113,7 +114,7 @@ async def test_of_two_producers_only_the_later_publishes(servers: Servers) -> No
 async def test_a_cancelled_transaction_leaves_the_producer_unusable_until_opened(servers: Servers) -> None:
     topic = await make_topic(servers.bootstrap)
     many = [Outgoing(topic, None, (), b"%d" % number, 0) for number in range(20_000)]
-    async with opened(servers.bootstrap, topic) as producer:
+    async with opened(servers.access, topic) as producer:
         publishing = asyncio.create_task(producer.publish(many))
         await asyncio.sleep(0)
         publishing.cancel()
@@ -129,14 +130,14 @@ async def test_a_cancelled_transaction_leaves_the_producer_unusable_until_opened
 
 async def test_a_producer_that_was_not_opened_publishes_nothing(servers: Servers) -> None:
     with pytest.raises(PublishError, match="is not open"):
-        await TransactionalProducer(servers.bootstrap, "never").publish([])
+        await TransactionalProducer(servers.access, "never").publish([])
 
 
 async def test_nothing_blocks_the_event_loop(servers: Servers) -> None:
     topic = await make_topic(servers.bootstrap)
     many = [Outgoing(topic, None, [("name", b"value")] * 5, b"v" * 300, 0) for _ in range(30_000)]
     longest = 0.0
-    async with opened(servers.bootstrap, topic) as producer:
+    async with opened(servers.access, topic) as producer:
         publishing = asyncio.create_task(producer.publish(many))
         while not publishing.done():
             before = time.perf_counter()
@@ -151,18 +152,18 @@ async def test_nothing_blocks_the_event_loop(servers: Servers) -> None:
 
 async def test_an_empty_partition_has_no_last_record(servers: Servers) -> None:
     topic = await make_topic(servers.bootstrap)
-    assert await last_record(servers.bootstrap, topic, 0) is None
+    assert await last_record(servers.access, topic, 0) is None
 
 
 async def test_the_last_record_is_found_behind_markers_and_aborted_transactions(servers: Servers) -> None:
     topic = await make_topic(servers.bootstrap)
-    async with opened(servers.bootstrap, topic) as producer:
+    async with opened(servers.access, topic) as producer:
         await producer.publish([Outgoing(topic, b"k", [("name", b"\xff")], b"last", 0)])
     for number in range(3):
         with transaction(servers.bootstrap, f"{topic}-{number}", commit=False) as aborted:
             for _ in range(100):
                 aborted.produce(topic, b"aborted", partition=0)
-    assert await last_record(servers.bootstrap, topic, 0) == Record(b"k", (("name", b"\xff"),), b"last")
+    assert await last_record(servers.access, topic, 0) == Record(b"k", (("name", b"\xff"),), b"last")
 
 
 async def test_only_aborted_records_are_no_record(servers: Servers) -> None:
@@ -170,12 +171,12 @@ async def test_only_aborted_records_are_no_record(servers: Servers) -> None:
     with transaction(servers.bootstrap, topic, commit=False) as aborted:
         for _ in range(300):
             aborted.produce(topic, b"aborted", partition=0)
-    assert await last_record(servers.bootstrap, topic, 0) is None
+    assert await last_record(servers.access, topic, 0) is None
 
 
 async def test_a_commit_after_an_abort_of_the_same_producer_is_seen(servers: Servers) -> None:
     topic = await make_topic(servers.bootstrap)
-    async with opened(servers.bootstrap, topic) as producer:
+    async with opened(servers.access, topic) as producer:
         for number in range(3):
             with transaction(servers.bootstrap, topic, commit=False) as aborted:
                 aborted.produce(topic, b"aborted", partition=0)
@@ -189,12 +190,12 @@ async def test_the_last_record_of_a_compacted_topic_is_its_newest(servers: Serve
         servers.bootstrap, cleanup_policy="compact", segment_ms="100", min_cleanable_dirty_ratio="0.01"
     )
     produce(servers.bootstrap, topic, [(b"mark", value, ()) for _, value, _ in numbered(0, 500)])
-    assert await last_record(servers.bootstrap, topic, 0) == Record(b"mark", (), b"499")
+    assert await last_record(servers.access, topic, 0) == Record(b"mark", (), b"499")
 
 
 async def test_no_broker_is_one_clear_error() -> None:
-    with pytest.raises(NoAnswer, match=r"any/0 at 127\.0\.0\.1:1 cannot be read"):
-        await last_record("127.0.0.1:1", "any", 0)
+    with pytest.raises(NoAnswer, match=r"any/0 at 127\.0\.0\.1:1 \(PLAINTEXT\) cannot be read"):
+        await last_record(KafkaAccess("127.0.0.1:1"), "any", 0)
 
 
 def java_partition(key: bytes, partitions: int) -> int:

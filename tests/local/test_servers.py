@@ -41,16 +41,16 @@ def test_nothing_is_left_when_the_parent_ends(number: signal.Signals) -> None:
 
 async def test_both_servers_keep_their_data_over_a_kill() -> None:
     with local_servers() as servers:
-        before = await cluster_id(servers.bootstrap)
-        await ensure_topics(servers.bootstrap, [TopicSpec("kept", 2)])
+        before = await cluster_id(servers.access)
+        await ensure_topics(servers.access, [TopicSpec("kept", 2)])
         connection = await asyncpg.connect(servers.postgres.url())
         await connection.execute("create table kept (number integer)")
         await connection.close()
         for server in (servers.kafka, servers.postgres):
             server.kill()
             server.start()
-        assert await cluster_id(servers.bootstrap) == before
-        assert len(await end_offsets(servers.bootstrap, ["kept"])) == 2
+        assert await cluster_id(servers.access) == before
+        assert len(await end_offsets(servers.access, ["kept"])) == 2
         connection = await asyncpg.connect(servers.postgres.url())
         assert await connection.fetchval("select count(*) from kept") == 0
         await connection.close()

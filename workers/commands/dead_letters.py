@@ -45,7 +45,7 @@ async def accept(made: Parts, topic: str, partition: int, records: int | None) -
     if not stored:
         raise NotPaused(f"there is no partition {place}: give a topic (without prefix) and a number")
     name = made.settings.topic_prefix + topic
-    until = (await admin.end_offsets(made.settings.kafka_bootstrap, [name]))[name, partition]
+    until = (await admin.end_offsets(made.settings.kafka, [name]))[name, partition]
     if records is not None:
         until = min(until, stored[0].next_offset + records)
     if await made.pool.fetchval(statement("accept_rejects"), topic, partition, until) is None:

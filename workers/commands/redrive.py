@@ -50,7 +50,7 @@ class Redriven:
 async def redrive(made: Parts, wish: Wish) -> Redriven:
     """Send dead letters back to their topics; raises NotFound where a place has no dead letter."""
     done = Redriven()
-    producer = TransactionalProducer(made.settings.kafka_bootstrap, f"{made.settings.topic_prefix}standing-redrive")
+    producer = TransactionalProducer(made.settings.kafka, f"{made.settings.topic_prefix}standing-redrive")
     chunk: dict[str, Outgoing] = {}
     try:
         await producer.open()

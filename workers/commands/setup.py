@@ -46,7 +46,7 @@ async def run_setup(settings: Settings) -> list[str]:
         done += await set_up(connection, expected, WallClock().wall())
     finally:
         await connection.close()
-    created = await ensure_topics(settings.kafka_bootstrap, topic_specs(settings))
+    created = await ensure_topics(settings.kafka, topic_specs(settings))
     done += [f"created topic {name}" for name in created]
     return done
 
@@ -54,11 +54,11 @@ async def run_setup(settings: Settings) -> list[str]:
 async def _compare(settings: Settings, connection: asyncpg.Connection) -> None:
     """Refuse a database that lacks what was published (SetBack) before anything is adopted in it."""
     topic = settings.topic_prefix + MARKS_TOPIC
-    there = (await Admin(settings.kafka_bootstrap).describe([topic])).get(topic)
+    there = (await Admin(settings.kafka).describe([topic])).get(topic)
     if there is None or await connection.fetchval("select to_regclass('deployment')") is None:
         return
     shards = [row[0] for row in await connection.fetch("select shard from shards order by shard")]
-    await compare_marks(connection, await read_marks(settings.kafka_bootstrap, topic, shards))
+    await compare_marks(connection, await read_marks(settings.kafka, topic, shards))
 
 
 async def _create_database(url: str) -> list[str]:

@@ -58,7 +58,7 @@ async def read_status(made: Parts) -> Status:
     settings = made.settings
     positions = await made.store.positions()
     topics = [settings.topic_prefix + topic for topic in INPUT_TOPICS]
-    ends = await admin.end_offsets(settings.kafka_bootstrap, topics)
+    ends = await admin.end_offsets(settings.kafka, topics)
     lag = {
         f"{each.topic}/{each.partition}": max(
             0, ends[settings.topic_prefix + each.topic, each.partition] - each.next_offset
@@ -117,7 +117,7 @@ async def _unpublished(made: Parts) -> tuple[int, float]:
 async def relay_marks(settings: Settings, shards: int) -> dict[int, int]:
     """The last seq of each shard that a read_committed reader of Kafka can see."""
     topic = settings.topic_prefix + MARKS_TOPIC
-    marks = await read_marks(settings.kafka_bootstrap, topic, range(shards))
+    marks = await read_marks(settings.kafka, topic, range(shards))
     return {shard: mark.seq for shard, mark in marks.items()}
 
 
@@ -147,7 +147,7 @@ async def drain(made: Parts, timeout_seconds: float, report: Callable[[Status], 
     settings = made.settings
     begun = made.enforcement.clock.wall()
     topics = [settings.topic_prefix + topic for topic in INPUT_TOPICS]
-    targets = await admin.end_offsets(settings.kafka_bootstrap, topics)
+    targets = await admin.end_offsets(settings.kafka, topics)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_seconds
     while True:

@@ -1,7 +1,8 @@
 """Kafka's topics and offsets as an operator sees them: create, check, count, look up.
 
 Owns no data of the engine and consumes nothing but single records by their place. The invariant: every call
-answers or raises `KafkaUnreachable` within `LIMIT_SECONDS`, and offsets are those of a `read_committed` reader.
+answers, or raises `KafkaUnreachable` or `KafkaRefused`, within `LIMIT_SECONDS`, and offsets are those of a
+`read_committed` reader.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it exports 
     ResourceType,
 )
 
-from workers.kafka.security import PLAINTEXT, Security
+from workers.kafka.security import KafkaAccess
 
 LIMIT_SECONDS = 10.0
 """The longest that a call waits for the brokers."""
@@ -33,6 +34,10 @@ Answer = TypeVar("Answer")
 
 class KafkaUnreachable(Exception):
     """No broker answered in time."""
+
+
+class KafkaRefused(Exception):
+    """The brokers' certificate or our proof of who we are was not accepted, or we may not do it."""
 
 
 class TopicMissing(Exception):
@@ -63,14 +68,15 @@ class TopicState:
 class Admin:
     """A connection for questions, kept open by whoever asks often; its threads are librdkafka's."""
 
-    def __init__(self, bootstrap: str, security: Security = PLAINTEXT) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, kafka: KafkaAccess) -> None:
+        self._kafka = kafka
+        self._heard: dict[int, str] = {}
         self._client = AdminClient(
             {
-                "bootstrap.servers": bootstrap,
+                "error_cb": self._hear,  # type: ignore[dict-item]  # the stubs know of no callbacks
                 "socket.timeout.ms": int(LIMIT_SECONDS * 1000),
                 "log_level": 0,  # what fails is raised; the library would print it besides
-                **security.for_librdkafka(),
+                **kafka.librdkafka(),
             }
         )
 
@@ -134,22 +140,49 @@ class Admin:
         }
 
     async def _answer(self, future: "Future[Answer]") -> Answer:
-        """Wait for an answer of the library's threads; silence is `KafkaUnreachable`."""
+        """Wait for an answer of the library's threads; silence is `KafkaUnreachable`, or `KafkaRefused`."""
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), LIMIT_SECONDS + 1)
+            answer = await asyncio.wait_for(asyncio.wrap_future(future), LIMIT_SECONDS + 1)
         except TimeoutError as error:
-            raise self._unreachable("no answer") from error
+            raise self._silent("no answer") from error
         except KafkaException as error:
             if code(error) in _SILENCE:
-                raise self._unreachable(str(error.args[0].str())) from error
+                raise self._silent(str(error.args[0].str())) from error
+            if code(error) in _FORBIDDEN:
+                raise KafkaRefused(f"Kafka at {self._kafka} does not allow it: {error.args[0].str()}") from error
             raise
+        self._client.poll(0)  # the library keeps what went wrong meanwhile until it is asked
+        self._heard.clear()
+        return answer
 
-    def _unreachable(self, why: str) -> KafkaUnreachable:
-        return KafkaUnreachable(f"Kafka at {self._bootstrap} cannot be reached: {why}")
+    def _hear(self, error: KafkaError) -> None:
+        """Called by `poll`: why no broker answers is said here and nowhere else."""
+        self._heard[int(error.code())] = str(error.str())
+
+    def _silent(self, why: str) -> KafkaUnreachable | KafkaRefused:
+        self._client.poll(0)
+        heard, self._heard = self._heard, {}
+        for number in _REFUSALS:
+            if number in heard:
+                return KafkaRefused(f"Kafka at {self._kafka} does not let us in: {heard[number]}")
+        if set(heard) == {KafkaError._ALL_BROKERS_DOWN}:
+            why = "it ends every connection at once; does STANDING_KAFKA_SECURITY_PROTOCOL fit this address?"
+        else:
+            why = heard.get(KafkaError._TRANSPORT, why)
+        return KafkaUnreachable(f"Kafka at {self._kafka} cannot be reached: {why}")
 
 
 _SILENCE = frozenset(
     {KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}
+)
+_REFUSALS = (KafkaError._AUTHENTICATION, KafkaError._SSL)
+_FORBIDDEN = frozenset(
+    {
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    }
 )
 _NOT_YET = frozenset(
     {
@@ -170,17 +203,17 @@ def code(error: KafkaException) -> int:
     return int(error.args[0].code())
 
 
-async def cluster_id(bootstrap: str, security: Security = PLAINTEXT) -> str:
+async def cluster_id(kafka: KafkaAccess) -> str:
     """The id of the cluster; raises KafkaUnreachable."""
-    return await Admin(bootstrap, security).cluster_id()
+    return await Admin(kafka).cluster_id()
 
 
-async def ensure_topics(bootstrap: str, specs: Sequence[TopicSpec], security: Security = PLAINTEXT) -> Sequence[str]:
+async def ensure_topics(kafka: KafkaAccess, specs: Sequence[TopicSpec]) -> Sequence[str]:
     """Create what is missing, check what exists, and wait until every partition answers.
 
     Returns the names of the topics created. Raises TopicMismatch before anything is created, KafkaUnreachable.
     """
-    admin = Admin(bootstrap, security)
+    admin = Admin(kafka)
     existing = await admin.describe([spec.name for spec in specs])
     wrong = [
         problem
@@ -192,15 +225,13 @@ async def ensure_topics(bootstrap: str, specs: Sequence[TopicSpec], security: Se
         raise TopicMismatch("; ".join(wrong))
     missing = [spec for spec in specs if spec.name not in existing]
     outcomes = await asyncio.gather(*(admin.create(spec) for spec in missing))
-    await _wait_until_ready(bootstrap, security, specs)
+    await _wait_until_ready(kafka, specs)
     return [spec.name for spec, created in zip(missing, outcomes, strict=True) if created]
 
 
-async def end_offsets(
-    bootstrap: str, topics: Sequence[str], security: Security = PLAINTEXT
-) -> Mapping[Partition, int]:
+async def end_offsets(kafka: KafkaAccess, topics: Sequence[str]) -> Mapping[Partition, int]:
     """The last stable offset of every partition of the topics; raises TopicMissing, KafkaUnreachable."""
-    admin = Admin(bootstrap, security)
+    admin = Admin(kafka)
     states = await admin.describe(topics)
     absent = [topic for topic in topics if topic not in states]
     if absent:
@@ -221,7 +252,7 @@ async def _problems(admin: Admin, spec: TopicSpec, state: TopicState) -> list[st
     return found
 
 
-async def _wait_until_ready(bootstrap: str, security: Security, specs: Sequence[TopicSpec]) -> None:
+async def _wait_until_ready(kafka: KafkaAccess, specs: Sequence[TopicSpec]) -> None:
     """Wait until each partition has a leader that answers for its offsets.
 
     Each try asks by a new connection: librdkafka remembers that a topic was unknown.
@@ -231,7 +262,7 @@ async def _wait_until_ready(bootstrap: str, security: Security, specs: Sequence[
     deadline = loop.time() + READY_SECONDS
     while True:
         try:
-            await Admin(bootstrap, security).end_offsets(partitions)
+            await Admin(kafka).end_offsets(partitions)
             break
         except KafkaException as error:
             if code(error) not in _NOT_YET:

@@ -18,6 +18,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from workers.kafka.fetched_records import FetchedRecord, UnreadableRecords, guard_fetches
+from workers.kafka.security import KafkaAccess
 from workers.ops.backoff import Backoff
 from workers.ops.health import Vitals
 
@@ -118,13 +119,12 @@ class Intake:
     def __init__(
         self,
         *,
-        bootstrap: str,
+        kafka: KafkaAccess,
         topics: Sequence[str],
         prefix: str,
         group: str,
         instance_id: str,
         batch_size: int,
-        security: Mapping[str, Any] | None = None,
         vitals: Vitals | None = None,
     ) -> None:
         self._vitals = vitals or Vitals()
@@ -141,9 +141,9 @@ class Intake:
         self._kafka_backoff = Backoff(TRIES, self._vitals.failed, first_seconds=0.1, longest_seconds=2.0)
         self._commit_backoff = Backoff(TRIES, self._vitals.failed)
         self._consumer: _PositionedConsumer | None = None
-        self._security = dict(security or {})
+        self._kafka = kafka
         self._broker = broker = KafkaBroker(
-            bootstrap,
+            kafka.bootstrap,
             apply_types=False,
             consumer_only=True,
             allow_auto_create_topics=False,
@@ -173,7 +173,7 @@ class Intake:
         subscriber(self._on_batch)
 
     def _make_consumer(self, builder: Any, **options: Any) -> _PositionedConsumer:
-        self._consumer = _PositionedConsumer(intake=self, **{**builder.keywords, **self._security, **options})
+        self._consumer = _PositionedConsumer(intake=self, **{**builder.keywords, **self._kafka.aiokafka(), **options})
         return self._consumer
 
     # -- running -------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError as AiokafkaError
 
-from workers.kafka.security import PLAINTEXT, Security
+from workers.kafka.security import KafkaAccess
 
 LIMIT_SECONDS = 10.0
 _FIRST_SPAN = 16
@@ -33,19 +33,18 @@ class Record:
     value: bytes | None
 
 
-async def last_record(bootstrap: str, topic: str, partition: int, security: Security = PLAINTEXT) -> Record | None:
+async def last_record(kafka: KafkaAccess, topic: str, partition: int) -> Record | None:
     """The newest committed record, None where the partition has none; raises NoAnswer in bounded time.
 
     A transaction still open hides what comes after its first record: fence its producer first.
     """
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="none",
         fetch_max_wait_ms=_POLL_MS,
         request_timeout_ms=int(LIMIT_SECONDS * 1000),
-        **security.for_aiokafka(),
+        **kafka.aiokafka(),
     )
     place = TopicPartition(topic, partition)
     try:
@@ -53,7 +52,7 @@ async def last_record(bootstrap: str, topic: str, partition: int, security: Secu
             await consumer.start()
             found = await _read_back(consumer, place)
     except (TimeoutError, AiokafkaError) as error:
-        raise NoAnswer(f"{topic}/{partition} at {bootstrap} cannot be read: {error!r}") from error
+        raise NoAnswer(f"{topic}/{partition} at {kafka} cannot be read: {error!r}") from error
     finally:
         await consumer.stop()
     return None if found is None else Record(found.key, tuple(found.headers), found.value)

@@ -1,10 +1,11 @@
-"""How the engine proves who it is to Kafka, said once and rendered for both client libraries.
+"""How the engine reaches Kafka and proves who it is, said once and rendered for both client libraries.
 
-Owns the translation alone; it opens nothing. The invariant: both libraries are given the same protection, and
-a secret is never part of a representation.
+Owns the translation alone; it opens nothing. The invariant: both libraries are given the same addresses and the
+same protection, and a secret is never part of a representation.
 """
 
 from dataclasses import dataclass, field
+from ssl import SSLContext
 from typing import Literal
 
 from aiokafka.helpers import create_ssl_context
@@ -26,35 +27,67 @@ class Security:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
 
-    def for_aiokafka(self) -> dict[str, object]:
-        """Keyword arguments of aiokafka's clients."""
-        given: dict[str, object] = {"security_protocol": self.protocol}
-        if self.protocol.endswith("SSL"):
-            given["ssl_context"] = create_ssl_context(
-                cafile=self.ca_file,
-                certfile=self.certificate_file,
-                keyfile=self.key_file,
-                password=self.key_password,
-            )
-        if self.protocol.startswith("SASL"):
-            given["sasl_mechanism"] = self.mechanism
-            given["sasl_plain_username"] = self.username
-            given["sasl_plain_password"] = self.password
-        return given
+    @property
+    def encrypts(self) -> bool:
+        """Whether it is TLS."""
+        return self.protocol.endswith("SSL")
 
-    def for_librdkafka(self) -> dict[str, str]:
-        """Properties of librdkafka; those without a value are left out."""
-        properties: dict[str, str | None] = {"security.protocol": self.protocol}
-        if self.protocol.endswith("SSL"):
-            properties["ssl.ca.location"] = self.ca_file
-            properties["ssl.certificate.location"] = self.certificate_file
-            properties["ssl.key.location"] = self.key_file
-            properties["ssl.key.password"] = self.key_password
-        if self.protocol.startswith("SASL"):
-            properties["sasl.mechanism"] = self.mechanism
-            properties["sasl.username"] = self.username
-            properties["sasl.password"] = self.password
-        return {name: value for name, value in properties.items() if value is not None}
+    @property
+    def names_user(self) -> bool:
+        """Whether it is a user with a password."""
+        return self.protocol.startswith("SASL")
+
+    def context(self) -> SSLContext:
+        """What verifies the brokers' certificates and names; raises OSError where a file cannot be used."""
+        context: SSLContext = create_ssl_context(
+            cafile=self.ca_file,
+            certfile=self.certificate_file,
+            keyfile=self.key_file,
+            password=self.key_password or "",  # without one OpenSSL would ask the terminal, and wait
+        )
+        return context
 
 
 PLAINTEXT = Security()
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaAccess:
+    """The brokers' addresses and how they are spoken to: what every client is made from."""
+
+    bootstrap: str
+    security: Security = PLAINTEXT
+
+    def __str__(self) -> str:
+        """As an operator is told of it."""
+        return f"{self.bootstrap} ({self.security.protocol})"
+
+    def aiokafka(self) -> dict[str, object]:
+        """Keyword arguments of aiokafka's clients."""
+        security = self.security
+        given: dict[str, object] = {"bootstrap_servers": self.bootstrap, "security_protocol": security.protocol}
+        if security.encrypts:
+            given["ssl_context"] = security.context()
+        if security.names_user:
+            given["sasl_mechanism"] = security.mechanism
+            given["sasl_plain_username"] = security.username
+            given["sasl_plain_password"] = security.password
+        return given
+
+    def librdkafka(self) -> dict[str, str]:
+        """Properties of librdkafka; those without a value are left out."""
+        security = self.security
+        properties: dict[str, str | None] = {
+            "bootstrap.servers": self.bootstrap,
+            "security.protocol": security.protocol,
+        }
+        if security.encrypts:
+            properties["ssl.ca.location"] = security.ca_file
+            properties["ssl.certificate.location"] = security.certificate_file
+            properties["ssl.key.location"] = security.key_file
+            properties["ssl.key.password"] = security.key_password
+        if security.names_user:
+            properties["sasl.mechanism"] = security.mechanism
+            properties["sasl.username"] = security.username
+            properties["sasl.password"] = security.password
+        return {name: value for name, value in properties.items() if value is not None}

@@ -15,7 +15,7 @@ from typing import TypeVar
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from workers.kafka.last_record import last_record
-from workers.kafka.security import PLAINTEXT, Security
+from workers.kafka.security import KafkaAccess
 
 log = logging.getLogger(__name__)  # librdkafka's own lines; it would print them to stderr
 
@@ -57,10 +57,9 @@ class Outgoing:
 class TransactionalProducer:
     """Publishes lists of messages, each in one transaction, for one transactional id."""
 
-    def __init__(self, bootstrap: str, transactional_id: str, security: Security = PLAINTEXT) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, kafka: KafkaAccess, transactional_id: str) -> None:
+        self._kafka = kafka
         self._transactional_id = transactional_id
-        self._security = security
         self._producer: Producer | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._failure: KafkaError | None = None
@@ -81,7 +80,7 @@ class TransactionalProducer:
 
     async def last_value(self, topic: str, partition: int) -> bytes | None:
         """The value of the newest committed record of a partition; ask after `open`, which ends what is open."""
-        found = await last_record(self._bootstrap, topic, partition, self._security)
+        found = await last_record(self._kafka, topic, partition)
         return None if found is None else found.value
 
     async def close(self) -> None:
@@ -115,7 +114,6 @@ class TransactionalProducer:
     def _open(self) -> None:
         producer = Producer(
             {
-                "bootstrap.servers": self._bootstrap,
                 "transactional.id": self._transactional_id,
                 "transaction.timeout.ms": int(TRANSACTION_SECONDS * 1000),
                 "message.timeout.ms": int(COMMIT_SECONDS * 1000),
@@ -128,7 +126,7 @@ class TransactionalProducer:
                 "partitioner": "murmur2_random",
                 "delivery.report.only.error": True,
                 "on_delivery": self._delivered,
-                **self._security.for_librdkafka(),
+                **self._kafka.librdkafka(),
             },
             logger=log,
         )

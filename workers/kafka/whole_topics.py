@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from workers.kafka.admin import KafkaUnreachable, Partition
 from workers.kafka.fetched_records import FetchedRecord
 from workers.kafka.last_record import NoAnswer
-from workers.kafka.security import PLAINTEXT, Security
+from workers.kafka.security import KafkaAccess
 
 LIMIT_SECONDS = 30.0
 """The longest silence of the brokers before a reading is given up."""
@@ -24,9 +24,8 @@ CHUNK = 5000
 class WholeTopics:
     """Records of topics; `starts` and `ends` are the offsets of each partition as they were at the beginning."""
 
-    bootstrap: str
+    kafka: KafkaAccess
     topics: Sequence[str]
-    security: Security = PLAINTEXT
     with_headers: bool = False
     """Of the output topics only: a header of an input record may have a name that the library cannot read."""
     starts: dict[Partition, int] = field(default_factory=dict)
@@ -37,21 +36,20 @@ class WholeTopics:
     def __post_init__(self) -> None:
         self._consumer = Consumer(
             {
-                "bootstrap.servers": self.bootstrap,
                 "group.id": "standing-whole-topics",  # asked for by the library; nothing is ever committed
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
                 "queued.max.messages.kbytes": 65_536,
-                **self.security.for_librdkafka(),
+                **self.kafka.librdkafka(),
             }
         )
         try:
             self._find_ends()
         except KafkaException as error:
             self._consumer.close()
-            raise KafkaUnreachable(f"{self.bootstrap}: {error}") from error
+            raise KafkaUnreachable(f"{self.kafka}: {error}") from error
 
     def _find_ends(self) -> None:
         known = self._consumer.list_topics(timeout=LIMIT_SECONDS).topics
@@ -84,7 +82,7 @@ class WholeTopics:
             while self.unread():
                 messages = self._consumer.consume(CHUNK, LIMIT_SECONDS)
                 if not messages:
-                    raise NoAnswer(f"{self.bootstrap} gave no record for {LIMIT_SECONDS:.0f} s")
+                    raise NoAnswer(f"{self.kafka} gave no record for {LIMIT_SECONDS:.0f} s")
                 chunk: dict[Partition, list[FetchedRecord]] = {}
                 for message in messages:
                     self._take(message, chunk)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from workers.kafka.security import KafkaAccess
 from workers.local.guardian import Guardian
 from workers.local.servers import LocalKafka, LocalPostgres
 
@@ -25,6 +26,11 @@ class LocalServers:
     @property
     def bootstrap(self) -> str:
         return self.kafka.bootstrap
+
+    @property
+    def access(self) -> KafkaAccess:
+        """How the engine's clients reach Kafka."""
+        return KafkaAccess(self.bootstrap)
 
     @property
     def database_url(self) -> str:

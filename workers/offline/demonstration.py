@@ -123,9 +123,7 @@ async def _send(
     shown: Callable[[Status], None],
 ) -> None:
     """Send messages from a thread, show meanwhile what the engine does, and wait until all is decided."""
-    sending = asyncio.ensure_future(
-        asyncio.to_thread(produce, messages, settings.kafka_bootstrap, settings.topic_prefix, sent)
-    )
+    sending = asyncio.ensure_future(asyncio.to_thread(produce, messages, settings.kafka, settings.topic_prefix, sent))
     async with wiring.parts(settings, "demonstration") as made:
         while not sending.done():
             await drain(made, 0.5, shown)
@@ -138,7 +136,7 @@ def read_published(settings: Settings) -> list[dict[str, Any]]:
     """The value of every message of the output topics, as a read_committed reader sees it."""
     consumer = Consumer(
         {
-            "bootstrap.servers": settings.kafka_bootstrap,
+            **settings.kafka.librdkafka(),
             "group.id": "demonstration",
             "isolation.level": "read_committed",
             "enable.auto.commit": False,

@@ -18,6 +18,7 @@ from confluent_kafka import Producer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from workers.kafka.security import KafkaAccess
 from workers.rules.calendar import DAY, SECOND, Instant, local_ordinal, written
 from workers.settings import Settings
 
@@ -218,7 +219,7 @@ def json_line(each: Generated) -> str:
 
 def produce(
     messages: Iterable[Generated],
-    bootstrap: str,
+    kafka: KafkaAccess,
     prefix: str,
     sent: Callable[[Generated, int], None] = lambda *_: None,
 ) -> int:
@@ -230,7 +231,7 @@ def produce(
     """
     producer = Producer(
         {
-            "bootstrap.servers": bootstrap,
+            **kafka.librdkafka(),
             "partitioner": "murmur2_random",
             "linger.ms": 5,
             "compression.type": "lz4",
@@ -244,7 +245,7 @@ def produce(
             producer.produce(prefix + last.topic, last.value, last.key)
             count += 1
         if producer.flush(60):
-            raise TimeoutError(f"Kafka at {bootstrap} took no messages for a minute")
+            raise TimeoutError(f"Kafka at {kafka} took no messages for a minute")
         if last is not None:
             sent(last, count)
     return count
@@ -267,7 +268,7 @@ def write_history(console: Console, wish: Wish, settings: Settings, out: Path | 
         if out is None:
             return produce(
                 messages,
-                settings.kafka_bootstrap,
+                settings.kafka,
                 settings.topic_prefix,
                 lambda _, count: progress.update(task, completed=count),
             )
