@@ -19,7 +19,7 @@ from workers.rules.decisions import Decision
 from workers.rules.difference import Published, difference
 from workers.rules.facts import EffectiveOrder, OrderSpan
 from workers.rules.history import add_orders
-from workers.rules.judge import Judgement, judge
+from workers.rules.judge import Judgement
 from workers.rules.policy import Policies
 from workers.store.records import MINUS_INFINITY, AccountRow
 
@@ -93,7 +93,7 @@ class Arrival:
 
     def judgement(self, account_id: str, horizon: Instant) -> Judgement:
         """What the full judgement of an account says, its history as it is kept."""
-        return judge(account_id, self.known[account_id].history(), self.terminations, self.policies, horizon)
+        return self.known[account_id].judged(account_id, self.terminations, self.policies, horizon)
 
     def _moves(self, moved: tuple[str, Instant, str]) -> None:
         """The fast path: only the end of the last span moves, or the first begins."""

@@ -64,6 +64,15 @@ class Known:
             self.orders,
         )
 
+    def judged(
+        self, account_id: str, terminations: Mapping[str, Sequence[Termination]], policies: Policies, horizon: Instant
+    ) -> Judgement:
+        """The full judgement, given the terminations of the companies the account ever belonged to."""
+        history = self.history()
+        keys = {fact.company.key for fact in history.registry if fact.company is not None}
+        own = {key: terminations[key] for key in keys if key in terminations}
+        return judge(account_id, history, own, policies, horizon)
+
 
 def terminations_of(known: Mapping[str, Known], policies: Policies) -> dict[str, list[Termination]]:
     """Every company's terminations."""
@@ -97,7 +106,7 @@ def from_scratch(
     known = known_of(messages, policies, compressed=compressed)
     terminations = terminations_of(known, policies)
     judgements = {
-        account_id: judge(account_id, account.history(), terminations, policies, horizon)
+        account_id: account.judged(account_id, terminations, policies, horizon)
         for account_id, account in known.items()
     }
     decisions = [decision for judgement in judgements.values() for decision in judgement.decisions]

@@ -1,0 +1,107 @@
+"""Late, early, twice, in any batches: the net decisions and standings are those of all facts once and in order."""
+
+from itertools import permutations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.strategies import DataObject
+
+from tests.model.naive import walk
+from tests.properties.arriving import Arrival
+from tests.properties.comparing import in_order, of_engine, of_model
+from tests.properties.rules_engine import Message, from_scratch
+from tests.properties.strategies import World, examples, histories, horizons, worlds
+from workers.rules.calendar import Instant
+
+
+def as_the_model_says(engine: Arrival, world: World, read: list[Message]) -> None:
+    """Net decisions and standings are the model's over what was read, at the horizon that the engine reached."""
+    expected = walk(read, world.model, engine.horizon)
+    assert in_order(map(of_engine, engine.net())) == in_order(map(of_model, expected.decisions))
+    assert {row.account_id: row.standing for row in engine.rows.values()} == {
+        account_id: account.standing for account_id, account in expected.accounts.items() if account_id in engine.rows
+    }
+    judgements = from_scratch(read, world.policies, engine.horizon)[1]
+    for account_id, judgement in judgements.items():
+        if judgement.standing is not None:
+            assert engine.said[account_id] == judgement.standing.compared
+
+
+def rising(data: DataObject, world: World, history: list[Message], number: int) -> list[Instant]:
+    """Horizons that never go back."""
+    return sorted(data.draw(st.lists(horizons(world, history), min_size=number, max_size=number)))
+
+
+@given(st.data())
+@examples(60)
+def test_judged_at_once_any_history_at_any_horizon_is_as_the_model_says(data: DataObject) -> None:
+    world = data.draw(worlds())
+    history = data.draw(histories(world))
+    horizon = data.draw(horizons(world, history))
+    decisions, judgements = from_scratch(history, world.policies, horizon)
+    expected = walk(history, world.model, horizon)
+    assert in_order(map(of_engine, decisions)) == in_order(map(of_model, expected.decisions))
+    for account_id, judgement in judgements.items():
+        account = expected.accounts[account_id]
+        assert judgement.status == account.standing
+        assert judgement.waits or account.waits_from is None  # one who left a company may wait for its cases
+        if judgement.standing is not None:
+            assert judgement.standing.since == account.since
+            until = account.deadline or account.locked_out_until or account.reapply_from
+            assert judgement.standing.deadline == until
+
+
+@given(st.data())
+@examples(30)
+def test_a_small_history_in_every_order_and_with_every_fact_twice_ends_alike(data: DataObject) -> None:
+    world = data.draw(worlds())
+    history = data.draw(histories(world, most=4, least=2))
+    steps = rising(data, world, history, len(history))
+    for ordered in permutations(history):
+        engine = Arrival(world.policies)
+        for message, horizon in zip(ordered, steps, strict=True):
+            engine.arrive([message], horizon)
+            engine.wakes(horizon)
+        as_the_model_says(engine, world, history)
+    doubled = data.draw(st.permutations(history * 2))
+    engine = Arrival(world.policies)
+    for message, horizon in zip(doubled, sorted(steps * 2), strict=True):
+        engine.arrive([message], horizon)
+    engine.wakes(steps[-1])
+    as_the_model_says(engine, world, history)
+
+
+@given(st.data())
+@examples(60)
+def test_after_every_message_the_state_is_the_models_over_what_was_read(data: DataObject) -> None:
+    world = data.draw(worlds())
+    history = data.draw(st.permutations(data.draw(histories(world))))
+    engine = Arrival(world.policies)
+    for number, horizon in enumerate(rising(data, world, history, len(history))):
+        engine.arrive([history[number]], horizon)
+        engine.wakes(horizon)
+        as_the_model_says(engine, world, history[: number + 1])
+
+
+@given(st.data())
+@examples(60)
+def test_where_batches_begin_and_end_changes_nothing(data: DataObject) -> None:
+    world = data.draw(worlds())
+    history = data.draw(st.permutations(data.draw(histories(world, least=2))))
+    together, apart, cut = Arrival(world.policies), Arrival(world.policies), Arrival(world.policies)
+    end = data.draw(horizons(world, history))
+    early = min(end, data.draw(horizons(world, history)))
+    together.arrive(history, early)
+    rest = list(history)
+    while rest:
+        size = data.draw(st.integers(1, len(rest)))
+        cut.arrive(rest[:size], early)
+        rest = rest[size:]
+    for message in history:
+        apart.arrive([message], early)
+    for engine in (together, apart, cut):
+        engine.wakes(end)
+        as_the_model_says(engine, world, history)
+    assert together.known.keys() == apart.known.keys() == cut.known.keys()
+    for account_id, account in together.known.items():
+        assert account.orders == apart.known[account_id].orders == cut.known[account_id].orders
