@@ -36,7 +36,7 @@ from workers.ops.watchdog import Watchdog
 from workers.rules import RULES_VERSION
 from workers.rules.policy import Policies
 from workers.settings import Settings
-from workers.store.deployment import Deployment, Wanted, adopt_server, load_deployment
+from workers.store.deployment import Deployment, Wanted, adopt_server, check_rights, load_deployment
 from workers.store.listener import Listener
 from workers.store.postgres import Store, open_pool
 from workers.supervisor import WorkerProcess, supervise
@@ -88,6 +88,7 @@ async def parts(settings: Settings, name: str, *, connections: int = 4, waits: b
         async with pool.acquire() as connection:
             await guard.compare(connection)
             if waits:
+                await check_rights(connection)
                 await guard.wait_for_relay(connection)
         store = Store(pool, deployment.fingerprint)
         enforcement = Enforcement(

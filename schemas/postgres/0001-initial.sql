@@ -153,3 +153,16 @@ create table shards (
     next_seq           bigint not null default 1,
     last_hash          bytea not null default ''
 );
+
+-- The one thing that somebody who may only read can do: mark dead letters as sent back, of which it gives those that
+-- were not. Its names mean these tables, whatever the search path of who calls it.
+create function mark_redriven(places text[], now_is timestamptz) returns setof text
+language sql security definer
+begin atomic
+    insert into redriven (place, redriven_at)
+    select place, now_is from unnest(places) as place
+    where exists (select from decision_log l where l.subject = place and l.kind = 'dead_letter')
+    order by place
+    on conflict do nothing
+    returning place;
+end;

@@ -18,6 +18,8 @@ from workers.rules.calendar import Instant, written
 from workers.store.postgres import connect_types
 
 MIGRATIONS = Path(__file__).parents[2] / "schemas" / "postgres"
+_MIGRATION = "[0-9]*.sql"
+ROLES = ("standing_owner", "standing_worker", "standing_relay", "standing_reader")
 LOG_PART = 10_000_000
 """Rows of a shard in one part of the decision log."""
 LOG_PARTS = 16
@@ -72,7 +74,7 @@ class Server:
 
 def schema_version() -> int:
     """The number of the newest migration."""
-    return max(int(path.name.split("-")[0]) for path in MIGRATIONS.glob("*.sql"))
+    return max(int(path.name.split("-")[0]) for path in MIGRATIONS.glob(_MIGRATION))
 
 
 async def load_deployment(pool: asyncpg.Pool, wanted: Wanted) -> Deployment:
@@ -118,6 +120,16 @@ from pg_control_system()
 """
 
 
+async def check_rights(connection: Any) -> None:
+    """Raise DeploymentMismatch where this user of the database may not do what a worker does."""
+    user, may = await connection.fetchrow("select current_user, has_table_privilege('decision_log', 'insert')")
+    if not may:
+        raise DeploymentMismatch(
+            f"the database's user {user} may not write what workers write: use standing_worker, or another that the "
+            "owner gave its rights"
+        )
+
+
 async def adopt_server(pool: asyncpg.Pool) -> None:
     """Note that the deployment lives on this server now; only once its log has all that was published."""
     async with pool.acquire() as connection:
@@ -148,14 +160,24 @@ async def set_up(connection: asyncpg.Connection, wanted: Wanted, now: Instant) -
             list(wanted.input_topics),
             wanted.input_partitions,
         )
+        done += await _grant(connection)
     return done
+
+
+async def _grant(connection: asyncpg.Connection) -> list[str]:
+    """Give the roles their rights, where somebody made them; anew each time, for new tables need new ones."""
+    there = await connection.fetchval("select count(*) from pg_roles where rolname = any($1)", ROLES)
+    if there < len(ROLES):
+        return []
+    await connection.execute((MIGRATIONS / "grants.sql").read_text())
+    return [f"gave {', '.join(ROLES[1:])} their rights"]
 
 
 async def _migrate(connection: asyncpg.Connection) -> list[str]:
     await connection.execute("create table if not exists migrations (name text primary key)")
     applied = {row[0] for row in await connection.fetch("select name from migrations")}
     done = []
-    for path in sorted(MIGRATIONS.glob("*.sql")):
+    for path in sorted(MIGRATIONS.glob(_MIGRATION)):
         if path.name in applied:
             continue
         await connection.execute(path.read_text())
