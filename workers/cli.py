@@ -25,7 +25,8 @@ from workers.kafka.admin import KafkaRefused, KafkaUnreachable, TopicMismatch, T
 from workers.kafka.last_record import NoAnswer
 from workers.kafka.transactional_producer import PublishError
 from workers.marks import Moved, SetBack
-from workers.offline import compare, replaying
+from workers.offline import compare, published_log, replaying
+from workers.offline import reconcile as reconciling
 from workers.offline.generate import Wish, sized, write_history
 from workers.ops import logs
 from workers.ops.health import PortTaken
@@ -54,6 +55,8 @@ _REFUSED = (
     hold.CannotRelease,
     dead_letters.NotPaused,
     replaying.BadHistory,
+    published_log.Altered,
+    reconciling.StillWorking,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.ClientConfigurationError,
@@ -172,9 +175,31 @@ def spread() -> None:
 
 
 @app.command()
-def relay() -> None:
+def relay(
+    reconcile: Annotated[
+        bool,
+        typer.Option("--reconcile", help="Make a database that was set back or lost anew from the topics, and end."),
+    ] = False,
+) -> None:
     """Publish the decision log to Kafka, each row exactly once."""
-    worker(wiring.run_relay, "relay")
+    if not reconcile:
+        worker(wiring.run_relay, "relay")
+        return
+
+    async def work(settings: Settings) -> None:
+        done = await reconciling.reconcile(console, settings)
+        if done is None:
+            console.print("nothing to reconcile: all that was published is in the log", highlight=False)
+            return
+        console.print(
+            f"{done.facts:,} facts decided afresh; {done.messages:,} published messages are in the log again",
+            f"to be published: {done.unpublished:,} messages, and what differs of {done.accounts:,} accounts",
+            "now start the workers: standing work",
+            sep="\n",
+            highlight=False,
+        )
+
+    run(work)
 
 
 @app.command()

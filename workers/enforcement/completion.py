@@ -10,7 +10,7 @@ import orjson
 
 from workers.codec.terminations import read_terminations
 from workers.enforcement.publishing import Outbox
-from workers.rules.company import case_details
+from workers.rules.company import Termination, case_details
 from workers.rules.judge import Judgement
 from workers.store.postgres import Transaction
 from workers.store.records import Changes, Spread
@@ -26,6 +26,15 @@ def count_hits(spread: Spread, judgements: Mapping[str, Judgement]) -> str:
     return orjson.dumps(hits).decode()
 
 
+def completion_mark(termination: Termination) -> str:
+    """What a company's row keeps of a termination whose completion was published."""
+    return f"{termination.upheld.at} {_cause(termination)}"
+
+
+def _cause(termination: Termination) -> str:
+    return f"{termination.upheld.event_id} {termination.root_account_id}"
+
+
 async def complete(transaction: Transaction, spread: Spread, changes: Changes, outbox: Outbox) -> None:
     """Signal what is complete and end the spread, unless a newer version of the company began it anew."""
     key = spread.company_key
@@ -37,15 +46,14 @@ async def complete(transaction: Transaction, spread: Spread, changes: Changes, o
     sequence = row.sequence
     for termination in read_terminations(row.terminations):
         upheld = termination.upheld
-        cause = f"{upheld.event_id} {termination.root_account_id}"
-        mark = f"{upheld.at} {cause}"
+        mark = completion_mark(termination)
         if mark in completed:
             continue
         sequence += 1
         completed.append(mark)
         value: dict[str, object] = {
             "company": {"key": key, "name": upheld.company_name},
-            "accounts": hits.get(cause, 0),
+            "accounts": hits.get(_cause(termination), 0),
             "sequence": sequence,
             **case_details(upheld, termination),
         }

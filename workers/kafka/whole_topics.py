@@ -4,6 +4,7 @@ Owns no position and joins no group, so it disturbs nobody. The invariant: it gi
 `read_committed` reader sees before those ends, each partition in its order, or raises `NoAnswer`.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -18,6 +19,8 @@ from workers.kafka.security import KafkaAccess
 LIMIT_SECONDS = 30.0
 """The longest silence of the brokers before a reading is given up."""
 CHUNK = 5000
+_GATHER_SECONDS = 0.1
+"""The library waits for so long for a whole chunk, also where the rest of the topics is less than that."""
 
 
 @dataclass
@@ -79,10 +82,14 @@ class WholeTopics:
         places = [TopicPartition(*place, self.starts[place]) for place in sorted(self.unread())]
         try:
             self._consumer.assign(places)
+            heard = time.monotonic()
             while self.unread():
-                messages = self._consumer.consume(CHUNK, LIMIT_SECONDS)
+                messages = self._consumer.consume(CHUNK, _GATHER_SECONDS)
                 if not messages:
-                    raise NoAnswer(f"{self.kafka} gave no record for {LIMIT_SECONDS:.0f} s")
+                    if time.monotonic() - heard > LIMIT_SECONDS:
+                        raise NoAnswer(f"{self.kafka} gave no record for {LIMIT_SECONDS:.0f} s")
+                    continue
+                heard = time.monotonic()
                 chunk: dict[Partition, list[FetchedRecord]] = {}
                 for message in messages:
                     self._take(message, chunk)

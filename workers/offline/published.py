@@ -50,22 +50,34 @@ class Published:
                 self._decided(value)
 
     def _decided(self, value: Value) -> None:
-        of_company = "account_id" not in value
-        subject = (of_company, value["company"]["key"] if of_company else value["account_id"])
-        self._ordered.setdefault(subject, []).append((value["sequence"], value))
+        self._ordered.setdefault(subject_of(value), []).append((value["sequence"], value))
         if value["kind"] in OF_SILENCE:
             at = instant(value["effective_at"])
             self.silence_until = at if self.silence_until is None else max(at, self.silence_until)
 
     def settled(self) -> "Published":
         """The same with `net` worked out; call it when all was added."""
-        for numbered in self._ordered.values():
-            for _, value in sorted(numbered, key=lambda each: each[0]):
+        for subject in self._ordered:
+            for value in self.values_of(subject):
                 if "withdraws" in value:
                     self.net.pop(value["withdraws"], None)
                 elif "decision_id" in value:
                     self.net[value["decision_id"]] = value
         return self
+
+    def values_of(self, subject: Subject) -> list[Value]:
+        """All that was published of a subject, its standings left out, in the order of the sequence."""
+        return [value for _, value in sorted(self._ordered.get(subject, ()), key=lambda each: each[0])]
+
+    def last_sequence(self, subject: Subject) -> int:
+        """The number of the last of them; 0 where there is none."""
+        return max((sequence for sequence, _ in self._ordered.get(subject, ())), default=0)
+
+
+def subject_of(value: Value) -> Subject:
+    """Whom a decision, a withdrawal or a completion is about."""
+    of_company = "account_id" not in value
+    return of_company, value["company"]["key"] if of_company else value["account_id"]
 
 
 def compared(value: Value) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from workers.rules.calendar import Instant
 from workers.rules.policy import Policies
 from workers.store.memory import MemoryStore, run_alone
 from workers.store.postgres import Store
-from workers.store.records import Advance, Position
+from workers.store.records import Advance, LogRow, Position
 
 SHARDS = 1
 ALL = 1_000_000_000
@@ -48,7 +48,7 @@ class Replay:
     net: dict[str, Value] = field(default_factory=dict)
     """The decisions that stand, by id."""
     standings: dict[str, Value] = field(default_factory=dict)
-    refused: list[Value] = field(default_factory=list)
+    refused: list[LogRow] = field(default_factory=list)
     """New dead letters: records that were taken in then and would be refused now."""
     held: set[str] = field(default_factory=set)
     """Accounts whose judgement raised."""
@@ -72,7 +72,7 @@ class Replay:
             some = [each for each in read if (*place, each.offset) not in self.dead] if self.dead else read
             if some:
                 said = self._decoder.decode(place[0], some, batch, self._now)
-                advances.append(self._advance(place, some[-1].offset + 1, said.latest))
+                advances.append(self._advance(place, some[-1].offset + 1, said.latest, said.latest))
                 self.facts += len(some)
         if advances:
             self._follow(run_alone(self._enforcement.take_in(advances, batch)))
@@ -94,12 +94,14 @@ class Replay:
     def _position(self, place: Partition) -> Position:
         return self.store.tables.positions[place]
 
-    def _advance(self, place: Partition, next_offset: int, until: Instant | None) -> Advance:
+    def _advance(
+        self, place: Partition, next_offset: int, until: Instant | None, latest: Instant | None = None
+    ) -> Advance:
         """A partition is taken to be complete up to its newest fact: too far where one is late, and then mended."""
         position = self._position(place)
         if until is not None and self.horizon is not None:
             until = min(until, self.horizon)
-        return Advance(*place, position.next_offset, next_offset, position.epoch, until, None)
+        return Advance(*place, position.next_offset, next_offset, position.epoch, until, latest)
 
     def _judge_silence(self) -> None:
         self._judged_at = self.facts
@@ -114,16 +116,17 @@ class Replay:
         for shard, rows in self.store.tables.log.items():
             for seq in range(self._published, len(rows)):
                 row = rows[seq]
-                self._net(row.topic, row.value)
+                if row.topic == DEAD_LETTERS:
+                    self.refused.append(row)
+                else:
+                    self._net(row.topic, row.value)
                 rows[seq] = row._replace(value=b"", headers="")
             assert shard == 0
             self._published = len(rows)
 
     def _net(self, topic: str, raw: bytes) -> None:
         value: Value = orjson.loads(raw)
-        if topic == DEAD_LETTERS:
-            self.refused.append(value)
-        elif topic == "account-standing":
+        if topic == "account-standing":
             self.standings[value["account_id"]] = value
         elif "withdraws" in value:
             del self.net[value["withdraws"]]

@@ -6,8 +6,8 @@ not answer the newest decision on silence says how far silence was judged at lea
 
 import time
 from base64 import b64decode
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncpg
@@ -53,6 +53,8 @@ class Replayed:
     replay: Replay
     published: Published | None
     seconds: float
+    ends: Mapping[Partition, int] = field(default_factory=dict)
+    """Up to where each input partition was read, topics without prefix."""
 
 
 async def replay(console: Console, settings: Settings, wish: Wish) -> Differences:
@@ -74,7 +76,8 @@ async def replay(console: Console, settings: Settings, wish: Wish) -> Difference
                 published = read_published(settings, progress)
         differences = compare(made.net, published.net, made.standings, published.standings)
         for letter in made.refused if not wish.files else ():
-            differences.add("would be a dead letter", letter, f"{letter['reason']}: {letter['detail']}")
+            value = orjson.loads(letter.value)
+            differences.add("would be a dead letter", value, f"{value['reason']}: {value['detail']}")
     for account_id in sorted(made.held):
         differences.add("cannot be judged", {"account_id": account_id}, "its judgement raised, see the logs")
     differences.facts, differences.seconds, differences.horizon = made.facts, done.seconds, made.horizon
@@ -122,7 +125,8 @@ async def replay_topics(console: Console, settings: Settings, horizon: Instant |
             open_places &= inputs.unread()
             progress.update(task, completed=inputs.done)
         replay.finish()
-    return Replayed(replay, published, time.perf_counter() - begun)
+    ends = {names[place]: end for place, end in inputs.ends.items()}
+    return Replayed(replay, published, time.perf_counter() - begun, ends)
 
 
 def read_published(settings: Settings, progress: Progress) -> Published:

@@ -245,13 +245,29 @@ async def _adopt(connection: asyncpg.Connection, row: Any, wanted: Wanted, now: 
     columns = _columns(row["incarnation"], wanted)
     if columns[-1] == row["fingerprint"]:
         return []
+    await _update_columns(connection, columns)
+    return ["adopted the policies; workers that run with the former ones stop"]
+
+
+async def adopt(connection: Any, incarnation: UUID, wanted: Wanted) -> None:
+    """Let the database be that of the deployment `incarnation`, on this server, whatever it was recorded as."""
+    server = await server_of(connection)
+    await connection.execute(
+        "update deployment set incarnation = $1, system_identifier = $2, timeline = $3",
+        incarnation,
+        server.system_identifier,
+        server.timeline,
+    )
+    await _update_columns(connection, _columns(incarnation, wanted))
+
+
+async def _update_columns(connection: Any, columns: Sequence[object]) -> None:
     await connection.execute(
         "update deployment set kafka_cluster_id = $1, topic_prefix = $2, consumer_group = $3, "
         "input_partitions = $4, schema_version = $5, rules_version = $6, tzdata_version = $7, policies = $8, "
         "fingerprint = $9",
         *columns,
     )
-    return ["adopted the policies; workers that run with the former ones stop"]
 
 
 def _check_policies(stored: list[dict[str, str]], wanted: Wanted, newest: Instant, now: Instant) -> None:

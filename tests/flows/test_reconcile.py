@@ -1,0 +1,81 @@
+"""A database that was lost or set back is made anew from the topics: nothing is published twice, nothing is lost.
+
+Owns `standing relay --reconcile`. What subscribers have read is compared as a whole, before and after.
+"""
+
+import pytest
+
+from tests.flows.databases import drop, keep_copy, rows, set_back
+from tests.flows.engine import Engine, Published
+from tests.flows.test_restored_database import clean
+
+HISTORY = ("--accounts", "60", "--companies", "20", "--late", "0.1", "--doubled", "0.1", "--bad", "0.02")
+LOG = "select shard, seq, hash, topic, key, headers, value, decision_id, subject, kind, effective_at, recorded_at"
+
+
+@pytest.fixture
+def drained(engine: Engine) -> Engine:
+    """A deployment that decided a generated history."""
+    engine.standing("generate", *HISTORY)
+    with engine.working():
+        engine.drain()
+    return engine
+
+
+def read(engine: Engine) -> list[tuple[str, int, str]]:
+    """Every message that a subscriber has read, by topic, partition and ce_id, in order."""
+    return sorted((each.topic, each.partition, each.headers["ce_id"]) for each in engine.published())
+
+
+async def test_a_lost_database_is_rebuilt_and_no_message_is_published_again(drained: Engine) -> None:
+    before, log = read(drained), await rows(drained, f"{LOG} from decision_log order by shard, seq")
+    accounts = "select account_id, standing, sequence, said, wake_at from accounts order by 1"
+    companies = "select company_key, sequence, terminations, completed from companies order by 1"
+    stored = await rows(drained, accounts), await rows(drained, companies)
+    await drop(drained)
+    drained.standing("setup")
+    assert "standing relay --reconcile" in drained.standing("relay", check=False).stderr
+    done = drained.standing("relay", "--reconcile").stdout
+    assert "0 messages, and what differs of 0 accounts" in done
+    assert (await rows(drained, accounts), await rows(drained, companies)) == stored
+    restored = await rows(drained, f"{LOG} from decision_log order by shard, seq")
+    kept = {(each.topic, each.headers["ce_id"]) for each in drained.published()}
+    assert [row for row in restored if row[3]] == [row for row in log if row in restored]
+    assert len(kept) == len([row for row in restored if row[3]])
+    with drained.working():
+        drained.drain()
+    assert read(drained) == before
+    await clean(drained)
+    assert "nothing to reconcile" in drained.standing("relay", "--reconcile").stdout
+
+
+async def test_what_was_decided_and_not_yet_published_when_the_database_was_lost_is_published_once(
+    drained: Engine,
+) -> None:
+    drained.standing("generate", "--seed", "2", *HISTORY)
+    with drained.working("ingest"), drained.working("timers"), drained.working("spread"):
+        drained.standing("drain", "--timeout", "10", check=False)
+    before = read(drained)
+    await drop(drained)
+    drained.standing("setup")
+    drained.standing("relay", "--reconcile")
+    with drained.working():
+        drained.drain()
+    after = read(drained)
+    assert len(after) > len(before)
+    await clean(drained)
+
+
+async def test_a_database_set_back_to_an_older_state_is_brought_up_to_what_was_published(drained: Engine) -> None:
+    await keep_copy(drained)
+    drained.standing("generate", "--seed", "2", *HISTORY)
+    with drained.working():
+        drained.drain()
+    before: list[Published] = drained.published()
+    await set_back(drained)
+    with drained.working("timers"):
+        assert drained.standing("relay", "--reconcile").stdout
+    with drained.working():
+        drained.drain()
+    assert [each.headers["ce_id"] for each in drained.published()] == [each.headers["ce_id"] for each in before]
+    await clean(drained)

@@ -1,0 +1,100 @@
+"""The decision log as the output topics have it: each message back in its row, and its hash in the chain.
+
+Owns how a message is known again: by its `ce_id`, which follows from the deployment, the shard and the seq. What a
+compacted topic no longer has is left out; where nothing is left out, the chain must come to the mark's hash.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
+from uuid import UUID
+
+import orjson
+from rich.progress import Progress
+
+from contracts.fields import instant
+from contracts.topics import OUTPUT_TOPICS
+from workers.codec.messages import ce_id
+from workers.enforcement.publishing import chain_hash
+from workers.kafka.fetched_records import FetchedRecord
+from workers.kafka.whole_topics import WholeTopics
+from workers.marks import Mark
+from workers.settings import Settings
+from workers.store.records import LogRow
+from workers.store.refill import CHUNK, append_log
+
+_FOUND = "create temporary table found (like decision_log including indexes) on commit drop"
+_NEXT = "select * from found where shard = $1 and seq > $2 order by seq limit $3"
+
+
+class Altered(Exception):
+    """The output topics do not hold what was published."""
+
+
+async def restore_log(
+    connection: Any, settings: Settings, marks: Mapping[int, Mark], incarnation: UUID, progress: Progress
+) -> int:
+    """Write every published message to the empty log, up to the marks. Returns how many; raises Altered."""
+    await connection.execute(_FOUND)
+    prefix = settings.topic_prefix
+    outputs = WholeTopics(settings.kafka, [prefix + topic for topic in OUTPUT_TOPICS], with_headers=True)
+    task = progress.add_task("log", total=outputs.total)
+    places = {
+        ce_id(incarnation, shard, seq): (shard, seq)
+        for shard, mark in marks.items()
+        for seq in range(1, mark.seq + 1)
+    }
+    for chunk in outputs.read():
+        for (topic, _), records in chunk.items():
+            rows = list(_rows(topic.removeprefix(prefix), records, places))
+            await connection.copy_records_to_table("found", records=rows)
+        progress.update(task, completed=outputs.done)
+    count = 0
+    for shard, mark in sorted(marks.items()):
+        async for rows in _chained(connection, shard, mark):
+            await append_log(connection, rows)
+            count += len(rows)
+    return count
+
+
+def _rows(topic: str, records: list[FetchedRecord], places: dict[str, tuple[int, int]]) -> Iterator[LogRow]:
+    """The rows of some messages, without hashes; a message that came twice is one row."""
+    for record in records:
+        headers = [(name, value.decode()) for name, value in record.headers]
+        said = dict(headers)
+        place = places.pop(said.get("ce_id", ""), None)
+        if place is None or record.value is None:
+            continue
+        value = orjson.loads(record.value)
+        yield LogRow(
+            *place,
+            b"",
+            topic,
+            record.key,
+            orjson.dumps(headers).decode(),
+            record.value,
+            value.get("decision_id"),
+            said["ce_subject"],
+            value.get("kind", "account_standing"),
+            instant(value["effective_at"]) if "effective_at" in value else None,
+            instant(value["recorded_at"]),
+        )
+
+
+async def _chained(connection: Any, shard: int, mark: Mark) -> AsyncIterator[list[LogRow]]:
+    """The rows of a shard with their hashes: unknown after a gap, but the mark's own at the end."""
+    last, before, whole = 0, b"", True
+    while found := [LogRow(*row) for row in await connection.fetch(_NEXT, shard, last, CHUNK)]:
+        rows = []
+        for row in found:
+            whole = whole and row.seq == last + 1
+            before = chain_hash(before, row.topic, row.key, row.headers, row.value) if whole else b""
+            last = row.seq
+            if last == mark.seq:
+                if whole and before != mark.hash:
+                    raise Altered(f"shard {shard}: the output topics do not hold what was published up to {last}")
+                before = mark.hash
+            rows.append(row._replace(hash=before, decision_id=row.decision_id and str(row.decision_id)))
+        yield rows
+    if last != mark.seq:  # its message is compacted away; the relay asks for its hash
+        at = await connection.fetchval("select now()")
+        yield [LogRow(shard, mark.seq, mark.hash, "", None, "[]", b"", None, "", "compacted", None, at)]

@@ -1,0 +1,202 @@
+"""`standing relay --reconcile`: makes the database anew from the topics, so that nothing is published twice.
+
+For a database that was set back or lost. The input topics are decided afresh in memory; what was published counts
+as published, with its numbers; and only what differs from it is published once the workers run. Owns that
+comparison. One transaction writes everything, while nobody works.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+from rich.console import Console
+
+from contracts.fields import instant
+from workers.codec.messages import DEAD_LETTERS, Message
+from workers.codec.policies import load_policies
+from workers.codec.terminations import read_terminations
+from workers.enforcement.completion import completion_mark
+from workers.enforcement.publishing import Outbox
+from workers.kafka.whole_topics import WholeTopics
+from workers.marks import MARKS_TOPIC, Mark, SetBack, compare_marks
+from workers.offline.published import Published, Subject, Value, compared, subject_of
+from workers.offline.published_log import restore_log
+from workers.offline.replay import Replay
+from workers.offline.replaying import Replayed, bar, replay_topics
+from workers.ops.clock import WallClock
+from workers.rules.calendar import written
+from workers.rules.company import Termination, case_details, company_decisions
+from workers.rules.difference import Published as PublishedDecision
+from workers.rules.difference import difference
+from workers.settings import Settings
+from workers.store.deployment import adopt
+from workers.store.postgres import connect_types
+from workers.store.records import AccountRow, Changes, CompanyRow, NetDecision, ShardHead, Spread
+from workers.store.refill import append_log, empty_tables, fill_tables, move_heads
+from workers.wiring import wanted
+
+_WORKING = """
+select distinct application_name from pg_stat_activity
+where datname = current_database() and application_name like 'standing %' order by 1
+"""
+
+
+class StillWorking(Exception):
+    """Workers are connected to the database, or published meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What was done."""
+
+    facts: int
+    messages: int
+    """Published messages that are in the log again."""
+    accounts: int
+    """Accounts that differ from what was published of them; the timers judge them."""
+    unpublished: int
+    """Messages about companies and dead letters that the relay will publish."""
+
+
+async def reconcile(console: Console, settings: Settings) -> Reconciled | None:
+    """Make the database what the topics say; None where it has all that was published.
+
+    Raises StillWorking, BadHistory (the input topics lack their beginning), Altered or DeploymentMismatch.
+    """
+    expected = await wanted(settings, load_policies(settings.policies))
+    connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=10)
+    try:
+        await connect_types(connection)
+        await _nobody_works(connection)
+        marks = _marks(settings)
+        try:
+            await compare_marks(connection, marks)
+        except SetBack as set_back:
+            console.print(f"{set_back}", highlight=False)
+        else:
+            return None
+        incarnation = _incarnation(marks)
+        replayed = await replay_topics(console, settings, None)
+        async with connection.transaction():
+            await connection.execute("set local statement_timeout = 0")
+            await connection.execute("set local idle_in_transaction_session_timeout = 0")
+            await empty_tables(connection)
+            with bar(console) as progress:
+                messages = await restore_log(connection, settings, marks, incarnation, progress)
+            heads = {shard: ShardHead(shard, mark.seq + 1, mark.hash) for shard, mark in marks.items()}
+            for (shard,) in await connection.fetch("select shard from shards"):
+                heads.setdefault(shard, ShardHead(shard, 1, b""))
+            accounts, outbox = _adopt_published(replayed)
+            rows, after = outbox.rows(incarnation, list(heads.values()), len(heads))
+            await fill_tables(connection, replayed.replay.store.tables, replayed.ends)
+            await append_log(connection, rows)
+            await move_heads(connection, after)
+            await adopt(connection, incarnation, expected)
+            await _nobody_works(connection)
+            if _marks(settings) != marks:
+                raise StillWorking("a relay published meanwhile: stop all workers, also those on another database")
+        return Reconciled(replayed.replay.facts, messages, accounts, len(rows))
+    finally:
+        await connection.close()
+
+
+async def _nobody_works(connection: Any) -> None:
+    working = [row[0] for row in await connection.fetch(_WORKING)]
+    if working:
+        raise StillWorking(f"stop all workers first; at work: {', '.join(working)}")
+
+
+def _marks(settings: Settings) -> dict[int, Mark]:
+    """The last mark of every shard there ever was."""
+    marks: dict[int, Mark] = {}
+    for chunk in WholeTopics(settings.kafka, [settings.topic_prefix + MARKS_TOPIC]).read():
+        for (_, shard), records in chunk.items():
+            values = [record.value for record in records if record.value is not None]
+            if values:
+                marks[shard] = Mark.decode(values[-1])
+    return marks
+
+
+def _incarnation(marks: dict[int, Mark]) -> UUID:
+    found = {mark.incarnation for mark in marks.values()}
+    if len(found) != 1:
+        raise StillWorking(f"the marks are of several deployments: {', '.join(sorted(map(str, found)))}")
+    return found.pop()
+
+
+def _adopt_published(replayed: Replayed) -> tuple[int, Outbox]:
+    """Let what was published count as published; returns the accounts that differ, and what else is missing."""
+    replay, published = replayed.replay, replayed.published
+    tables = replay.store.tables
+    assert published is not None
+    made, tables.net = tables.net, _net(replay, published)
+    accounts = 0
+    for account_id in sorted(tables.accounts.keys() | {name for of_company, name in tables.net if not of_company}):
+        subject = (False, account_id)
+        row = tables.accounts.get(account_id, AccountRow(account_id))
+        row = row._replace(sequence=published.last_sequence(subject))
+        decided = {each.decision_id: each.content for each in made.get(subject, {}).values()}
+        stands = {each.decision_id: each.content for each in tables.net.get(subject, {}).values()}
+        if decided != stands or _said(replay.standings, account_id) != _said(published.standings, account_id):
+            row = row._replace(said=None, waits=True, wake_at=0)  # judged as soon as the horizon is known
+            accounts += 1
+        tables.accounts[account_id] = row
+    changes = Changes()
+    outbox = Outbox(WallClock().wall(), changes, {})
+    for key, company in sorted(tables.companies.items()):
+        tables.companies[key] = _adopt_company(company, replay, published, outbox)
+    for of_company, name, decision_id in changes.withdrawn:
+        del tables.net[of_company, name][decision_id]
+    for each in changes.published:
+        tables.net.setdefault(each[:2], {})[each.decision_id] = each
+    outbox.messages += [Message(DEAD_LETTERS, row.key, row.subject, row.kind, row.value) for row in replay.refused]
+    return accounts, outbox
+
+
+def _net(replay: Replay, published: Published) -> dict[Subject, dict[str, NetDecision]]:
+    """What stands; a decision that would be made otherwise now has a content that nothing equals."""
+    contents = {each.decision_id: each.content for rows in replay.store.tables.net.values() for each in rows.values()}
+    found: dict[Subject, dict[str, NetDecision]] = {}
+    for name, value in published.net.items():
+        subject = subject_of(value)
+        same = name in replay.net and compared(replay.net[name]) == compared(value)
+        content = contents[name] if same else b""
+        at = instant(value["effective_at"])
+        decision = NetDecision(*subject, name, value["kind"], at, value["sequence"], content)
+        found.setdefault(subject, {})[name] = decision
+    return found
+
+
+def _said(standings: Mapping[str, Value], account_id: str) -> Value:
+    """What is said of an account, as `Standing.compared` has it."""
+    value = standings.get(account_id, {})
+    left_out = {"recorded_at", "sequence"} | ({"deadline"} if value.get("standing") == "active" else set())
+    return {name: each for name, each in value.items() if name not in left_out}
+
+
+def _adopt_company(row: CompanyRow, replay: Replay, published: Published, outbox: Outbox) -> CompanyRow:
+    """Publish what is missing of a company; where the end of its spread was not published, spread it again."""
+    key, subject = row.company_key, (True, row.company_key)
+    terminations = read_terminations(row.terminations)
+    stands = replay.store.tables.net.get(subject, {}).values()
+    before = [PublishedDecision(each[2], each[3], each[4], each[5], each[6]) for each in stands]
+    names = [value["company"]["name"] for value in published.values_of(subject)]
+    name = terminations[-1].upheld.company_name if terminations else names[-1] if names else ""
+    found = difference(company_decisions(key, terminations), before)
+    sequence = outbox.difference(key, found, published.last_sequence(subject), (), {"key": key, "name": name})
+    completed = [completion_mark(each) for each in terminations if _was_completed(each, subject, published)]
+    if len(completed) < len(terminations):
+        replay.store.tables.spreads[key] = Spread(key, row.version, "", "{}", "[]")
+    return row._replace(sequence=sequence, completed=orjson.dumps(completed).decode())
+
+
+def _was_completed(termination: Termination, subject: Subject, published: Published) -> bool:
+    upheld = termination.upheld
+    said = {"effective_at": written(upheld.at), **case_details(upheld, termination)}
+    return any(
+        value["kind"] == "company_termination_completed" and said.items() <= value.items()
+        for value in published.values_of(subject)
+    )

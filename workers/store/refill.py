@@ -1,0 +1,63 @@
+"""All tables of a deployment written anew, as a whole: for a database that is made from the topics.
+
+Owns the statements that replace every row, which no worker may use; the caller holds the transaction and has made
+sure that nobody works. Afterwards no position is claimed, and the horizon is known once all partitions were heard.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from workers.store.memory import Tables
+from workers.store.records import LogRow, ShardHead
+
+CHUNK = 5000
+
+
+async def empty_tables(connection: Any) -> None:
+    """Forget all but what operators did: what was accepted, redriven and held back stays."""
+    await connection.execute(
+        "truncate accounts, facts, order_spans, net_decisions, companies, memberships, spreads, decision_log"
+    )
+
+
+async def fill_tables(connection: Any, tables: Tables, ends: Mapping[tuple[str, int], int]) -> None:
+    """Write what a history came to, read up to `ends`; the log is written apart."""
+    await _copy(connection, "accounts", tables.accounts.values())
+    await _copy(connection, "facts", (fact for facts in tables.facts.values() for fact in facts.values()))
+    await _copy(
+        connection,
+        "order_spans",
+        (
+            (account_id, span.first.at, span.first.order_id, span.last.at, span.last.order_id)
+            for account_id, spans in tables.spans.items()
+            for span in spans.values()
+        ),
+    )
+    await _copy(connection, "net_decisions", (row for rows in tables.net.values() for row in rows.values()))
+    await _copy(connection, "companies", tables.companies.values())
+    members = ((key, account_id) for key, found in tables.memberships.items() for account_id in sorted(found))
+    await _copy(connection, "memberships", members)
+    await _copy(connection, "spreads", ((*spread, None) for spread in tables.spreads.values()))
+    await connection.executemany(
+        "update positions set next_offset = $3, latest_occurred_at = $4, epoch = epoch + 1, owner = null, "
+        "complete_until = null where topic = $1 and partition = $2",
+        [(*place, end, tables.positions[place].latest_occurred_at) for place, end in sorted(ends.items())],
+    )
+
+
+async def append_log(connection: Any, rows: Iterable[LogRow]) -> None:
+    """Add rows to the log."""
+    await _copy(connection, "decision_log", rows)
+
+
+async def move_heads(connection: Any, heads: Sequence[ShardHead]) -> None:
+    """Let the log go on where it ends now, in shards that may be new."""
+    await connection.executemany(
+        "insert into shards (shard, next_seq, last_hash) values ($1, $2, $3) "
+        "on conflict (shard) do update set next_seq = excluded.next_seq, last_hash = excluded.last_hash",
+        heads,
+    )
+
+
+async def _copy(connection: Any, table: str, rows: Iterable[Sequence[object]]) -> None:
+    await connection.copy_records_to_table(table, records=rows)
