@@ -108,3 +108,19 @@ def test_an_account_that_waits_is_closed_or_was_noticed_is_judged() -> None:
     assert fast_orders(ENROLLED, closed("2016-03-11 13:00", event="c"), order("2016-03-11 14:00")) == 0
     assert fast_orders(ENROLLED, activation(NOON), order(NOON + 1)) == 0
     assert fast_orders(ENROLLED, order(NOON, order_id="o1"), later, horizon=NOTICE) == 0
+
+
+def test_a_first_order_takes_back_a_notice_that_is_all_that_was_said_since_an_enrolment_before_the_policies() -> (
+    None
+):
+    # The clock starts with the first policy: 10 March 00:00Z is the 9th in New York. The third day is the 12th, its
+    # end 13 March 05:00Z (the clocks change later that day), the notice 12 March 05:00Z.
+    notice = local("2016-03-12 13:00")
+    before = enrolled("2016-03-01", event="e")
+    for at, kinds in ((notice - 1, []), (notice, ["suspension_notice"])):
+        engine = Arrival(WORLD.policies)
+        engine.arrive([before], notice)
+        assert [each.kind for each in engine.net()] == ["suspension_notice"]
+        engine.arrive([order(at, order_id="o1")], notice)
+        assert [each.kind for each in engine.net()] == kinds
+        as_the_model_says(engine, WORLD, [before, order(at, order_id="o1")])

@@ -25,14 +25,15 @@ def sort_out(
     begun: list[Moved] = []
     judged: list[AccountRow] = []
     for row in rows:
-        account_id, standing, _, waits, wake_at, _, sequence, _, dense_since, last_at, last_id = row
+        account_id, standing, _, waits, wake_at, until, sequence, _, dense_since, last_at, last_id = row
         if account_id in facts or standing != "active" or waits:  # an order may end the silence it waits for
             judged.append(AccountRow(*row))
             continue
         own = orders[account_id]
         if dense_since is None or last_at is None or last_id is None:
-            first = own[0][0]
-            if len(own) == 1 and begins_the_first_span(first, decisions=sequence, wake_at=wake_at, policies=policies):
+            if len(own) == 1 and begins_the_first_span(
+                own[0][0], decisions=sequence, wake_at=wake_at, judged_until=until, policies=policies
+            ):
                 begun.append((account_id, *own[0]))
             else:
                 judged.append(AccountRow(*row))

@@ -68,14 +68,19 @@ def lies_inside(order_at: Instant, *, dense_since: Instant, last_effective_at: I
     return dense_since < order_at < last_effective_at
 
 
-def begins_the_first_span(order_at: Instant, *, decisions: int, wake_at: Instant | None, policies: Policies) -> bool:
+def begins_the_first_span(
+    order_at: Instant, *, decisions: int, wake_at: Instant | None, judged_until: Instant | None, policies: Policies
+) -> bool:
     """Whether the first order ever of an ACTIVE account, behind which nothing waits, decides nothing.
 
     Nothing but the enrolment was ever decided of it (`decisions` counts all that was published), so no older
     instant can turn out otherwise; the order comes before the next silence; and the silence after it decides
-    nothing before `wake_at`.
+    nothing before `wake_at`. An enrolment before the first policy is not published, so the one decision may be
+    the first notice of the period that began with that policy; an order before it takes it back.
     """
     if wake_at is None or decisions > 1 or order_at >= wake_at:
         return False
-    silence = policies.silence_after(order_at)
-    return silence is not None and wake_at <= silence[0]
+    silence, earliest = policies.silence_after(order_at), policies.silence_after(policies.first_start)
+    if silence is None or earliest is None or wake_at > silence[0]:
+        return False
+    return judged_until is None or not order_at < earliest[0] <= judged_until
