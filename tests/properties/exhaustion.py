@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Hashable, Sequence
 from functools import cache, partial
 from hashlib import blake2b
 from multiprocessing import get_context
@@ -25,9 +26,11 @@ from tests.properties.rules_engine import decode
 from tests.properties.strategies import FAR
 from workers.codec.batch import Batch
 from workers.rules.calendar import Instant
+from workers.rules.decisions import Decision
+from workers.rules.judge import Judgement
 from workers.store.records import MINUS_INFINITY
 
-Sequence = tuple[int, ...]
+Read = tuple[int, ...]
 NAMES = tuple(LETTERS)
 MESSAGES = tuple(LETTERS.values())
 TIMES = {
@@ -43,7 +46,7 @@ class State(NamedTuple):
     """Where sequences arrive that go on as one: the first of them, and how many they are."""
 
     passing: str
-    read: Sequence
+    read: Read
     sequences: int
 
 
@@ -63,13 +66,17 @@ class Expanded(NamedTuple):
     differs: State | None
 
 
+JUDGEMENTS: dict[Hashable, Judgement] = {}
+REMEMBERED = 30_000
+
+
 class Judge:
     """The model's word on each set of facts, compared field by field when the set is met first."""
 
     def __init__(self) -> None:
         self._right: dict[tuple[int, Instant], int] = {}
 
-    def differs(self, engine: Arrival, read: Sequence) -> bool:
+    def differs(self, engine: Arrival, read: Read) -> bool:
         """Whether the engine's net decisions and standings are not the model's at the horizon it reached."""
         known = self._right.get((letters_of(read), engine.horizon))
         now = hash((contents(engine), tuple(row.standing for _, row in sorted(engine.rows.items()))))
@@ -81,7 +88,7 @@ class Judge:
         return False
 
 
-def differences(engine: Arrival, read: Sequence) -> str | None:
+def differences(engine: Arrival, read: Read) -> str | None:
     """What the engine and the model say of these facts where that is not the same."""
     expected = told(read, engine.horizon)
     ours, theirs = in_order(map(of_engine, engine.net())), in_order(map(of_model, expected.decisions))
@@ -96,12 +103,34 @@ def differences(engine: Arrival, read: Sequence) -> str | None:
     return None
 
 
-def told(read: Sequence, horizon: Instant) -> Result:
+def told(read: Read, horizon: Instant) -> Result:
     """What the model says of these facts."""
     return walk([MESSAGES[letter] for letter in read], WORLD.model, horizon)
 
 
-def letters_of(read: Sequence) -> int:
+class Remembering(Arrival):
+    """An engine that asks the rules only once for the same: they are functions of what they are given."""
+
+    __slots__ = ()
+
+    def judgement(self, account_id: str, horizon: Instant) -> Judgement:
+        known = self.known[account_id]
+        terminations = tuple(each for of_one in self.terminations.values() for each in of_one)
+        key = (account_id, tuple(known.facts), known.orders, terminations, horizon)
+        found = JUDGEMENTS.get(key)
+        if found is None:
+            if len(JUDGEMENTS) >= REMEMBERED:
+                JUDGEMENTS.clear()
+            found = JUDGEMENTS[key] = super().judgement(account_id, horizon)
+        return found
+
+    def _publish(self, subject: str, decided: Sequence[Decision]) -> None:
+        net = self.published.get(subject)
+        if net is None or tuple(each.decision for each in net.values()) != decided:
+            super()._publish(subject, decided)
+
+
+def letters_of(read: Read) -> int:
     """The set of the letters of a sequence, one bit each."""
     found = 0
     for letter in read:
@@ -118,7 +147,7 @@ def contents(engine: Arrival) -> int:
     return together
 
 
-def digest(engine: Arrival, read: Sequence) -> bytes:
+def digest(engine: Arrival, read: Read) -> bytes:
     """All that later steps read: facts, rows, spans, what stands. Of a row's sequence they ask whether it is > 1."""
     rows = [row._replace(sequence=min(row.sequence, 2)) for _, row in sorted(engine.rows.items())]
     spans = [(account_id, account.orders) for account_id, account in sorted(engine.known.items())]
@@ -141,9 +170,9 @@ def step(engine: Arrival, letter: int, passing: str) -> None:
         engine.take_in(batches()[letter], MINUS_INFINITY if passing == "quiet" else FAR)
 
 
-def after(read: Sequence, passing: str) -> Arrival:
+def after(read: Read, passing: str) -> Arrival:
     """The engine after a sequence of facts."""
-    engine = Arrival(WORLD.policies)
+    engine = Remembering(WORLD.policies)
     for letter in read:
         step(engine, letter, passing)
     return engine
