@@ -17,6 +17,7 @@ from aiokafka.errors import ConsumerStoppedError, KafkaError, NoOffsetForPartiti
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
+from workers.kafka.connections import end_at_once
 from workers.kafka.fetched_records import FetchedRecord, UnreadableRecords, guard_fetches
 from workers.kafka.security import KafkaAccess
 from workers.ops.backoff import Backoff
@@ -26,13 +27,11 @@ log = structlog.get_logger()
 
 Partition = tuple[str, int]
 """A topic without the prefix, and the number of a partition."""
-
 KAFKA_TRANSIENT = (KafkaError,)
 TRIES = 8
 REQUEST_SECONDS = 10.0
 POLL_MILLISECONDS = 10
 SESSION_MILLISECONDS = 10_000
-
 _GONE = "its stored position is not in the topic: retention passed it, or the topic was made anew"
 
 
@@ -79,6 +78,7 @@ class _PositionedConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka h
 
     def __init__(self, *, intake: "Intake", **options: Any) -> None:
         super().__init__(**options)
+        end_at_once(self)
         self._intake = intake
 
     async def getmany(

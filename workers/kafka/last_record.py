@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError as AiokafkaError
 
+from workers.kafka.connections import end_at_once
 from workers.kafka.security import KafkaAccess
 
 LIMIT_SECONDS = 10.0
@@ -46,6 +47,7 @@ async def last_record(kafka: KafkaAccess, topic: str, partition: int) -> Record 
         request_timeout_ms=int(LIMIT_SECONDS * 1000),
         **kafka.aiokafka(),
     )
+    end_at_once(consumer)
     place = TopicPartition(topic, partition)
     try:
         async with asyncio.timeout(LIMIT_SECONDS):
