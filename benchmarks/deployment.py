@@ -125,9 +125,9 @@ def read_until(consumer: Consumer, kind: str, count: int, seconds: float) -> lis
     found: list[float] = []
     deadline = time.monotonic() + seconds
     while len(found) < count and time.monotonic() < deadline:
-        message = consumer.poll(0.1)
-        if message is not None and message.error() is None and needle in (message.value() or b""):
-            found.append(time.monotonic())
+        messages = consumer.consume(1000, 0.01)
+        now = time.monotonic()
+        found += (now for each in messages if each.error() is None and needle in (each.value() or b""))
     return found
 
 

@@ -62,8 +62,10 @@ def company(servers: LocalServers, count: int) -> tuple[float, float]:
             event_id="c1", case_id="k1", account_id=sellers[0], source="platform_inspection",
             category="refusal_of_trade_assurance", outcome="upheld", occurred_at=datetime.now(UTC).isoformat(),
         )  # fmt: skip
+        producer = deployment.producer(linger_milliseconds=0)
+        producer.list_topics(timeout=10)  # connected, as a service that sends a case is
         began = time.monotonic()
-        deployment.send(iter([("complaints", sellers[0], case)]))
+        producer.produce(deployment.prefix + "complaints", case, sellers[0])
         found = read_until(reader, "account_terminated", count, 120)
         reader.close()
     assert len(found) == count, f"only {len(found)} of {count} terminations were read"
