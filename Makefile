@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test run simulate bench faults docs lint lock clean
+.PHONY: help setup test run simulate exhaust bench faults docs lint lock clean
 
 help:  ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ faults: setup  ## every fault of a long list, on real servers: crash points, cut
 
 simulate: setup  ## random histories through workers whose steps are interleaved and ended at will; ARGS='--seed N --histories N'
 	@$(BIN)/python -m tests.simulator $(ARGS)
+
+exhaust: setup  ## every sequence of facts at the instants that matter, in all orders, against the model; ARGS='--length 5'
+	@$(BIN)/python -m tests.properties.exhaustion $(ARGS)
 
 bench: setup  ## measure, beside a plain handler and a hand-written loop
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -54,6 +54,7 @@ LETTERS: dict[str, Message] = {
     "b sells as the case is upheld": order(UPHELD, "b", "o8"),
     "a asks just before the suspension": activation(SUSPENDED - 1, "a", "q1"),
     "a asks at the suspension": activation(SUSPENDED, "a", "q2"),
+    "a asks just before the expiry": activation(EXPIRED - 1, "a", "q7"),
     "a asks at the expiry": activation(EXPIRED, "a", "q3"),
     "a asks at the end of the lock-out": activation(UNLOCKED, "a", "q4"),
     "a re-applies just before the end of the termination": reapplication(REAPPLY - 1, "a", "q5"),

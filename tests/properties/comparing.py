@@ -1,6 +1,7 @@
 """How a decision of the engine and one of the model are laid side by side: field by field, in no order."""
 
 from collections.abc import Iterable
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from workers.rules.decisions import Decision
@@ -12,12 +13,13 @@ NAMES = (
 )  # fmt: skip
 SILENCE = ("account_suspended", "reactivation_expired", "suspension_notice", "expiry_notice")
 """The kinds that are decided on silence alone."""
+_FIELDS = attrgetter(*NAMES)
+_ID = itemgetter(NAMES.index("decision_id"))
 
 
 def of_model(decision: Any) -> tuple[object, ...]:
-    """A model's decision, field by field; a company's standings are the engine's own addition."""
-    hidden = ("standing_before", "standing_after") if decision.account_id is None else ()
-    return tuple(None if name in hidden else getattr(decision, name) for name in NAMES)
+    """A model's decision, field by field; its companies have no standings, those are the engine's own addition."""
+    return _FIELDS(decision)
 
 
 def of_engine(decision: Decision) -> tuple[object, ...]:
@@ -39,4 +41,4 @@ def of_engine(decision: Decision) -> tuple[object, ...]:
 
 def in_order(rows: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]:
     """The same rows, whatever order they came in."""
-    return sorted(rows, key=repr)
+    return sorted(rows, key=_ID)

@@ -1,0 +1,191 @@
+"""One step of the exhaustion: sequences of facts go on by every letter, and each end is compared with the model.
+
+Sequences after which the engine's state is the same in all that later steps read go on as one. It owns no rule;
+`alphabet` says what is tried, `exhaustion` runs it.
+"""
+
+from collections.abc import Hashable, Sequence
+from functools import cache
+from hashlib import blake2b
+from typing import NamedTuple
+
+from tests.model.naive import Result, walk
+from tests.properties.alphabet import LETTERS, WORLD
+from tests.properties.arriving import Arrival
+from tests.properties.comparing import in_order, of_engine, of_model
+from tests.properties.rules_engine import decode
+from tests.properties.strategies import FAR
+from workers.codec.batch import Batch
+from workers.rules.calendar import Instant
+from workers.rules.decisions import Decision
+from workers.rules.judge import Judgement
+from workers.store.records import MINUS_INFINITY
+
+Read = tuple[int, ...]
+MESSAGES = tuple(LETTERS.values())
+TIMES = {
+    "live": "after each fact silence is decided up to the newest one read",
+    "quiet": "nothing is decided on silence until all is read",
+    "ahead": "all silence is decided at once, so that every fact is late",
+}
+
+
+class State(NamedTuple):
+    """Where sequences arrive that go on as one: the first of them, and how many they are."""
+
+    passing: str
+    read: Read
+    sequences: int
+
+
+class Reached(NamedTuple):
+    """A state one fact later: the digest of all that later steps read of it."""
+
+    digest: bytes
+    state: State
+
+
+class Expanded(NamedTuple):
+    """What came of going on from some states by every letter: how much was run, and what differs from the model."""
+
+    steps: int
+    sequences: int
+    reached: list[Reached]
+    differs: State | None
+
+
+JUDGEMENTS: dict[Hashable, Judgement] = {}
+REMEMBERED = 30_000
+
+
+class Judge:
+    """The model's word on each set of facts, compared field by field when the set is met first."""
+
+    def __init__(self) -> None:
+        self._right: dict[tuple[int, Instant], int] = {}
+
+    def differs(self, engine: Arrival, read: Read) -> bool:
+        """Whether the engine's net decisions and standings are not the model's at the horizon it reached."""
+        known = self._right.get((letters_of(read), engine.horizon))
+        now = hash((contents(engine), tuple(row.standing for _, row in sorted(engine.rows.items()))))
+        if known is not None:
+            return now != known
+        if differences(engine, read) is not None:
+            return True
+        self._right[letters_of(read), engine.horizon] = now
+        return False
+
+
+def differences(engine: Arrival, read: Read) -> str | None:
+    """What the engine and the model say of these facts where that is not the same."""
+    expected = told(read, engine.horizon)
+    ours, theirs = in_order(map(of_engine, engine.net())), in_order(map(of_model, expected.decisions))
+    if ours != theirs:
+        only_ours = "\n".join(f"  engine only: {row}" for row in ours if row not in theirs)
+        only_theirs = "\n".join(f"  model only:  {row}" for row in theirs if row not in ours)
+        return f"{only_ours}\n{only_theirs}"
+    for account_id, row in engine.rows.items():
+        standing = expected.accounts[account_id].standing
+        if row.standing != standing:
+            return f"  {account_id} is {row.standing}, by the model {standing}"
+    return None
+
+
+def told(read: Read, horizon: Instant) -> Result:
+    """What the model says of these facts."""
+    return walk([MESSAGES[letter] for letter in read], WORLD.model, horizon)
+
+
+class Remembering(Arrival):
+    """An engine that asks the rules only once for the same: they are functions of what they are given."""
+
+    __slots__ = ()
+
+    def judgement(self, account_id: str, horizon: Instant) -> Judgement:
+        known = self.known[account_id]
+        terminations = tuple(each for of_one in self.terminations.values() for each in of_one)
+        key = (account_id, tuple(known.facts), known.orders, terminations, horizon)
+        found = JUDGEMENTS.get(key)
+        if found is None:
+            if len(JUDGEMENTS) >= REMEMBERED:
+                JUDGEMENTS.clear()
+            found = JUDGEMENTS[key] = super().judgement(account_id, horizon)
+        return found
+
+    def _publish(self, subject: str, decided: Sequence[Decision]) -> None:
+        net = self.published.get(subject)
+        if net is None or tuple(each.decision for each in net.values()) != decided:
+            super()._publish(subject, decided)
+
+
+def letters_of(read: Read) -> int:
+    """The set of the letters of a sequence, one bit each."""
+    found = 0
+    for letter in read:
+        found |= 1 << letter
+    return found
+
+
+def contents(engine: Arrival) -> int:
+    """The net decisions, as the digests of their contents in one number."""
+    together = 0
+    for of_one in engine.published.values():
+        for each in of_one.values():
+            together ^= int.from_bytes(each.published.content)
+    return together
+
+
+def digest(engine: Arrival, read: Read) -> bytes:
+    """All that later steps read: facts, rows, spans, what stands. Of a row's sequence they ask whether it is > 1."""
+    rows = [row._replace(sequence=min(row.sequence, 2)) for _, row in sorted(engine.rows.items())]
+    spans = [(account_id, account.orders) for account_id, account in sorted(engine.known.items())]
+    said = repr((letters_of(read), rows, spans, contents(engine), engine.horizon))
+    return blake2b(said.encode(), digest_size=16).digest()
+
+
+@cache
+def batches() -> tuple[Batch, ...]:
+    """Each letter as the ingest worker decodes it."""
+    return tuple(decode([message], WORLD.policies) for message in MESSAGES)
+
+
+def step(engine: Arrival, letter: int, passing: str) -> None:
+    """One more fact is read, and time passes."""
+    if passing == "live":
+        engine.take_in(batches()[letter], engine.horizon)
+        engine.wakes(MESSAGES[letter][1]["occurred_at"])
+    else:
+        engine.take_in(batches()[letter], MINUS_INFINITY if passing == "quiet" else FAR)
+
+
+def after(read: Read, passing: str) -> Arrival:
+    """The engine after a sequence of facts."""
+    engine = Remembering(WORLD.policies)
+    for letter in read:
+        step(engine, letter, passing)
+    return engine
+
+
+JUDGE = Judge()
+"""One for each process."""
+
+
+def expand(states: list[State], last: bool, apart: bool) -> Expanded:
+    """Go on from each state by every letter, and compare; ends at the first difference."""
+    steps, sequences = 0, 0
+    reached: list[Reached] = []
+    for passing, read, number in states:
+        engine = after(read, passing)
+        for letter in range(len(MESSAGES)):
+            further, now = engine.copy(), (*read, letter)
+            found = State(passing, now, number)
+            step(further, letter, passing)
+            steps, sequences = steps + 1, sequences + number
+            wrong = JUDGE.differs(further, now)
+            if not wrong and not last:
+                name = repr((passing, now)).encode() if apart else digest(further, now)
+                reached.append(Reached(name, found))
+            further.wakes(FAR)
+            if wrong or JUDGE.differs(further, now):
+                return Expanded(steps, sequences, reached, found)
+    return Expanded(steps, sequences, reached, None)
