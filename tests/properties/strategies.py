@@ -100,8 +100,8 @@ def worlds(draw: DrawFn) -> World:
 
 
 def boundaries(world: World, at: Instant) -> list[Instant]:
-    """The instant itself, and the ends and notices of every period that could begin at it."""
-    found = [at]
+    """The instant itself, a few times over, and the ends and notices of every period that could begin at it."""
+    found = [at] * 4
     for policy in world.model:
         begin = max(at, world.policies.first_start)
         for days, notices in (
