@@ -56,6 +56,7 @@ class Expanded(NamedTuple):
 
 JUDGEMENTS: dict[Hashable, Judgement] = {}
 REMEMBERED = 30_000
+"""Judgements that a process keeps at most."""
 
 
 class Judge:
