@@ -65,11 +65,17 @@ def test_what_comes_before_a_bomb_is_read(monkeypatch: pytest.MonkeyPatch) -> No
         read(bomb, len(ORDINARY))
 
 
-def test_many_batches_that_inflate_are_left_for_the_next_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetched_records, "FETCH_BYTES", 150_000)
+def test_what_is_over_the_limit_of_a_poll_is_left_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetched_records, "POLL_BYTES", 150_000)
     fetch = b"".join(batch("zstd", [(b"k", b"\0" * 100_000, [])], offset) for offset in range(5))
     assert [offset for offset, _ in read(fetch)] == [0, 1]
     assert [offset for offset, _ in read(fetch[2 * len(fetch) // 5 :], 2)] == [2, 3]
+    started = GuardedPartitionRecords(PLACE, GuardedRecords(fetch), None, 0, None, None, True, 1)
+    for record in started:
+        assert record.offset == 0
+        break
+    assert [record.offset for record in started] == [1, 2]
+    assert started.next_fetch_offset == 3
 
 
 @pytest.mark.parametrize("codec", CODECS)

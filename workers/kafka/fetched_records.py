@@ -19,8 +19,8 @@ from aiokafka.structs import TopicPartition
 
 BATCH_BYTES = 64 * 1024 * 1024
 """What one batch may inflate to. Brokers take 1 MiB compressed; JSON shrinks to a tenth or a fiftieth."""
-FETCH_BYTES = 64 * 1024 * 1024
-"""After so much, inflated, the rest of a partition's fetch is left for the next one."""
+POLL_BYTES = 8 * 1024 * 1024
+"""After so much of a partition in one poll, inflated, the rest is left for the next one, and fetched again."""
 
 _LOG_OVERHEAD = 12
 _LENGTH_AT = 8
@@ -74,8 +74,10 @@ class GuardedPartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
         self._fetch_offset = fetch_offset
         self._records_iterator = None  # a generator not run to its end would keep this, and all that was fetched
         self._guarded: Iterator[FetchedRecord] | None = None
+        self._left = 0
 
     def __iter__(self) -> Iterator[FetchedRecord]:
+        self._left = POLL_BYTES  # each poll begins with this
         if self._guarded is None:
             self._guarded = self._guard()
         return self._guarded
@@ -86,7 +88,9 @@ class GuardedPartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
     def _guard(self) -> Iterator[FetchedRecord]:
         while True:
             try:
-                yield from self._unpack_records()
+                unpacked = self._unpack_records()
+                while self._left > 0 and (record := next(unpacked, None)) is not None:
+                    yield record
                 return
             except Exception as error:
                 if isinstance(error, UnicodeDecodeError) and self._records.mend():
@@ -97,6 +101,9 @@ class GuardedPartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
 
     def _consumer_record(self, tp: TopicPartition, record: Any) -> FetchedRecord:
         headers = record.headers
+        self._left -= len(record.key or b"") + len(record.value or b"")
+        for name, content in headers or ():
+            self._left -= len(name) + len(content or b"")
         return FetchedRecord(
             tp.topic,
             tp.partition,
@@ -116,7 +123,6 @@ class GuardedRecords:
         self._batches = MemoryRecords(data)
         self._start = 0
         self._end = 0
-        self._inflated = 0
         self._mended: DefaultRecordBatch | None = None
 
     def size_in_bytes(self) -> int:
@@ -124,8 +130,8 @@ class GuardedRecords:
         return len(self._data)
 
     def has_next(self) -> bool:
-        """Whether there is another batch that may still be opened in this fetch."""
-        return self._mended is not None or (self._inflated < FETCH_BYTES and self._batches.has_next())
+        """Whether there is another batch."""
+        return self._mended is not None or self._batches.has_next()
 
     def next_batch(self) -> Any:
         """The next batch; a compressed one is inflated when it is iterated over."""
@@ -141,9 +147,7 @@ class GuardedRecords:
 
     def inflate(self) -> bytes:
         """The current batch without compression."""
-        opened = inflate(memoryview(self._data)[self._start : self._end])
-        self._inflated += len(opened)
-        return opened
+        return inflate(memoryview(self._data)[self._start : self._end])
 
     def mend(self) -> bool:
         """Read the current batch again, with names of headers made readable; False where they all were."""
