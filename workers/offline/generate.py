@@ -4,6 +4,7 @@ Pure but for `produce`: the same seed gives the same bytes. Nothing here knows t
 history is the engine's business.
 """
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -14,11 +15,13 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Message, Producer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from workers.kafka.admin import cluster_id
 from workers.kafka.security import KafkaAccess
+from workers.kafka.transactional_producer import PublishError
 from workers.rules.calendar import DAY, SECOND, Instant, local_ordinal, written
 from workers.settings import Settings
 
@@ -229,9 +232,16 @@ def produce(
     that was not flushed would be another partition's past, and deadlines fall at midnight. `sent` is called
     after each day with its last message and the number sent so far.
     """
+    refusals: list[str] = []
+
+    def refused(error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            refusals.append(f"{message.topic()}: {error.str()}")
+
     producer = Producer(
         {
             **kafka.librdkafka(),
+            "on_delivery": refused,
             "partitioner": "murmur2_random",
             "linger.ms": 5,
             "compression.type": "lz4",
@@ -246,6 +256,8 @@ def produce(
             count += 1
         if producer.flush(60):
             raise TimeoutError(f"Kafka at {kafka} took no messages for a minute")
+        if refusals:
+            raise PublishError(f"{len(refusals):,} messages were not taken, the first of {refusals[0]}")
         if last is not None:
             sent(last, count)
     return count
@@ -266,6 +278,7 @@ def write_history(console: Console, wish: Wish, settings: Settings, out: Path | 
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("sent", total=len(messages))
         if out is None:
+            asyncio.run(cluster_id(settings.kafka))  # says why, where it cannot be reached
             return produce(
                 messages,
                 settings.kafka,

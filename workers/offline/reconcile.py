@@ -86,11 +86,9 @@ async def reconcile(console: Console, settings: Settings) -> Reconciled | None:
             await empty_tables(connection)
             with bar(console) as progress:
                 messages = await restore_log(connection, settings, marks, incarnation, progress)
-            heads = {shard: ShardHead(shard, mark.seq + 1, mark.hash) for shard, mark in marks.items()}
-            for (shard,) in await connection.fetch("select shard from shards"):
-                heads.setdefault(shard, ShardHead(shard, 1, b""))
+            heads = await _heads(connection, marks)
             accounts, outbox = _adopt_published(replayed)
-            rows, after = outbox.rows(incarnation, list(heads.values()), len(heads))
+            rows, after = outbox.rows(incarnation, heads, len(heads))
             await fill_tables(connection, replayed.replay.store.tables, replayed.ends)
             await append_log(connection, rows)
             await move_heads(connection, after)
@@ -118,6 +116,15 @@ def _marks(settings: Settings) -> dict[int, Mark]:
             if values:
                 marks[shard] = Mark.decode(values[-1])
     return marks
+
+
+async def _heads(connection: Any, marks: Mapping[int, Mark]) -> list[ShardHead]:
+    """Where every shard of the database, and every one that was ever published, goes on."""
+    count = max(await connection.fetchval("select count(*) from shards"), *(shard + 1 for shard in marks))
+    return [
+        ShardHead(shard, marks[shard].seq + 1, marks[shard].hash) if shard in marks else ShardHead(shard, 1, b"")
+        for shard in range(count)
+    ]
 
 
 def _incarnation(marks: dict[int, Mark]) -> UUID:
