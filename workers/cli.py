@@ -71,6 +71,8 @@ _AWAY = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
 )
 """A server that cannot be reached: an operator's command ends, a worker is started anew."""
 

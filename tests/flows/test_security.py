@@ -1,0 +1,258 @@
+"""The engine on servers that let nobody in without TLS and a password, each process with the rights it needs.
+
+Owns one deployment, set up as the documents say: the roles by psql, the rest by `standing setup` as the owner. No
+password may show up in anything that is printed, logged or scraped.
+"""
+
+import asyncio
+import os
+import ssl
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import asyncpg
+import pytest
+import typer
+from rich.console import Console
+
+from tests.flows.engine import STANDING, Engine, check_promises, net
+from tests.flows.facts import case, enrolled, paid
+from tests.flows.secured import KAFKA_PASSWORD, WITH_TLS, SecuredServers, secured_servers
+from tests.flows.test_health import ask, free_ports
+from workers import wiring
+from workers.cli import one_clear_line
+from workers.commands.hold import hold
+from workers.commands.redrive import Wish, redrive
+from workers.commands.status import drain, read_status
+from workers.kafka.admin import cluster_id
+from workers.kafka.last_record import last_record
+from workers.marks import MARKS_TOPIC
+from workers.offline.replaying import replay_topics
+
+pytestmark = pytest.mark.skipif(find_spec(WITH_TLS) is None, reason="there is no PostgreSQL with TLS for this system")
+
+ROLES_FILE = Path(__file__).parents[2] / "schemas" / "postgres" / "roles.sql"
+PASSWORDS = {role: f"secret-of-{role}" for role in ("owner", "worker", "relay", "reader")}
+SECRETS = [KAFKA_PASSWORD, *PASSWORDS.values()]
+PREFIX = "secured."
+
+
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """One deployment on secured servers, seen by each role."""
+
+    servers: SecuredServers
+
+    def url(self, role: str, **parameters: str) -> str:
+        """How a role reaches the deployment's database."""
+        return self.servers.database_url(f"standing_{role}", PASSWORDS[role], **parameters)
+
+    def engine(self, role: str, kafka: Mapping[str, str] | None = None, **changed: str) -> Engine:
+        """The deployment, as an operator or a process with the role has it; at Kafka by a password, or by `kafka`."""
+        return Engine(
+            {
+                **(self.servers.by_password() if kafka is None else kafka),
+                "STANDING_DATABASE_URL": self.url(role),
+                "STANDING_TOPIC_PREFIX": PREFIX,
+                "STANDING_PARTITIONS": "2",
+                "STANDING_CLOCK": "events",
+                "STANDING_SETTLE_SECONDS": "0",
+                **changed,
+            }
+        )
+
+
+@pytest.fixture(scope="module")
+def secured() -> Iterator[Secured]:
+    """A deployment that was set up by its owner."""
+    with secured_servers() as servers:
+        superuser = servers.database_url("postgres", "", "postgres")
+        statements = [f"alter role standing_{role} password '{word}'" for role, word in PASSWORDS.items()]
+        psql = [str(servers.postgres.programs / "psql"), "-q", "-d", superuser, "-v", "ON_ERROR_STOP=1"]
+        subprocess.run([*psql, "-f", str(ROLES_FILE)], check=True)
+        subprocess.run([*psql, "-f", str(ROLES_FILE)], check=True)  # safe to repeat
+        commands = ["create database standing owner standing_owner", *statements]
+        subprocess.run([*psql, *(part for each in commands for part in ("-c", each))], check=True)
+        made = Secured(servers)
+        made.engine("owner").standing("setup")
+        yield made
+
+
+def without_secrets(text: str) -> str:
+    """The same text, which shows none of the passwords."""
+    assert not [secret for secret in SECRETS if secret in text], text
+    return text
+
+
+async def test_each_process_does_its_work_with_its_own_role_and_no_password_shows(
+    secured: Secured, capfd: pytest.CaptureFixture[str]
+) -> None:
+    reader = secured.engine("reader")
+    first = free_ports(4)
+    with ExitStack() as running:
+        for port, worker in enumerate(("ingest", "timers", "spread", "relay"), first):
+            role = "relay" if worker == "relay" else "worker"
+            engine = secured.engine(role, STANDING_METRICS_PORT=str(port))
+            running.enter_context(engine.working(worker))
+        members = [enrolled(f"m{number}", "2016-03-01 10:00") for number in range(5)]
+        reader.send([*members, enrolled("idle", "2016-03-01 10:00", "other"), ("order-status", "bad", b"no json")])
+        reader.send([case("m1", "2016-06-01 00:00"), paid("idle", "2016-03-02 00:00")])
+        reader.drain()
+        reader.send([paid("clock", "2016-09-18 00:00")])
+        async with wiring.parts(reader.settings, "test") as made:
+            assert (await redrive(made, Wish())).sent == 1
+            assert await drain(made, 60, lambda _: None)
+            assert (await read_status(made)).stuck == []
+        scraped = [ask(port, "/metrics") for port in range(first, first + 4)]
+    messages = reader.published()
+    check_promises(messages)
+    decided = [(each["kind"], each["account_id"]) for each in net(messages).values() if "account_id" in each]
+    assert sorted(account for kind, account in decided if kind == "account_terminated") == [f"m{n}" for n in range(5)]
+    assert ("account_suspended", "idle") in decided
+    assert len([each for each in messages if each.topic == "dead-letters"]) == 2, "the one sent back is bad again"
+    replayed = await replay_topics(Console(quiet=True), reader.settings, None)
+    assert replayed.replay.net.keys() == net(messages).keys()
+    printed = capfd.readouterr()
+    assert "partitions claimed" in printed.err
+    without_secrets(printed.out + printed.err)
+    for status, text in scraped:
+        assert status == 200
+        without_secrets(text)
+
+
+async def test_every_way_into_kafka_is_open_to_both_client_libraries(secured: Secured) -> None:
+    mechanisms = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+    ways = [secured.engine("reader", STANDING_KAFKA_SASL_MECHANISM=each) for each in mechanisms]
+    for way in (*ways, secured.engine("reader", secured.servers.by_certificate())):
+        kafka = way.settings.kafka
+        assert await cluster_id(kafka)
+        await last_record(kafka, PREFIX + MARKS_TOPIC, 0)
+
+
+async def test_no_role_but_the_owner_can_change_what_was_published_and_none_waits_for_ever(secured: Secured) -> None:
+    connections = {role: await asyncpg.connect(secured.url(role)) for role in PASSWORDS}
+    try:
+        for role, connection in connections.items():
+            assert await connection.fetchval("select ssl from pg_stat_ssl where pid = pg_backend_pid()")
+            for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+                assert await connection.fetchval("select current_setting($1)", limit) != "0", f"{role}: {limit}"
+        for role in ("worker", "relay", "reader"):
+            assert await may(connections[role], "update, delete, truncate") == MAY_CHANGE[role]
+            assert await may(connections[role], "insert") == MAY_ADD[role]
+    finally:
+        for connection in connections.values():
+            await connection.close()
+
+
+MAY_CHANGE = {
+    "worker": "accounts companies deployment net_decisions order_spans positions rejects shards spreads",
+    "relay": "deployment",
+    "reader": "",
+}
+MAY_ADD = {
+    "worker": "accounts companies decision_log facts memberships net_decisions order_spans rejects spreads",
+    "relay": "",
+    "reader": "",
+}
+
+
+async def test_the_database_must_have_the_name_that_its_certificate_says(secured: Secured) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError, match="not valid for 'localhost'"):
+        await asyncpg.connect(secured.url("reader").replace("@127.0.0.1", "@localhost"))
+
+
+async def may(connection: asyncpg.Connection, what: str) -> str:
+    """The tables with which this user may do something of it, also with some columns only."""
+    query = (
+        "select string_agg(relname, ' ' order by relname) from pg_class where relnamespace = 'public'::regnamespace"
+        " and relkind in ('r', 'p') and (has_table_privilege(oid, $1) or has_any_column_privilege(oid, $2))"
+    )
+    of_columns = ", ".join({"insert", "update"} & set(what.split(", ")))
+    return await connection.fetchval(query, what, of_columns) or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A start that must fail: of what, by whose settings; the exit code, and words of the one line."""
+
+    command: str
+    engine: Engine
+    code: int
+    words: str
+
+
+def refusals(secured: Secured) -> list[Refusal]:
+    """By Kafka, and by PostgreSQL."""
+    wrong = {"STANDING_KAFKA_PASSWORD": "wrong"}
+    in_the_clear = {"STANDING_KAFKA_BOOTSTRAP": secured.servers.kafka.bootstrap}
+    no_certificate = secured.servers.by_certificate()
+    for name in ("CERTIFICATE", "KEY"):
+        del no_certificate[f"STANDING_KAFKA_{name}_FILE"]
+    other = str(secured.servers.other_ca)
+
+    def at(url: str) -> Engine:
+        return secured.engine("worker", STANDING_DATABASE_URL=url)
+
+    return [
+        Refusal("status", secured.engine("reader", **wrong), 2, "Authentication failed"),
+        Refusal("ingest", secured.engine("worker", STANDING_KAFKA_CA_FILE=other), 2, "certificate verify failed"),
+        Refusal("ingest", secured.engine("worker", in_the_clear), 1, "STANDING_KAFKA_SECURITY_PROTOCOL fit"),
+        Refusal("status", secured.engine("reader", no_certificate), 2, "certificate required"),
+        Refusal("timers", at(secured.url("worker").replace(PASSWORDS["worker"], "wrong")), 2, "password auth"),
+        Refusal("relay", at(secured.url("relay", sslrootcert=other)), 1, "certificate verify failed"),
+        Refusal("status", at(secured.url("reader", sslmode="disable")), 2, "no encryption"),
+        Refusal("spread", secured.engine("reader"), 2, "user standing_reader may not write"),
+    ]
+
+
+async def test_whoever_is_not_let_in_says_so_in_one_line_without_a_password_and_ends(
+    secured: Secured, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def start(refusal: Refusal) -> None:
+        waits = refusal.command not in {"status", "relay"}
+        async with wiring.parts(refusal.engine.settings, refusal.command, waits=waits):
+            raise AssertionError(f"{refusal.command} was let in; it should say {refusal.words}")
+
+    expected = refusals(secured)
+    wrong = secured.engine("worker", STANDING_KAFKA_PASSWORD="wrong")  # noqa: S106
+    with ExitStack() as running:
+        processes = [running.enter_context(running_command(wrong, command)) for command in ("work", "relay")]
+        failures = await asyncio.gather(*map(start, expected), return_exceptions=True)
+        for process in processes:
+            check_line(process.communicate(timeout=60)[1], "Authentication failed")
+            assert process.returncode == 2, "it would be started again and again"
+    for refusal, failure in zip(expected, failures, strict=True):
+        with pytest.raises(typer.Exit) as ended, one_clear_line(2 if refusal.command == "status" else 1):
+            raise failure
+        check_line(capsys.readouterr().err, refusal.words)
+        assert ended.value.exit_code == refusal.code, refusal
+
+
+@contextmanager
+def running_command(engine: Engine, command: str) -> Iterator[subprocess.Popen[str]]:
+    """A command in a process of its own, killed at the end if it has not ended."""
+    process = subprocess.Popen(
+        [*STANDING, command], env=os.environ | engine.environment, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def check_line(line: str, words: str) -> None:
+    """It is one line, for an operator, with these words and no password."""
+    assert line.startswith("standing: "), line
+    assert line.count("\n") == 1, line
+    assert words in without_secrets(line), line
+
+
+async def test_who_may_only_read_can_neither_hold_nor_release(secured: Secured) -> None:
+    async with wiring.parts(secured.engine("reader").settings, "hold") as made:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await hold(made, "because")

@@ -1,0 +1,120 @@
+"""Which settings go together, what is said of those that do not, and that no secret is ever part of it."""
+
+import ssl
+from pathlib import Path
+
+import pytest
+import trustme
+import typer
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from pydantic import ValidationError
+
+from workers.cli import one_clear_line
+from workers.settings import Settings
+
+SECRET = "hush-hush"  # noqa: S105
+USER = {"KAFKA_USERNAME": "me", "KAFKA_PASSWORD": SECRET}
+SASL_SSL = {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}
+SSL = {"KAFKA_SECURITY_PROTOCOL": "SSL"}
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with certificates, where no `.env` lies; the working directory."""
+    monkeypatch.chdir(tmp_path)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path("ca.pem")
+    client = authority.issue_cert("client.example")
+    client.cert_chain_pems[0].write_to_path("client.pem")
+    client.private_key_pem.write_to_path("key.pem")
+    authority.issue_cert("other.example").private_key_pem.write_to_path("other-key.pem")
+    key = load_pem_private_key(client.private_key_pem.bytes(), None)
+    locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(SECRET.encode()))
+    Path("locked-key.pem").write_bytes(locked)
+    Path("no.pem").write_text("no certificate\n")
+    return tmp_path
+
+
+def given(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> Settings:
+    """The settings of an environment."""
+    for name, value in settings.items():
+        monkeypatch.setenv(f"STANDING_{name}", value)
+    return Settings()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (SASL_SSL, "STANDING_KAFKA_USERNAME is needed with STANDING_KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
+        (SASL_SSL | {"KAFKA_USERNAME": "me"}, "STANDING_KAFKA_PASSWORD is needed with"),
+        (USER, "STANDING_KAFKA_USERNAME is of no use with STANDING_KAFKA_SECURITY_PROTOCOL=PLAINTEXT: use SASL_SSL"),
+        (SSL | {"KAFKA_PASSWORD": SECRET}, "STANDING_KAFKA_PASSWORD is of no use with"),
+        ({"KAFKA_CA_FILE": "ca.pem"}, "STANDING_KAFKA_CA_FILE is of no use with"),
+        (SSL | {"KAFKA_CA_FILE": "none.pem"}, "STANDING_KAFKA_CA_FILE: there is no file none.pem"),
+        (SSL | {"KAFKA_CA_FILE": "no.pem"}, "for Kafka cannot be used (no.pem): "),
+        (SSL | {"KAFKA_CERTIFICATE_FILE": "client.pem"}, "_CERTIFICATE_FILE and STANDING_KAFKA_KEY_FILE go together"),
+        (
+            SSL | {"KAFKA_CERTIFICATE_FILE": "client.pem", "KAFKA_KEY_FILE": "other-key.pem"},
+            "for Kafka cannot be used (client.pem, other-key.pem): ",
+        ),
+        (
+            SSL | {"KAFKA_CERTIFICATE_FILE": "client.pem", "KAFKA_KEY_FILE": "locked-key.pem"},
+            "for Kafka cannot be used (client.pem, locked-key.pem): ",
+        ),
+        (SSL | {"KAFKA_KEY_PASSWORD": SECRET}, "STANDING_KAFKA_KEY_PASSWORD is of no use without"),
+        ({"KAFKA_SECURITY_PROTOCOL": "TLS"}, "bad setting STANDING_KAFKA_SECURITY_PROTOCOL: Input should be "),
+        (SASL_SSL | USER | {"KAFKA_SASL_MECHANISM": "GSSAPI"}, "bad setting STANDING_KAFKA_SASL_MECHANISM: Input"),
+        ({"DATABASE_URL": f"postgresql://me:{SECRET}/x@host/db"}, "write special characters of the password as %XX"),
+        ({"DATABASE_URL": f"mysql://me:{SECRET}@host/db"}, "STANDING_DATABASE_URL: it must begin with postgresql://"),
+        (
+            {"DATABASE_URL": f"postgresql://me:{SECRET}@host/db?sslmode=verify-full&sslrootcert=none.pem"},
+            "STANDING_DATABASE_URL: sslrootcert: there is no file none.pem",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_one_line_that_names_the_setting(
+    files: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    settings: dict[str, str],
+    said: str,
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        given(monkeypatch, settings)
+    assert SECRET not in f"{refused.value!r} {refused.value}"
+    with pytest.raises(typer.Exit) as ended, one_clear_line():
+        raise refused.value
+    line = capsys.readouterr().err
+    assert line.startswith("standing: bad setting")
+    assert said in line
+    assert SECRET not in line
+    assert line.count("\n") == 1
+    assert ended.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SASL_SSL | USER,
+        SASL_SSL | USER | {"KAFKA_CA_FILE": "ca.pem", "KAFKA_SASL_MECHANISM": "PLAIN"},
+        SSL
+        | {"KAFKA_CERTIFICATE_FILE": "client.pem", "KAFKA_KEY_FILE": "locked-key.pem", "KAFKA_KEY_PASSWORD": SECRET},
+        {"DATABASE_URL": f"postgresql://me:{SECRET}@host/db?sslmode=verify-full&sslrootcert=ca.pem"},
+    ],
+)
+def test_no_representation_shows_a_secret(
+    files: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]
+) -> None:
+    made = given(monkeypatch, settings)
+    assert SECRET not in f"{made} {made!r} {made.kafka} {made.kafka!r} {made.model_dump_json()}"
+
+
+def test_certificates_are_always_verified_and_names_too(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = given(monkeypatch, SSL).kafka.security.context()
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
