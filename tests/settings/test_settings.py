@@ -21,6 +21,7 @@ SECRET = "hush-hush"  # noqa: S105
 USER = {"KAFKA_USERNAME": "me", "KAFKA_PASSWORD": SECRET}
 SASL_SSL = {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}
 SSL = {"KAFKA_SECURITY_PROTOCOL": "SSL"}
+CERTIFICATE = SSL | {"KAFKA_CERTIFICATE_FILE": "client.pem"}
 
 
 @pytest.fixture
@@ -57,13 +58,13 @@ def given(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> Settings
         ({"KAFKA_CA_FILE": "ca.pem"}, "STANDING_KAFKA_CA_FILE is of no use with"),
         (SSL | {"KAFKA_CA_FILE": "none.pem"}, "STANDING_KAFKA_CA_FILE: there is no file none.pem"),
         (SSL | {"KAFKA_CA_FILE": "no.pem"}, "for Kafka cannot be used (no.pem): "),
-        (SSL | {"KAFKA_CERTIFICATE_FILE": "client.pem"}, "_CERTIFICATE_FILE and STANDING_KAFKA_KEY_FILE go together"),
+        (CERTIFICATE, "_CERTIFICATE_FILE and STANDING_KAFKA_KEY_FILE go together"),
         (
-            SSL | {"KAFKA_CERTIFICATE_FILE": "client.pem", "KAFKA_KEY_FILE": "other-key.pem"},
+            CERTIFICATE | {"KAFKA_KEY_FILE": "other-key.pem"},
             "for Kafka cannot be used (client.pem, other-key.pem): ",
         ),
         (
-            SSL | {"KAFKA_CERTIFICATE_FILE": "client.pem", "KAFKA_KEY_FILE": "locked-key.pem"},
+            CERTIFICATE | {"KAFKA_KEY_FILE": "locked-key.pem"},
             "for Kafka cannot be used (client.pem, locked-key.pem): ",
         ),
         (SSL | {"KAFKA_KEY_PASSWORD": SECRET}, "STANDING_KAFKA_KEY_PASSWORD is of no use without"),
