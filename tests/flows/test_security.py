@@ -21,7 +21,7 @@ from rich.console import Console
 
 from tests.flows.engine import STANDING, Engine, check_promises, net
 from tests.flows.facts import case, enrolled, paid
-from tests.flows.secured import KAFKA_PASSWORD, WITH_TLS, SecuredServers, secured_servers
+from tests.flows.secured import KAFKA_PASSWORD, PREFIX, WITH_TLS, SecuredServers, secured_servers
 from tests.flows.test_health import ask, free_ports
 from workers import wiring
 from workers.cli import one_clear_line
@@ -38,7 +38,6 @@ pytestmark = pytest.mark.skipif(find_spec(WITH_TLS) is None, reason="there is no
 ROLES_FILE = Path(__file__).parents[2] / "schemas" / "postgres" / "roles.sql"
 PASSWORDS = {role: f"secret-of-{role}" for role in ("owner", "worker", "relay", "reader")}
 SECRETS = [KAFKA_PASSWORD, *PASSWORDS.values()]
-PREFIX = "secured."
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ class WholeTopics:
     """Records of topics; `starts` and `ends` are the offsets of each partition as they were at the beginning."""
 
     kafka: KafkaAccess
+    group: str
+    """Whose name is lent: the library asks for a group, and the brokers whether we may read as one."""
     topics: Sequence[str]
     with_headers: bool = False
     """Of the output topics only: a header of an input record may have a name that the library cannot read."""
@@ -39,7 +41,7 @@ class WholeTopics:
     def __post_init__(self) -> None:
         self._consumer = Consumer(
             {
-                "group.id": "standing-whole-topics",  # asked for by the library; nothing is ever committed
+                "group.id": f"{self.group}-whole-topics",  # nothing is ever committed
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
                 "isolation.level": "read_committed",

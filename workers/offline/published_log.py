@@ -36,7 +36,9 @@ async def restore_log(
     """Write every published message to the empty log, up to the marks. Returns how many; raises Altered."""
     await connection.execute(_FOUND)
     prefix = settings.topic_prefix
-    outputs = WholeTopics(settings.kafka, [prefix + topic for topic in OUTPUT_TOPICS], with_headers=True)
+    outputs = WholeTopics(
+        settings.kafka, settings.group, [prefix + topic for topic in OUTPUT_TOPICS], with_headers=True
+    )
     task = progress.add_task("log", total=outputs.total)
     places = {
         ce_id(incarnation, shard, seq): (shard, seq)

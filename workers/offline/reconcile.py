@@ -110,7 +110,7 @@ async def _nobody_works(connection: Any) -> None:
 def _marks(settings: Settings) -> dict[int, Mark]:
     """The last mark of every shard there ever was."""
     marks: dict[int, Mark] = {}
-    for chunk in WholeTopics(settings.kafka, [settings.topic_prefix + MARKS_TOPIC]).read():
+    for chunk in WholeTopics(settings.kafka, settings.group, [settings.topic_prefix + MARKS_TOPIC]).read():
         for (_, shard), records in chunk.items():
             values = [record.value for record in records if record.value is not None]
             if values:

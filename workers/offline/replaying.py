@@ -110,7 +110,7 @@ async def replay_topics(console: Console, settings: Settings, horizon: Instant |
         published = read_published(settings, progress)
         known = [at for at in (live, published.silence_until if horizon is None else None) if at is not None]
         prefix = settings.topic_prefix
-        inputs = WholeTopics(settings.kafka, [prefix + topic for topic in INPUT_TOPICS])
+        inputs = WholeTopics(settings.kafka, settings.group, [prefix + topic for topic in INPUT_TOPICS])
         _check_starts(inputs)
         names = {place: (place[0].removeprefix(prefix), place[1]) for place in inputs.ends}
         places, until = every_partition(names.values()), max(known, default=None)
@@ -132,7 +132,7 @@ async def replay_topics(console: Console, settings: Settings, horizon: Instant |
 def read_published(settings: Settings, progress: Progress) -> Published:
     """All that the output topics hold."""
     prefix = settings.topic_prefix
-    outputs = WholeTopics(settings.kafka, [prefix + topic for topic in OUTPUT_TOPICS])
+    outputs = WholeTopics(settings.kafka, settings.group, [prefix + topic for topic in OUTPUT_TOPICS])
     task = progress.add_task("published", total=outputs.total)
     published = Published()
     for chunk in outputs.read():
