@@ -10,7 +10,7 @@ from tests.model.naive import walk
 from tests.properties.arriving import Arrival
 from tests.properties.comparing import in_order, of_engine, of_model
 from tests.properties.rules_engine import Message, from_scratch
-from tests.properties.strategies import World, examples, histories, horizons, worlds
+from tests.properties.strategies import KINDS, World, examples, histories, horizons, worlds
 from workers.rules.calendar import Instant
 
 
@@ -86,7 +86,8 @@ def test_after_every_message_the_state_is_the_models_over_what_was_read(data: Da
 @examples(60)
 def test_where_batches_begin_and_end_changes_nothing(data: DataObject) -> None:
     world = data.draw(worlds())
-    history = data.draw(st.permutations(data.draw(histories(world, least=2))))
+    kinds = data.draw(st.sampled_from([KINDS, ("order",)]))
+    history = data.draw(st.permutations(data.draw(histories(world, least=3, kinds=kinds, accounts="ab"))))
     together, apart, cut = Arrival(world.policies), Arrival(world.policies), Arrival(world.policies)
     end = data.draw(horizons(world, history))
     early = min(end, data.draw(horizons(world, history)))

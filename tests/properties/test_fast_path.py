@@ -109,6 +109,15 @@ def test_an_order_under_the_next_policy_is_judged_however_soon_it_comes() -> Non
     assert fast_orders(*before, order(start, order_id="o2")) == 1
 
 
+def test_a_batch_of_orders_takes_it_only_where_each_of_them_may() -> None:
+    engine = Arrival(WORLD.policies)
+    late, first, last = (order(at, order_id=f"o{at}") for at in (NOON, NOON + 10, NOON + 20))
+    for batch in ([ENROLLED], [first], [late, last]):
+        engine.arrive(batch, MINUS_INFINITY)
+    assert engine.fast == 1
+    assert engine.known["a"].orders == known_of([late, first, last], WORLD.policies)["a"].orders
+
+
 def test_an_order_inside_a_silence_of_which_something_was_decided_is_judged_and_takes_it_back() -> None:
     read = [ENROLLED, order(NOON, order_id="o1"), order(NOTICE - 1, order_id="o2")]
     engine = Arrival(WORLD.policies)
