@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test run simulate exhaust bench faults docs lint lock clean
+.PHONY: help setup test run simulate exhaust bench faults soak docs lint lock clean
 
 help:  ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,11 @@ run: setup  ## the demonstration: two years of a marketplace on this machine, an
 
 faults: setup  ## every fault of a long list, on real servers: crash points, cut connections, killed servers
 	FAULTS=all $(BIN)/python -m pytest tests/faults -s
+
+MINUTES ?= 20
+RATE ?= 900
+soak: setup  ## load and every fault at random for MINUTES=20 at RATE=900 facts a second, from a SEED; then the verdict
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --rate $(RATE) $(if $(SEED),--seed $(SEED))
 
 simulate: setup  ## random histories through workers whose steps are interleaved and ended at will; ARGS='--seed N --histories N'
 	@$(BIN)/python -m tests.simulator $(ARGS)

@@ -155,7 +155,7 @@ def work() -> None:
             pass  # a worker that cannot run would only be started again and again
         raise typer.Exit(await wiring.run_supervisor(settings))
 
-    run(supervise)
+    run(supervise, away=NOT_DONE)
 
 
 @app.command()

@@ -5,8 +5,8 @@ property of the proxy, set and taken back by the test.
 """
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -66,11 +66,14 @@ class Proxy:
         for each in self._connections:
             each.cancel()
 
-    async def stall(self, seconds: float) -> None:
-        """Let nothing through for a while, with every connection kept open."""
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        """Let nothing through while the block runs, with every connection kept open."""
         self._flowing.clear()
-        await asyncio.sleep(seconds)
-        self._flowing.set()
+        try:
+            yield
+        finally:
+            self._flowing.set()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

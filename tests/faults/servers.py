@@ -4,15 +4,18 @@ Owns the second listener of the broker, whose advertised port is the proxy's; th
 the servers. Nothing here outlives the block.
 """
 
+import os
+import select
+import signal
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.proxy import Proxy
 from workers.local.guardian import Guardian
-from workers.local.servers import LocalKafka, LocalPostgres, free_port
+from workers.local.servers import STOP_SECONDS, LocalKafka, LocalPostgres, free_port
 
 
 class ProxiedKafka(LocalKafka):
@@ -36,12 +39,31 @@ class ProxiedKafka(LocalKafka):
             file.writelines(f"{key}={value}\n" for key, value in settings.items())
 
 
+class MortalPostgres(LocalPostgres):
+    """A PostgreSQL all of whose processes die at once: its backends are in process groups of their own."""
+
+    def kill(self) -> None:
+        """kill -9 of the server and its backends; returns when all are gone."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        descriptors = [os.pidfd_open(int(each)) for each in children if Path(f"/proc/{each}").exists()]
+        super().kill()
+        for each in descriptors:
+            with suppress(ProcessLookupError):  # gone by itself, as its server is
+                signal.pidfd_send_signal(each, signal.SIGKILL)
+            select.select([each], [], [], STOP_SECONDS)
+            os.close(each)
+
+    def stop_immediately(self) -> None:
+        """An immediate shutdown: no checkpoint, as after a crash."""
+        self._end(signal.SIGQUIT)
+
+
 @dataclass(frozen=True, slots=True)
 class FaultyServers:
     """Both servers, and the proxies before them."""
 
     kafka: ProxiedKafka
-    postgres: LocalPostgres
+    postgres: MortalPostgres
     kafka_proxy: Proxy
     postgres_proxy: Proxy
 
@@ -53,14 +75,14 @@ class FaultyServers:
         }
 
 
-def made(guardian: Guardian) -> tuple[ProxiedKafka, LocalPostgres]:
+def made(guardian: Guardian) -> tuple[ProxiedKafka, MortalPostgres]:
     """The servers, not started yet."""
     directory = Path(tempfile.mkdtemp(prefix="standing-"))
     directory.chmod(0o711)  # PostgreSQL's user must reach its own directory below
     guardian.remove_at_end(directory)
     for name in ("kafka", "postgres"):
         (directory / name).mkdir()
-    return ProxiedKafka(directory / "kafka", guardian), LocalPostgres(directory / "postgres", guardian)
+    return ProxiedKafka(directory / "kafka", guardian), MortalPostgres(directory / "postgres", guardian)
 
 
 @asynccontextmanager

@@ -127,8 +127,7 @@ async def test_postgresql_is_killed_or_shut_down_at_once_and_started_again(
             if number == signal.SIGKILL:
                 await asyncio.to_thread(faulty.postgres.kill)
             else:
-                os.kill(faulty.postgres.pid, number)
-                await asyncio.to_thread(faulty.postgres.stop)
+                await asyncio.to_thread(faulty.postgres.stop_immediately)
             await asyncio.to_thread(faulty.postgres.start)
             await asyncio.sleep(1)  # work goes on for a while between two faults
 
@@ -156,7 +155,8 @@ async def test_a_network_that_is_silent_for_a_while(
 
     async def fault() -> None:
         for _ in range(2):
-            await proxy.stall(seconds)
+            with proxy.stalled():
+                await asyncio.sleep(seconds)
 
     await under_load(deployment, fault)
 

@@ -12,7 +12,7 @@ NOWHERE = {
     "STANDING_KAFKA_BOOTSTRAP": "127.0.0.1:1",
     "STANDING_DATABASE_URL": "postgresql://nobody:a-secret@127.0.0.1:1/none",
 }
-EXIT_CODES = {"setup": 2, "status": 2, "ingest": 1, "relay": 1}
+EXIT_CODES = {"setup": 2, "status": 2, "work": 1, "ingest": 1, "relay": 1}
 """An operator's command cannot run (2); a worker ends for its supervisor to start it anew (1)."""
 
 

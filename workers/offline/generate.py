@@ -42,7 +42,7 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What kind of history is wanted; shares are of all messages."""
+    """What kind of history is wanted; shares are of all messages. Histories of other accounts can go on beside it."""
 
     seed: int = 1
     accounts: int = 2000
@@ -52,6 +52,7 @@ class Wish:
     late: float = 0.02
     doubled: float = 0.01
     bad: float = 0.001
+    first_account: int = 0
 
 
 def message(topic: str, key: str, at: Instant, /, **fields: Any) -> Generated:
@@ -64,7 +65,7 @@ def history(wish: Wish) -> list[Generated]:
     """All messages in the order in which they arrive."""
     random = Random(wish.seed)  # noqa: S311  # a seeded history, no secret
     found: list[Generated] = []
-    for number in range(wish.accounts):
+    for number in range(wish.first_account, wish.first_account + wish.accounts):
         found += _account(random, wish, f"seller-{number:06d}", random.randrange(wish.companies))
     found += _cases(random, wish)
     return disturbed(random, found, wish)
@@ -185,8 +186,8 @@ def _requests(random: Random, account_id: str, start: Instant, end: Instant) -> 
 
 def _cases(random: Random, wish: Wish) -> Iterator[Generated]:
     """Complaints and inspections against some accounts, most dismissed, some upheld, a few taken back."""
-    for number in range(wish.accounts // 12):
-        account_id = f"seller-{random.randrange(wish.accounts):06d}"
+    for number in range(wish.first_account, wish.first_account + wish.accounts // 12):
+        account_id = f"seller-{wish.first_account + random.randrange(wish.accounts):06d}"
         at = wish.start + random.randrange(30 * DAY, wish.days * DAY)
         inspection = random.random() < 0.2
         outcomes = ["upheld"] if inspection else ["opened", random.choice(("upheld", "dismissed", "dismissed"))]

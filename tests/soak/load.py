@@ -1,0 +1,121 @@
+"""The facts of a soak: a seeded history without end, disturbed as the world disturbs it, and sent at a rate.
+
+Owns what is sent and when. The history comes in waves of new sellers, each half over when the next begins, so that
+there are always some who enrol and some who have long been silent. What was sent depends on the seed alone; how far
+it gets, on the time.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator
+from heapq import merge
+from itertools import count, islice
+from random import Random
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from workers.offline.generate import Generated, Wish, history
+from workers.rules.calendar import DAY
+
+DAYS = 730
+WAVES = 5
+"""How many waves a soak is about: more would end in the future, which the engine refuses."""
+FACTS_OF_AN_ACCOUNT = 50
+SLICE_SECONDS = 0.25
+DELIVERY_SECONDS = 120.0
+SHUFFLED, WINDOW = 0.0005, 1000
+"""How often a window of records is shuffled, and how long it is at most."""
+REPEATED, COPIES = 0.0002, 40
+"""How often a record is sent many times in a row, and how many at most."""
+
+
+class NotTaken(Exception):
+    """Kafka did not take a fact in time: the run proves nothing."""
+
+
+def waves(seed: int, facts: int) -> Iterator[Generated]:
+    """A history of about so many facts, and more, by arrival."""
+    accounts = max(200, facts // WAVES // FACTS_OF_AN_ACCOUNT)
+    standing: list[Generated] = []
+    for number in count():
+        shift = number * DAYS // 2 * DAY
+        wish = Wish(
+            seed=seed + number,
+            accounts=accounts,
+            companies=accounts // 3 + 1,
+            start=Wish().start + shift,
+            days=DAYS,
+            late=0.03,
+            doubled=0.02,
+            first_account=number * accounts,
+        )
+        standing = list(merge(standing, history(wish), key=lambda each: each.arrives_at))
+        until = wish.start + DAYS // 2 * DAY
+        yield from (each for each in standing if each.arrives_at < until)
+        standing = [each for each in standing if each.arrives_at >= until]
+
+
+def disturbed(random: Random, messages: Iterable[Generated]) -> Iterator[Generated]:
+    """The same, windows of it shuffled, and some of it sent over and over."""
+    window: list[Generated] = []
+    size = 0
+    for each in messages:
+        window.extend([each] * (random.randrange(2, COPIES) if random.random() < REPEATED else 1))
+        if size == 0 and random.random() < SHUFFLED:
+            size = random.randrange(2, WINDOW)
+        if len(window) >= size:
+            if size:
+                random.shuffle(window)
+            yield from window
+            window, size = [], 0
+    yield from window
+
+
+class Load:
+    """Sends a soak's facts at a rate, as soon as the broker takes them."""
+
+    def __init__(self, bootstrap: str, prefix: str, seed: int, rate: int, seconds: float) -> None:
+        random = Random(f"facts {seed}")  # noqa: S311  # a seeded history, no secret
+        self._messages = disturbed(random, waves(seed, round(rate * seconds)))
+        self._prefix, self._rate = prefix, rate
+        self._refusals: list[str] = []
+        self.sent = 0
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "on_delivery": self._delivered,
+                "partitioner": "murmur2_random",
+                "linger.ms": 5,
+                "compression.type": "lz4",
+                "message.timeout.ms": round(DELIVERY_SECONDS * 1000),
+                "queue.buffering.max.messages": 1_000_000,
+                "log_level": 0,
+            }
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Send until `stop`; what a dead broker held up is sent when it is back."""
+        await asyncio.to_thread(self._send, 1)  # the first wave is made before the clock runs
+        began = time.monotonic()
+        while not stop.is_set():
+            due = round((time.monotonic() - began) * self._rate) - self.sent
+            if due > 0:
+                await asyncio.to_thread(self._send, due)
+            try:
+                await asyncio.wait_for(stop.wait(), SLICE_SECONDS)
+            except TimeoutError:
+                continue
+
+    def _send(self, number: int) -> None:
+        """The next facts, all acknowledged: none may overtake an older one of another topic for long."""
+        for each in islice(self._messages, number):
+            self._producer.produce(self._prefix + each.topic, each.value, each.key)
+        if self._producer.flush(DELIVERY_SECONDS):
+            raise NotTaken(f"Kafka took no facts for {DELIVERY_SECONDS:.0f} s")
+        if self._refusals:
+            raise NotTaken(f"{len(self._refusals)} facts were not taken, the first of {self._refusals[0]}")
+        self.sent += number
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._refusals.append(f"{message.topic()}: {error.str()}")

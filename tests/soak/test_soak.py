@@ -1,0 +1,42 @@
+"""What a soak rests on: the same facts for a seed, disturbed as promised, and a reader that sees what is amiss."""
+
+from itertools import islice
+from random import Random
+
+from tests.soak.load import disturbed, waves
+from tests.soak.watching import Reader
+from workers.offline.generate import Wish, history
+
+FACTS = 3000
+
+
+def test_the_facts_follow_from_the_seed_and_never_end() -> None:
+    found = list(islice(waves(3, FACTS), 2 * FACTS))
+    assert found == list(islice(waves(3, FACTS), 2 * FACTS))
+    assert found != list(islice(waves(4, FACTS), 2 * FACTS))
+    assert [each.arrives_at for each in found] == sorted(each.arrives_at for each in found)
+    assert len({each.key for each in islice(waves(3, FACTS), 12 * FACTS)}) > 400, "a second wave brings new sellers"
+
+
+def test_nothing_is_missing_of_what_is_shuffled_and_repeated() -> None:
+    given = history(Wish(seed=5, accounts=200, companies=60))
+    found = list(disturbed(Random(5), given))  # noqa: S311
+    assert found != given
+    assert len(found) > len(given)
+    assert set(found) == set(given)
+    assert found == list(disturbed(Random(5), given))  # noqa: S311
+
+
+def test_the_reader_sees_a_message_that_came_twice_or_out_of_order() -> None:
+    reader = Reader("", "", 1, [])
+    reader.take("account-suspensions", "a", "wang", b'{"sequence": 2}')
+    reader.take("account-suspensions", "b", "li", b'{"sequence": 1}')
+    reader.take("account-standing", "c", "wang", b'{"sequence": 1}')
+    assert not reader.violations
+    reader.take("account-suspensions", "b", "li", b'{"sequence": 1}')
+    reader.take("account-suspensions", "d", "wang", b'{"sequence": 1}')
+    assert reader.violations == [
+        "account-suspensions b came twice",
+        "account-suspensions of wang is out of order at 1",
+    ]
+    assert reader.published == 5

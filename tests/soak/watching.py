@@ -1,0 +1,143 @@
+"""What a soak sees while it runs: how far everything is, and whether a reader saw anything it must not see.
+
+Reads only, straight from the servers and past the proxies. The reader sees what any `read_committed` reader sees:
+each `ce_id` once, and an account's or company's messages of a topic in their order. Whether they are the right ones
+is the checker's business, at the end.
+"""
+
+import asyncio
+import json
+import time
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass, field
+from statistics import median
+
+import asyncpg
+from confluent_kafka import Consumer, TopicPartition
+
+from tests.seen import OUTPUT_TOPICS
+
+POLL_SECONDS = 0.5
+READ_AT_ONCE = 2000
+LOOK_SECONDS = 0.25
+CONNECT_SECONDS = 5.0
+FIGURES = """
+select (select coalesce(sum(next_offset), 0)::int from positions) as facts,
+       (select coalesce(sum(next_seq - 1), 0)::int from shards) as decisions
+"""
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+
+
+@dataclass
+class Reader:
+    """Reads the output topics as they grow."""
+
+    bootstrap: str
+    prefix: str
+    partitions: int
+    violations: list[str]
+    published: int = 0
+    _ids: set[str] = field(default_factory=set)
+    _last: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read until `stop`."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": "soak",
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "log_level": 0,
+            }
+        )
+        numbers = range(self.partitions)
+        consumer.assign([TopicPartition(self.prefix + topic, each, 0) for topic in OUTPUT_TOPICS for each in numbers])
+        try:
+            while not stop.is_set():
+                await asyncio.to_thread(self._read, consumer)
+        finally:
+            consumer.close()
+
+    def _read(self, consumer: Consumer) -> None:
+        for message in consumer.consume(READ_AT_ONCE, POLL_SECONDS):
+            if message.error() is not None:
+                continue  # the broker is away; the consumer goes on by itself
+            headers = dict(message.headers() or ())
+            topic = (message.topic() or "").removeprefix(self.prefix)
+            self.take(topic, headers["ce_id"].decode(), headers["ce_subject"].decode(), message.value() or b"{}")
+
+    def take(self, topic: str, ce_id: str, subject: str, value: bytes) -> None:
+        """One message, after those before."""
+        self.published += 1
+        if ce_id in self._ids:
+            self.violations.append(f"{topic} {ce_id} came twice")
+        self._ids.add(ce_id)
+        if topic == "dead-letters":
+            return
+        sequence = json.loads(value)["sequence"]
+        if sequence < self._last.get((topic, subject), 0):
+            self.violations.append(f"{topic} of {subject} is out of order at {sequence}")
+        self._last[topic, subject] = sequence
+
+
+@dataclass
+class Figures:
+    """How far the database is, looked at several times a second; what it last said, where it is away."""
+
+    database_url: str
+    facts: int = 0
+    decisions: int = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look until `stop`."""
+        connection: asyncpg.Connection | None = None
+        while not stop.is_set():
+            try:
+                if connection is None or connection.is_closed():
+                    connection = await asyncpg.connect(self.database_url, timeout=CONNECT_SECONDS)
+                row = await connection.fetchrow(FIGURES, timeout=CONNECT_SECONDS)
+                assert row is not None
+                self.facts, self.decisions = row["facts"], row["decisions"]
+            except AWAY:
+                if connection is not None:
+                    connection.terminate()
+                connection = None
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+        if connection is not None:
+            await connection.close()
+
+
+@dataclass
+class Recoveries:
+    """How long it took, after each fault, until all that had been sent by then was taken in and published."""
+
+    figures: Figures
+    reader: Reader
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    async def after(self, fault: str, sent: int, stop: asyncio.Event) -> None:
+        """Wait for what was sent when a fault ended."""
+        began = time.monotonic()
+        decisions: int | None = None
+        while not stop.is_set():
+            if decisions is None and self.figures.facts >= sent:
+                decisions = self.figures.decisions
+            if decisions is not None and self.reader.published >= decisions:
+                self.seconds[fault].append(time.monotonic() - began)
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Tries and seconds by fault."""
+        return {
+            fault: {
+                "recovered": len(each),
+                "median_seconds": round(median(each), 1),
+                "longest_seconds": round(max(each), 1),
+            }
+            for fault, each in sorted(self.seconds.items())
+        }
