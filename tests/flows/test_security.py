@@ -106,6 +106,7 @@ async def test_each_process_does_its_work_with_its_own_role_and_no_password_show
             assert (await redrive(made, Wish())).sent == 1
             assert await drain(made, 60, lambda _: None)
             assert (await read_status(made)).stuck == []
+        assert [ask(port, "/ready") for port in range(first, first + 4)] == [(200, "ok\n")] * 4
         scraped = [ask(port, "/metrics") for port in range(first, first + 4)]
     messages = reader.published()
     check_promises(messages)
