@@ -17,8 +17,8 @@ from pathlib import Path
 WORKERS = ("ingest", "timers", "spread", "relay")
 RESTART_SECONDS = 0.2
 STOP_SECONDS = 30.0
-MAY_END = (0, 1, 75, -signal.SIGKILL)
-"""What a process may end with: in order, a server away, the watchdog (it was stopped or starved), kill -9."""
+MAY_END = (0, 1, 75, -signal.SIGKILL, -signal.SIGTERM)
+"""What a process may end with: in order, a server away, the watchdog (it was stopped), kill -9, SIGTERM at start."""
 
 
 class Victim:

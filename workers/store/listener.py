@@ -47,18 +47,30 @@ class Listener:
     async def connect(self) -> None:
         """Listen, if the connection is not there."""
         async with self._connecting:
-            if self._connection is not None and not self._connection.is_closed():
+            if self._connection is not None:
                 return
-            self._connection = await self._pool.acquire()
-            await self._connection.add_listener(self._channel, self._hear)
+            connection: Any = await self._pool.acquire()
+            try:
+                await connection.add_listener(self._channel, self._hear)
+            except BaseException:
+                await self._pool.release(connection)
+                raise
+            connection.add_termination_listener(self._lose)
+            self._connection = connection
 
     def _hear(self, *_: object) -> None:
         for bell in self._bells:
             bell.heard.set()
 
+    def _lose(self, *_: object) -> None:
+        """The connection ended. The pool has taken it back: even to ask whether it is closed is an error now."""
+        self._connection = None
+        self._hear()  # what was said since then nobody heard
+
     async def close(self) -> None:
         """Stop listening."""
-        if self._connection is not None and not self._connection.is_closed():
-            await self._connection.remove_listener(self._channel, self._hear)
-            await self._pool.release(self._connection)
-        self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.remove_termination_listener(self._lose)
+            await connection.remove_listener(self._channel, self._hear)
+            await self._pool.release(connection)
