@@ -104,7 +104,7 @@ class MemoryStore:
     async def claim_positions(self, partitions: Sequence[tuple[str, int]], owner: str) -> list[Position]:
         found = []
         async with self.transaction() as transaction:
-            for place in sorted(partitions):
+            for place in sorted(self.tables.positions.keys() & partitions):
                 await transaction.lock(("position", place))
                 claimed = self.tables.positions[place]
                 found.append(claimed._replace(epoch=claimed.epoch + 1))
@@ -180,9 +180,12 @@ class MemoryTransaction:
 
     async def lock(self, row: Row, *, alone: bool = True) -> None:
         """Wait until nobody else holds the row, then hold it to the end of the transaction."""
+        await self._wait(row, alone=alone)
+        self._hold(row, alone=alone)
+
+    async def _wait(self, row: Row, *, alone: bool) -> None:
         if not self.store.free(row, self, alone=alone):
             await Step(lambda: self.store.free(row, self, alone=alone), locked=True)
-        self._hold(row, alone=alone)
 
     def _hold(self, row: Row, *, alone: bool) -> None:
         holders = self.store.locks.setdefault(row, {})
@@ -192,16 +195,22 @@ class MemoryTransaction:
 
     async def advance(self, advances: Sequence[Advance]) -> None:
         await STEP
+        for each in advances:
+            self._believed(each)  # waits for nobody where it is not
         for each in sorted(advances, key=lambda advance: advance[:2]):
             await self.lock(("position", each[:2]))
-            stored = self.tables.positions[each[:2]]
-            if (stored.next_offset, stored.epoch) != (each.fetched_from, each.epoch):
-                raise LostOwnership(f"{each.topic}/{each.partition}")
+            stored = self._believed(each)
             self.positions[each[:2]] = stored._replace(
                 next_offset=each.next_offset,
                 complete_until=_greatest(stored.complete_until, each.complete_until),
                 latest_occurred_at=_greatest(stored.latest_occurred_at, each.latest_occurred_at),
             )
+
+    def _believed(self, each: Advance) -> Position:
+        stored = self.tables.positions.get(each[:2])
+        if stored is None or (stored.next_offset, stored.epoch) != (each.fetched_from, each.epoch):
+            raise LostOwnership(f"{each.topic}/{each.partition}")
+        return stored
 
     async def save_rejects(self, rows: Sequence[RejectsRow]) -> None:
         self._writes.append(lambda: self.tables.rejects.update({each[:2]: each for each in rows}))
@@ -252,7 +261,7 @@ class MemoryTransaction:
 
     async def published_of_companies(self, keys: Sequence[str]) -> dict[str, list[Published]]:
         await STEP
-        return {key: self._published(True, key) for key in keys}
+        return {key: found for key in keys if (found := self._published(True, key))}
 
     def _published(self, of_company: bool, subject: str) -> list[Published]:
         rows = self.tables.net.get((of_company, subject), {}).values()
@@ -266,8 +275,10 @@ class MemoryTransaction:
         if lock == "none":
             return {key: known[key] for key in keys if key in known}
         for key in sorted(keys):
+            if key not in known:  # somebody may be about to insert it
+                await self._wait(("company", key), alone=True)
             if key not in known:  # whoever inserts a row holds it alone until all can see it
-                await self.lock(("company", key))
+                self._hold(("company", key), alone=True)
                 self._writes.append(lambda key=key: known.setdefault(key, CompanyRow(key)) and None)  # type: ignore[misc]
         await STEP
         for key in sorted(keys):
@@ -281,9 +292,12 @@ class MemoryTransaction:
     async def rearm(self, moved: Sequence[tuple[str, Instant]]) -> None:
         await STEP
         accounts = self.tables.accounts
+
+        def rearm(account_id: str, wake_at: Instant) -> None:
+            accounts[account_id] = accounts[account_id]._replace(wake_at=wake_at)
+
         for account_id, wake_at in moved:
-            row = accounts[account_id]._replace(wake_at=wake_at)
-            self._writes.append(lambda row=row: accounts.update({row.account_id: row}))  # type: ignore[misc]
+            self._writes.append(lambda of=account_id, at=wake_at: rearm(of, at))  # type: ignore[misc]
 
     async def write(self, changes: Changes) -> None:
         await STEP

@@ -1,3 +1,3 @@
 -- The rows of a shard after a seq, in order, for the relay.
-select shard, seq, hash, topic, key, headers, value, decision_id, subject, kind, effective_at, recorded_at
+select shard, seq, hash, topic, key, headers, value, decision_id::text, subject, kind, effective_at, recorded_at
 from decision_log where shard = $1 and seq > $2 order by seq limit $3

@@ -1,0 +1,145 @@
+"""Positions, the progress made of them, and the dead letters counted beside them: alike in both stores."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.store.sides import PLACES, Side, in_one
+from workers.store.postgres import LostOwnership
+from workers.store.records import AccountRow, Advance, Changes, Position, Progress, RejectsRow
+
+ORDERS, OTHER = ("order-status", 0), ("order-status", 1)
+REQUESTS = "account-requests"
+
+
+def advance(place: tuple[str, int] = ORDERS, begin: int = 0, end: int = 5, epoch: int = 1, **more: Any) -> Advance:
+    """A batch that was fetched by the first owner."""
+    return Advance(*place, begin, end, epoch, more.get("complete"), more.get("latest"))
+
+
+async def test_each_claim_makes_the_epoch_grow_and_gives_where_to_read_on(side: Side) -> None:
+    assert sorted(await side.store.claim_positions([OTHER, ORDERS], "one")) == [
+        Position(*ORDERS, 0, 1, None, None),
+        Position(*OTHER, 0, 1, None, None),
+    ]
+    await in_one(side, "advance", [advance(complete=30, latest=40)])
+    assert await side.store.claim_positions([ORDERS], "two") == [Position(*ORDERS, 5, 2, 30, 40)]
+    stored = {each[:2]: each[2:] for each in await side.store.positions()}
+    assert sorted(stored) == sorted(PLACES)
+    assert {stored.pop(ORDERS), stored.pop(OTHER)} == {(5, 2, 30, 40), (0, 1, None, None)}
+    assert set(stored.values()) == {(0, 0, None, None)}
+
+
+async def test_a_partition_that_is_unknown_is_not_claimed(side: Side) -> None:
+    assert await side.store.claim_positions([("order-status", 9), ORDERS], "one") == [
+        Position(*ORDERS, 0, 1, None, None)
+    ]
+    assert await side.store.claim_positions([], "one") == []
+
+
+async def test_what_is_complete_and_latest_never_goes_back(side: Side) -> None:
+    await side.store.claim_positions([ORDERS], "one")
+    await in_one(side, "advance", [advance(complete=30, latest=40)])
+    await in_one(side, "advance", [advance(begin=5, end=7, complete=20, latest=50)])
+    await in_one(side, "advance", [advance(begin=7, end=7)])
+    assert Position(*ORDERS, 7, 1, 30, 50) in await side.store.positions()
+
+
+@pytest.mark.parametrize(
+    "stale",
+    [
+        advance(OTHER, begin=1, end=2),
+        advance(OTHER, epoch=0),
+        advance(OTHER, epoch=2),
+        advance(("order-status", 9)),
+    ],
+    ids=["another offset", "an older epoch", "an epoch to come", "an unknown partition"],
+)
+async def test_who_does_not_own_every_position_writes_nothing(side: Side, stale: Advance) -> None:
+    await side.store.claim_positions(PLACES, "one")
+    await side.store.insert_accounts(["a"])
+    before = await side.tables()
+
+    async def commit() -> None:
+        async with side.store.transaction() as transaction:
+            await transaction.save_rejects([RejectsRow(*ORDERS, 1, "[]", 0, None)])
+            await transaction.lock_accounts(["a"])
+            await transaction.write(Changes(accounts=[AccountRow("a", "active")]))
+            await transaction.advance([advance(), stale])
+
+    with pytest.raises(LostOwnership, match=f"{stale.topic}/{stale.partition}"):
+        await commit()
+    assert await side.tables() == before
+
+
+async def test_of_two_who_read_the_same_the_second_waits_and_has_lost(side: Side) -> None:
+    await side.store.claim_positions([ORDERS], "one")
+    async with side.store.transaction() as first:
+        await first.advance([advance(end=3)])
+        second = asyncio.create_task(in_one(side, "advance", [advance(end=5)]))
+        await side.waits(second)
+    with pytest.raises(LostOwnership):
+        await second
+    assert Position(*ORDERS, 3, 1, None, None) in await side.store.positions()
+
+
+async def test_who_reads_ahead_of_what_is_committed_has_lost_without_waiting(side: Side) -> None:
+    await side.store.claim_positions([ORDERS], "one")
+    async with side.store.transaction() as first:
+        await first.advance([advance()])
+        with pytest.raises(LostOwnership):
+            async with asyncio.timeout(5):
+                await in_one(side, "advance", [advance(begin=5, end=6)])
+
+
+async def test_a_claim_waits_for_the_batch_under_way_and_reads_on_behind_it(side: Side) -> None:
+    await side.store.claim_positions(PLACES, "one")
+    async with side.store.transaction() as first:
+        await first.advance([advance()])
+        claim = asyncio.create_task(side.store.claim_positions([ORDERS], "two"))
+        await side.waits(claim)
+    assert await claim == [Position(*ORDERS, 5, 2, None, None)]
+    with pytest.raises(LostOwnership):
+        await in_one(side, "advance", [advance(begin=5, end=6)])
+
+
+async def test_of_two_who_claim_at_once_the_second_one_owns(side: Side) -> None:
+    await asyncio.gather(side.store.claim_positions(PLACES, "one"), side.store.claim_positions(PLACES[::-1], "two"))
+    assert {each.epoch for each in await side.store.positions()} == {2}
+
+
+async def test_progress_is_known_once_all_partitions_but_those_of_requests_were_read(side: Side) -> None:
+    await side.store.claim_positions(PLACES, "one")
+    bearing = [place for place in PLACES if place[0] != REQUESTS]
+    assert await in_one(side, "progress") == Progress(None, None, None, None)
+    advances = [advance(place, complete=100 - index) for index, place in enumerate(bearing)]
+    await in_one(side, "advance", advances[:-1])
+    await in_one(side, "advance", [advance((REQUESTS, 1), complete=1, latest=400)])
+    assert await in_one(side, "progress") == Progress(None, None, 400, None)
+    async with side.store.transaction() as transaction:
+        await transaction.advance(advances[-1:])
+        assert await transaction.progress() == Progress(100 - len(bearing) + 1, None, 400, None), "its own moves"
+        assert await in_one(side, "progress") == Progress(None, None, 400, None), "those of another"
+    await side.store.compared_partitions(90)
+    await side.store.compared_partitions(80)
+    found = await in_one(side, "progress")
+    assert found == Progress(100 - len(bearing) + 1, 90, 400, None)
+    assert found.horizon(7) == 83
+
+
+async def test_counts_of_dead_letters_are_replaced_and_given_for_the_partitions_asked_for(side: Side) -> None:
+    first, later = RejectsRow(*ORDERS, 7, "[1]", 0, None), RejectsRow(*ORDERS, 9, "[1,8]", 4, "too many")
+    other = RejectsRow(*OTHER, 1, "[]", 0, None)
+    await in_one(side, "save_rejects", [first, other])
+    await in_one(side, "save_rejects", [later])
+    await in_one(side, "save_rejects", [])
+    assert await side.store.rejects([ORDERS, ("complaints", 0)]) == [later]
+    assert sorted(await side.store.rejects([OTHER, ORDERS])) == [later, other]
+
+
+async def test_who_waits_for_the_horizon_is_woken(side: Side) -> None:
+    await side.store.claim_positions([ORDERS], "one")
+    await in_one(side, "advance", [advance(complete=1)])
+    await side.store.notify_horizon()
+    await side.wakes("standing_horizon")

@@ -1,0 +1,278 @@
+"""The same random transactions on both stores: each gives the same in both, and at the end all tables are the same.
+
+Every transaction does what the road may do, in its order, to whatever is there; some are begun by who lost a
+partition, meet unknown accounts or fail at their end.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, TypeVar
+from uuid import UUID
+
+import pytest
+
+from tests.enforcement.deployment import SHARDS
+from tests.store.sides import PLACES, InMemory, InPostgres, Side
+from workers.rules.facts import EffectiveOrder, OrderSpan
+from workers.store.memory import Tables
+from workers.store.postgres import LostOwnership, UnknownAccounts
+from workers.store.records import (
+    AccountRow,
+    Advance,
+    Changes,
+    CompanyRow,
+    LogRow,
+    NetDecision,
+    RejectsRow,
+    ShardHead,
+    StoredFact,
+)
+
+ACCOUNTS = [f"a{number}" for number in range(12)]
+COMPANIES = ["c1", "c2", "c3", "a1"]
+TRANSACTIONS = 150
+LEASE = 600.0
+
+Item = TypeVar("Item")
+Call = tuple[Any, ...]
+"""A method and what it is given."""
+
+
+class Fails(Exception):
+    """The end of a transaction that shall not come about."""
+
+
+@dataclass
+class Maker:
+    """Makes transactions that are possible, given what is committed."""
+
+    random: Random
+    tables: Tables
+    made: int = 0
+
+    def some(self, of: Iterable[Item], most: int = 3) -> list[Item]:
+        """A few of these, in any order."""
+        found = list(of)
+        return self.random.sample(found, self.random.randint(0, min(most, len(found))))
+
+    def new(self) -> int:
+        """A number that was not there before."""
+        self.made += 1
+        return self.made
+
+    def at(self) -> int | None:
+        """An instant, no two alike: the order of what is due at one instant is nobody's business."""
+        return None if self.random.random() < 0.2 else self.random.randrange(1000) * 1_000_000 + self.new()
+
+    def calls(self) -> list[Call]:
+        """One transaction: a batch, silence that is due, or a part of a spread."""
+        kind = self.random.choice(["batch", "batch", "batch", "silence", "spread"])
+        if kind == "spread" and self.tables.spreads:
+            return self.spread()
+        return self.silence() if kind == "silence" else self.batch()
+
+    def batch(self) -> list[Call]:
+        ids = self.some(ACCOUNTS, 5)
+        known = [self.tables.accounts[each] for each in ids if each in self.tables.accounts]
+        keys, lock = self.some(COMPANIES), self.random.choice(["none", "share", "update"])
+        rejects = [RejectsRow(*place, self.new(), "[]", 0, None) for place in self.some(PLACES)]
+        return [
+            ("advance", [self.advance(place) for place in self.some(PLACES)]),
+            ("lock_accounts", ids),
+            ("histories", known),
+            ("progress",),
+            ("companies", keys, lock),
+            ("published_of_companies", self.some(COMPANIES)),
+            ("save_rejects", rejects),
+            ("write", self.changes(known, keys if lock == "update" else [])),
+            *self.append(),
+        ]
+
+    def silence(self) -> list[Call]:
+        horizon, limit = self.random.randrange(1000) * 1_000_000, self.random.choice([1, 3, 100])
+        due = [row for row in self.tables.accounts.values() if row.wake_at is not None and not row.held]
+        soonest = sorted((row for row in due if (row.wake_at or 0) <= horizon), key=lambda row: row.wake_at or 0)
+        rearmed = self.some(soonest[:limit])
+        moved = [(row.account_id, at) for row in rearmed if (at := self.at()) is not None]
+        judged = [row for row in soonest[:limit] if row not in rearmed]
+        return [
+            ("progress",),
+            ("claim_due", horizon, limit),
+            ("rearm", moved),
+            ("histories", judged),
+            ("write", self.changes(judged, [])),
+            *self.append(),
+        ]
+
+    def spread(self) -> list[Call]:
+        spread = self.random.choice(list(self.tables.spreads.values()))
+        version = spread.version - (self.random.random() < 0.3)
+        moved = spread._replace(version=version, cursor=self.random.choice(ACCOUNTS), hits=f'{{"t":{self.new()}}}')
+        return [
+            ("next_members", spread.company_key, spread.cursor, self.random.randint(1, 4)),
+            ("companies", [spread.company_key], "update"),
+            (self.random.choice(["advance_spread", "advance_spread", "end_spread"]), moved),
+            *self.append(),
+        ]
+
+    def advance(self, place: tuple[str, int]) -> Advance:
+        stored = self.tables.positions[place]
+        stale = self.random.random() < 0.05
+        begin = stored.next_offset + stale
+        return Advance(*place, begin, begin + self.random.randint(0, 5), stored.epoch, self.at(), self.at())
+
+    def append(self) -> list[Call]:
+        shards = self.some(range(SHARDS))
+        rows, heads = [], []
+        for shard in sorted(shards):
+            seq = self.tables.heads[shard].next_seq
+            for _ in range(self.random.randint(1, 3)):
+                decision = self.random.choice([None, self.decision_id()])
+                rows.append(LogRow(shard, seq, b"%d" % seq, "t", b"k", "{}", b"v", decision, "s", "k", self.at(), 9))
+                seq += 1
+            heads.append(ShardHead(shard, seq, rows[-1].hash))
+        return [("take_shards", shards), ("append", rows, heads)]
+
+    def decision_id(self) -> str:
+        return str(UUID(int=self.new()))
+
+    def changes(self, rows: list[AccountRow], companies: list[str]) -> Changes:
+        changes = Changes()
+        for row in rows:
+            at = self.new() + 10**9
+            kind = self.random.choice(["moved or begun", "judged", "nothing"])
+            if kind == "moved or begun" and row.last_effective_at is not None:
+                changes.moved.append((row.account_id, at, f"o{at}"))
+            elif kind == "moved or begun" and not self.tables.spans.get(row.account_id):
+                changes.begun.append((row.account_id, at, f"o{at}"))
+            elif kind == "judged":
+                self.judged(row, changes)
+            self.decided(False, row.account_id, changes)
+        for key in companies:
+            self.decided(True, key, changes)
+            changes.companies.append(CompanyRow(key, self.new(), self.new(), f"[{self.new()}]", "[]"))
+        for key in self.some(COMPANIES, 2):
+            changes.spreads.append((key, self.new(), f"[{self.new()}]"))
+            changes.memberships += [(key, each) for each in self.some(ACCOUNTS)]
+        return changes
+
+    def judged(self, row: AccountRow, changes: Changes) -> None:
+        """The row, facts and spans of an account change; its last span ends where its row says."""
+        name, random = row.account_id, self.random
+        spans = self.tables.spans.get(name, {})
+        removed = self.some(spans)
+        changes.spans_removed += [(name, first) for first in removed]
+        kept = [span for first, span in spans.items() if first not in removed]
+        for _ in range(random.randint(0, 2)):
+            first, last = (EffectiveOrder(at, f"o{at}") for at in (self.new() + 10**9, self.new() + 10**9))
+            kept.append(OrderSpan(first, last))
+            changes.spans_added.append((name, kept[-1]))
+        end = max(kept, key=lambda span: span.first.at).last if kept else None
+        changes.facts += [
+            StoredFact(name, topic, f"f{self.new()}", self.at() or -1, "{}")
+            for topic in self.some(["complaints", "x"])
+        ]
+        changes.accounts.append(
+            AccountRow(
+                name,
+                random.choice(["active", "suspended"]),
+                random.random() < 0.1,
+                random.random() < 0.1,
+                self.at(),
+                self.at(),
+                self.new(),
+                random.choice([None, b"said"]),
+                None if end is None else end.at - 1,
+                None if end is None else end.at,
+                None if end is None else end.order_id,
+            )
+        )
+
+    def decided(self, of_company: bool, subject: str, changes: Changes) -> None:
+        """Some decisions are withdrawn, one of them perhaps published anew, and some are new."""
+        stands = self.tables.net.get((of_company, subject), {})
+        withdrawn = self.some(stands)
+        changes.withdrawn += [(of_company, subject, each) for each in withdrawn]
+        ids = [*withdrawn[:1], *(self.decision_id() for _ in range(self.random.randint(0, 2)))]
+        changes.published += [
+            NetDecision(of_company, subject, each, "kind", self.new(), self.new(), b"%d" % self.new()) for each in ids
+        ]
+
+
+@dataclass
+class Played:
+    """What one side gave to each call."""
+
+    side: Side
+    given: list[Any] = field(default_factory=list)
+
+    async def one(self, name: str, *given: Any) -> None:
+        """A call outside of transactions."""
+        self.given.append((name, plain(name, await getattr(self.side.store, name)(*given))))
+
+    async def transaction(self, calls: list[Call], fails: bool) -> None:
+        """A whole transaction, to its end or to its first error."""
+        try:
+            async with self.side.store.transaction() as transaction:
+                for name, *given in calls:
+                    self.given.append((name, plain(name, await getattr(transaction, name)(*given))))
+                if fails:
+                    raise Fails
+        except UnknownAccounts as unknown:
+            self.given.append((UnknownAccounts, sorted(unknown.account_ids)))
+            await self.one("insert_accounts", unknown.account_ids)
+        except (LostOwnership, Fails) as error:
+            self.given.append(type(error))
+
+
+def plain(name: str, result: Any) -> Any:
+    """A result as plain values, sorted where no order is promised."""
+    if name == "histories":
+        by_id = {key: sorted(each.published, key=lambda row: row.decision_id) for key, each in result.items()}
+        return {key: (sorted(each.facts), each.spans, by_id[key]) for key, each in result.items()}
+    if name == "published_of_companies":
+        return {key: sorted(rows, key=lambda row: row.decision_id) for key, rows in result.items()}
+    if isinstance(result, list):
+        rows = [row if isinstance(row, str) else tuple(row) for row in result]
+        return sorted(rows) if name in {"claim_positions", "rejects", "positions"} else rows
+    return result
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_the_same_transactions_do_the_same_in_both_stores(
+    seed: int, in_postgres: InPostgres, in_memory: InMemory
+) -> None:
+    random = Random(seed)  # noqa: S311
+    maker = Maker(random, in_memory.memory.tables)
+    names: set[object] = set()
+    for _ in range(TRANSACTIONS):
+        places, until = maker.some(PLACES), maker.at() or 0
+        shard, after = random.randrange(SHARDS), random.randrange(40)
+        outside: Call = random.choice(
+            [
+                ("claim_positions", places, "owner"),
+                ("compared_partitions", until),
+                ("rejects", places),
+                ("positions",),
+                ("read_log", shard, after, 3),
+                ("log_row_hash", shard, after),
+                ("claim_spread", LEASE),
+            ]
+        )
+        fails, lapse = random.random() < 0.1, random.random() < 0.1
+        in_memory.memory.steps += outside[0] == "claim_spread"  # no two leases end at once
+        both = [Played(in_memory), Played(in_postgres)]
+        for played in both:
+            if lapse:
+                await played.side.lapse()
+            await played.one(*outside)
+        calls = maker.calls()
+        for played in both:
+            await played.transaction(calls, fails)
+        assert both[0].given == both[1].given
+        names |= {each[0] if isinstance(each, tuple) else each for each in both[0].given}
+    tables = await in_memory.tables()
+    assert tables == await in_postgres.tables()
+    assert all(tables.values()), "a table that nothing was written to"
+    assert {UnknownAccounts, LostOwnership, Fails, "append", "end_spread", "histories", "rearm"} <= names
