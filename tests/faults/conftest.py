@@ -1,12 +1,32 @@
-"""One deployment that went through the scenario without a fault, as the checker sees it."""
+"""Servers that may be ill-treated, deployments that reach them through proxies, and one that nothing happened to."""
 
+from collections.abc import AsyncIterator
 from copy import deepcopy
 
 import pytest
 
 from tests.faults.deployment import Deployment
+from tests.faults.servers import FaultyServers, faulty_servers
 from tests.seen import Seen
 from workers.local.stack import LocalServers
+
+
+@pytest.fixture(scope="session")
+async def faulty() -> AsyncIterator[FaultyServers]:
+    """Servers that may be ill-treated."""
+    async with faulty_servers() as servers:
+        yield servers
+
+
+@pytest.fixture
+async def deployment(faulty: FaultyServers, request: pytest.FixtureRequest) -> AsyncIterator[Deployment]:
+    """A deployment whose workers go through the proxies."""
+    name = f"d{abs(hash(request.node.name)) % 10**9}"
+    made = Deployment.made(faulty.kafka.bootstrap, faulty.postgres, name, **faulty.environment(name))
+    async with made as deployment:
+        yield deployment
+        for proxy in (faulty.kafka_proxy, faulty.postgres_proxy):
+            proxy.reset()
 
 
 @pytest.fixture(scope="session")

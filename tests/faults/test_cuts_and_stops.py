@@ -8,41 +8,17 @@ test`; `make faults` runs all.
 import asyncio
 import os
 import signal
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable
 from random import Random
 
 import pytest
 
 from tests.faults.deployment import Deployment
-from tests.faults.servers import FaultyServers, faulty_servers
-from workers.offline.generate import Wish, history
+from tests.faults.load import long, under_load
+from tests.faults.servers import FaultyServers
 
 END_TRANSACTION = b"\x00\x1a"
 """The API key of EndTxn, the fifth and sixth byte of a request to Kafka."""
-long = pytest.mark.skipif(os.environ.get("FAULTS") != "all", reason="run by `make faults`")
-MESSAGES = history(Wish(seed=7, accounts=100, companies=30, days=400, late=0.1, doubled=0.05, bad=0.003))
-LATE = MESSAGES[100::20]
-"""Messages that arrive after everything else, months late."""
-IN_TIME = [each for each in MESSAGES if each not in LATE]
-
-
-@pytest.fixture(scope="module")
-async def faulty() -> AsyncIterator[FaultyServers]:
-    """Servers that may be ill-treated."""
-    async with faulty_servers() as servers:
-        yield servers
-
-
-@pytest.fixture
-async def deployment(faulty: FaultyServers, request: pytest.FixtureRequest) -> AsyncIterator[Deployment]:
-    """A deployment whose workers go through the proxies."""
-    name = f"d{abs(hash(request.node.name)) % 10**9}"
-    made = Deployment.made(faulty.kafka.bootstrap, faulty.postgres, name, **faulty.environment(name))
-    async with made as deployment:
-        yield deployment
-        for proxy in (faulty.kafka_proxy, faulty.postgres_proxy):
-            proxy.reset()
 
 
 class Every:
@@ -98,25 +74,6 @@ async def test_connections_cut_at_the_end_of_a_kafka_transaction(
     assert verdict.clean, f"{verdict}\n{deployment.tail()}"
 
 
-async def under_load(deployment: Deployment, fault: Callable[[], Awaitable[None]]) -> None:
-    """Stream a history while a fault happens, then what came late; all must be decided and right."""
-    async with deployment.working():
-        streaming = asyncio.create_task(deployment.stream(IN_TIME))
-        await deployment.at_work()
-        await fault()
-        ended = time.monotonic()
-        await streaming
-        await deployment.streamed(IN_TIME)
-        took = time.monotonic() - ended
-        await deployment.stream(LATE)
-        await deployment.streamed(MESSAGES)
-        _, verdict = await deployment.published()
-    died = [name for name, code in deployment.exits if code]
-    print(f"all decided {took:.1f} s after the fault; ended with an error {died}; {verdict}")
-    assert verdict.clean, f"{verdict}\n{deployment.tail()}"
-    assert verdict.figures["withdrawals"] > 0
-
-
 @long
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGQUIT])
 async def test_postgresql_is_killed_or_shut_down_at_once_and_started_again(
@@ -146,7 +103,7 @@ async def test_the_broker_is_killed_and_started_again(faulty: FaultyServers, dep
 
 
 @long
-@pytest.mark.parametrize("seconds", [1, 10])
+@pytest.mark.parametrize("seconds", [1, 10, 60])
 @pytest.mark.parametrize("server", ["kafka", "postgres"])
 async def test_a_network_that_is_silent_for_a_while(
     faulty: FaultyServers, deployment: Deployment, server: str, seconds: int
@@ -154,9 +111,10 @@ async def test_a_network_that_is_silent_for_a_while(
     proxy = faulty.kafka_proxy if server == "kafka" else faulty.postgres_proxy
 
     async def fault() -> None:
-        for _ in range(2):
+        for _ in range(2 if seconds < 60 else 1):
             with proxy.stalled():
                 await asyncio.sleep(seconds)
+            await asyncio.sleep(1)  # work goes on for a while between two faults
 
     await under_load(deployment, fault)
 

@@ -1,0 +1,55 @@
+"""A history that streams in while a fault happens, and the verdict on what came of it.
+
+Owns the facts and the order of things: load, fault, rest, late facts, rest, verdict. The fault is the test's.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+import pytest
+
+from tests.checker import Verdict
+from tests.faults.deployment import Deployment
+from workers.offline.generate import Generated, Wish, history
+
+long = pytest.mark.skipif(os.environ.get("FAULTS") != "all", reason="run by `make faults`")
+MESSAGES = history(Wish(seed=7, accounts=100, companies=30, days=400, late=0.1, doubled=0.05, bad=0.003))
+LATE = MESSAGES[100::20]
+"""Messages that arrive after everything else, months late."""
+IN_TIME = [each for number, each in enumerate(MESSAGES) if number < 100 or number % 20]
+PIECES, PAUSE_SECONDS = 60, 0.4
+"""A history lasts for half a minute at most while a fault goes on."""
+
+
+async def feed(deployment: Deployment, messages: Sequence[Generated], over: asyncio.Event) -> None:
+    """Send a history piece by piece, so that it lasts while a fault does; once that is over, the rest at once."""
+    size = len(messages) // PIECES + 1
+    for start in range(0, len(messages), size):
+        await deployment.stream(messages[start : start + size])
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), PAUSE_SECONDS)
+
+
+async def under_load(deployment: Deployment, fault: Callable[[], Awaitable[None]]) -> Verdict:
+    """Stream a history while a fault happens, then what came late; all must be decided and right."""
+    async with deployment.working():
+        over = asyncio.Event()
+        streaming = asyncio.create_task(feed(deployment, IN_TIME, over))
+        await deployment.at_work()
+        await fault()
+        ended = time.monotonic()
+        over.set()
+        await streaming
+        await deployment.streamed(IN_TIME)
+        took = time.monotonic() - ended
+        await deployment.stream(LATE)
+        await deployment.streamed(MESSAGES)
+        _, verdict = await deployment.published()
+    died = [name for name, code in deployment.exits if code]
+    print(f"all decided {took:.1f} s after the fault; ended with an error {died}; {verdict}")
+    assert verdict.clean, f"{verdict}\n{deployment.tail()}"
+    assert verdict.figures["withdrawals"] > 0
+    return verdict
