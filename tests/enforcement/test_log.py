@@ -100,6 +100,7 @@ async def updates(deployment: Deployment) -> tuple[int, int]:
     row = await deployment.pool.fetchrow(
         "select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'accounts'"
     )
+    assert row is not None
     return row[0], row[1]
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
@@ -33,7 +33,7 @@ class Published:
 class Engine:
     """One deployment: its settings, its running workers, its topics."""
 
-    environment: Mapping[str, str]
+    environment: dict[str, str]
     _workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -43,8 +43,10 @@ class Engine:
     @property
     def settings(self) -> Settings:
         """The same settings, for what the test does itself."""
-        named = {name.removeprefix("STANDING_").lower(): value for name, value in self.environment.items()}
-        return Settings(_env_file=None, **named)
+        named: dict[str, Any] = {
+            name.removeprefix("STANDING_").lower(): value for name, value in self.environment.items()
+        }
+        return Settings(_env_file=None, **named)  # type: ignore[call-arg]  # pydantic takes it
 
     def standing(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one command of `standing` to its end."""
@@ -104,9 +106,11 @@ class Engine:
             if message.error() is not None:
                 open_partitions -= 1
                 continue
-            headers = {name: value.decode() for name, value in message.headers() or ()}
-            topic = message.topic().removeprefix(self.prefix)
-            found.append(Published(topic, message.partition(), message.key(), headers, json.loads(message.value())))
+            headers = {
+                name: value.decode() for name, value in cast("list[tuple[str, bytes]]", message.headers() or [])
+            }
+            topic, partition = (message.topic() or "").removeprefix(self.prefix), message.partition() or 0
+            found.append(Published(topic, partition, message.key(), headers, json.loads(message.value() or b"")))
         consumer.close()
         return found
 

@@ -84,7 +84,7 @@ def test_each_bad_record_is_one_dead_letter_wherever_it_stands(engine: Engine) -
 
     def send(topic: str, partition: int, values: list[tuple[bytes | None, str | None]]) -> None:
         for offset, (value, reason) in enumerate(values):
-            headers = [("trace\u00e9", b"\xff\xfe")]
+            headers: list[tuple[str, str | bytes | None]] = [("trace\u00e9", b"\xff\xfe")]
             producer.produce(engine.prefix + topic, value, b"\xff key", partition, headers=headers)
             if reason is not None:
                 expected[topic, partition, offset] = (value, reason)

@@ -16,7 +16,7 @@ from workers.offline.replaying import replay
 from workers.settings import Settings
 
 HERE = Path(__file__).parent
-GOLDEN = HERE / "golden"
+GOLDEN = HERE / "histories"
 SETTINGS = Settings(policies=HERE / "policies", settle_seconds=0)
 WISHES = {
     "calm": Wish(seed=11, accounts=8, companies=4, late=0, doubled=0, bad=0),
