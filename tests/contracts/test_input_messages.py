@@ -2,6 +2,7 @@
 
 import json
 from datetime import date
+from typing import Any
 
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -26,7 +27,7 @@ def read(**changes: object) -> OrderStatus:
     return TypeAdapter(OrderStatus).validate_json(json.dumps(ORDER | changes))
 
 
-def accepts(kind: object, value: str) -> bool:
+def accepts(kind: Any, value: str) -> bool:
     try:
         TypeAdapter(kind).validate_json(json.dumps(value))
     except ValidationError:
@@ -166,4 +167,4 @@ def test_a_value_that_goes_on_and_on_is_refused(model: type[BaseModel], value: b
 def test_messages_cannot_be_changed_once_read() -> None:
     order = read()
     with pytest.raises(ValidationError):
-        order.account_id = "another"  # type: ignore[misc]
+        order.account_id = "another"

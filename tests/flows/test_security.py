@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 import asyncpg
 import pytest
@@ -187,7 +188,7 @@ class Refusal:
 
 def refusals(secured: Secured) -> list[Refusal]:
     """By Kafka, and by PostgreSQL."""
-    wrong = {"STANDING_KAFKA_PASSWORD": "wrong"}
+    wrong = secured.engine("reader", STANDING_KAFKA_PASSWORD="wrong")  # noqa: S106
     in_the_clear = {"STANDING_KAFKA_BOOTSTRAP": secured.servers.kafka.bootstrap}
     no_certificate = secured.servers.by_certificate()
     for name in ("CERTIFICATE", "KEY"):
@@ -198,7 +199,7 @@ def refusals(secured: Secured) -> list[Refusal]:
         return secured.engine("worker", STANDING_DATABASE_URL=url)
 
     return [
-        Refusal("status", secured.engine("reader", **wrong), 2, "Authentication failed"),
+        Refusal("status", wrong, 2, "Authentication failed"),
         Refusal("ingest", secured.engine("worker", STANDING_KAFKA_CA_FILE=other), 2, "certificate verify failed"),
         Refusal("ingest", secured.engine("worker", in_the_clear), 1, "STANDING_KAFKA_SECURITY_PROTOCOL fit"),
         Refusal("status", secured.engine("reader", no_certificate), 2, "certificate required"),
@@ -227,7 +228,7 @@ async def test_whoever_is_not_let_in_says_so_in_one_line_without_a_password_and_
             assert process.returncode == 2, "it would be started again and again"
     for refusal, failure in zip(expected, failures, strict=True):
         with pytest.raises(typer.Exit) as ended, one_clear_line(2 if refusal.command == "status" else 1):
-            raise failure
+            raise cast("Exception", failure)
         check_line(capsys.readouterr().err, refusal.words)
         assert ended.value.exit_code == refusal.code, refusal
 

@@ -152,7 +152,7 @@ class Soak:
 
     def _settings(self) -> Settings:
         return Settings(
-            _env_file=None,
+            _env_file=None,  # type: ignore[call-arg]  # pydantic takes it
             kafka_bootstrap=self.servers.kafka.bootstrap,
             database_url=SecretStr(self.figures.database_url),
             topic_prefix=PREFIX,

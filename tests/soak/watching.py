@@ -12,6 +12,7 @@ from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import median
+from typing import cast
 
 import asyncpg
 from confluent_kafka import Consumer, TopicPartition
@@ -64,7 +65,7 @@ class Reader:
         for message in consumer.consume(READ_AT_ONCE, POLL_SECONDS):
             if message.error() is not None:
                 continue  # the broker is away; the consumer goes on by itself
-            headers = dict(message.headers() or ())
+            headers = dict(cast("list[tuple[str, bytes]]", message.headers() or []))
             topic = (message.topic() or "").removeprefix(self.prefix)
             self.take(topic, headers["ce_id"].decode(), headers["ce_subject"].decode(), message.value() or b"{}")
 
