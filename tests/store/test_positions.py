@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.store.sides import PLACES, Side, in_one
-from workers.store.postgres import LostOwnership
+from tests.store.sides import PLACES, InPostgres, Side, in_one
+from workers.store.postgres import LostOwnership, Store
 from workers.store.records import AccountRow, Advance, Changes, Position, Progress, RejectsRow
 
 ORDERS, OTHER = ("order-status", 0), ("order-status", 1)
@@ -82,6 +82,19 @@ async def test_of_two_who_read_the_same_the_second_waits_and_has_lost(side: Side
     with pytest.raises(LostOwnership):
         await second
     assert Position(*ORDERS, 3, 1, None, None) in await side.store.positions()
+
+
+async def test_who_began_with_another_deployment_writes_nothing(in_postgres: InPostgres) -> None:
+    await in_postgres.store.claim_positions([ORDERS], "one")
+    before = await in_postgres.tables()
+    former = Store(in_postgres.store.pool, "the fingerprint of another")
+    with pytest.raises(LostOwnership, match="order-status/0, or the deployment changed"):
+        async with former.transaction() as transaction:
+            await transaction.advance([advance()])
+    with pytest.raises(LostOwnership, match="the deployment is not the one"):
+        async with former.transaction() as transaction:
+            await transaction.progress()
+    assert await in_postgres.tables() == before
 
 
 async def test_who_reads_ahead_of_what_is_committed_has_lost_without_waiting(side: Side) -> None:
