@@ -1,4 +1,4 @@
-"""Counts every call of a worker to PostgreSQL and Kafka, and ends the process by kill -9 before or after one of them.
+"""Counts every call of a worker to PostgreSQL and Kafka, and kills or stops the process before or after one of them.
 
 Owns the seams outside production code at which all traffic passes: asyncpg's protocol object, aiokafka's client and
 librdkafka's producer and admin client as the engine's modules import them. It changes no call and no answer.
@@ -29,9 +29,11 @@ class Point:
     name: str
     number: int
     side: Literal["before", "after"]
+    sends: signal.Signals = signal.SIGKILL
+    """What the process is sent there."""
 
     def __str__(self) -> str:
-        return f"{self.side} {self.name} #{self.number}"
+        return f"{self.sends.name} {self.side} {self.name} #{self.number}"
 
 
 @dataclass(slots=True)
@@ -50,13 +52,14 @@ class Calls:
         if self.log is not None:
             with self.log.open("a") as file:
                 file.write(f"{name}\t{number}\n")
-        self._pass(Point(name, number, "before"))
+        self._pass(name, number, "before")
         yield
-        self._pass(Point(name, number, "after"))
+        self._pass(name, number, "after")
 
-    def _pass(self, point: Point) -> None:
-        if point == self.crash:
-            os.kill(os.getpid(), signal.SIGKILL)
+    def _pass(self, *place: object) -> None:
+        crash = self.crash
+        if crash is not None and place == (crash.name, crash.number, crash.side):
+            os.kill(os.getpid(), crash.sends)
 
 
 class CountedProtocol:

@@ -60,6 +60,7 @@ class Deployment:
     directory: Path
     processes: dict[str, ForkServerProcess] = field(default_factory=dict)
     exits: list[tuple[str, int | None]] = field(default_factory=list)
+    settle_seconds: float = SETTLE_SECONDS
 
     @classmethod
     @asynccontextmanager
@@ -144,16 +145,22 @@ class Deployment:
         self, worker: str | None = None, crash: Point | None = None, log: Path | None = None
     ) -> tuple[Seen, Verdict]:
         """Play the scenario to its end, with a fault in one worker; what is seen then, judged."""
-        engine = Engine({"STANDING_KAFKA_BOOTSTRAP": self.bootstrap, "STANDING_TOPIC_PREFIX": self.prefix})
-        sent = len(STEPS[0])
-        await asyncio.to_thread(engine.send, STEPS[0])
+        await self.send_step(0)
         async with self.working(worker, crash, log):
-            await self.settled(sent, NEWEST[0])
-            for step, newest in zip(STEPS[1:], NEWEST[1:], strict=True):
-                await asyncio.to_thread(engine.send, step)
-                sent += len(step)
-                await self.settled(sent, newest)
+            await self.step_settled(0)
+            for number in range(1, len(STEPS)):
+                await self.send_step(number)
+                await self.step_settled(number)
             return await self.published()
+
+    async def send_step(self, number: int) -> None:
+        """Send a step of the scenario."""
+        engine = Engine({"STANDING_KAFKA_BOOTSTRAP": self.bootstrap, "STANDING_TOPIC_PREFIX": self.prefix})
+        await asyncio.to_thread(engine.send, STEPS[number])
+
+    async def step_settled(self, number: int) -> None:
+        """Wait until the scenario is decided up to a step."""
+        await self.settled(sum(len(each) for each in STEPS[: number + 1]), NEWEST[number])
 
     async def stream(self, messages: Sequence[Generated]) -> None:
         """Send a history in the order of its arrival."""
@@ -166,26 +173,27 @@ class Deployment:
 
     async def at_work(self) -> None:
         """Wait until something was taken in."""
-        await self._until("select sum(next_offset) > 0 from positions")
+        await self.until("select sum(next_offset) > 0 from positions")
 
     async def settled(self, sent: int, newest: str) -> None:
         """Wait until everything sent is decided, and every silence up to `newest`."""
-        await self._until(SETTLED, sent, newest)
+        await self.until(SETTLED, sent, newest)
 
-    async def _until(self, condition: str, *arguments: object) -> None:
-        deadline = time.monotonic() + SETTLE_SECONDS
+    async def until(self, condition: str, *arguments: object) -> None:
+        """Wait until a query of the database says true."""
+        deadline = time.monotonic() + self.settle_seconds
         connection = await asyncpg.connect(self.database_url)
         try:
             while not await connection.fetchval(condition, *arguments):
                 if time.monotonic() > deadline:
-                    raise NotSettled(f"after {SETTLE_SECONDS} s; exits {self.exits}; {self.tail()}")
+                    raise NotSettled(f"after {self.settle_seconds} s; exits {self.exits}; {self.tail()}")
                 await asyncio.sleep(0.03)
         finally:
             await connection.close()
 
     async def published(self) -> tuple[Seen, Verdict]:
         """Wait until the relay has published the log; the verdict is on what there is after the time, if not."""
-        deadline = time.monotonic() + SETTLE_SECONDS
+        deadline = time.monotonic() + self.settle_seconds
         while True:
             seen = await look(self.bootstrap, self.database_url, self.prefix)
             if len(seen.outputs) >= len(seen.rows["decision_log"]) or time.monotonic() > deadline:

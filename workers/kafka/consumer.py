@@ -15,10 +15,10 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from faststream import AckPolicy
-from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka import KafkaBroker
 
 from workers.kafka.connections import end_at_once
-from workers.kafka.fetched_records import FetchedRecord, UnreadableRecords, guard_fetches
+from workers.kafka.fetched_records import FetchedRecord, UnreadableRecords, guard_fetches, pass_through, raw
 from workers.kafka.security import KafkaAccess
 from workers.ops.backoff import Backoff
 from workers.ops.health import Vitals
@@ -167,8 +167,8 @@ class Intake:
             fetch_max_wait_ms=100,
             max_partition_fetch_bytes=2 * 1024 * 1024,
             listener=_Listener(self),
-            parser=_pass_through,
-            decoder=_body,
+            parser=pass_through,
+            decoder=raw,
         )
         subscriber(self._on_batch)
 
@@ -363,18 +363,22 @@ class Intake:
             self._need_consumer().resume(place)
 
     async def ends(self) -> Mapping[Partition, int]:
-        """The read_committed end of every partition read, by a request sent after this call."""
-        places = [place for place in self._book if place not in self._halted]
-        if not places:
+        """The read_committed end of every partition read, by a request sent after this call. One that lies before
+        what was read is of a topic made anew: it proves nothing and is left out.
+        """
+        read = {place: offset for place, offset in self._book.items() if place not in self._halted}
+        if not read:
             return {}
-        found = await asyncio.wait_for(self._need_consumer().end_offsets(places), REQUEST_SECONDS)
-        return {self._named(place): offset for place, offset in found.items()}
+        found = await asyncio.wait_for(self._need_consumer().end_offsets(list(read)), REQUEST_SECONDS)
+        return {self._named(place): offset for place, offset in found.items() if offset >= read[place]}
 
     async def partition_counts(self) -> Mapping[str, int]:
         """How many partitions the brokers have of each input topic, by a request sent after this call."""
         names = [self._prefix + topic for topic in self._topics]
-        metadata = await asyncio.wait_for(self._need_consumer()._client.fetch_all_metadata(), REQUEST_SECONDS)
-        counts = {name: len(metadata.partitions_for_topic(name) or ()) for name in names}
+        client = self._need_consumer()._client
+        counts = _partition_counts(await asyncio.wait_for(client.fetch_all_metadata(), REQUEST_SECONDS), names)
+        if counts != _partition_counts(client.cluster, names):  # the group shares them out anew only when it looks
+            await asyncio.wait_for(client.force_metadata_update(), REQUEST_SECONDS)
         return {name.removeprefix(self._prefix): count for name, count in counts.items()}
 
     @property
@@ -391,10 +395,5 @@ class Intake:
         return self._handler
 
 
-async def _pass_through(batch: Any) -> KafkaMessage:
-    """FastStream's own parser fails a whole batch for one header that is no UTF-8; this one looks at nothing."""
-    return KafkaMessage(raw_message=batch, body=b"", consumer=None)  # type: ignore[arg-type]
-
-
-async def _body(message: Any) -> Any:
-    return message.raw_message
+def _partition_counts(cluster: Any, names: Sequence[str]) -> dict[str, int]:
+    return {name: len(cluster.partitions_for_topic(name) or ()) for name in names}

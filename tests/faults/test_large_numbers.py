@@ -1,0 +1,103 @@
+"""A company of ten thousand terminated and reversed, a hundred thousand deadlines at one midnight: all in good time.
+
+Owns the numbers and what "others are not starved" means: whoever has nothing to do with it is decided in seconds.
+"""
+
+import asyncio
+import time
+
+from tests.faults.deployment import Deployment
+from tests.faults.load import long
+from tests.flows.engine import Engine
+from tests.flows.facts import Message, case, enrolled, paid
+from workers.local.stack import LocalServers
+
+MEMBERS = 10_000
+DEADLINES = 100_000
+LONGEST_WAIT = 10.0
+"""Seconds until a bystander is decided; two cores do all the work, servers included."""
+
+
+async def send(deployment: Deployment, messages: list[Message]) -> None:
+    engine = Engine({"STANDING_KAFKA_BOOTSTRAP": deployment.bootstrap, "STANDING_TOPIC_PREFIX": deployment.prefix})
+    await asyncio.to_thread(engine.send, messages)
+
+
+async def bystanders(deployment: Deployment, day: str, over: asyncio.Event) -> list[float]:
+    """Sellers who enrol one after the other; how long each waits to be active."""
+    waits: list[float] = []
+    while not over.is_set():
+        name = f"bystander-{day}-{len(waits)}"
+        began = time.monotonic()
+        await send(deployment, [enrolled(name, f"{day} 12:00", f"other-{len(waits)}")])
+        await deployment.until("select true from accounts where account_id = $1 and said is not null", name)
+        waits.append(time.monotonic() - began)
+    return waits
+
+
+async def spread_out(
+    deployment: Deployment, messages: list[Message], sent: int, day: str
+) -> tuple[float, list[float], int]:
+    """Send what concerns the whole company; seconds until it is all decided, what bystanders waited, records sent."""
+    over = asyncio.Event()
+    waiting = asyncio.create_task(bystanders(deployment, day, over))
+    began = time.monotonic()
+    await send(deployment, messages)
+    await deployment.until("select exists (select from spreads)")
+    await deployment.until("select not exists (select from spreads)")
+    took = time.monotonic() - began
+    over.set()
+    waits = await waiting
+    return took, waits, sent + len(messages) + len(waits)
+
+
+@long
+async def test_a_company_of_ten_thousand_is_terminated_reversed_and_terminated_while_others_go_on(
+    servers: LocalServers,
+) -> None:
+    members = [f"member-{number:05d}" for number in range(MEMBERS)]
+    first = [enrolled(each, "2016-03-01 10:00") for each in members]
+    first += [paid(each, "2016-03-10 10:00") for each in members]
+    steps = [
+        (case(members[7], "2016-03-20 10:00"), "2016-03-20"),
+        (case(members[7], "2016-03-25 10:00", "reversed"), "2016-03-25"),
+        (case(members[8], "2016-03-28 10:00", case_id="k2"), "2016-03-28"),
+    ]
+    made = Deployment.made(servers.bootstrap, servers.postgres, "large_company", STANDING_BATCH_SIZE="5000")
+    async with made as deployment:
+        deployment.settle_seconds = 300
+        async with deployment.working():
+            await send(deployment, first)
+            sent = len(first)
+            await deployment.settled(sent, "2016-03-10 10:00+08")
+            for message, day in steps:
+                took, waits, sent = await spread_out(deployment, [message], sent, day)
+                await deployment.settled(sent, f"{day} 12:00+08")
+                print(f"{day}: spread in {took:.1f} s, {len(waits)} bystanders waited {max(waits):.2f} s at most")
+                assert max(waits) < LONGEST_WAIT
+            _, verdict = await deployment.published()
+    print(verdict)
+    assert verdict.clean, f"{verdict}\n{deployment.tail()}"
+    assert verdict.figures["decisions"] > MEMBERS
+    assert verdict.figures["withdrawals"] >= MEMBERS
+
+
+@long
+async def test_a_hundred_thousand_deadlines_at_one_midnight(servers: LocalServers) -> None:
+    sellers = [f"seller-{number:06d}" for number in range(DEADLINES)]
+    first = [enrolled(each, "2016-03-01 10:00", each) for each in sellers]
+    first += [paid(each, "2016-03-10 10:00") for each in sellers]
+    made = Deployment.made(servers.bootstrap, servers.postgres, "one_midnight", STANDING_BATCH_SIZE="5000")
+    async with made as deployment:
+        deployment.settle_seconds = 600
+        async with deployment.working():
+            await send(deployment, first)
+            await deployment.settled(len(first), "2016-03-10 10:00+08")
+            began = time.monotonic()
+            await send(deployment, [enrolled("clock", "2017-01-15 00:00")])
+            await deployment.settled(len(first) + 1, "2017-01-15 00:00+08")
+            print(f"{DEADLINES:,} sellers were suspended in {time.monotonic() - began:.1f} s")
+            _, verdict = await deployment.published()
+    print(verdict)
+    assert verdict.clean, f"{verdict}\n{deployment.tail()}"
+    assert verdict.figures["decisions"] > 2 * DEADLINES

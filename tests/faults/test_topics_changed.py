@@ -1,0 +1,114 @@
+"""A topic made anew, emptied by retention or given more partitions: what cannot be read on is halted and named.
+
+No silence is enforced meanwhile, for the facts that would end it may be among those that are gone; no position is
+ever set back or forward to make the reading go on; what the other topics tell is taken in all the same.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+
+from tests.faults.deployment import Deployment
+from tests.flows.engine import Engine
+from tests.flows.facts import Message, enrolled, paid
+
+SELLERS = [f"seller-{number}" for number in range(20)]
+BEFORE = [
+    *(enrolled(each, "2016-03-01 10:00") for each in SELLERS),
+    *(paid(each, f"2016-03-{day} 10:00") for each in SELLERS for day in range(10, 13)),
+    enrolled("clock", "2016-03-14 00:00"),
+]
+LATER = enrolled("latecomer", "2017-03-01 10:00")
+"""By then everybody who was not heard of again would have been suspended for long."""
+WAIT_SECONDS = 60.0
+
+
+def send(deployment: Deployment, *messages: Message) -> None:
+    Engine({"STANDING_KAFKA_BOOTSTRAP": deployment.bootstrap, "STANDING_TOPIC_PREFIX": deployment.prefix}).send(
+        messages
+    )
+
+
+async def until(true: Callable[[], bool], deployment: Deployment) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not await asyncio.to_thread(true):
+        assert time.monotonic() < deadline, deployment.tail()
+        await asyncio.sleep(0.1)
+
+
+async def positions(deployment: Deployment) -> dict[tuple[str, int], int]:
+    """Where each partition of orders is to be read on from."""
+    connection = await asyncpg.connect(deployment.database_url)
+    rows = await connection.fetch("select topic, partition, next_offset from positions where topic = 'order-status'")
+    await connection.close()
+    return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+
+async def make_anew(deployment: Deployment, admin: AdminClient) -> None:
+    """The topic is deleted and created again, and has fewer records than were read of the old one."""
+    name = f"{deployment.prefix}order-status"
+    await asyncio.wrap_future(admin.delete_topics([name])[name])
+    await until(lambda: name not in admin.list_topics(timeout=10).topics, deployment)
+    await asyncio.wrap_future(admin.create_topics([NewTopic(name, 2)])[name])
+
+
+async def pass_with_retention(deployment: Deployment, admin: AdminClient) -> None:
+    """Records that were not read yet are deleted, as retention does."""
+    send(deployment, *(paid(each, "2016-03-14 10:00") for each in SELLERS))
+    name = f"{deployment.prefix}order-status"
+    ends = [TopicPartition(name, number, -1) for number in range(2)]  # -1: all there are
+    for each in admin.delete_records(ends).values():
+        await asyncio.wrap_future(each)
+
+
+async def add_partitions(deployment: Deployment, admin: AdminClient) -> None:
+    """The topic has three partitions where two were set up."""
+    name = f"{deployment.prefix}order-status"
+    await asyncio.wrap_future(admin.create_partitions([NewPartitions(name, 3)])[name])
+
+
+@pytest.mark.parametrize(
+    ("change", "while_working", "told"),
+    [
+        (make_anew, True, "partition halted"),
+        (make_anew, False, "partition halted"),
+        (pass_with_retention, False, "partition halted"),
+        (add_partitions, True, "silence is not enforced"),
+        (add_partitions, False, "silence is not enforced"),
+    ],
+)
+async def test_a_topic_that_was_changed_is_named_and_no_silence_enforced_until_it_is_set_right(
+    deployment: Deployment,
+    change: Callable[[Deployment, AdminClient], Awaitable[None]],
+    while_working: bool,
+    told: str,
+) -> None:
+    admin = AdminClient({"bootstrap.servers": deployment.bootstrap, "log_level": 0})
+    async with deployment.working():
+        send(deployment, *BEFORE)
+        await deployment.settled(len(BEFORE), "2016-03-14 00:00+08")
+        before = await positions(deployment)
+        if while_working:
+            await change(deployment, admin)
+    if not while_working:
+        await change(deployment, admin)
+    output = deployment.directory / "output"
+    output.write_text("")
+    send(deployment, LATER)
+    for _ in range(2):
+        async with deployment.working():
+            await deployment.until("select true from accounts where account_id = 'latecomer' and said is not null")
+            await until(lambda: told in output.read_text(), deployment)
+            await asyncio.sleep(2)  # time enough for heartbeats that believe all to be complete
+            assert await positions(deployment) == before
+        output.write_text("")
+    connection = await asyncpg.connect(deployment.database_url)
+    suspended = await connection.fetch("select subject from decision_log where kind = 'account_suspended'")
+    await connection.close()
+    assert not suspended
+    print(f"ended with an error: {[each for each in deployment.exits if each[1]]}")
