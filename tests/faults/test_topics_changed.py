@@ -14,6 +14,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from tests.faults.deployment import Deployment
+from tests.faults.load import long
 from tests.flows.engine import Engine
 from tests.flows.facts import Message, enrolled, paid
 
@@ -72,43 +73,54 @@ async def add_partitions(deployment: Deployment, admin: AdminClient) -> None:
     await asyncio.wrap_future(admin.create_partitions([NewPartitions(name, 3)])[name])
 
 
-@pytest.mark.parametrize(
-    ("change", "while_working", "told"),
-    [
-        (make_anew, True, "partition halted"),
-        (make_anew, False, "partition halted"),
-        (pass_with_retention, False, "partition halted"),
-        (add_partitions, True, "silence is not enforced"),
-        (add_partitions, False, "silence is not enforced"),
-    ],
+CHANGES = (
+    pytest.param(make_anew, "partition halted", marks=long),
+    pytest.param(pass_with_retention, "partition halted"),
+    pytest.param(add_partitions, "silence is not enforced", marks=long),
 )
-async def test_a_topic_that_was_changed_is_named_and_no_silence_enforced_until_it_is_set_right(
-    deployment: Deployment,
-    change: Callable[[Deployment, AdminClient], Awaitable[None]],
-    while_working: bool,
-    told: str,
+
+
+@pytest.mark.parametrize(("change", "told"), CHANGES)
+async def test_a_topic_changed_while_workers_are_away_is_named_and_no_silence_enforced_at_each_start(
+    deployment: Deployment, change: Callable[[Deployment, AdminClient], Awaitable[None]], told: str
 ) -> None:
-    admin = AdminClient({"bootstrap.servers": deployment.bootstrap, "log_level": 0})
     async with deployment.working():
-        send(deployment, *BEFORE)
-        await deployment.settled(len(BEFORE), "2016-03-14 00:00+08")
-        before = await positions(deployment)
-        if while_working:
-            await change(deployment, admin)
-    if not while_working:
-        await change(deployment, admin)
-    output = deployment.directory / "output"
-    output.write_text("")
+        before = await settled(deployment)
+    await change(deployment, AdminClient({"bootstrap.servers": deployment.bootstrap, "log_level": 0}))
     send(deployment, LATER)
     for _ in range(2):
+        (deployment.directory / "output").write_text("")
         async with deployment.working():
-            await deployment.until("select true from accounts where account_id = 'latecomer' and said is not null")
-            await until(lambda: told in output.read_text(), deployment)
-            await asyncio.sleep(2)  # time enough for heartbeats that believe all to be complete
-            assert await positions(deployment) == before
-        output.write_text("")
+            await named_and_halted(deployment, told, before)
+
+
+@long
+@pytest.mark.parametrize(("change", "told"), [each.values for each in CHANGES[::2]])
+async def test_a_topic_changed_under_working_workers_is_named_and_no_silence_enforced(
+    deployment: Deployment, change: Callable[[Deployment, AdminClient], Awaitable[None]], told: str
+) -> None:
+    async with deployment.working():
+        before = await settled(deployment)
+        await change(deployment, AdminClient({"bootstrap.servers": deployment.bootstrap, "log_level": 0}))
+        send(deployment, LATER)
+        await named_and_halted(deployment, told, before)
+
+
+async def settled(deployment: Deployment) -> dict[tuple[str, int], int]:
+    """Decide what was told before; where orders are to be read on from."""
+    send(deployment, *BEFORE)
+    await deployment.settled(len(BEFORE), "2016-03-14 00:00+08")
+    return await positions(deployment)
+
+
+async def named_and_halted(deployment: Deployment, told: str, before: dict[tuple[str, int], int]) -> None:
+    """What the other topics tell is taken in, the log names the fault, and nothing else is done."""
+    output = deployment.directory / "output"
+    await deployment.until("select true from accounts where account_id = 'latecomer' and said is not null")
+    await until(lambda: told in output.read_text(), deployment)
+    await asyncio.sleep(2)  # time enough for heartbeats that believe all to be complete
+    assert await positions(deployment) == before
     connection = await asyncpg.connect(deployment.database_url)
     suspended = await connection.fetch("select subject from decision_log where kind = 'account_suspended'")
     await connection.close()
     assert not suspended
-    print(f"ended with an error: {[each for each in deployment.exits if each[1]]}")
