@@ -6,7 +6,7 @@ would. Set-up and waiting are done within the test's own process, for `standing`
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
@@ -136,8 +136,7 @@ class Deployment:
 
     def tail(self) -> str:
         """The end of what the workers printed."""
-        output = self.directory / "output"
-        return output.read_text()[-2000:] if output.exists() else ""
+        return self.output()[-2000:]
 
     # -- facts ---------------------------------------------------------------------------------------------
 
@@ -190,6 +189,19 @@ class Deployment:
                 await asyncio.sleep(0.03)
         finally:
             await connection.close()
+
+    async def observed(self, true: Callable[[], bool]) -> None:
+        """Wait until something outside the database is so."""
+        deadline = time.monotonic() + self.settle_seconds
+        while not await asyncio.to_thread(true):
+            if time.monotonic() > deadline:
+                raise NotSettled(f"not seen in {self.settle_seconds} s; {self.tail()}")
+            await asyncio.sleep(0.1)
+
+    def output(self) -> str:
+        """All that the workers printed."""
+        output = self.directory / "output"
+        return output.read_text() if output.exists() else ""
 
     async def published(self) -> tuple[Seen, Verdict]:
         """Wait until the relay has published the log; the verdict is on what there is after the time, if not."""

@@ -7,6 +7,7 @@ the servers. Nothing here outlives the block.
 import os
 import select
 import signal
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -75,21 +76,41 @@ class FaultyServers:
         }
 
 
-def made(guardian: Guardian) -> tuple[ProxiedKafka, MortalPostgres]:
-    """The servers, not started yet."""
+class CannotMount(Exception):
+    """Small disks cannot be made here."""
+
+
+def small_disk(directory: Path, megabytes: int) -> None:
+    """Put a disk of its own, in memory, under a directory; needs the right to mount one."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs", str(directory)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CannotMount(done.stderr.strip())
+
+
+def remove_disks(*directories: Path) -> None:
+    """Take small disks away again."""
+    for each in directories:
+        subprocess.run(["umount", "--lazy", str(each)], check=True)
+
+
+def made(guardian: Guardian, megabytes: int | None = None) -> tuple[ProxiedKafka, MortalPostgres]:
+    """The servers, not started yet; each on a small disk where a size is given."""
     directory = Path(tempfile.mkdtemp(prefix="standing-"))
     directory.chmod(0o711)  # PostgreSQL's user must reach its own directory below
     guardian.remove_at_end(directory)
     for name in ("kafka", "postgres"):
         (directory / name).mkdir()
+        if megabytes is not None:
+            small_disk(directory / name, megabytes)
     return ProxiedKafka(directory / "kafka", guardian), MortalPostgres(directory / "postgres", guardian)
 
 
 @asynccontextmanager
-async def faulty_servers() -> AsyncIterator[FaultyServers]:
-    """Servers of one's own, in a directory that is removed at the end."""
+async def faulty_servers(megabytes: int | None = None) -> AsyncIterator[FaultyServers]:
+    """Servers of one's own, in a directory that is removed at the end; each on a small disk where a size is given."""
     guardian = Guardian()
-    kafka, postgres = made(guardian)
+    kafka, postgres = made(guardian, megabytes)
     try:
         kafka.start()
         postgres.start()
@@ -101,4 +122,6 @@ async def faulty_servers() -> AsyncIterator[FaultyServers]:
     finally:
         kafka.stop()
         postgres.stop()
+        if megabytes is not None:
+            remove_disks(kafka.directory, postgres.directory)
         guardian.close()

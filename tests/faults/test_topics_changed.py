@@ -5,7 +5,6 @@ ever set back or forward to make the reading go on; what the other topics tell i
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 
 import asyncpg
@@ -26,20 +25,12 @@ BEFORE = [
 ]
 LATER = enrolled("latecomer", "2017-03-01 10:00")
 """By then everybody who was not heard of again would have been suspended for long."""
-WAIT_SECONDS = 60.0
 
 
 def send(deployment: Deployment, *messages: Message) -> None:
     Engine({"STANDING_KAFKA_BOOTSTRAP": deployment.bootstrap, "STANDING_TOPIC_PREFIX": deployment.prefix}).send(
         messages
     )
-
-
-async def until(true: Callable[[], bool], deployment: Deployment) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not await asyncio.to_thread(true):
-        assert time.monotonic() < deadline, deployment.tail()
-        await asyncio.sleep(0.1)
 
 
 async def positions(deployment: Deployment) -> dict[tuple[str, int], int]:
@@ -54,7 +45,7 @@ async def make_anew(deployment: Deployment, admin: AdminClient) -> None:
     """The topic is deleted and created again, and has fewer records than were read of the old one."""
     name = f"{deployment.prefix}order-status"
     await asyncio.wrap_future(admin.delete_topics([name])[name])
-    await until(lambda: name not in admin.list_topics(timeout=10).topics, deployment)
+    await deployment.observed(lambda: name not in admin.list_topics(timeout=10).topics)
     await asyncio.wrap_future(admin.create_topics([NewTopic(name, 2)])[name])
 
 
@@ -115,9 +106,8 @@ async def settled(deployment: Deployment) -> dict[tuple[str, int], int]:
 
 async def named_and_halted(deployment: Deployment, told: str, before: dict[tuple[str, int], int]) -> None:
     """What the other topics tell is taken in, the log names the fault, and nothing else is done."""
-    output = deployment.directory / "output"
     await deployment.until("select true from accounts where account_id = 'latecomer' and said is not null")
-    await until(lambda: told in output.read_text(), deployment)
+    await deployment.observed(lambda: told in deployment.output())
     await asyncio.sleep(2)  # time enough for heartbeats that believe all to be complete
     assert await positions(deployment) == before
     connection = await asyncpg.connect(deployment.database_url)

@@ -88,6 +88,11 @@ class _Server:
         assert self._process is not None, f"{self.name} is not running"
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the server was started and has not ended by itself."""
+        return self._process is not None and self._process.poll() is None
+
     def _end(self, number: signal.Signals) -> None:
         if self._process is None:
             return
