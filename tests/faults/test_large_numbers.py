@@ -14,13 +14,15 @@ from workers.local.stack import LocalServers
 
 MEMBERS = 10_000
 DEADLINES = 100_000
-LONGEST_WAIT = 10.0
+AT_ONCE = 50_000
+LONGEST_WAIT = 5.0
 """Seconds until a bystander is decided; two cores do all the work, servers included."""
 
 
 async def send(deployment: Deployment, messages: list[Message]) -> None:
     engine = Engine({"STANDING_KAFKA_BOOTSTRAP": deployment.bootstrap, "STANDING_TOPIC_PREFIX": deployment.prefix})
-    await asyncio.to_thread(engine.send, messages)
+    for start in range(0, len(messages), AT_ONCE):
+        await asyncio.to_thread(engine.send, messages[start : start + AT_ONCE])
 
 
 async def bystanders(deployment: Deployment, day: str, over: asyncio.Event) -> list[float]:
@@ -78,8 +80,7 @@ async def test_a_company_of_ten_thousand_is_terminated_reversed_and_terminated_w
             _, verdict = await deployment.published()
     print(verdict)
     assert verdict.clean, f"{verdict}\n{deployment.tail()}"
-    assert verdict.figures["decisions"] > MEMBERS
-    assert verdict.figures["withdrawals"] >= MEMBERS
+    assert verdict.figures["decisions"] > 4 * MEMBERS, "enrolled, terminated, reinstated, terminated"
 
 
 @long

@@ -66,7 +66,7 @@ async def add_partitions(deployment: Deployment, admin: AdminClient) -> None:
 
 CHANGES = (
     pytest.param(make_anew, "partition halted", marks=long),
-    pytest.param(pass_with_retention, "partition halted"),
+    pytest.param(pass_with_retention, "partition halted", marks=long),
     pytest.param(add_partitions, "silence is not enforced", marks=long),
 )
 
