@@ -329,9 +329,8 @@ async def test_a_stored_position_that_is_gone_halts_its_partition_alone(stream: 
         assert not task.done()
         assert intake.halted == [("orders", 0), ("orders", 2)]
         intake._halted.clear()  # as before the first fetch
-        assert await intake.ends() == {("orders", 0): 100, ("orders", 1): 20}, (
-            "an end before the position proves nothing"
-        )
+        ends = {place: end for place, end in (await intake.ends()).items() if place[0] == "orders"}
+        assert ends == {("orders", 0): 100, ("orders", 1): 20}, "an end before the position proves nothing"
     assert positions.next_offset == {("orders", 0): 20, ("orders", 1): 20, ("orders", 2): 5}
 
 
