@@ -1,38 +1,21 @@
-"""`standing`: the command line. Parses and prints; `workers.commands` and `workers.wiring` do the work.
+"""`standing`: the command line. Parses and prints; `workers.commands` and `workers.wiring` do the work."""
 
-A bad setting, an unreachable server, a missing topic or a database of another version ends a command with one
-clear line and exit code 2, never a traceback.
-"""
-
-import gc
-import sys
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import asyncpg
 import typer
-import uvloop
-from pydantic import ValidationError
 from rich.console import Console
 
-from workers import supervisor, wiring
-from workers.codec.policies import BadPolicy
+from workers import wiring
 from workers.commands import dead_letters, explain, hold, redrive, setup, show, status
-from workers.kafka.admin import KafkaRefused, KafkaUnreachable, TopicMismatch, TopicMissing
-from workers.kafka.last_record import NoAnswer
-from workers.kafka.transactional_producer import PublishError
-from workers.marks import Moved, SetBack
-from workers.offline import compare, published_log, replaying
+from workers.offline import compare, replaying
 from workers.offline import reconcile as reconciling
 from workers.offline.generate import Wish, sized, write_history
 from workers.ops import logs
-from workers.ops.health import PortTaken
 from workers.rules.calendar import Instant, instant
+from workers.running import NOT_DONE, fail, one_clear_line, run, worker
 from workers.settings import Settings
-from workers.store.deployment import DeploymentMismatch
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split("\n")[0]
@@ -40,86 +23,6 @@ app = typer.Typer(
 letters = typer.Typer(no_args_is_help=True, help="Records that could not be taken in.")
 app.add_typer(letters, name="dead-letters")
 console = Console()
-
-CANNOT_RUN = 2
-NOT_DONE = 1
-
-_REFUSED = (
-    BadPolicy,
-    DeploymentMismatch,
-    KafkaRefused,
-    SetBack,
-    TopicMismatch,
-    TopicMissing,
-    explain.NotFound,
-    hold.CannotRelease,
-    dead_letters.NotPaused,
-    replaying.BadHistory,
-    published_log.Altered,
-    reconciling.StillWorking,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.ClientConfigurationError,
-    asyncpg.InsufficientPrivilegeError,
-)
-
-
-_AWAY = (
-    KafkaUnreachable,
-    NoAnswer,
-    PublishError,
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.QueryCanceledError,
-)
-"""A server that cannot be reached: an operator's command ends, a worker is started anew."""
-
-
-@contextmanager
-def one_clear_line(away: int = CANNOT_RUN) -> Iterator[None]:
-    """Turn what an operator can mend into one line on standard error and an exit code."""
-    try:
-        yield
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = "".join(f" STANDING_{part}".upper() for part in first["loc"])  # none where several do not fit
-        fail(f"bad setting{field}: {first['msg']}")
-    except _REFUSED as error:
-        fail(str(error))
-    except (PortTaken, Moved) as error:
-        fail(str(error), away)
-    except _AWAY as error:
-        fail(f"a server cannot be reached: {error}", away)
-
-
-def fail(why: str, code: int = CANNOT_RUN) -> None:
-    """Say why in one line, and exit."""
-    print(f"standing: {' '.join(why.split())}", file=sys.stderr)
-    raise typer.Exit(code)
-
-
-def run(work: Callable[[Settings], Coroutine[Any, Any, None]], away: int = CANNOT_RUN) -> None:
-    """Run a command on the settings of the environment; `away` is the exit code where a server is."""
-    with one_clear_line(away):
-        settings = Settings()
-        uvloop.run(work(settings))
-
-
-def worker(work: Callable[[Settings], Coroutine[Any, Any, None]], name: str) -> None:
-    """Run one worker process: logs to standard error, ends with its supervisor."""
-    log = logs.configure(name)
-    supervisor.end_with_supervisor()
-    gc.freeze()  # what was imported lives as long as the process
-    gc.set_threshold(50_000, 20, 20)  # a batch makes many small objects that are all gone after it
-    try:
-        run(work, away=NOT_DONE)
-    except typer.Exit:
-        raise
-    except Exception as error:
-        log.exception("worker ended")
-        raise typer.Exit(NOT_DONE) from error
 
 
 def _instant(text: str | None) -> Instant | None:

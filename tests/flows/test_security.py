@@ -25,7 +25,6 @@ from tests.flows.facts import case, enrolled, paid
 from tests.flows.secured import KAFKA_PASSWORD, PREFIX, WITH_TLS, SecuredServers, secured_servers
 from tests.flows.test_health import ask, free_ports
 from workers import wiring
-from workers.cli import one_clear_line
 from workers.commands.hold import hold
 from workers.commands.redrive import Wish, redrive
 from workers.commands.status import drain, read_status
@@ -33,6 +32,7 @@ from workers.kafka.admin import cluster_id
 from workers.kafka.last_record import last_record
 from workers.marks import MARKS_TOPIC
 from workers.offline.replaying import replay_topics
+from workers.running import one_clear_line
 
 pytestmark = pytest.mark.skipif(find_spec(WITH_TLS) is None, reason="there is no PostgreSQL with TLS for this system")
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from pydantic import ValidationError
 
-from workers.cli import one_clear_line
+from workers.running import one_clear_line
 from workers.settings import Settings
 
 SECRET = "hush-hush"  # noqa: S105

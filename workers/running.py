@@ -1,0 +1,109 @@
+"""How a command of `standing` runs and ends: its settings, its event loop, one clear line and the exit code.
+
+A bad setting, an unreachable server, a missing topic or a database of another version is something an operator can
+mend: it is said in one line, with exit code 2, never in a traceback. A worker that only misses a server exits with 1
+and is started anew.
+"""
+
+import gc
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import asyncpg
+import typer
+import uvloop
+from pydantic import ValidationError
+
+from workers import supervisor
+from workers.codec.policies import BadPolicy
+from workers.commands import dead_letters, explain, hold
+from workers.kafka.admin import KafkaRefused, KafkaUnreachable, TopicMismatch, TopicMissing
+from workers.kafka.last_record import NoAnswer
+from workers.kafka.transactional_producer import PublishError
+from workers.marks import Moved, SetBack
+from workers.offline import published_log, reconcile, replaying
+from workers.ops import logs
+from workers.ops.health import PortTaken
+from workers.settings import Settings
+from workers.store.deployment import DeploymentMismatch
+
+CANNOT_RUN = 2
+NOT_DONE = 1
+
+_REFUSED = (
+    BadPolicy,
+    DeploymentMismatch,
+    KafkaRefused,
+    SetBack,
+    TopicMismatch,
+    TopicMissing,
+    explain.NotFound,
+    hold.CannotRelease,
+    dead_letters.NotPaused,
+    replaying.BadHistory,
+    published_log.Altered,
+    reconcile.StillWorking,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ClientConfigurationError,
+    asyncpg.InsufficientPrivilegeError,
+)
+
+_AWAY = (
+    KafkaUnreachable,
+    NoAnswer,
+    PublishError,
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+)
+"""A server that cannot be reached: an operator's command ends, a worker is started anew."""
+
+
+@contextmanager
+def one_clear_line(away: int = CANNOT_RUN) -> Iterator[None]:
+    """Turn what an operator can mend into one line on standard error and an exit code."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = "".join(f" STANDING_{part}".upper() for part in first["loc"])  # none where several do not fit
+        fail(f"bad setting{field}: {first['msg']}")
+    except _REFUSED as error:
+        fail(str(error))
+    except (PortTaken, Moved) as error:
+        fail(str(error), away)
+    except _AWAY as error:
+        fail(f"a server cannot be reached: {error}", away)
+
+
+def fail(why: str, code: int = CANNOT_RUN) -> None:
+    """Say why in one line, and exit."""
+    print(f"standing: {' '.join(why.split())}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def run(work: Callable[[Settings], Coroutine[Any, Any, None]], away: int = CANNOT_RUN) -> None:
+    """Run a command on the settings of the environment; `away` is the exit code where a server is."""
+    with one_clear_line(away):
+        settings = Settings()
+        uvloop.run(work(settings))
+
+
+def worker(work: Callable[[Settings], Coroutine[Any, Any, None]], name: str) -> None:
+    """Run one worker process: logs to standard error, ends with its supervisor."""
+    log = logs.configure(name)
+    supervisor.end_with_supervisor()
+    gc.freeze()  # what was imported lives as long as the process
+    gc.set_threshold(50_000, 20, 20)  # a batch makes many small objects that are all gone after it
+    try:
+        run(work, away=NOT_DONE)
+    except typer.Exit:
+        raise
+    except Exception as error:
+        log.exception("worker ended")
+        raise typer.Exit(NOT_DONE) from error
