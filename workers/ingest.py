@@ -8,8 +8,8 @@ that writes what followed from it.
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import structlog
 
@@ -25,6 +25,7 @@ from workers.ops.clock import Clock
 from workers.ops.health import Vitals
 from workers.poison import Poison, Taken
 from workers.rules.calendar import Instant
+from workers.store.listener import Bell
 from workers.store.postgres import TRANSIENT, LostOwnership, Store
 from workers.store.records import Advance
 
@@ -75,6 +76,8 @@ class Ingest:
     intake: Intake
     clock: Clock
     present: Present
+    bell: Bell
+    """Rings where a case waits for what this or another worker reads."""
     owner: str
     input_partitions: int
     complete: Completeness = field(default_factory=Completeness)
@@ -85,12 +88,12 @@ class Ingest:
     poison: Poison = field(default_factory=Poison)
     vitals: Vitals = field(default_factory=Vitals)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _case_began_to_wait: bool = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until `stop` is set; raises where the worker must be started anew."""
         async with asyncio.TaskGroup() as tasks:
-            heartbeats = tasks.create_task(self._heartbeats())
+            heartbeats = tasks.create_task(self._heartbeats(stop))
             await self.intake.run(self, stop)
             heartbeats.cancel()
 
@@ -235,7 +238,8 @@ class Ingest:
         """
         self.waiting[part.place] = (offset, self.present.reached_by(at, now))
         self.intake.pause(*part.place)
-        self._wake.set()
+        self._case_began_to_wait = True
+        self.bell.ring()
         return offset, keep_before(part.said, offset, at)
 
     async def _let_cases_go_on(self) -> None:
@@ -251,16 +255,12 @@ class Ingest:
 
     # -- heartbeats: proving what is complete --------------------------------------------------------------
 
-    async def _heartbeats(self) -> None:
+    async def _heartbeats(self, stop: asyncio.Event) -> None:
         backoff = Backoff(TRIES, self.vitals.failed)
-        while True:
+        while not stop.is_set():
             self.vitals.turned("heartbeats")
-            pause = WAITING_HEARTBEAT_SECONDS if self.waiting else HEARTBEAT_SECONDS
-            with suppress(TimeoutError):  # nothing happened: the ordinary heartbeat
-                await asyncio.wait_for(self._wake.wait(), pause)
-            self._wake.clear()
             try:
-                await insist(self._heartbeat, backoff, (*TRANSIENT, *KAFKA_TRANSIENT))
+                await insist(partial(self._beat, stop), backoff, (*TRANSIENT, *KAFKA_TRANSIENT))
             except PartitionsChanged as error:
                 log.error("silence is not enforced", why=str(error))
                 await asyncio.sleep(HEARTBEAT_SECONDS)
@@ -269,8 +269,15 @@ class Ingest:
                 await backoff.failed(error)
                 await insist(self.intake.reclaim, Backoff(TRIES, self.vitals.failed), TRANSIENT)
 
+    async def _beat(self, stop: asyncio.Event) -> None:
+        await self.bell.wait(WAITING_HEARTBEAT_SECONDS if self.waiting else HEARTBEAT_SECONDS, stop)
+        await self._heartbeat()
+
     async def _heartbeat(self) -> None:
         """Prove where the ends are, move idle partitions up to them, and let what waits go on."""
+        if self._case_began_to_wait:
+            self._case_began_to_wait = False
+            await self.store.notify_case()
         await self._let_accepted_go_on()
         present = await self.present.now()
         self.vitals.answered("database")

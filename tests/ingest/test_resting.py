@@ -3,7 +3,8 @@ must outlive the brokers' restarts and another worker's claim.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +19,9 @@ from workers.completeness import Present
 from workers.ingest import Ingest
 from workers.kafka.consumer import Intake, Partition, PartitionBatch
 from workers.ops.clock import WallClock
+from workers.store.listener import Listener
 from workers.store.postgres import LostOwnership, statement
+from workers.wiring import listening
 
 SAMPLE = policies_of((Path(__file__).parents[2] / "schemas" / "policies" / "2016-02.toml").read_text())
 PLACES = [(topic, number) for topic in INPUT_TOPICS for number in range(2)]
@@ -62,7 +65,7 @@ class PlayedIntake:
         self.resting.discard((topic, partition))
 
 
-def ingest(deployment: Deployment, intake: PlayedIntake) -> Ingest:
+def ingest(deployment: Deployment, intake: PlayedIntake, listener: Listener | None = None) -> Ingest:
     clock = WallClock()
     return Ingest(
         store=deployment.store,
@@ -71,9 +74,22 @@ def ingest(deployment: Deployment, intake: PlayedIntake) -> Ingest:
         intake=cast("Intake", intake),
         clock=clock,
         present=Present(clock, deployment.store, events=False),
+        bell=(listener or Listener(deployment.pool, "standing_case")).bell(),
         owner="test",
         input_partitions=2,
     )
+
+
+@asynccontextmanager
+async def running(deployment: Deployment, intake: PlayedIntake) -> AsyncIterator[Ingest]:
+    """A worker that runs meanwhile; it must not end before."""
+    stop = asyncio.Event()
+    async with listening(deployment.pool, "standing_case") as listener, asyncio.TaskGroup() as tasks:
+        worker = ingest(deployment, intake, listener)
+        run = tasks.create_task(worker.run(stop))
+        yield worker
+        assert not run.done()
+        stop.set()
 
 
 async def until(true: Callable[[], Any]) -> None:
@@ -130,11 +146,8 @@ async def test_the_hundredth_bad_record_in_a_row_is_the_last_one_taken_in(databa
 
 
 async def test_nothing_is_complete_behind_a_pause_until_it_is_accepted(database_url: str) -> None:
-    async with deployed(database_url, SAMPLE) as deployment:
-        intake = PlayedIntake()
-        worker = ingest(deployment, intake)
-        stop = asyncio.Event()
-        running = asyncio.create_task(worker.run(stop))
+    intake = PlayedIntake()
+    async with deployed(database_url, SAMPLE) as deployment, running(deployment, intake) as worker:
 
         async def complete(*places: Partition) -> bool:
             found = await deployment.store.positions()
@@ -157,8 +170,6 @@ async def test_nothing_is_complete_behind_a_pause_until_it_is_accepted(database_
 
         await until(moved)
         assert intake.resting == set()
-        stop.set()
-        await running
 
 
 async def _true(value: bool) -> bool:
@@ -201,25 +212,19 @@ async def test_conflicting_duplicates_pause_after_their_batch(database_url: str)
 
 
 async def test_heartbeats_outlive_brokers_that_restart(database_url: str) -> None:
-    async with deployed(database_url, SAMPLE) as deployment:
-        intake = PlayedIntake(failures=[NodeNotReadyError(), KafkaError()])
-        stop = asyncio.Event()
-        running = asyncio.create_task(ingest(deployment, intake).run(stop))
+    intake = PlayedIntake(failures=[NodeNotReadyError(), KafkaError()])
+    async with deployed(database_url, SAMPLE) as deployment, running(deployment, intake):
 
         async def complete() -> bool:
             return (await position(deployment)).complete_until is not None
 
         await until(complete)
         assert intake.asked >= 3
-        stop.set()
-        await running
 
 
 async def test_a_partition_taken_over_is_claimed_anew_by_the_heartbeat(database_url: str) -> None:
-    async with deployed(database_url, SAMPLE) as deployment:
-        intake = PlayedIntake()
-        stop = asyncio.Event()
-        running = asyncio.create_task(ingest(deployment, intake).run(stop))
+    intake = PlayedIntake()
+    async with deployed(database_url, SAMPLE) as deployment, running(deployment, intake):
         await until(lambda: _true(intake.asked > 0))
         [taken] = await deployment.store.claim_positions([ORDERS], "another")
 
@@ -229,6 +234,3 @@ async def test_a_partition_taken_over_is_claimed_anew_by_the_heartbeat(database_
 
         await until(moved)
         assert intake.reclaimed == 1
-        assert not running.done()
-        stop.set()
-        await running

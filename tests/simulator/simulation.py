@@ -22,6 +22,7 @@ from workers.kafka.consumer import Intake, Partition, PartitionBatch
 from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
 from workers.relay import Shard
 from workers.rules.calendar import Instant
+from workers.store.listener import Bell, Listener
 from workers.store.memory import STEP, MemoryStore, Step, run_alone
 from workers.store.postgres import LostOwnership, Store
 
@@ -185,6 +186,7 @@ class World:
             intake=cast("Intake", intake),
             clock=self.clock,
             present=Present(self.clock, store, self.scenario.events_clock),
+            bell=Bell(cast("Listener", None)),  # the scheduler wakes whoever waits
             owner=f"ingest {number}",
             input_partitions=PARTITIONS,
         )

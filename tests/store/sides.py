@@ -17,7 +17,7 @@ from workers.store.postgres import Store, Transaction
 
 PLACES = [(topic, number) for topic in INPUT_TOPICS for number in range(2)]
 LIMIT_SECONDS = 10.0
-LISTENED = ("standing_horizon", "standing_log", "standing_spread")
+LISTENED = ("standing_case", "standing_horizon", "standing_log", "standing_spread")
 
 Tables = dict[str, list[tuple[Any, ...]]]
 
@@ -141,7 +141,7 @@ class InMemory(Side):
         return self._in_turns.turns.waiting > 0
 
     async def woken(self, channel: str) -> bool:
-        return self.memory.changes > 0
+        return self.memory.changes + self.memory.moves > 0
 
 
 # -- in PostgreSQL -----------------------------------------------------------------------------------------

@@ -164,7 +164,7 @@ class Intake:
             session_timeout_ms=SESSION_MILLISECONDS,
             heartbeat_interval_ms=1000,
             max_poll_interval_ms=120_000,
-            fetch_max_wait_ms=100,
+            fetch_max_wait_ms=50,  # a partition that goes on after a rest waits so long for the fetch under way
             max_partition_fetch_bytes=2 * 1024 * 1024,
             listener=_Listener(self),
             parser=pass_through,

@@ -16,6 +16,10 @@ class Bell:
         self._listener = listener
         self.heard = asyncio.Event()
 
+    def ring(self) -> None:
+        """Let the waiter look again, as a notification does."""
+        self.heard.set()
+
     async def wait(self, seconds: float, stop: asyncio.Event) -> None:
         """Return at a notification since the last wait, at `stop`, or after `seconds`."""
         await self._listener.connect()
@@ -60,7 +64,7 @@ class Listener:
 
     def _hear(self, *_: object) -> None:
         for bell in self._bells:
-            bell.heard.set()
+            bell.ring()
 
     def _lose(self, *_: object) -> None:
         """The connection ended. The pool has taken it back: even to ask whether it is closed is an error now."""

@@ -129,6 +129,10 @@ class MemoryStore:
     async def notify_horizon(self) -> None:
         await STEP
 
+    async def notify_case(self) -> None:
+        await STEP
+        self.moves += 1
+
     async def claim_spread(self, lease_seconds: float) -> Spread | None:
         await STEP
         tables = self.tables

@@ -152,6 +152,10 @@ class Store:
         """Wake the timers: the horizon may have moved."""
         await self.pool.execute("select pg_notify('standing_horizon', '')")
 
+    async def notify_case(self) -> None:
+        """Wake the ingest workers: a case waits until each has proved how far it read the registry."""
+        await self.pool.execute("select pg_notify('standing_case', '')")
+
     async def claim_spread(self, lease_seconds: float) -> Spread | None:
         """A spread under way that nobody works on, leased to the caller."""
         row = await self.pool.fetchrow(statement("claim_spread"), timedelta(seconds=lease_seconds))
