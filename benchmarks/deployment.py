@@ -125,7 +125,8 @@ def read_until(consumer: Consumer, kind: str, count: int, seconds: float) -> lis
     found: list[float] = []
     deadline = time.monotonic() + seconds
     while len(found) < count and time.monotonic() < deadline:
-        messages = consumer.consume(1000, 0.01)
+        first = consumer.poll(0.1)  # returns with the message; `consume` would wait for more
+        messages = [] if first is None else [first, *consumer.consume(1000, 0)]
         now = time.monotonic()
         found += (now for each in messages if each.error() is None and needle in (each.value() or b""))
     return found

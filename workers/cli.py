@@ -1,4 +1,7 @@
-"""`standing`: the command line. Parses and prints; `workers.commands` and `workers.wiring` do the work."""
+"""`standing`: the command line. Parses and prints; `workers.commands` and `workers.wiring` do the work.
+
+Each command imports what it needs by itself and starts half a second sooner for it.
+"""
 
 from datetime import datetime
 from pathlib import Path
@@ -8,10 +11,6 @@ import typer
 from rich.console import Console
 
 from workers import wiring
-from workers.commands import dead_letters, explain, hold, redrive, setup, show, status
-from workers.offline import compare, replaying
-from workers.offline import reconcile as reconciling
-from workers.offline.generate import Wish, sized, write_history
 from workers.ops import logs
 from workers.rules.calendar import Instant, instant
 from workers.running import NOT_DONE, fail, one_clear_line, run, worker
@@ -40,6 +39,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command("setup")
 def setup_command() -> None:
     """Create or migrate the database, create or check the topics, record the policies. Safe to repeat."""
+    from workers.commands import setup
 
     async def work(settings: Settings) -> None:
         for line in await setup.run_setup(settings) or ["nothing to do: everything is set up"]:
@@ -90,6 +90,7 @@ def relay(
     if not reconcile:
         worker(wiring.run_relay, "relay")
         return
+    from workers.offline import reconcile as reconciling
 
     async def work(settings: Settings) -> None:
         done = await reconciling.reconcile(console, settings)
@@ -110,7 +111,7 @@ def relay(
 @app.command()
 def stack() -> None:
     """Run the embedded Kafka and PostgreSQL alone, and print the settings that reach them."""
-    from workers.local.stack import run_stack  # noqa: PLC0415  # the extra `local` is not installed everywhere
+    from workers.local.stack import run_stack
 
     run_stack()
 
@@ -118,6 +119,7 @@ def stack() -> None:
 @app.command("status")
 def status_command(as_json: Json = False) -> None:
     """How far everything is; exit 1 where something is stuck."""
+    from workers.commands import show, status
 
     async def work(settings: Settings) -> None:
         async with wiring.parts(settings, "status") as made:
@@ -135,6 +137,7 @@ def status_command(as_json: Json = False) -> None:
 @app.command()
 def drain(timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 600) -> None:
     """Wait until every fact now in the input topics is decided and every decision visible; exit 1 if it is not."""
+    from workers.commands import show, status
 
     async def work(settings: Settings) -> None:
         async with wiring.parts(settings, "drain") as made:
@@ -148,6 +151,7 @@ def drain(timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 600
 @app.command("hold")
 def hold_command(why: str) -> None:
     """Enforce no silence, for a back-fill or an emergency; facts go on being read and judged."""
+    from workers.commands import hold
 
     async def work(settings: Settings) -> None:
         async with wiring.parts(settings, "hold") as made:
@@ -161,6 +165,7 @@ def release(
     force: Annotated[bool, typer.Option("--force", help="Even before every partition was read.")] = False,
 ) -> None:
     """Enforce silence again; refused until every partition was read to its end."""
+    from workers.commands import hold
 
     async def work(settings: Settings) -> None:
         async with wiring.parts(settings, "release") as made:
@@ -176,6 +181,7 @@ def explain_command(
     as_json: Json = False,
 ) -> None:
     """Why an account stands as it does, since when, until when, and what cures it."""
+    from workers.commands import explain, show
 
     async def work(settings: Settings) -> None:
         async with wiring.parts(settings, "explain") as made:
@@ -191,6 +197,7 @@ def explain_command(
 @app.command()
 def company(key: str, as_json: Json = False) -> None:
     """A company's accounts, terminations and re-application dates; KEY begins with id: or name:."""
+    from workers.commands import explain, show
 
     async def work(settings: Settings) -> None:
         async with wiring.parts(settings, "company") as made:
@@ -208,6 +215,7 @@ def list_letters(
     limit: Annotated[int, typer.Option(help="How many, newest first.")] = 20, as_json: Json = False
 ) -> None:
     """The newest dead letters."""
+    from workers.commands import dead_letters, show
 
     async def work(settings: Settings) -> None:
         async with wiring.parts(settings, "dead-letters") as made:
@@ -223,6 +231,7 @@ def list_letters(
 @letters.command("show")
 def show_letter(place: Annotated[str, typer.Argument(help="TOPIC/PARTITION/OFFSET, as `list` prints it.")]) -> None:
     """One dead letter, whole."""
+    from workers.commands import dead_letters
 
     async def work(settings: Settings) -> None:
         async with wiring.parts(settings, "dead-letters") as made:
@@ -240,6 +249,7 @@ def accept_letters(
     ] = None,
 ) -> None:
     """Go on with a partition that was paused because its records were mostly dead letters."""
+    from workers.commands import dead_letters
 
     async def work(settings: Settings) -> None:
         async with wiring.parts(settings, "dead-letters") as made:
@@ -257,6 +267,8 @@ def redrive_letters(
     all_letters: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
 ) -> None:
     """Send dead letters back to their input topic, once each; exit 1 where one cannot be sent."""
+    from workers.commands import redrive, show
+
     filters = bool(reason or topic or since or all_letters)
     if bool(places) == filters:
         fail("give places, or --reason, --topic and --since together or alone, or --all")
@@ -286,6 +298,8 @@ def generate(
     out: Annotated[Path | None, typer.Option(help="A JSONL file instead of the topics.")] = None,
 ) -> None:
     """Make a seeded, realistic input history, for the topics or a file."""
+    from workers.offline.generate import Wish, sized, write_history
+
     wish = Wish(seed, accounts, companies, _instant(start) or 0, days, late, doubled, bad)
     if facts is not None:
         wish = sized(wish, facts)
@@ -305,6 +319,7 @@ def replay(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Decide the input topics, or files, afresh; exit 1 where the decisions published are others."""
+    from workers.offline import compare, replaying
 
     async def work(settings: Settings) -> None:
         status = Console(stderr=True) if as_json else console

@@ -16,6 +16,7 @@ import structlog
 
 from workers.kafka.last_record import NoAnswer, last_record
 from workers.kafka.security import KafkaAccess
+from workers.ops.refused import Refused
 from workers.store.deployment import Server, server_of
 from workers.store.postgres import connect_types, statement
 
@@ -27,7 +28,7 @@ WAIT_SECONDS = 20.0
 _ASK_SECONDS = 0.5
 
 
-class SetBack(Exception):
+class SetBack(Refused):
     """Kafka has more than the log: the database was set back; nothing may be written."""
 
 

@@ -17,40 +17,25 @@ import uvloop
 from pydantic import ValidationError
 
 from workers import supervisor
-from workers.codec.policies import BadPolicy
-from workers.commands import dead_letters, explain, hold
-from workers.kafka.admin import KafkaRefused, KafkaUnreachable, TopicMismatch, TopicMissing
+from workers.kafka.admin import KafkaUnreachable
 from workers.kafka.last_record import NoAnswer
 from workers.kafka.transactional_producer import PublishError
-from workers.marks import Moved, SetBack
-from workers.offline import published_log, reconcile, replaying
+from workers.marks import Moved
 from workers.ops import logs
 from workers.ops.health import PortTaken
+from workers.ops.refused import Refused
 from workers.settings import Settings
-from workers.store.deployment import DeploymentMismatch
 
 CANNOT_RUN = 2
 NOT_DONE = 1
 
 _REFUSED = (
-    BadPolicy,
-    DeploymentMismatch,
-    KafkaRefused,
-    SetBack,
-    TopicMismatch,
-    TopicMissing,
-    explain.NotFound,
-    hold.CannotRelease,
-    dead_letters.NotPaused,
-    replaying.BadHistory,
-    published_log.Altered,
-    reconcile.StillWorking,
+    Refused,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.ClientConfigurationError,
     asyncpg.InsufficientPrivilegeError,
 )
-
 _AWAY = (
     KafkaUnreachable,
     NoAnswer,

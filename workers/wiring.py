@@ -17,13 +17,10 @@ import structlog
 
 from contracts.topics import INPUT_TOPICS
 from workers import relay, spread, timers
-from workers.codec.decoding import Decoder
 from workers.codec.policies import load_policies
 from workers.completeness import Present
 from workers.enforcement.road import Enforcement
-from workers.ingest import PARTITIONS, Ingest
 from workers.kafka import admin
-from workers.kafka.consumer import Intake
 from workers.kafka.last_record import last_record
 from workers.kafka.transactional_producer import TransactionalProducer
 from workers.marks import MARKS_TOPIC, Guard, Mark
@@ -168,6 +165,10 @@ def stop_on_signals() -> asyncio.Event:
 
 async def run_ingest(settings: Settings) -> None:
     """One ingest worker until SIGTERM."""
+    from workers.codec.decoding import Decoder
+    from workers.ingest import PARTITIONS, Ingest
+    from workers.kafka.consumer import Intake  # with FastStream, which nobody else needs
+
     stop = stop_on_signals()
     with take_slot(f"{settings.kafka_bootstrap} {settings.group}", settings.instance) as instance:
         async with (

@@ -15,13 +15,14 @@ from zoneinfo import ZoneInfo, reset_tzpath
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from workers.ops.refused import Refused
 from workers.rules.calendar import instant, written
 from workers.rules.policy import Policies, Policy, PolicyStamp, Violation
 
 reset_tzpath(to=())  # only the pinned tzdata, never the zones of the machine
 
 
-class BadPolicy(Exception):
+class BadPolicy(Refused):
     """A policy file that cannot be used; the message names the file and the field."""
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from workers.commands.explain import NotFound
 from workers.kafka import admin
+from workers.ops.refused import Refused
 from workers.store.postgres import statement
 from workers.wiring import Parts
 
 
-class NotPaused(Exception):
+class NotPaused(Refused):
     """There is nothing to accept."""
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from workers.codec.terminations import read_terminations
 from workers.enforcement.taking_in import AccountFile, take_in
+from workers.ops.refused import Refused
 from workers.rules.calendar import Instant, written
 from workers.rules.company import Termination
 from workers.rules.decisions import Decision
@@ -20,7 +21,7 @@ from workers.store.records import MINUS_INFINITY, AccountRow
 from workers.wiring import Parts
 
 
-class NotFound(Exception):
+class NotFound(Refused):
     """No fact of that account, or no company of that key, was ever read."""
 
 

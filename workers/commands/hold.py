@@ -1,11 +1,12 @@
 """`standing hold` and `standing release`: the brake for back-fills and emergencies."""
 
 from workers.commands.status import read_status
+from workers.ops.refused import Refused
 from workers.store.deployment import hold as write_hold
 from workers.wiring import Parts
 
 
-class CannotRelease(Exception):
+class CannotRelease(Refused):
     """Silence cannot be enforced yet."""
 
 

@@ -21,6 +21,7 @@ from confluent_kafka.admin import (
 )
 
 from workers.kafka.security import KafkaAccess
+from workers.ops.refused import Refused
 
 LIMIT_SECONDS = 10.0
 """The longest that a call waits for the brokers."""
@@ -36,15 +37,15 @@ class KafkaUnreachable(Exception):
     """No broker answered in time."""
 
 
-class KafkaRefused(Exception):
+class KafkaRefused(Refused):
     """The brokers' certificate or our proof of who we are was not accepted, or we may not do it."""
 
 
-class TopicMissing(Exception):
+class TopicMissing(Refused):
     """A topic that should exist does not."""
 
 
-class TopicMismatch(Exception):
+class TopicMismatch(Refused):
     """A topic exists, but not as the deployment needs it."""
 
 

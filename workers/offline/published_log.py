@@ -18,6 +18,7 @@ from workers.enforcement.publishing import chain_hash
 from workers.kafka.fetched_records import FetchedRecord
 from workers.kafka.whole_topics import WholeTopics
 from workers.marks import Mark
+from workers.ops.refused import Refused
 from workers.settings import Settings
 from workers.store.records import LogRow
 from workers.store.refill import CHUNK, append_log
@@ -26,7 +27,7 @@ _FOUND = "create temporary table found (like decision_log including indexes) on 
 _NEXT = "select * from found where shard = $1 and seq > $2 order by seq limit $3"
 
 
-class Altered(Exception):
+class Altered(Refused):
     """The output topics do not hold what was published."""
 
 

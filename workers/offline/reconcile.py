@@ -27,6 +27,7 @@ from workers.offline.published_log import restore_log
 from workers.offline.replay import Replay
 from workers.offline.replaying import Replayed, bar, replay_topics
 from workers.ops.clock import WallClock
+from workers.ops.refused import Refused
 from workers.rules.calendar import written
 from workers.rules.company import Termination, case_details, company_decisions
 from workers.rules.difference import Published as PublishedDecision
@@ -44,7 +45,7 @@ where datname = current_database() and application_name like 'standing %' order 
 """
 
 
-class StillWorking(Exception):
+class StillWorking(Refused):
     """Workers are connected to the database, or published meanwhile."""
 
 

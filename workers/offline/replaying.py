@@ -25,6 +25,7 @@ from workers.offline.compare import Differences, compare
 from workers.offline.published import Published, Value, compared
 from workers.offline.replay import Partition, Replay, every_partition, quiet_collector
 from workers.ops.clock import WallClock
+from workers.ops.refused import Refused
 from workers.rules.calendar import Instant
 from workers.settings import Settings
 from workers.store.postgres import connect_types, statement
@@ -32,7 +33,7 @@ from workers.store.postgres import connect_types, statement
 LIMIT_SECONDS = 5.0
 
 
-class BadHistory(Exception):
+class BadHistory(Refused):
     """A file is no history, or the topics no longer begin at their beginning."""
 
 

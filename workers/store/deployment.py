@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from workers.ops.refused import Refused
 from workers.rules.calendar import Instant, written
 from workers.store.postgres import connect_types
 
@@ -26,7 +27,7 @@ LOG_PARTS = 16
 """Parts made by a set-up; rows beyond them go to the default part."""
 
 
-class DeploymentMismatch(Exception):
+class DeploymentMismatch(Refused):
     """The database was set up for something else than this worker's settings; says what to do."""
 
 
