@@ -184,6 +184,7 @@ async def run_ingest(settings: Settings) -> None:
                 group=settings.group,
                 instance_id=instance,
                 batch_size=settings.batch_size,
+                topic_ids=made.deployment.topic_ids,
                 vitals=vitals,
             )
             ingest = Ingest(

@@ -15,6 +15,7 @@ create table deployment (
     tzdata_version     text not null,
     policies           text not null,          -- JSON: id, digest and effective_from of each, in their order
     fingerprint        text not null,          -- SHA-256 of all of the above; every transaction compares it
+    input_topic_ids    text,                   -- JSON: Kafka's id of each input topic; one made anew has another
     held               text,                   -- why no silence is enforced; null where it is
     partitions_compared_until timestamptz      -- when the brokers' partition counts last agreed with `positions`
 );

@@ -5,7 +5,11 @@ ever set back or forward to make the reading go on; what the other topics tell i
 """
 
 import asyncio
+import re
+import textwrap
 from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -16,6 +20,11 @@ from tests.faults.deployment import Deployment
 from tests.faults.load import long
 from tests.flows.engine import Engine
 from tests.flows.facts import Message, enrolled, paid
+from workers.commands.setup import run_setup
+from workers.settings import Settings
+from workers.store.deployment import DeploymentMismatch
+
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
 SELLERS = [f"seller-{number}" for number in range(20)]
 BEFORE = [
@@ -49,6 +58,12 @@ async def make_anew(deployment: Deployment, admin: AdminClient) -> None:
     await asyncio.wrap_future(admin.create_topics([NewTopic(name, 2)])[name])
 
 
+async def make_anew_and_fill(deployment: Deployment, admin: AdminClient) -> None:
+    """The topic is made anew, and has more records than were read of the old one."""
+    await make_anew(deployment, admin)
+    send(deployment, *(paid(each, f"2016-03-14 1{hour}:00") for each in SELLERS for hour in range(6)))
+
+
 async def pass_with_retention(deployment: Deployment, admin: AdminClient) -> None:
     """Records that were not read yet are deleted, as retention does."""
     send(deployment, *(paid(each, "2016-03-14 10:00") for each in SELLERS))
@@ -66,6 +81,7 @@ async def add_partitions(deployment: Deployment, admin: AdminClient) -> None:
 
 CHANGES = (
     pytest.param(make_anew, "partition halted", marks=long),
+    pytest.param(make_anew_and_fill, "was deleted and made again"),
     pytest.param(pass_with_retention, "partition halted", marks=long),
     pytest.param(add_partitions, "silence is not enforced", marks=long),
 )
@@ -86,7 +102,7 @@ async def test_a_topic_changed_while_workers_are_away_is_named_and_no_silence_en
 
 
 @long
-@pytest.mark.parametrize(("change", "told"), [each.values for each in CHANGES[::2]])
+@pytest.mark.parametrize(("change", "told"), [CHANGES[0].values, CHANGES[-1].values])
 async def test_a_topic_changed_under_working_workers_is_named_and_no_silence_enforced(
     deployment: Deployment, change: Callable[[Deployment, AdminClient], Awaitable[None]], told: str
 ) -> None:
@@ -114,3 +130,27 @@ async def named_and_halted(deployment: Deployment, told: str, before: dict[tuple
     suspended = await connection.fetch("select subject from decision_log where kind = 'account_suspended'")
     await connection.close()
     assert not suspended
+
+
+@long
+async def test_a_topic_made_anew_is_read_from_its_start_where_an_operator_does_as_documented(
+    deployment: Deployment,
+) -> None:
+    async with deployment.working():
+        await settled(deployment)
+    await make_anew_and_fill(deployment, AdminClient({"bootstrap.servers": deployment.bootstrap, "log_level": 0}))
+    given = {name.removeprefix("STANDING_").lower(): value for name, value in deployment.workers.items()}
+    settings = Settings.model_validate(given)
+    with pytest.raises(DeploymentMismatch, match="order-status was deleted and made again"):
+        await run_setup(settings)
+    [statements] = re.findall(r"```sql\n(.*?)```", OPERATIONS.read_text(), re.DOTALL)
+    connection = await asyncpg.connect(deployment.database_url)
+    await connection.execute(textwrap.dedent(statements))
+    await run_setup(settings)
+    async with deployment.working():
+        await deployment.until(
+            "select bool_and(last_effective_at = '2016-03-14 15:00+08') from accounts where account_id ^@ 'seller-'"
+        )
+    spans = await connection.fetch("select dense_since from accounts where account_id ^@ 'seller-'")
+    await connection.close()
+    assert {row["dense_since"] for row in spans} == {datetime.fromisoformat("2016-03-10T10:00:00+08:00")}

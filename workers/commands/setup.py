@@ -4,13 +4,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from contracts.topics import TOPICS
+from contracts.topics import INPUT_TOPICS, TOPICS
 from workers.codec.policies import load_policies
 from workers.kafka.admin import Admin, TopicSpec, ensure_topics
 from workers.marks import MARKS_TOPIC, compare_marks, read_marks
 from workers.ops.clock import WallClock
 from workers.settings import Settings
-from workers.store.deployment import set_up
+from workers.store.deployment import record_topics, set_up
 from workers.wiring import wanted
 
 _FOR_EVER = {"retention.ms": "-1", "retention.bytes": "-1"}
@@ -44,10 +44,13 @@ async def run_setup(settings: Settings) -> list[str]:
     try:
         await _compare(settings, connection)
         done += await set_up(connection, expected, WallClock().wall())
+        created = await ensure_topics(settings.kafka, topic_specs(settings))
+        done += [f"created topic {name}" for name in created]
+        names = {settings.topic_prefix + topic: topic for topic in INPUT_TOPICS}
+        found = await Admin(settings.kafka).describe(list(names))
+        await record_topics(connection, {names[name]: state.topic_id for name, state in found.items()})
     finally:
         await connection.close()
-    created = await ensure_topics(settings.kafka, topic_specs(settings))
-    done += [f"created topic {name}" for name in created]
     return done
 
 

@@ -17,6 +17,7 @@ from aiokafka.errors import ConsumerStoppedError, KafkaError, NoOffsetForPartiti
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
+from workers.kafka.admin import Admin
 from workers.kafka.connections import end_at_once
 from workers.kafka.fetched_records import FetchedRecord, UnreadableRecords, guard_fetches, pass_through, raw
 from workers.kafka.security import KafkaAccess
@@ -32,6 +33,7 @@ TRIES = 8
 REQUEST_SECONDS = 10.0
 POLL_MILLISECONDS = 10
 SESSION_MILLISECONDS = 10_000
+_ANEW = "the topic was deleted and made again: its stored position is of the old one"
 _GONE = "its stored position is not in the topic: retention passed it, or the topic was made anew"
 
 
@@ -125,12 +127,14 @@ class Intake:
         group: str,
         instance_id: str,
         batch_size: int,
+        topic_ids: Mapping[str, str] | None = None,
         vitals: Vitals | None = None,
     ) -> None:
         self._vitals = vitals or Vitals()
         self._topics = topics
         self._prefix = prefix
         self._batch_size = batch_size
+        self._topic_ids = topic_ids or {}
         self._handler: Handler | None = None
         self._book: dict[TopicPartition, int] = {}
         self._halted: set[TopicPartition] = set()
@@ -297,10 +301,19 @@ class Intake:
 
     async def _claim(self, places: set[TopicPartition]) -> None:
         offsets = await self._need_handler().claim(sorted(self._named(place) for place in places))
+        anew = await self._made_anew({place.topic for place in places})
         for place in places:
             self._book[place] = offset = offsets[self._named(place)]
             self._need_consumer().seek(place, offset)
             self._need_consumer().resume(place)
+            if place.topic in anew:
+                self._halt(place, offset, _ANEW)
+
+    async def _made_anew(self, topics: set[str]) -> set[str]:
+        """Topics that are not those whose positions are stored, though they may have records there."""
+        known = {topic: id_ for topic in topics if (id_ := self._topic_ids.get(topic.removeprefix(self._prefix)))}
+        found = await Admin(self._kafka).describe(list(known))
+        return {topic for topic, state in found.items() if state.topic_id != known[topic]}
 
     def _named(self, place: TopicPartition) -> Partition:
         return (place.topic.removeprefix(self._prefix), place.partition)

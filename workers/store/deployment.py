@@ -6,7 +6,7 @@ Owns the `deployment` row and the migrations. Every worker compares its own sett
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,8 @@ class Deployment:
     incarnation: UUID
     fingerprint: str
     shards: int
+    topic_ids: Mapping[str, str]
+    """Kafka's id of each input topic that was set up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ async def load_deployment(pool: asyncpg.Pool, wanted: Wanted) -> Deployment:
     for name, value in expected.items():
         if row[name] != value:
             raise DeploymentMismatch(_difference(name, row[name], value))
-    return Deployment(row["incarnation"], row["fingerprint"], shards)
+    return Deployment(row["incarnation"], row["fingerprint"], shards, json.loads(row["input_topic_ids"] or "{}"))
 
 
 def _difference(name: str, stored: object, here: object) -> str:
@@ -163,6 +165,18 @@ async def set_up(connection: asyncpg.Connection, wanted: Wanted, now: Instant) -
         )
         done += await _grant(connection)
     return done
+
+
+async def record_topics(connection: Any, topic_ids: Mapping[str, str]) -> None:
+    """Note Kafka's ids of the input topics; raises DeploymentMismatch where one was made anew since then."""
+    noted = json.loads(await connection.fetchval("select input_topic_ids from deployment") or "{}")
+    for topic, found in topic_ids.items():
+        if noted.get(topic, found) != found:
+            raise DeploymentMismatch(
+                f"topic {topic} was deleted and made again since it was set up: the stored positions are of the old "
+                "one, and ingest does not read on; docs/operations.md, `A topic that was made anew`, says what to do"
+            )
+    await connection.execute("update deployment set input_topic_ids = $1", json.dumps(dict(topic_ids)))
 
 
 async def _grant(connection: asyncpg.Connection) -> list[str]:
