@@ -54,10 +54,6 @@ class MortalPostgres(LocalPostgres):
             select.select([each], [], [], STOP_SECONDS)
             os.close(each)
 
-    def stop_immediately(self) -> None:
-        """An immediate shutdown: no checkpoint, as after a crash."""
-        self._end(signal.SIGQUIT)
-
 
 @dataclass(frozen=True, slots=True)
 class FaultyServers:

@@ -84,7 +84,7 @@ async def test_postgresql_is_killed_or_shut_down_at_once_and_started_again(
             if number == signal.SIGKILL:
                 await asyncio.to_thread(faulty.postgres.kill)
             else:
-                await asyncio.to_thread(faulty.postgres.stop_immediately)
+                await asyncio.to_thread(faulty.postgres.stop)
             await asyncio.to_thread(faulty.postgres.start)
             await asyncio.sleep(1)  # work goes on for a while between two faults
 

@@ -132,7 +132,7 @@ class Faults:
             return None
         self._busy.add("postgresql")
         kill = random.random() < 0.5
-        await asyncio.to_thread(self.servers.postgres.kill if kill else self.servers.postgres.stop_immediately)
+        await asyncio.to_thread(self.servers.postgres.kill if kill else self.servers.postgres.stop)
         await self._rest(random.uniform(0, 5))
         await asyncio.to_thread(self.servers.postgres.start)
         self._busy.discard("postgresql")
