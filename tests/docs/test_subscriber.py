@@ -15,7 +15,7 @@ from tests.flows.facts import Message, asks, case, enrolled, paid
 
 PROGRAM = Path(__file__).parents[2] / "docs" / "examples" / "subscriber.py"
 ACCOUNTS = [f"a{number:03}" for number in range(300)]
-LIMIT_SECONDS = 30.0
+LIMIT_SECONDS = 120.0
 
 
 @contextmanager
