@@ -28,7 +28,7 @@ from tests.kafka.broker import (
 )
 from tests.kafka.stored import Partition, Positions, Worker
 from workers.kafka.admin import Admin, end_offsets
-from workers.kafka.consumer import Intake, IntakeFailed
+from workers.kafka.consumer import SESSION_MILLISECONDS, Intake, IntakeFailed
 from workers.kafka.security import KafkaAccess
 
 TOPICS = ("orders", "cases")
@@ -275,7 +275,7 @@ def test_a_worker_killed_and_started_again_reads_on_at_once(servers: Servers) ->
             assert process.stdout.readline() == "0\n"
             waits.append(time.monotonic() - started)
             process.kill()
-    assert max(waits) < 2, f"waited for the session's end: {waits}"
+    assert max(waits) < SESSION_MILLISECONDS / 1000, f"waited for the session's end: {waits}"
 
 
 async def test_failed_transactions_are_read_again_and_nothing_is_skipped(stream: Stream) -> None:
@@ -315,6 +315,30 @@ async def test_workers_that_come_and_go_apply_every_record_once(stream: Stream) 
         assert not always.done(), always.exception()
         await positions.until(await stream.ends(), 60)
     assert all_once(positions) == [b"%d" % number for number in range(produced)] * 3
+
+
+async def members(stream: Stream) -> int:
+    """How many the group has, those included that ended and whose session goes on."""
+    admin = AdminClient({"bootstrap.servers": stream.bootstrap})
+    group = f"{stream.prefix}group"
+    return len((await asyncio.wrap_future(admin.describe_consumer_groups([group])[group])).members)
+
+
+async def test_who_is_stopped_in_order_leaves_its_partitions_to_the_others_at_once(stream: Stream) -> None:
+    staying, leaving = Worker(Positions()), Worker(Positions())
+    async with running(stream.intake("staying"), staying):
+        await until(lambda: len(staying.claims) == 1)
+        async with running(stream.intake("leaving"), leaving):
+            await until(lambda: bool(leaving.claims) and len(staying.claims) > 1)
+            assert await members(stream) == 2
+        assert await members(stream) == 1
+
+
+async def test_who_has_every_partition_keeps_its_place_for_its_successor(stream: Stream) -> None:
+    worker = Worker(Positions())
+    async with running(stream.intake(), worker):
+        await until(lambda: bool(worker.claims))
+    assert await members(stream) == 1
 
 
 async def test_a_stored_position_that_is_gone_halts_its_partition_alone(stream: Stream) -> None:

@@ -198,9 +198,20 @@ class Intake:
         finally:
             self._generation += 1
             await self._settle()
+            self._leave_to_others()
             await self._broker.stop()
         if self._failure is not None:
             raise IntakeFailed(str(self._failure)) from self._failure
+
+    def _leave_to_others(self) -> None:
+        """Have the consumer leave the group as it ends, where others can take its partitions over at once.
+
+        A member with a fixed name leaves no group by itself (KIP-345): its partitions would rest until it is back or
+        its session ends. Who has every partition stays: nobody else would take them, and its successor finds them.
+        """
+        consumer = self._consumer
+        if consumer is not None and len(self._book) < sum(self._counted(consumer._client.cluster).values()):
+            consumer._coordinator._group_instance_id = None
 
     def fail(self, error: BaseException) -> None:
         """End `run` with this error."""
@@ -387,12 +398,15 @@ class Intake:
 
     async def partition_counts(self) -> Mapping[str, int]:
         """How many partitions the brokers have of each input topic, by a request sent after this call."""
-        names = [self._prefix + topic for topic in self._topics]
         client = self._need_consumer()._client
-        counts = _partition_counts(await asyncio.wait_for(client.fetch_all_metadata(), REQUEST_SECONDS), names)
-        if counts != _partition_counts(client.cluster, names):  # the group shares them out anew only when it looks
+        counts = self._counted(await asyncio.wait_for(client.fetch_all_metadata(), REQUEST_SECONDS))
+        if counts != self._counted(client.cluster):  # the group shares them out anew only when it looks
             await asyncio.wait_for(client.force_metadata_update(), REQUEST_SECONDS)
-        return {name.removeprefix(self._prefix): count for name, count in counts.items()}
+        return counts
+
+    def _counted(self, cluster: Any) -> dict[str, int]:
+        """How many partitions of each topic somebody knows of."""
+        return {topic: len(cluster.partitions_for_topic(self._prefix + topic) or ()) for topic in self._topics}
 
     @property
     def halted(self) -> list[Partition]:
@@ -406,7 +420,3 @@ class Intake:
     def _need_handler(self) -> Handler:
         assert self._handler is not None, "the intake is not running"
         return self._handler
-
-
-def _partition_counts(cluster: Any, names: Sequence[str]) -> dict[str, int]:
-    return {name: len(cluster.partitions_for_topic(name) or ()) for name in names}
