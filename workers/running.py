@@ -25,6 +25,7 @@ from workers.ops import logs
 from workers.ops.health import PortTaken
 from workers.ops.refused import Refused
 from workers.settings import Settings
+from workers.store.postgres import LostOwnership
 
 CANNOT_RUN = 2
 NOT_DONE = 1
@@ -60,7 +61,9 @@ def one_clear_line(away: int = CANNOT_RUN) -> Iterator[None]:
         fail(f"bad setting{field}: {first['msg']}")
     except _REFUSED as error:
         fail(str(error))
-    except (PortTaken, Moved) as error:
+    except ImportError as error:  # a codec, most likely: without one, aiokafka tries a record for ever
+        fail(f"{error}: this installation is not whole; install what requirements.lock names, as `make setup` does")
+    except (PortTaken, Moved, LostOwnership) as error:
         fail(str(error), away)
     except _AWAY as error:
         fail(f"a server cannot be reached: {error}", away)
@@ -76,7 +79,15 @@ def run(work: Callable[[Settings], Coroutine[Any, Any, None]], away: int = CANNO
     """Run a command on the settings of the environment; `away` is the exit code where a server is."""
     with one_clear_line(away):
         settings = Settings()
-        uvloop.run(work(settings))
+        try:
+            uvloop.run(work(settings))
+        except ExceptionGroup as group:
+            raise _first(group) from group
+
+
+def _first(error: Exception) -> Exception:
+    """What went wrong first in a group of tasks: the others were cancelled for it."""
+    return _first(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
 
 
 def worker(work: Callable[[Settings], Coroutine[Any, Any, None]], name: str) -> None:

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -34,7 +35,8 @@ class Engine:
     """One deployment: its settings, its running workers, its topics."""
 
     environment: dict[str, str]
-    _workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    program: Path | None = None
+    """The directory of another version of the packages, which `standing` then runs."""
 
     @property
     def prefix(self) -> str:
@@ -53,6 +55,7 @@ class Engine:
         done = subprocess.run(
             [*STANDING, *arguments],
             env=os.environ | self.environment,
+            cwd=self.program,
             capture_output=True,
             text=True,
             timeout=120,
@@ -65,7 +68,8 @@ class Engine:
     @contextmanager
     def working(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         """`standing work`, or another worker, while the block runs; stopped by SIGTERM."""
-        process = subprocess.Popen([*STANDING, *(arguments or ("work",))], env=os.environ | self.environment)
+        command = [*STANDING, *(arguments or ("work",))]
+        process = subprocess.Popen(command, env=os.environ | self.environment, cwd=self.program)
         try:
             yield process
         finally:

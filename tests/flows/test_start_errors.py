@@ -5,6 +5,7 @@ Owns the errors of the start alone. It needs no server: every address here refus
 
 import os
 import subprocess
+from pathlib import Path
 
 from tests.flows.engine import STANDING
 
@@ -34,3 +35,14 @@ def test_each_command_says_in_one_line_that_kafka_cannot_be_reached_and_ends() -
         assert said.startswith("standing: a server cannot be reached: Kafka at 127.0.0.1:1 "), said
         assert "a-secret" not in said
     assert {name: process.returncode for name, process in started.items()} == EXIT_CODES
+
+
+def test_an_installation_without_the_codecs_is_one_line_and_no_loop(tmp_path: Path) -> None:
+    (tmp_path / "cramjam.py").write_text("raise ModuleNotFoundError(\"No module named 'cramjam'\")")
+    lacking = os.environ | NOWHERE | {"PYTHONPATH": str(tmp_path)}
+    ended = subprocess.run(
+        [*STANDING, "ingest"], env=lacking, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert ended.returncode == 2  # so that `standing work` does not start it anew
+    assert ended.stderr.startswith("standing: No module named 'cramjam': this installation is not whole")
+    assert len(ended.stderr.splitlines()) == 1

@@ -108,6 +108,10 @@ async def load_deployment(pool: asyncpg.Pool, wanted: Wanted) -> Deployment:
 def _difference(name: str, stored: object, here: object) -> str:
     if name == "policies":
         return "the policies here are not those the database was set up with: run `standing setup` to adopt them"
+    if name == "schema_version" and stored < here:  # type: ignore[operator]  # they are numbers
+        return f"the database is of schema version {stored}, this program of {here}: run its `standing setup` first"
+    if name == "schema_version":
+        return f"the database is of schema version {stored}, this program of {here}: run the newer program"
     return f"{name} is {here!r} here, but the database was set up with {stored!r}; see `standing setup`"
 
 
@@ -191,8 +195,12 @@ async def _grant(connection: asyncpg.Connection) -> list[str]:
 async def _migrate(connection: asyncpg.Connection) -> list[str]:
     await connection.execute("create table if not exists migrations (name text primary key)")
     applied = {row[0] for row in await connection.fetch("select name from migrations")}
+    paths = sorted(MIGRATIONS.glob(_MIGRATION))
+    if unknown := applied - {path.name for path in paths}:
+        newest = max(unknown).removesuffix(".sql")
+        raise DeploymentMismatch(f"the database was migrated to {newest}, unknown to this program: run the newer one")
     done = []
-    for path in sorted(MIGRATIONS.glob(_MIGRATION)):
+    for path in paths:
         if path.name in applied:
             continue
         await connection.execute(path.read_text())
@@ -261,7 +269,7 @@ async def _adopt(connection: asyncpg.Connection, row: Any, wanted: Wanted, now: 
     if columns[-1] == row["fingerprint"]:
         return []
     await _update_columns(connection, columns)
-    return ["adopted the policies; workers that run with the former ones stop"]
+    return ["recorded the deployment anew; workers of the former one stop"]
 
 
 async def adopt(connection: Any, incarnation: UUID, wanted: Wanted) -> None:

@@ -1,0 +1,59 @@
+"""A new version of the schema is set up while workers of the version before are at work: they write no more and end.
+
+Owns the order of an upgrade. The newer version is a copy of this one with one migration more.
+"""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from tests.checker import check
+from tests.flows.databases import WRITTEN, rows, url_of
+from tests.flows.engine import Engine
+from tests.flows.facts import enrolled, paid
+from tests.flows.test_killed_workers import POLICIES
+
+PROJECT = Path(__file__).parents[2]
+MIGRATION = "0002-newer.sql"
+SELLERS = [f"seller-{number:04}" for number in range(500)]
+
+
+def newer_version(directory: Path) -> Path:
+    """The packages, with a migration that adds to tables at work what its code does not need."""
+    for package in ("workers", "contracts", "schemas"):
+        shutil.copytree(PROJECT / package, directory / package, ignore=shutil.ignore_patterns("__pycache__"))
+    changes = (f"alter table {table} add column newer integer;" for table in ("accounts", "positions", "companies"))
+    (directory / "schemas" / "postgres" / MIGRATION).write_text("\n".join(changes))
+    return directory
+
+
+def refusal(engine: Engine, command: str) -> str:
+    """The one line that a command says which cannot run."""
+    refused = engine.standing(command, check=False)
+    assert refused.returncode == 2, f"{command}: {refused.stderr}"
+    return refused.stderr.splitlines()[-1]
+
+
+async def test_a_newer_setup_under_working_workers_ends_them_and_the_newer_ones_go_on(
+    engine: Engine, tmp_path: Path
+) -> None:
+    newer = replace(engine, program=newer_version(tmp_path))
+    engine.send(enrolled(each, "2016-03-01 10:00", company=each) for each in SELLERS)
+    with engine.working() as older:
+        engine.drain()
+        assert refusal(newer, "work").endswith("run its `standing setup` first")
+        engine.send(paid(each, "2016-03-02 10:00") for each in SELLERS)
+        done = newer.standing("setup").stdout
+        assert "migrated 0002-newer" in done
+        assert "workers of the former one stop" in done
+        engine.send(paid(each, "2017-03-02 10:00") for each in SELLERS)
+        assert older.wait(60) == 2
+    before = await rows(engine, WRITTEN)
+    for command in ("setup", "work", "status", "relay"):
+        assert "run the newer" in refusal(engine, command), command
+    assert await rows(engine, WRITTEN) == before
+    with newer.working():
+        newer.drain()
+    verdict = await check(engine.environment["STANDING_KAFKA_BOOTSTRAP"], url_of(engine), engine.prefix, POLICIES)
+    assert verdict.clean, str(verdict)
+    assert verdict.figures["facts"] == 3 * len(SELLERS)
