@@ -113,5 +113,6 @@ def test_two_subscribers_of_one_database_do_not_both_take_a_message_in(engine: E
                     return one.poll() is not None or other.poll() is not None
 
                 until(met)
+        engine.drain()  # they may have met before the suspension was decided
     with subscribing(engine, database):
         until(lambda: look_up(database, "select account from told") == {"zhang"})

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -315,6 +315,22 @@ async def test_workers_that_come_and_go_apply_every_record_once(stream: Stream) 
         assert not always.done(), always.exception()
         await positions.until(await stream.ends(), 60)
     assert all_once(positions) == [b"%d" % number for number in range(produced)] * 3
+
+
+class SetUpForTwo(Worker):
+    """A worker whose database knows two partitions of each topic."""
+
+    async def claim(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        return {place: offset for place, offset in (await super().claim(partitions)).items() if place[1] < 2}
+
+
+async def test_a_partition_added_after_the_set_up_keeps_nobody_from_reading_the_others(stream: Stream) -> None:
+    for partition in range(3):
+        stream.produce(numbered(0, 10), partition=partition)
+    positions = Positions()
+    async with running(stream.intake(), SetUpForTwo(positions)):
+        await positions.until({("orders", 0): 10, ("orders", 1): 10})
+    assert all_once(positions) == [b"%d" % number for number in range(10)] * 2
 
 
 async def members(stream: Stream) -> int:

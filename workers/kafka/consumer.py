@@ -59,7 +59,7 @@ class Handler(Protocol):
     """What the intake calls. `decode` runs while the batch before is being committed, and gives way to that."""
 
     async def claim(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
-        """Own partitions from now on; returns the stored next offset of each."""
+        """Own partitions from now on; returns the stored next offset of each that was set up."""
         ...
 
     async def revoked(self, partitions: Sequence[Partition]) -> None:
@@ -314,8 +314,15 @@ class Intake:
         offsets = await self._need_handler().claim(sorted(self._named(place) for place in places))
         anew = await self._made_anew({place.topic for place in places})
         for place in places:
-            self._book[place] = offset = offsets[self._named(place)]
-            self._need_consumer().seek(place, offset)
+            offset = offsets.get(self._named(place))
+            self._need_consumer().seek(place, offset or 0)
+            if offset is None:
+                log.error(
+                    "partition not read: it was added after the set-up", topic=place.topic, number=place.partition
+                )
+                self._need_consumer().pause(place)
+                continue
+            self._book[place] = offset
             self._need_consumer().resume(place)
             if place.topic in anew:
                 self._halt(place, offset, _ANEW)
