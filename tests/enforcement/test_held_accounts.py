@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from tests.enforcement.deployment import Deployment
-from tests.model.story import case, enrolled, local, order
+from tests.model.story import activation, case, enrolled, local, order
+from tests.properties.rules_engine import Message
 from workers.enforcement import companies, judging
 
 
@@ -62,8 +63,18 @@ async def test_timers_leave_a_held_account_alone_and_go_on_with_the_others(
     }  # fmt: skip
 
 
-async def test_a_case_that_cannot_be_judged_holds_its_account_and_terminates_nobody(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "fact",
+    [
+        case("2016-03-20", "opened", "a", "other"),
+        order("2016-03-20", "a", "o2"),
+        activation("2016-03-20", "a", "r1"),
+        enrolled("2016-03-20", "a", "c", "e-again"),
+    ],
+    ids=["case", "order", "request", "registry"],
+)
+async def test_a_case_that_cannot_be_judged_terminates_nobody_until_the_next_fact_of_its_account(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, fact: Message
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, "c", f"e-{name}") for name in "ab"))
     upheld = case("2016-04-01", account="a", category="refusal_of_trade_assurance")
@@ -74,7 +85,32 @@ async def test_a_case_that_cannot_be_judged_holds_its_account_and_terminates_nob
         await deployment.spreads()
     assert await states(deployment) == {"a": ("active", True), "b": ("active", False)}
     assert await deployment.pool.fetchval("select count(*) from facts where topic = 'complaints'") == 1
-    await deployment.reads(case("2016-03-20", "opened", "a", "other"))
+    await deployment.reads(fact)
     await deployment.spreads()
     await deployment.check(local("2016-04-02"))
     assert await states(deployment) == {"a": ("terminated", False), "b": ("terminated", False)}
+
+
+async def test_a_spread_judges_the_cases_of_a_held_member_too(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await deployment.reads(*(enrolled("2016-03-01", name, "c", f"e-{name}") for name in "ab"))
+    with monkeypatch.context() as broken:
+        break_for(broken, companies, "case_effects", "a")
+        await deployment.reads(case("2016-04-01", account="a", category="refusal_of_trade_assurance"))
+    await deployment.reads(case("2016-04-02", account="b", category="refusal_of_trade_assurance"))
+    await deployment.spreads()
+    await deployment.check(local("2016-04-03"))
+
+
+async def test_an_order_takes_up_an_active_account_that_was_held(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await deployment.reads(enrolled("2016-03-01", "a", "c", "e-a"))
+    await deployment.reads(order("2016-03-02", "a", "o1"), order("2016-03-03", "a", "o2"))
+    with monkeypatch.context() as broken:
+        break_for(broken, judging, "judge", "a")
+        assert (await deployment.reads(activation("2016-03-04", "a", "r1"))).held == ("a",)
+    await deployment.reads(order("2016-03-05", "a", "o3"))
+    await deployment.check(local("2016-03-06"))
+    assert await states(deployment) == {"a": ("active", False)}

@@ -20,10 +20,11 @@ from workers.store.records import Changes, CompanyRow
 
 @dataclass(slots=True)
 class Company:
-    """A company as this transaction sees and changes it."""
+    """A company as this transaction sees and changes it; `because` of what, where it does."""
 
     row: CompanyRow
     terminations: tuple[Termination, ...]
+    changed: bool = False
     because: tuple[Evidence, ...] = ()
     former: tuple[Termination, ...] = ()
 
@@ -63,6 +64,7 @@ def apply_cases(file: AccountFile, companies: Mapping[str, Company], policies: P
         now.sort(key=lambda termination: termination.order)
         if tuple(now) != company.terminations:
             company.former, company.terminations = company.terminations, tuple(now)
+            company.changed = True
             company.because += file.because
 
 
@@ -70,7 +72,7 @@ async def publish_companies(
     transaction: Transaction, companies: Iterable[Company], changes: Changes, outbox: Outbox
 ) -> None:
     """Publish what changed of the companies themselves, and begin to spread it to their members."""
-    changed = [company for company in companies if company.because]
+    changed = [company for company in companies if company.changed]
     if not changed:
         return
     keys = [company.row.company_key for company in changed]

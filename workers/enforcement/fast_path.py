@@ -25,8 +25,9 @@ def sort_out(
     begun: list[Moved] = []
     judged: list[AccountRow] = []
     for row in rows:
-        account_id, standing, _, waits, wake_at, until, sequence, _, dense_since, last_at, last_id = row
-        if account_id in facts or standing != "active" or waits:  # an order may end the silence it waits for
+        account_id, standing, held, waits, wake_at, until, sequence, _, dense_since, last_at, last_id = row
+        # Whoever is held may be judged again; an order may end the silence that another waits for.
+        if account_id in facts or standing != "active" or held or waits:
             judged.append(AccountRow(*row))
             continue
         own = orders[account_id]

@@ -47,9 +47,9 @@ class AccountFile:
 
     @property
     def may_change_companies(self) -> bool:
-        """Whether new facts can change which of its cases terminate."""
+        """Whether which of its cases terminate can change: by new facts, or by those it was held with."""
         new = any(fact.topic in ("seller-accounts", "complaints") for fact in self.new_facts)
-        return new and bool(self.history.cases)
+        return (new or self.row.held) and bool(self.history.cases)
 
 
 def take_in(
@@ -72,6 +72,8 @@ def take_in(
     )
     evidence = [Evidence(each.topic, each.id, each.account_id, each.at) for each in accepted]
     evidence += [Evidence("order-status", order.order_id, row.account_id, order.at) for order in effective]
+    if row.held:  # which of its facts were kept without being judged is not known
+        evidence += [Evidence(each.topic, each.id, row.account_id, each.occurred_at) for each in stored.facts]
     new_facts = [StoredFact(row.account_id, each.topic, each.id, each.at, each.content) for each in accepted]
     file = AccountFile(row, history, stored.published, stored.spans, new_facts, tuple(evidence))
     return file, rejected
