@@ -25,6 +25,7 @@ ROWS = {
     "order_spans": "select account_id, first_at::text, last_at::text from order_spans",
     "net_decisions": "select subject, decision_id::text from net_decisions",
     "decision_log": "select shard, seq, headers, value from decision_log",
+    "memberships": "select company_key, account_id from memberships",
     "spreads": "select company_key from spreads",
 }
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
+import pytest
 
 from contracts.topics import INPUT_TOPICS
 from tests.properties.rules_engine import Message, from_scratch
@@ -142,6 +143,22 @@ def records(topic: str, partition: int, first_offset: int, contents: Iterable[Ma
         )
         for index, content in enumerate(contents)
     ]
+
+
+class Broken(Exception):
+    """What a defect in the rules would raise."""
+
+
+def break_for(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, account_id: str) -> None:
+    """Let a function of the rules raise for one account."""
+    real = getattr(module, name)
+
+    def broken(first: str, *arguments: Any) -> Any:
+        if first == account_id:
+            raise Broken(account_id)
+        return real(first, *arguments)
+
+    monkeypatch.setattr(module, name, broken)
 
 
 @asynccontextmanager

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from tests.enforcement.deployment import Deployment
+from tests.enforcement.deployment import Deployment, break_for
 from tests.model.story import case, closed, enrolled, local, order
 from tests.properties.rules_engine import Message
+from workers.enforcement import judging
 from workers.rules.calendar import Instant
 from workers.store.records import Spread
 
@@ -226,3 +227,37 @@ async def test_transactions_of_every_kind_at_once_end_with_what_one_reader_would
     await asyncio.gather(*others)
     await deployment.reaches(end)
     await deployment.check(end)
+
+
+@pytest.mark.parametrize("chunk", [1, 10])
+async def test_completion_waits_for_members_whose_silence_is_not_proved_and_counts_them(
+    deployment: Deployment, chunk: int
+) -> None:
+    """The members' first notice falls at 07-30; what happened after it cannot be judged before it is proved."""
+    await deployment.reads(*members(3), order("2016-07-29", "m00", "o1"))
+    await deployment.move_horizon(local("2016-07-29"))
+    await deployment.reads(upheld("2016-07-30 00:01", "m00"))
+    await deployment.spreads(chunk)
+    assert await completed(deployment) == []
+    await deployment.reads(order("2016-07-30 00:02", "m01", "o2"))  # decides nothing yet either
+    await deployment.spreads(chunk)
+    assert await completed(deployment) == []
+    await deployment.reaches(local("2016-07-31"))
+    await deployment.spreads(chunk)
+    assert await completed(deployment) == [("k", 3)]
+    await deployment.check(local("2016-07-31"))
+
+
+async def test_completion_waits_for_a_member_that_is_held(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await deployment.reads(*members(3))
+    with monkeypatch.context() as broken:
+        break_for(broken, judging, "judge", "m01")
+        await deployment.reads(upheld("2016-04-10", "m00"))
+        await deployment.spreads()
+    assert await completed(deployment) == []
+    await deployment.reads(order("2016-04-11", "m01", "o1"))
+    await deployment.spreads()
+    assert await completed(deployment) == [("k", 3)]
+    await deployment.check(END)

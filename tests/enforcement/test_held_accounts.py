@@ -1,29 +1,11 @@
 """An account whose judgement raises is held: its facts are kept, its neighbours go on, and it can come back."""
 
-from typing import Any
-
 import pytest
 
-from tests.enforcement.deployment import Deployment
+from tests.enforcement.deployment import Deployment, break_for
 from tests.model.story import activation, case, enrolled, local, order
 from tests.properties.rules_engine import Message
 from workers.enforcement import companies, judging
-
-
-class Broken(Exception):
-    """What a defect in the rules would raise."""
-
-
-def break_for(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, account_id: str) -> None:
-    """Let a function of the rules raise for one account."""
-    real = getattr(module, name)
-
-    def broken(first: str, *arguments: Any) -> Any:
-        if first == account_id:
-            raise Broken(account_id)
-        return real(first, *arguments)
-
-    monkeypatch.setattr(module, name, broken)
 
 
 async def states(deployment: Deployment) -> dict[str, tuple[str, bool]]:

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.enforcement.deployment import Deployment
-from tests.enforcement.test_held_accounts import break_for
+from tests.enforcement.deployment import Deployment, break_for
 from tests.model.story import enrolled, local, order
 from workers.enforcement import judging
 from workers.measuring import COUNTED_TO, Sampler, decided

@@ -41,7 +41,8 @@ select (select sum(next_offset) from positions) = $1
    and (select bool_and(complete_until = $2::text::timestamptz) from positions)
    and (select partitions_compared_until >= $2::text::timestamptz from deployment)
    and not exists (select from accounts where wake_at <= $2::text::timestamptz and not held)
-   and not exists (select from spreads)
+   and not exists (select from spreads s where not exists (
+           select from memberships m join accounts using (account_id) where m.company_key = s.company_key and waits))
 """
 
 

@@ -246,9 +246,8 @@ class World:
             await Step(lambda seen=seen: self.store.changes != seen)  # type: ignore[misc]
 
     async def spread(self) -> None:
-        tables = self.store.tables
         while True:
-            await Step(lambda: any(tables.leases.get(key, 0) <= self.store.steps for key in tables.spreads))
+            await Step(lambda: bool(self.store.free_spreads()))
             spread = await self.store.claim_spread(5.0)
             if spread is not None:
                 await self.enforcement.spread(spread, self.random.choice([1, 2, 20]))

@@ -18,6 +18,7 @@ from workers.rules.facts import EffectiveOrder, OrderSpan
 from workers.store.memory import Tables
 from workers.store.postgres import LostOwnership, UnknownAccounts
 from workers.store.records import (
+    UNDECIDED,
     AccountRow,
     Advance,
     Changes,
@@ -108,7 +109,10 @@ class Maker:
     def spread(self) -> list[Call]:
         spread = self.random.choice(list(self.tables.spreads.values()))
         version = spread.version - (self.random.random() < 0.3)
-        moved = spread._replace(version=version, cursor=self.random.choice(ACCOUNTS), hits=f'{{"t":{self.new()}}}')
+        cursor, hits = self.random.choice(ACCOUNTS), self.random.choice([f'{{"t":{self.new()}}}', UNDECIDED])
+        if hits == UNDECIDED and self.random.random() < 0.5:
+            cursor = ""
+        moved = spread._replace(version=version, cursor=cursor, hits=hits)
         return [
             ("next_members", spread.company_key, spread.cursor, self.random.randint(1, 4)),
             ("companies", [spread.company_key], "update"),

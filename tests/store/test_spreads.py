@@ -3,7 +3,7 @@
 import asyncio
 
 from tests.store.sides import Side, in_one
-from workers.store.records import Changes, Spread
+from workers.store.records import UNDECIDED, AccountRow, Changes, Spread
 
 LEASE = 600.0
 
@@ -102,3 +102,21 @@ async def test_a_spread_that_ended_can_be_begun_again_and_is_not_leased(side: Si
 async def test_who_waits_for_a_spread_is_woken(side: Side) -> None:
     await begin(side, "c")
     await side.wakes("standing_spread")
+
+
+async def test_a_spread_that_found_members_undecided_is_left_alone_until_none_is(side: Side) -> None:
+    await begin(side, "c")
+    await side.store.insert_accounts(["held", "waits", "decided", "other"])
+    members = [AccountRow("held", held=True), AccountRow("waits", waits=True), AccountRow("decided")]
+    joined = [("c", each.account_id) for each in members]
+    await in_one(side, "write", Changes(accounts=[*members, AccountRow("other", waits=True)], memberships=joined))
+    spread = await side.store.claim_spread(LEASE)
+    assert spread is not None
+    await in_one(side, "advance_spread", spread._replace(cursor="held", hits=UNDECIDED))
+    assert await side.store.claim_spread(LEASE) is not None  # its members are all reached first
+    anew = spread._replace(cursor="", hits=UNDECIDED)
+    await in_one(side, "advance_spread", anew)
+    for account_id in ("held", "waits"):
+        assert await side.store.claim_spread(LEASE) is None
+        await in_one(side, "write", Changes(accounts=[AccountRow(account_id)]))
+    assert await side.store.claim_spread(LEASE) == anew

@@ -37,6 +37,7 @@ class Status:
     unpublished: int
     unpublished_seconds: float
     spreads: int
+    """Companies whose members are still to be judged; those with members that wait for the horizon aside."""
     dead_letters: int
     paused: dict[str, str] = field(default_factory=dict)
     """Partitions of mostly dead letters, by topic/partition, and why they rest."""
@@ -90,7 +91,9 @@ _COUNTS = """
 select (select count(*) from accounts where wake_at <= $1 and not held) as due,
        (select count(*) from accounts where wake_at > $1 and not held) as waiting,
        (select count(*) from accounts where held) as held,
-       (select count(*) from spreads) as spreads,
+       (select count(*) from spreads s where not (hits = 'null' and cursor = '' and exists (
+            select from memberships m join accounts using (account_id)
+            where m.company_key = s.company_key and (waits or held)))) as spreads,
        (select count(*) from decision_log where kind = 'dead_letter') as dead_letters
 """
 

@@ -1,10 +1,11 @@
 """The end of a spread: how many accounts each termination hit, and the signal that all are decided.
 
 Owns `company_termination_completed` (CONTRACTS): sent once for each termination, after every member was
-judged under the company's newest version, also where nobody was hit. It is a signal and never withdrawn.
+decided under the company's newest version, also where nobody was hit. It is a signal and never withdrawn. So
+where a member waits for the horizon, or is held, the members are judged once more when none does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import orjson
 
@@ -13,12 +14,20 @@ from workers.enforcement.publishing import Outbox
 from workers.rules.company import Termination, case_details
 from workers.rules.judge import Judgement
 from workers.store.postgres import Transaction
-from workers.store.records import Changes, Spread
+from workers.store.records import UNDECIDED, Changes, Spread
 
 
-def count_hits(spread: Spread, judgements: Mapping[str, Judgement]) -> str:
-    """How many accounts each termination has hit so far (T2), by its cause, as the spread keeps it."""
-    hits: dict[str, int] = orjson.loads(spread.hits)
+def count_hits(spread: Spread, members: Sequence[str], judgements: Mapping[str, Judgement]) -> str:
+    """How many accounts each termination has hit so far (T2), by its cause, as the spread keeps it.
+
+    UNDECIDED as soon as one of the members waits, or was held for its judgement raised.
+    """
+    began = spread.cursor == ""
+    if spread.hits == UNDECIDED and not began:
+        return UNDECIDED
+    if any(member not in judgements or judgements[member].waits for member in members):
+        return UNDECIDED
+    hits: dict[str, int] = {} if began else orjson.loads(spread.hits)
     for judgement in judgements.values():
         for decision in judgement.decisions:
             if decision.kind == "account_terminated" and decision.clause == "T2":
@@ -36,7 +45,13 @@ def _cause(termination: Termination) -> str:
 
 
 async def complete(transaction: Transaction, spread: Spread, changes: Changes, outbox: Outbox) -> None:
-    """Signal what is complete and end the spread, unless a newer version of the company began it anew."""
+    """Signal what is complete and end the spread, unless a newer version of the company began it anew.
+
+    Where not all were decided it begins anew itself, and is claimed once they are.
+    """
+    if spread.hits == UNDECIDED:
+        await transaction.advance_spread(spread._replace(cursor=""))
+        return
     key = spread.company_key
     row = (await transaction.companies([key], "update"))[key]
     if row.version != spread.version:

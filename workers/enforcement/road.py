@@ -129,7 +129,7 @@ class Enforcement:
         return lazy, due
 
     async def spread(self, spread: Spread, limit: int) -> Done:
-        """Judge the next members of a company; at the end publish that its terminations are completed."""
+        """Judge the next members of a company; once all are decided publish that its terminations are completed."""
         because = read_evidence(spread.because)
         work = _Work(self, {}, because)
         async with self.store.transaction() as transaction:
@@ -137,7 +137,7 @@ class Enforcement:
             if members:
                 rows = [AccountRow(*row) for row in await transaction.lock_accounts(members)]
                 judgements = await work.judge(transaction, rows)
-                moved = spread._replace(cursor=members[-1], hits=count_hits(spread, judgements))
+                moved = spread._replace(cursor=members[-1], hits=count_hits(spread, members, judgements))
             else:
                 await transaction.progress()  # compares the deployment
                 moved = spread

@@ -15,6 +15,7 @@ from workers.rules.difference import Published
 from workers.rules.facts import EffectiveOrder, OrderSpan
 from workers.store.postgres import LostOwnership, UnknownAccounts
 from workers.store.records import (
+    UNDECIDED,
     AccountRow,
     Advance,
     Changes,
@@ -133,13 +134,26 @@ class MemoryStore:
         await STEP
         self.moves += 1
 
+    def free_spreads(self) -> list[str]:
+        """The companies whose spread can be claimed, whose lease ended first before the others."""
+        tables = self.tables
+        ordered = sorted(tables.spreads, key=lambda key: (tables.leases.get(key, 0), key))
+        return [key for key in ordered if tables.leases.get(key, 0) <= self.steps and not self._undecided(key)]
+
+    def _undecided(self, key: str) -> bool:
+        """Whether a spread is to begin anew, and cannot yet."""
+        spread = self.tables.spreads[key]
+        if spread.hits != UNDECIDED or spread.cursor != "":
+            return False
+        members = self.tables.memberships.get(key, set()) & self.tables.accounts.keys()
+        return any(self.tables.accounts[each].waits or self.tables.accounts[each].held for each in members)
+
     async def claim_spread(self, lease_seconds: float) -> Spread | None:
         await STEP
-        tables = self.tables
-        for key in sorted(tables.spreads, key=lambda key: (tables.leases.get(key, 0), key)):
-            if tables.leases.get(key, 0) <= self.steps and self.free(("spread", key), None, alone=True):
-                tables.leases[key] = self.steps + LEASE_STEPS
-                return tables.spreads[key]
+        for key in self.free_spreads():
+            if self.free(("spread", key), None, alone=True):
+                self.tables.leases[key] = self.steps + LEASE_STEPS
+                return self.tables.spreads[key]
         return None
 
     async def read_log(self, shard: int, after: int, limit: int) -> list[LogRow]:

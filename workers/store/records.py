@@ -94,6 +94,10 @@ class CompanyRow(NamedTuple):
     completed: str = "[]"
 
 
+UNDECIDED = "null"
+"""The `hits` of a spread some of whose members wait or are held: they are counted anew when none is."""
+
+
 class Spread(NamedTuple):
     """A company's terminations on their way to its members; `hits` and `because` are JSON."""
 

@@ -1,6 +1,11 @@
--- Takes one spread for a while: a lease, not a held row, so that nobody waits for whoever works on it.
+-- Takes one spread for a while: a lease, not a held row, so that nobody waits for whoever works on it. One that found
+-- members undecided is left alone until all of them are.
 update spreads s set lease_until = clock_timestamp() + $1::interval
-from (select company_key from spreads where lease_until is null or lease_until < clock_timestamp()
-      order by lease_until nulls first, company_key limit 1 for update skip locked) free
+from (select company_key from spreads as free
+      where (lease_until is null or lease_until < clock_timestamp())
+        and not (hits = 'null' and cursor = '' and exists (
+            select from memberships join accounts using (account_id)
+            where memberships.company_key = free.company_key and (waits or held)))
+      order by lease_until nulls first, company_key limit 1 for update of free skip locked) free
 where s.company_key = free.company_key
 returning s.company_key, s.version, s.cursor, s.hits, s.because
