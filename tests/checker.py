@@ -258,11 +258,8 @@ def of_message(record: Record, decision: Decision) -> dict[str, object]:
 
 def compare_completions(seen: Seen, expected: Expected, verdict: Verdict) -> None:
     """A company's termination that stands was signalled as completed, unless members wait; none was twice."""
-    waiting = {
-        row["company_key"]
-        for row in seen.rows["memberships"]
-        if expected.result.accounts[row["account_id"]].waits_from is not None
-    }
+    waits = {name for name, account in expected.result.accounts.items() if account.waits_from is not None}
+    waiting = {row["company_key"] for row in seen.rows["memberships"] if row["account_id"] in waits}
     under_way = {row["company_key"] for row in seen.rows["spreads"]}
     verdict.wrong += [f"the spread of {key} was not completed" for key in under_way - waiting]
     kind = "company_termination_completed"
