@@ -6,9 +6,10 @@ import pytest
 
 from tests.enforcement.deployment import Deployment, break_for
 from tests.model.story import case, closed, enrolled, local, order
-from tests.properties.rules_engine import Message
+from tests.properties.rules_engine import Message, from_scratch
 from workers.enforcement import judging
 from workers.rules.calendar import Instant
+from workers.rules.facts import company_key
 from workers.store.records import Spread
 
 END = local("2016-06-01")
@@ -261,3 +262,40 @@ async def test_completion_waits_for_a_member_that_is_held(
     await deployment.spreads()
     assert await completed(deployment) == [("k", 3)]
     await deployment.check(END)
+
+
+def long_name() -> str:
+    """A name of 256 characters that NFKC makes some 1,000. No four bytes at its beginning come twice, so that
+    PostgreSQL does not compress it.
+    """
+    name, seen = "", set[bytes]()
+    wide = [chr(each) for each in (*range(0x3200, 0x3400), *range(0xFB50, 0xFDFA), *range(0x20000, 0x20080))]
+    for each in sorted(filter(str.isprintable, wide), key=lambda each: -len(company_key(None, each).encode())):
+        start, key = len(company_key(None, name).encode()), company_key(None, name + each).encode()
+        windows = [key[at : at + 4] for at in range(max(0, start - 3), len(key) - 3)]
+        if " " not in company_key(None, each) and len({*windows}) == len(windows) and seen.isdisjoint(windows):
+            seen.update(windows)
+            name += each
+        if len(key) > 940:
+            break
+    return name.ljust(256, "\ufdfa")
+
+
+async def test_a_company_whose_normalised_name_fits_no_index_is_terminated_and_taken_back_under_its_whole_key(
+    deployment: Deployment,
+) -> None:
+    name = long_name()
+    key = company_key(None, name)
+    assert len(key.encode()) > 2704 > len(name.encode())
+    for account_id in ("a", "b"):
+        content = {"event_id": account_id, "account_id": account_id, "status": "enrolled", "company_name": name}
+        await deployment.reads(("seller-accounts", content | {"occurred_at": local("2016-03-01")}))
+    await deployment.reads(upheld("2016-04-01", "a"))
+    await deployment.spreads()
+    assert await completed(deployment) == [("k", 2)]
+    await deployment.reads(case("2016-04-02", "dismissed", "a"))
+    await deployment.spreads()
+    for kind in ("company_terminated", "company_termination_completed", "company_termination_reversed"):
+        assert [each["company"]["key"] for each in await deployment.values(kind)] == [key], kind
+    expected, _ = from_scratch(deployment.read, deployment.policies, END)
+    assert await deployment.net() == {each.id: each.kind for each in expected}

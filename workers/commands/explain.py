@@ -16,6 +16,7 @@ from workers.rules.company import Termination
 from workers.rules.decisions import Decision
 from workers.rules.facts import History
 from workers.rules.judge import Judgement, judge
+from workers.store.keys import stored_key
 from workers.store.postgres import statement
 from workers.store.records import MINUS_INFINITY, AccountRow
 from workers.wiring import Parts
@@ -176,12 +177,13 @@ class CompanyView:
 
 async def view_company(made: Parts, key: str) -> CompanyView:
     """A company's accounts (former members too), terminations and re-application dates."""
-    company = await made.pool.fetchrow(statement("load_companies"), [key])
-    members = await made.pool.fetch("select account_id from memberships where company_key = $1", key)
+    stored = stored_key(key)
+    company = await made.pool.fetchrow(statement("load_companies"), [stored])
+    members = await made.pool.fetch("select account_id from memberships where company_key = $1", stored)
     if company is None and not members:
         raise NotFound(f"no account ever belonged to a company {key!r}; keys begin with id: or name:")
     found = [await made.store.account(row[0]) for row in members]
     accounts = sorted(row for row in found if row is not None)
     terminations = () if company is None else read_terminations(company["terminations"])
-    spreading = await made.pool.fetchval("select exists (select from spreads where company_key = $1)", key)
+    spreading = await made.pool.fetchval("select exists (select from spreads where company_key = $1)", stored)
     return CompanyView(key, accounts, terminations, spreading)

@@ -67,12 +67,12 @@ async def complete(transaction: Transaction, spread: Spread, changes: Changes, o
         sequence += 1
         completed.append(mark)
         value: dict[str, object] = {
-            "company": {"key": key, "name": upheld.company_name},
+            "company": {"key": termination.company_key, "name": upheld.company_name},
             "accounts": hits.get(_cause(termination), 0),
             "sequence": sequence,
             **case_details(upheld, termination),
         }
-        outbox.completed(key, value, upheld.at)
+        outbox.completed(termination.company_key, value, upheld.at)
     if sequence != row.sequence:
         said = orjson.dumps(completed).decode()
         changes.companies.append(row._replace(sequence=sequence, completed=said))

@@ -16,7 +16,7 @@ import asyncpg
 
 from workers.ops.refused import Refused
 from workers.rules.calendar import Instant, written
-from workers.store.postgres import connect_types
+from workers.store.postgres import ACQUIRE_SECONDS, connect_types
 
 MIGRATIONS = Path(__file__).parents[2] / "schemas" / "postgres"
 _MIGRATION = "[0-9]*.sql"
@@ -82,7 +82,7 @@ def schema_version() -> int:
 
 async def load_deployment(pool: asyncpg.Pool, wanted: Wanted) -> Deployment:
     """The deployment, if it is the one wanted; raises DeploymentMismatch with the first difference."""
-    async with pool.acquire() as connection:
+    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
         if await connection.fetchval("select to_regclass('deployment')") is None:
             raise DeploymentMismatch("the database is empty: run `standing setup` first")
         row = await connection.fetchrow("select * from deployment")
@@ -139,7 +139,7 @@ async def check_rights(connection: Any) -> None:
 
 async def adopt_server(pool: asyncpg.Pool) -> None:
     """Note that the deployment lives on this server now; only once its log has all that was published."""
-    async with pool.acquire() as connection:
+    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
         server = await server_of(connection)
         await connection.execute(
             "update deployment set system_identifier = $1, timeline = $2", server.system_identifier, server.timeline

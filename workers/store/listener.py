@@ -8,6 +8,8 @@ from typing import Any
 
 import asyncpg
 
+from workers.store.postgres import ACQUIRE_SECONDS
+
 
 class Bell:
     """One waiter's ear: rings at each notification on its channel since it last waited."""
@@ -53,7 +55,7 @@ class Listener:
         async with self._connecting:
             if self._connection is not None:
                 return
-            connection: Any = await self._pool.acquire()
+            connection: Any = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
             try:
                 await connection.add_listener(self._channel, self._hear)
             except BaseException:

@@ -17,6 +17,7 @@ import asyncpg
 from workers.rules.calendar import Instant
 from workers.rules.difference import Published
 from workers.rules.facts import EffectiveOrder, OrderSpan
+from workers.store.keys import stored_decisions, stored_key, stored_log
 from workers.store.records import (
     AccountRow,
     Advance,
@@ -37,6 +38,8 @@ _POSTGRES_EPOCH: Instant = 946_684_800_000_000  # 2000-01-01T00:00:00Z
 
 TRANSIENT = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What rolls a transaction back and may be tried again: the database is away, restarting or contended."""
+ACQUIRE_SECONDS = 30.0
+"""How long to wait for a connection of the pool: as long as a statement may keep one."""
 
 
 class LostOwnership(Exception):
@@ -117,7 +120,7 @@ class Store:
 
         Raises LostOwnership where the deployment is no longer the one this worker started with.
         """
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
             yield Transaction(connection, self._fingerprint)
 
     async def insert_accounts(self, account_ids: Sequence[str]) -> None:
@@ -157,7 +160,7 @@ class Store:
         await self.pool.execute("select pg_notify('standing_case', '')")
 
     async def claim_spread(self, lease_seconds: float) -> Spread | None:
-        """A spread under way that nobody works on, leased to the caller."""
+        """A spread under way that nobody works on, leased to the caller; the key as it is stored."""
         row = await self.pool.fetchrow(statement("claim_spread"), timedelta(seconds=lease_seconds))
         return None if row is None else Spread(*row)
 
@@ -231,7 +234,9 @@ class Transaction:
 
     async def published_of_companies(self, keys: Sequence[str]) -> dict[str, list[Published]]:
         """Published decisions that stand, of companies."""
-        return await self._published(of_company=True, subjects=keys)
+        named = {stored_key(key): key for key in keys}
+        found = await self._published(of_company=True, subjects=list(named))
+        return {named[stored]: published for stored, published in found.items()}
 
     async def _published(self, *, of_company: bool, subjects: Sequence[str]) -> dict[str, list[Published]]:
         found: dict[str, list[Published]] = {}
@@ -244,10 +249,12 @@ class Transaction:
         """Companies by key; `lock`: "none", "share" (an account joins) or "update" (a case changes them)."""
         if not keys:
             return {}
+        named = {stored_key(key): key for key in keys}
         if lock != "none":
-            await self._connection.execute(statement("insert_companies"), keys)
+            await self._connection.execute(statement("insert_companies"), list(named))
         name = {"none": "load_companies", "share": "share_companies", "update": "lock_companies"}[lock]
-        return {row[0]: CompanyRow(*row) for row in await self._connection.fetch(statement(name), keys)}
+        rows = await self._connection.fetch(statement(name), list(named))
+        return {named[stored]: CompanyRow(named[stored], *rest) for stored, *rest in rows}
 
     async def next_members(self, company_key: str, after: str, limit: int) -> list[str]:
         """Members and former members of a company after an account id, in order."""
@@ -275,11 +282,13 @@ class Transaction:
             ]
             + [(account_id, at, order_id, at, order_id) for account_id, at, order_id in changes.begun],
         )
-        await self._each("delete_net_decisions", changes.withdrawn, 3)
-        await self._copy("net_decisions", changes.published)
-        await self._each("insert_memberships", changes.memberships, 2)
-        await self._each("update_companies", changes.companies, 5)
-        await self._each("begin_spreads", changes.spreads, 3)
+        withdrawn = [(of_company, stored_key(subject), each) for of_company, subject, each in changes.withdrawn]
+        await self._each("delete_net_decisions", withdrawn, 3)
+        await self._copy("net_decisions", stored_decisions(changes.published))
+        memberships = [(stored_key(key), account_id) for key, account_id in changes.memberships]
+        await self._each("insert_memberships", memberships, 2)
+        await self._each("update_companies", [(stored_key(key), *rest) for key, *rest in changes.companies], 5)
+        await self._each("begin_spreads", [(stored_key(key), *rest) for key, *rest in changes.spreads], 3)
         if changes.spreads:
             await self._connection.execute("select pg_notify('standing_spread', '')")
 
@@ -298,7 +307,7 @@ class Transaction:
 
     async def append(self, rows: Sequence[LogRow], heads: Sequence[ShardHead]) -> None:
         """Append to the log and move the heads of its shards."""
-        await self._copy("decision_log", rows)
+        await self._copy("decision_log", stored_log(rows))
         await self._each("move_shards", heads, 3)
 
     async def _copy(self, table: str, rows: Sequence[Sequence[object]]) -> None:

@@ -7,6 +7,7 @@ sure that nobody works. Afterwards no position is claimed, and the horizon is kn
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from workers.store.keys import stored_decisions, stored_key, stored_log
 from workers.store.memory import Tables
 from workers.store.records import LogRow, ShardHead
 
@@ -33,11 +34,14 @@ async def fill_tables(connection: Any, tables: Tables, ends: Mapping[tuple[str, 
             for span in spans.values()
         ),
     )
-    await _copy(connection, "net_decisions", (row for rows in tables.net.values() for row in rows.values()))
-    await _copy(connection, "companies", tables.companies.values())
-    members = ((key, account_id) for key, found in tables.memberships.items() for account_id in sorted(found))
+    net = stored_decisions(row for rows in tables.net.values() for row in rows.values())
+    await _copy(connection, "net_decisions", net)
+    await _copy(connection, "companies", ((stored_key(key), *rest) for key, *rest in tables.companies.values()))
+    members = (
+        (stored_key(key), account_id) for key, found in tables.memberships.items() for account_id in sorted(found)
+    )
     await _copy(connection, "memberships", members)
-    await _copy(connection, "spreads", ((*spread, None) for spread in tables.spreads.values()))
+    await _copy(connection, "spreads", ((stored_key(key), *rest, None) for key, *rest in tables.spreads.values()))
     await connection.executemany(
         "update positions set next_offset = $3, latest_occurred_at = $4, epoch = epoch + 1, owner = null, "
         "complete_until = null where topic = $1 and partition = $2",
@@ -47,7 +51,7 @@ async def fill_tables(connection: Any, tables: Tables, ends: Mapping[tuple[str, 
 
 async def append_log(connection: Any, rows: Iterable[LogRow]) -> None:
     """Add rows to the log."""
-    await _copy(connection, "decision_log", rows)
+    await _copy(connection, "decision_log", stored_log(rows))
 
 
 async def move_heads(connection: Any, heads: Sequence[ShardHead]) -> None:
