@@ -78,6 +78,30 @@ def test_what_is_over_the_limit_of_a_poll_is_left_for_the_next_one(monkeypatch: 
     assert started.next_fetch_offset == 3
 
 
+@pytest.mark.parametrize("codec", CODECS.keys() - {"none"})
+@pytest.mark.parametrize("name", ["", "name"])
+def test_of_a_record_with_too_many_headers_the_first_are_kept_and_its_neighbours_are_untouched(
+    codec: str, name: str
+) -> None:
+    many = [(name, b"%d" % number) for number in range(400_000)]
+    bomb: Message = (b"key", b"value", many)
+    found = read(batch(codec, [*ORDINARY, bomb, *ORDINARY, bomb, ORDINARY[0]]))
+    kept: Message = (b"key", b"value", many[: fetched_records.MOST_HEADERS])
+    assert found == list(enumerate([*ORDINARY, kept, *ORDINARY, kept, ORDINARY[0]]))
+
+
+def test_headers_count_for_the_limit_of_a_poll_however_short_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetched_records, "POLL_BYTES", 150_000)
+    fetch = batch("zstd", [(b"", b"", [("", b"")] * 2000) for _ in range(5)])
+    assert [offset for offset, _ in read(fetch)] == [0, 1]
+
+
+def test_many_records_and_large_ones_without_many_headers_come_through() -> None:
+    sent: list[Message] = [(b"k", b"v" * 100_000, [("name", b"x")] * number) for number in range(20)]
+    sent += [(b"%d" % number, b"v", []) for number in range(5000)]
+    assert read(batch("zstd", sent)) == list(enumerate(sent))
+
+
 @pytest.mark.parametrize("codec", CODECS)
 def test_a_header_name_that_is_no_utf_8_is_mended_and_its_neighbours_are_untouched(codec: str) -> None:
     sent: list[Message] = [

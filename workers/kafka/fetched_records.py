@@ -2,7 +2,8 @@
 
 Owns how a fetched batch is opened; it decides nothing about positions. Unguarded, aiokafka inflates whatever it
 is sent (6 kB of zstd became 200 MB) and fails for ever on one header name that is no UTF-8. The invariant: a
-record is given out exactly as it was sent, but for bytes of a header's name that are no UTF-8, which become `?`.
+record is given out exactly as it was sent, but for bytes of a header's name that are no UTF-8, which become `?`,
+and for headers beyond MOST_HEADERS, which are left out: 60 kB of gzip hold 30 million of them, or 2 GB.
 """
 
 import struct
@@ -14,7 +15,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
-from aiokafka.record.util import decode_varint
+from aiokafka.record.util import decode_varint, encode_varint
 from aiokafka.structs import TopicPartition
 from faststream.kafka import KafkaMessage
 
@@ -22,6 +23,14 @@ BATCH_BYTES = 64 * 1024 * 1024
 """What one batch may inflate to. Brokers take 1 MiB compressed; JSON shrinks to a tenth or a fiftieth."""
 POLL_BYTES = 8 * 1024 * 1024
 """After so much of a partition in one poll, inflated, the rest is left for the next one, and fetched again."""
+
+MOST_HEADERS = 10_000
+"""Of one record."""
+HEADER_BYTES = 64
+"""What a header takes beside its name and its content, once it is an object."""
+_COUNTED_OVER = 1024 * 1024
+"""Smaller batches, inflated, hold too few headers to matter; of larger ones only records over _LARGE do."""
+_LARGE = 64 * 1024
 
 _LOG_OVERHEAD = 12
 _LENGTH_AT = 8
@@ -104,7 +113,7 @@ class GuardedPartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
         headers = record.headers
         self._left -= len(record.key or b"") + len(record.value or b"")
         for name, content in headers or ():
-            self._left -= len(name) + len(content or b"")
+            self._left -= HEADER_BYTES + len(name) + len(content or b"")
         return FetchedRecord(
             tp.topic,
             tp.partition,
@@ -147,15 +156,15 @@ class GuardedRecords:
         return _Compressed(batch, self)
 
     def inflate(self) -> bytes:
-        """The current batch without compression."""
-        return inflate(memoryview(self._data)[self._start : self._end])
+        """The current batch without compression, and without more headers than are allowed."""
+        return limit_headers(inflate(memoryview(self._data)[self._start : self._end]))
 
     def mend(self) -> bool:
         """Read the current batch again, with names of headers made readable; False where they all were."""
         raw = memoryview(self._data)[self._start : self._end]
         if raw[_MAGIC_AT] < 2:
             return False
-        opened = bytearray(inflate(raw) if raw[_ATTRIBUTES_AT + 1] & _CODECS else raw)
+        opened = bytearray(self.inflate() if raw[_ATTRIBUTES_AT + 1] & _CODECS else raw)
         mended = mend_header_names(opened)
         if mended:
             self._mended = DefaultRecordBatch(bytes(opened))
@@ -236,6 +245,56 @@ def _unsnap_into(packed: memoryview, target: memoryview) -> int:
     return size
 
 
+def limit_headers(batch: bytes) -> bytes:
+    """The batch with no more than MOST_HEADERS headers in each record."""
+    if len(batch) <= _COUNTED_OVER:
+        return batch
+    (count,) = struct.unpack_from(">i", batch, _RECORD_COUNT_AT)
+    parts: list[bytes] = []
+    kept_from, at = 0, _HEADER
+    for _ in range(count):
+        start = at
+        length, at = decode_varint(batch, at)
+        body, at = at, at + length
+        if length > _LARGE and (shorter := _with_fewer_headers(batch, body)) is not None:
+            parts += [batch[kept_from:start], shorter]
+            kept_from = at
+    if not parts:
+        return batch
+    limited = bytearray(b"".join([*parts, batch[kept_from:]]))
+    struct.pack_into(">i", limited, _LENGTH_AT, len(limited) - _LOG_OVERHEAD)
+    return bytes(limited)
+
+
+def _with_fewer_headers(batch: bytes, body: int) -> bytes | None:
+    """The record whose body begins there with its first headers; None where it has no more than is allowed."""
+    counted_at = _headers_at(batch, body)
+    headers, first = decode_varint(batch, counted_at)
+    if headers <= MOST_HEADERS:
+        return None
+    end = first
+    for _ in range(2 * MOST_HEADERS):  # names and contents
+        size, end = decode_varint(batch, end)
+        end += max(size, 0)
+    record = bytearray(batch[body:counted_at])
+    encode_varint(MOST_HEADERS, record.append)
+    record += batch[first:end]
+    length = bytearray()
+    encode_varint(len(record), length.append)
+    return bytes(length + record)
+
+
+def _headers_at(batch: bytes | bytearray, body: int) -> int:
+    """Where the number of headers stands in the record whose body begins there."""
+    at = body + 1  # attributes
+    for _ in range(2):  # how much later than the first record, and how far behind it
+        _, at = decode_varint(batch, at)
+    for _ in range(2):  # key and value
+        size, at = decode_varint(batch, at)
+        at += max(size, 0)
+    return at
+
+
 def mend_header_names(batch: bytearray) -> bool:
     """Put `?` for the bytes of header names that are no UTF-8, in place; whether there were any."""
     mended = False
@@ -244,13 +303,7 @@ def mend_header_names(batch: bytearray) -> bool:
     for _ in range(count):
         length, at = decode_varint(batch, at)
         end = at + length
-        at += 1  # attributes
-        for _ in range(2):  # how much later than the first record, and how far behind it
-            _, at = decode_varint(batch, at)
-        for _ in range(2):  # key and value
-            size, at = decode_varint(batch, at)
-            at += max(size, 0)
-        headers, at = decode_varint(batch, at)
+        headers, at = decode_varint(batch, _headers_at(batch, at))
         for _ in range(headers):
             size, at = decode_varint(batch, at)
             mended |= _mend_name(batch, at, at + size)

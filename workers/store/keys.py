@@ -6,8 +6,11 @@ published always has the key itself, from the company's terminations.
 
 from collections.abc import Iterable
 from hashlib import sha256
+from typing import TypeVar
 
 from workers.store.records import LogRow, NetDecision
+
+Row = TypeVar("Row", NetDecision, LogRow)
 
 LONGEST = 256
 """In characters, of four bytes at most; account ids have half of it."""
@@ -21,13 +24,8 @@ def stored_key(key: str) -> str:
     return key if len(key) <= LONGEST else f"sha256:{sha256(key.encode()).hexdigest()}"
 
 
-def stored_decisions(decisions: Iterable[NetDecision]) -> list[NetDecision]:
-    """The rows as they are stored."""
+def stored(rows: Iterable[Row]) -> list[Row]:
+    """The rows as they are stored; a log's hashes are over what is published, which the subject is no part of."""
     return [
-        each if len(each.subject) <= LONGEST else each._replace(subject=stored_key(each.subject)) for each in decisions
+        each if len(each.subject) <= LONGEST else each._replace(subject=stored_key(each.subject)) for each in rows
     ]
-
-
-def stored_log(rows: Iterable[LogRow]) -> list[LogRow]:
-    """The same of the log; its hashes are over what is published, which the subject's column is no part of."""
-    return [each if len(each.subject) <= LONGEST else each._replace(subject=stored_key(each.subject)) for each in rows]

@@ -17,7 +17,7 @@ import asyncpg
 from workers.rules.calendar import Instant
 from workers.rules.difference import Published
 from workers.rules.facts import EffectiveOrder, OrderSpan
-from workers.store.keys import stored_decisions, stored_key, stored_log
+from workers.store.keys import stored, stored_key
 from workers.store.records import (
     AccountRow,
     Advance,
@@ -236,7 +236,7 @@ class Transaction:
         """Published decisions that stand, of companies."""
         named = {stored_key(key): key for key in keys}
         found = await self._published(of_company=True, subjects=list(named))
-        return {named[stored]: published for stored, published in found.items()}
+        return {named[key]: published for key, published in found.items()}
 
     async def _published(self, *, of_company: bool, subjects: Sequence[str]) -> dict[str, list[Published]]:
         found: dict[str, list[Published]] = {}
@@ -254,7 +254,7 @@ class Transaction:
             await self._connection.execute(statement("insert_companies"), list(named))
         name = {"none": "load_companies", "share": "share_companies", "update": "lock_companies"}[lock]
         rows = await self._connection.fetch(statement(name), list(named))
-        return {named[stored]: CompanyRow(named[stored], *rest) for stored, *rest in rows}
+        return {named[key]: CompanyRow(named[key], *rest) for key, *rest in rows}
 
     async def next_members(self, company_key: str, after: str, limit: int) -> list[str]:
         """Members and former members of a company after an account id, in order."""
@@ -284,7 +284,7 @@ class Transaction:
         )
         withdrawn = [(of_company, stored_key(subject), each) for of_company, subject, each in changes.withdrawn]
         await self._each("delete_net_decisions", withdrawn, 3)
-        await self._copy("net_decisions", stored_decisions(changes.published))
+        await self._copy("net_decisions", stored(changes.published))
         memberships = [(stored_key(key), account_id) for key, account_id in changes.memberships]
         await self._each("insert_memberships", memberships, 2)
         await self._each("update_companies", [(stored_key(key), *rest) for key, *rest in changes.companies], 5)
@@ -307,7 +307,7 @@ class Transaction:
 
     async def append(self, rows: Sequence[LogRow], heads: Sequence[ShardHead]) -> None:
         """Append to the log and move the heads of its shards."""
-        await self._copy("decision_log", stored_log(rows))
+        await self._copy("decision_log", stored(rows))
         await self._each("move_shards", heads, 3)
 
     async def _copy(self, table: str, rows: Sequence[Sequence[object]]) -> None:

@@ -7,7 +7,7 @@ sure that nobody works. Afterwards no position is claimed, and the horizon is kn
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from workers.store.keys import stored_decisions, stored_key, stored_log
+from workers.store.keys import stored, stored_key
 from workers.store.memory import Tables
 from workers.store.records import LogRow, ShardHead
 
@@ -34,7 +34,7 @@ async def fill_tables(connection: Any, tables: Tables, ends: Mapping[tuple[str, 
             for span in spans.values()
         ),
     )
-    net = stored_decisions(row for rows in tables.net.values() for row in rows.values())
+    net = stored(row for rows in tables.net.values() for row in rows.values())
     await _copy(connection, "net_decisions", net)
     await _copy(connection, "companies", ((stored_key(key), *rest) for key, *rest in tables.companies.values()))
     members = (
@@ -51,7 +51,7 @@ async def fill_tables(connection: Any, tables: Tables, ends: Mapping[tuple[str, 
 
 async def append_log(connection: Any, rows: Iterable[LogRow]) -> None:
     """Add rows to the log."""
-    await _copy(connection, "decision_log", stored_log(rows))
+    await _copy(connection, "decision_log", stored(rows))
 
 
 async def move_heads(connection: Any, heads: Sequence[ShardHead]) -> None:
