@@ -1,7 +1,8 @@
 """Golden histories: facts as they once came, and the decisions they gave. Tomorrow's code must decide them alike.
 
-`python -m tests.replay.golden` writes both anew. Do that only where the rulebook itself was changed or a decision
-was wrong, and read the difference line by line: every line is a decision that some seller was told.
+`python -m tests.replay.golden` writes both anew, and the RULES_VERSION they are of; while that is the same, it refuses
+to write other decisions. Do it only where the rulebook itself was changed or a decision was wrong, and read the
+difference line by line: every line is a decision that some seller was told.
 """
 
 import asyncio
@@ -10,13 +11,17 @@ from pathlib import Path
 from rich.console import Console
 
 from workers.offline.cast import cast
+from workers.offline.compare import Differences
 from workers.offline.generate import Wish, history, json_line
 from workers.offline.replaying import Wish as Replaying
 from workers.offline.replaying import replay
+from workers.rules import RULES_VERSION
 from workers.settings import Settings
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "histories"
+RAISE_IT = "the past is judged otherwise than before: raise RULES_VERSION in workers/rules/__init__.py"
+WRITE_ANEW = "RULES_VERSION was changed: run `python -m tests.replay.golden` and read the difference line by line"
 SETTINGS = Settings(policies=HERE / "policies", settle_seconds=0)
 WISHES = {
     "calm": Wish(seed=11, accounts=8, companies=4, late=0, doubled=0, bad=0),
@@ -33,14 +38,38 @@ def decisions_of(name: str) -> Path:
     return GOLDEN / f"{name}.decisions.jsonl"
 
 
-def main() -> None:
+def names() -> list[str]:
+    """The histories that are kept."""
+    return sorted(file.name.removesuffix(".facts.jsonl") for file in GOLDEN.glob("*.facts.jsonl"))
+
+
+async def decided_afresh(name: str) -> Differences:
+    """What these rules decide otherwise than is kept."""
+    return await replay(Console(), SETTINGS, Replaying(files=[facts_of(name)], against=decisions_of(name)))
+
+
+def version_file() -> Path:
+    """Where the RULES_VERSION stands that gave the decisions."""
+    return GOLDEN / "rules-version"
+
+
+def of_these_rules() -> bool:
+    """Whether the decisions that are kept are of this RULES_VERSION."""
+    return int(version_file().read_text()) == RULES_VERSION
+
+
+async def write() -> None:
+    """Make what is decided today golden."""
+    if of_these_rules() and not all([(await decided_afresh(name)).equal for name in names()]):
+        raise SystemExit(RAISE_IT)
     histories = {name: history(wish) for name, wish in WISHES.items()} | {"cast": cast()}
     for name, messages in histories.items():
         facts_of(name).write_text("".join(json_line(each) + "\n" for each in messages), encoding="utf-8")
         wish = Replaying(files=[facts_of(name)], write=decisions_of(name))
-        done = asyncio.run(replay(Console(), SETTINGS, wish))
+        done = await replay(Console(), SETTINGS, wish)
         print(f"{name}: {done.facts} facts, {done.compared} decisions")
+    version_file().write_text(f"{RULES_VERSION}\n")
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(write())

@@ -1,22 +1,39 @@
 """What was decided yesterday is decided alike today."""
 
+import shutil
 from pathlib import Path
 
 import orjson
 import pytest
 from rich.console import Console
 
-from tests.replay.golden import GOLDEN, SETTINGS, decisions_of, facts_of
+from tests.replay import golden
+from tests.replay.golden import RAISE_IT, SETTINGS, WRITE_ANEW, decided_afresh, decisions_of, facts_of, names
 from workers.offline.replaying import BadHistory, Wish, replay
 
-NAMES = sorted(file.name.removesuffix(".facts.jsonl") for file in GOLDEN.glob("*.facts.jsonl"))
+
+def test_the_golden_decisions_are_of_these_rules() -> None:
+    assert golden.of_these_rules(), WRITE_ANEW
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", names())
 async def test_a_golden_history_gives_the_decisions_that_it_gave(name: str) -> None:
-    done = await replay(Console(), SETTINGS, Wish(files=[facts_of(name)], against=decisions_of(name)))
-    assert done.equal, done.as_json()
+    done = await decided_afresh(name)
+    assert done.equal, f"{RAISE_IT if golden.of_these_rules() else WRITE_ANEW}\n{done.as_json()}"
     assert done.compared > 20
+
+
+async def test_other_decisions_are_not_made_golden_while_the_rules_are_said_to_be_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "histories"
+    shutil.copytree(golden.GOLDEN, kept)
+    monkeypatch.setattr(golden, "GOLDEN", kept)
+    one_less = decisions_of("cast").read_bytes().splitlines(keepends=True)[1:]
+    decisions_of("cast").write_bytes(b"".join(one_less))
+    with pytest.raises(SystemExit, match="raise RULES_VERSION"):
+        await golden.write()
+    assert decisions_of("cast").read_bytes().splitlines(keepends=True) == one_less
 
 
 async def test_a_decision_that_is_missing_changed_or_too_much_is_a_difference(tmp_path: Path) -> None:
