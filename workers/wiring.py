@@ -35,7 +35,7 @@ from workers.rules.policy import Policies
 from workers.settings import Settings
 from workers.store.deployment import Deployment, Wanted, adopt_server, check_rights, load_deployment
 from workers.store.listener import Listener
-from workers.store.postgres import Store, open_pool
+from workers.store.postgres import ACQUIRE_SECONDS, Store, open_pool
 from workers.supervisor import WorkerProcess, supervise
 
 log = structlog.get_logger()
@@ -82,7 +82,7 @@ async def parts(settings: Settings, name: str, *, connections: int = 4, waits: b
     pool = await open_pool(url, name=name, connections=connections, connected=guard.connected)
     try:
         deployment = await load_deployment(pool, expected)
-        async with pool.acquire() as connection:
+        async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
             await guard.compare(connection)
             if waits:
                 await check_rights(connection)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, ClassVar, cast
@@ -95,6 +95,22 @@ async def test_what_kafka_refused_is_sent_by_the_next_redrive(
         assert offsets(kafka.published) == [b"order-status/1/0"]
         assert kafka.published[0].topic == "p.order-status"
         assert kafka.published[0].partition == 1
+
+
+@pytest.mark.parametrize(("kept", "chunk"), [(6, 500), (5, 1)], ids=["to read the letters", "to send them"])
+async def test_a_redrive_that_gets_no_connection_gives_up_and_sends_nothing(
+    database_url: str, kafka: type[PlayedProducer], monkeypatch: pytest.MonkeyPatch, kept: int, chunk: int
+) -> None:
+    monkeypatch.setattr(redrive, "ACQUIRE_SECONDS", 0.05)
+    monkeypatch.setattr(redrive, "CHUNK", chunk)
+    async with with_letters(database_url, "x.") as (deployment, made):
+        async with AsyncExitStack() as others, asyncio.timeout(10):
+            for _ in range(kept):  # of six
+                await others.enter_async_context(deployment.pool.acquire(timeout=5))
+            with pytest.raises(TimeoutError):
+                await redrive.redrive(made, Wish())
+        assert kafka.published == []
+        assert (await redrive.redrive(made, Wish())).sent == 1
 
 
 async def test_letters_are_chosen_by_reason_topic_and_time(database_url: str, kafka: type[PlayedProducer]) -> None:

@@ -1,0 +1,47 @@
+"""Nobody waits for ever for a connection that others keep."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.enforcement.conftest import SAMPLE
+from tests.enforcement.deployment import policies_of, wanted
+from workers.store import deployment, listener, postgres
+from workers.store.listener import Listener
+from workers.store.postgres import Store, open_pool
+
+
+@pytest.fixture
+async def taken(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncpg.Pool]:
+    """A pool whose only connection is kept."""
+    for module in (deployment, listener, postgres):
+        monkeypatch.setattr(module, "ACQUIRE_SECONDS", 0.05)
+    pool = await open_pool(database_url, name="test", connections=1)
+    async with pool.acquire(timeout=5):
+        yield pool
+    await pool.close()
+
+
+async def begin(pool: asyncpg.Pool) -> None:
+    async with Store(pool, "").transaction():
+        pass
+
+
+async def listen(pool: asyncpg.Pool) -> None:
+    await Listener(pool, "channel").connect()
+
+
+async def load(pool: asyncpg.Pool) -> None:
+    await deployment.load_deployment(pool, wanted(policies_of(SAMPLE.read_text())))
+
+
+@pytest.mark.parametrize("work", [begin, listen, load, deployment.adopt_server])
+async def test_who_gets_no_connection_gives_up_after_a_while(
+    taken: asyncpg.Pool, work: Callable[[asyncpg.Pool], Coroutine[Any, Any, None]]
+) -> None:
+    async with asyncio.timeout(10):
+        with pytest.raises(TimeoutError):
+            await work(taken)
