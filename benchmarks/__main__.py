@@ -5,18 +5,19 @@ import asyncio
 import json
 import os
 import statistics
-from collections.abc import Mapping
+from argparse import Namespace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import latency, throughput
+from benchmarks import backlog, latency, throughput
 from benchmarks.measure import Cost
-from workers.local.stack import local_servers
+from workers.local.stack import LocalServers, local_servers
 
-PARTS = ("uniform", "zipf", "suspensions", "company", "idle")
+Part = Callable[[Console, LocalServers, Namespace], Any]
 
 
 def main() -> None:
@@ -27,39 +28,72 @@ def main() -> None:
     parser.add_argument("--deadlines", type=int, default=50_000)
     parser.add_argument("--members", type=int, default=10_000)
     parser.add_argument("--samples", type=int, default=300)
-    parser.add_argument("--only", choices=PARTS, action="append")
+    parser.add_argument("--waiting", type=int, default=5_000_000, help="orders of the backlog")
+    parser.add_argument("--only", choices=[*PARTS, *ON_DEMAND], action="append")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     console = Console(width=max(110, Console().width))
-    wanted = arguments.only or PARTS
-    found: dict[str, Any] = {}
     console.print(f"{os.cpu_count()} cores; load before the run {os.getloadavg()[0]:.1f}")
     with local_servers() as servers:
-        for name in ("uniform", "zipf"):
-            if name in wanted:
-                with console.status(f"orders, {name}"):
-                    costs = asyncio.run(
-                        throughput.compare(servers, name, arguments.accounts, arguments.messages, name == "zipf")
-                    )
-                _orders(console, name, costs)
-                found[name] = {system: [each.rate for each in runs] for system, runs in costs.items()}
-        if "suspensions" in wanted:
-            rate = latency.suspensions(servers, arguments.deadlines)
-            _floor(console, f"{arguments.deadlines:,} deadlines at one midnight", rate, 5000, "suspensions a second")
-            found["suspensions"] = rate
-        if "company" in wanted:
-            first, last = latency.company(servers, arguments.members)
-            _floor(console, f"company of {arguments.members:,}: first read after", -first * 1000, -300, "ms")
-            _floor(console, f"company of {arguments.members:,}: last read after", -last, -3, "s")
-            found["company"] = [first, last]
-        if "idle" in wanted:
-            p50, p99, back = latency.idle(servers, arguments.samples)
-            _floor(console, "idle latency p50", -p50, -40, "ms")
-            _floor(console, "idle latency p99", -p99, -100, "ms")
-            _floor(console, "a fact decided after kill -9 of ingest", -back, -3, "s")
-            found["idle"] = [p50, p99, back]
+        parts = (PARTS | ON_DEMAND).items()
+        wanted = arguments.only or PARTS
+        found = {name: part(console, servers, arguments) for name, part in parts if name in wanted}
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=2))
+
+
+# -- the parts: each measures, prints, and returns its figures -------------------------------------------------
+
+
+def _throughput(name: str) -> Part:
+    def part(console: Console, servers: LocalServers, wish: Namespace) -> Any:
+        with console.status(f"orders, {name}"):
+            compared = throughput.compare(servers, name, wish.accounts, wish.messages, name == "zipf")
+            costs = asyncio.run(compared)
+        _orders(console, name, costs)
+        return {system: [each.rate for each in runs] for system, runs in costs.items()}
+
+    return part
+
+
+def _suspensions(console: Console, servers: LocalServers, wish: Namespace) -> Any:
+    rate = latency.suspensions(servers, wish.deadlines)
+    _floor(console, f"{wish.deadlines:,} deadlines at one midnight", rate, 5000, "suspensions a second")
+    return rate
+
+
+def _company(console: Console, servers: LocalServers, wish: Namespace) -> Any:
+    first, last = latency.company(servers, wish.members)
+    _floor(console, f"company of {wish.members:,}: first read after", -first * 1000, -300, "ms")
+    _floor(console, f"company of {wish.members:,}: last read after", -last, -3, "s")
+    return [first, last]
+
+
+def _idle(console: Console, servers: LocalServers, wish: Namespace) -> Any:
+    p50, p99, back = latency.idle(servers, wish.samples)
+    _floor(console, "idle latency p50", -p50, -40, "ms")
+    _floor(console, "idle latency p99", -p99, -100, "ms")
+    _floor(console, "a fact decided after kill -9 of ingest", -back, -3, "s")
+    return [p50, p99, back]
+
+
+def _backlog(console: Console, servers: LocalServers, wish: Namespace) -> Any:
+    seconds, peaks = asyncio.run(backlog.memory(console, servers, wish.accounts, wish.waiting))
+    console.print(f"{wish.waiting:,} orders that waited were read in {seconds:.0f} s; a worker held at most")
+    for name, (early, late) in sorted(peaks.items()):
+        console.print(f"  {name}: {early:.0f} MB while the first tenth was read, {late:.0f} MB until the end")
+    return {"seconds": seconds, "megabytes": peaks}
+
+
+PARTS: dict[str, Part] = {
+    "uniform": _throughput("uniform"),
+    "zipf": _throughput("zipf"),
+    "suspensions": _suspensions,
+    "company": _company,
+    "idle": _idle,
+}
+ON_DEMAND: dict[str, Part] = {"backlog": _backlog}
+"""Measured only where `--only` names it: it takes minutes."""
 
 
 def _orders(console: Console, name: str, costs: Mapping[str, list[Cost]]) -> None:
