@@ -126,7 +126,8 @@ create table spreads (
     cursor             text collate "C" not null default '',
     hits               text not null default '{}',  -- JSON: accounts hit so far, by termination
     because            text not null default '[]',  -- JSON: the facts that changed the company
-    lease_until        timestamptz
+    lease_until        timestamptz,
+    worked_at          timestamptz not null default clock_timestamp()  -- begun, or claimed for the last time
 );
 
 -- Everything ever published: the audit trail and the outbox. Append only; seq is gapless in each shard.

@@ -27,7 +27,7 @@ def status(console: Console, found: Status) -> None:
         if behind:
             table.add_row(f"  {place}", f"{behind:,}")
     table.add_row("horizon", _short(found.horizon))
-    table.add_row("deadlines due", f"{found.due:,}")
+    table.add_row("deadlines due", f"{found.due:,}" + (f" ({found.overdue:,} overdue)" if found.overdue else ""))
     table.add_row("deadlines ahead", f"{found.waiting:,}")
     table.add_row("decisions unpublished", f"{found.unpublished:,} (oldest {found.unpublished_seconds:.1f} s)")
     table.add_row("spreads under way", f"{found.spreads:,}")

@@ -1,14 +1,16 @@
 """`standing status` and `standing drain`: how far everything is, and waiting until it is all done.
 
-Owns what "stuck" means. Reads only; nothing here changes a table or a topic.
+Reads only; nothing here changes a table or a topic. What is stuck, `stuck` says.
 """
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
 
 from contracts.topics import INPUT_TOPICS
+from workers.commands.stuck import STUCK_SECONDS, Inputs, halts, of_partitions, of_topics
 from workers.kafka import admin
 from workers.marks import MARKS_TOPIC, read_marks
 from workers.rules.calendar import SECOND, Instant, written
@@ -16,9 +18,6 @@ from workers.settings import Settings
 from workers.store.postgres import statement
 from workers.store.records import MINUS_INFINITY, Position, Progress
 from workers.wiring import Parts
-
-STUCK_SECONDS = 60
-"""A partition that lags, or a decision unpublished, for longer is stuck."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,8 @@ class Status:
     held: str | None
     due: int
     """Accounts whose silence the horizon has passed, to be judged now."""
+    overdue: int
+    """Those of them that it passed by over a minute."""
     waiting: int
     """Accounts whose next deadline is ahead."""
     accounts_held: int
@@ -38,6 +39,8 @@ class Status:
     unpublished_seconds: float
     spreads: int
     """Companies whose members are still to be judged; those with members that wait for the horizon aside."""
+    spreads_idle: int
+    """Those of them that nobody has worked on for over a minute."""
     dead_letters: int
     paused: dict[str, str] = field(default_factory=dict)
     """Partitions of mostly dead letters, by topic/partition, and why they rest."""
@@ -49,53 +52,59 @@ class Status:
         return not (any(self.lag.values()) or self.due or self.unpublished or self.spreads)
 
     def as_json(self) -> str:
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        fields["horizon"] = None if self.horizon is None else written(self.horizon)
-        return json.dumps(fields, indent=2)
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        values["horizon"] = None if self.horizon is None else written(self.horizon)
+        return json.dumps(values, indent=2)
 
 
 async def read_status(made: Parts) -> Status:
     """The status now."""
-    settings = made.settings
     positions = await made.store.positions()
-    topics = [settings.topic_prefix + topic for topic in INPUT_TOPICS]
-    ends = await admin.end_offsets(settings.kafka, topics)
-    lag = {
-        f"{each.topic}/{each.partition}": max(
-            0, ends[settings.topic_prefix + each.topic, each.partition] - each.next_offset
-        )
-        for each in positions
-    }
+    inputs = await _inputs(made)
     progress = await _progress(made)
-    horizon = progress.horizon(settings.settle)
-    counts = (await made.pool.fetch(_COUNTS, None if horizon == MINUS_INFINITY else horizon))[0]
+    horizon = progress.horizon(made.settings.settle)
+    due = None if horizon == MINUS_INFINITY else horizon
+    overdue = None if due is None else due - STUCK_SECONDS * SECOND
+    [counts] = await made.pool.fetch(_COUNTS, due, overdue, timedelta(seconds=STUCK_SECONDS))
     unpublished, age = await _unpublished(made)
     status = Status(
-        lag=lag,
-        horizon=None if horizon == MINUS_INFINITY else horizon,
+        lag={f"{each.topic}/{each.partition}": inputs.lag(each) for each in positions},
+        horizon=due,
         held=progress.held,
-        due=counts["due"],
-        waiting=counts["waiting"],
-        accounts_held=counts["held"],
         unpublished=unpublished,
         unpublished_seconds=age,
-        spreads=counts["spreads"],
-        dead_letters=counts["dead_letters"],
         paused={f"{row[0]}/{row[1]}": row[2] for row in await made.pool.fetch(statement("paused_partitions"))},
+        **counts,
     )
-    status.stuck.extend(_stuck(made, status, positions))
+    status.stuck.extend(_stuck(made, status, positions, inputs))
     return status
 
 
 _COUNTS = """
 select (select count(*) from accounts where wake_at <= $1 and not held) as due,
+       (select count(*) from accounts where wake_at <= $2 and not held) as overdue,
        (select count(*) from accounts where wake_at > $1 and not held) as waiting,
-       (select count(*) from accounts where held) as held,
-       (select count(*) from spreads s where not (hits = 'null' and cursor = '' and exists (
-            select from memberships m join accounts using (account_id)
-            where m.company_key = s.company_key and (waits or held)))) as spreads,
-       (select count(*) from decision_log where kind = 'dead_letter') as dead_letters
+       (select count(*) from accounts where held) as accounts_held,
+       (select count(*) from decision_log where kind = 'dead_letter') as dead_letters,
+       count(*) as spreads,
+       count(*) filter (where worked_at < clock_timestamp() - $3::interval) as spreads_idle
+from spreads s where not (hits = 'null' and cursor = '' and exists (
+    select from memberships m join accounts using (account_id)
+    where m.company_key = s.company_key and (waits or held)))
 """
+
+
+async def _inputs(made: Parts) -> Inputs:
+    """The input topics as they are now; raises TopicMissing."""
+    prefix, asking = made.settings.topic_prefix, admin.Admin(made.settings.kafka)
+    topics = await admin.existing(asking, [prefix + topic for topic in INPUT_TOPICS])
+    places = [(topic, number) for topic, state in topics.items() for number in range(state.partitions)]
+    starts, ends = await asking.start_offsets(places), await asking.end_offsets(places)
+    return Inputs(
+        {topic.removeprefix(prefix): state for topic, state in topics.items()},
+        {(topic.removeprefix(prefix), number): offset for (topic, number), offset in starts.items()},
+        {(topic.removeprefix(prefix), number): offset for (topic, number), offset in ends.items()},
+    )
 
 
 async def _progress(made: Parts) -> Progress:
@@ -124,25 +133,26 @@ async def relay_marks(settings: Settings, shards: int) -> dict[int, int]:
     return {shard: mark.seq for shard, mark in marks.items()}
 
 
-def _stuck(made: Parts, status: Status, positions: list[Position]) -> list[str]:
-    found = []
+def _stuck(made: Parts, status: Status, positions: list[Position], inputs: Inputs) -> Iterator[str]:
     if status.held is not None:
-        found.append(f"silence is held: {status.held}")
+        yield f"silence is held: {status.held}"
     if status.accounts_held:
-        found.append(f"{status.accounts_held} accounts are held: their judgement raised, see the logs")
+        yield f"{status.accounts_held} accounts are held: their judgement raised, see the logs"
     if status.unpublished_seconds > STUCK_SECONDS:
-        found.append(f"decisions wait for the relay for {status.unpublished_seconds:.0f} s")
+        yield f"decisions wait for the relay for {status.unpublished_seconds:.0f} s; does relay run?"
+    if status.spreads_idle:
+        yield f"{status.spreads_idle} spreads wait for over {STUCK_SECONDS} s; does spread run?"
     for place, why in status.paused.items():
         accept = f"standing dead-letters accept {place.replace('/', ' ')}"
-        found.append(f"{place} is paused: {why}; see `standing dead-letters list`, and go on with `{accept}`")
+        yield f"{place} is paused: {why}; see `standing dead-letters list`, and go on with `{accept}`"
+    halted = halts(positions, inputs, made.deployment.topic_ids)
+    for place, why in halted.items():
+        yield f"{place} is halted: {why}"
+    yield from of_topics(positions, inputs)
     if made.settings.clock == "wall":
-        limit = made.enforcement.clock.wall() - STUCK_SECONDS * SECOND
-        for each in positions:
-            late = each.complete_until is None or each.complete_until < limit
-            if late and f"{each.topic}/{each.partition}" not in status.paused:
-                since = "never" if each.complete_until is None else f"up to {written(each.complete_until)} only"
-                found.append(f"{each.topic}/{each.partition} was read to its end {since}")
-    return found
+        if status.overdue:
+            yield f"{status.overdue} deadlines are overdue by over {STUCK_SECONDS} s; does timers run?"
+        yield from of_partitions(positions, {*status.paused, *halted}, made.enforcement.clock.wall())
 
 
 async def drain(made: Parts, timeout_seconds: float, report: Callable[[Status], None]) -> bool:

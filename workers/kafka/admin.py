@@ -230,13 +230,19 @@ async def ensure_topics(kafka: KafkaAccess, specs: Sequence[TopicSpec]) -> Seque
     return [spec.name for spec, created in zip(missing, outcomes, strict=True) if created]
 
 
-async def end_offsets(kafka: KafkaAccess, topics: Sequence[str]) -> Mapping[Partition, int]:
-    """The last stable offset of every partition of the topics; raises TopicMissing, KafkaUnreachable."""
-    admin = Admin(kafka)
+async def existing(admin: Admin, topics: Sequence[str]) -> Mapping[str, TopicState]:
+    """The topics as the brokers say now; raises TopicMissing, KafkaUnreachable."""
     states = await admin.describe(topics)
     absent = [topic for topic in topics if topic not in states]
     if absent:
         raise TopicMissing(f"these topics do not exist: {', '.join(absent)}")
+    return states
+
+
+async def end_offsets(kafka: KafkaAccess, topics: Sequence[str]) -> Mapping[Partition, int]:
+    """The last stable offset of every partition of the topics; raises TopicMissing, KafkaUnreachable."""
+    admin = Admin(kafka)
+    states = await existing(admin, topics)
     return await admin.end_offsets(
         [(topic, number) for topic in topics for number in range(states[topic].partitions)]
     )

@@ -3,4 +3,5 @@
 insert into spreads (company_key, version, because)
 select * from unnest($1::text[], $2::bigint[], $3::text[]) as s(company_key, version, because) order by 1
 on conflict (company_key) do update
-set version = excluded.version, cursor = '', hits = '{}', because = excluded.because, lease_until = null
+set version = excluded.version, cursor = '', hits = '{}', because = excluded.because, lease_until = null,
+    worked_at = default

@@ -1,6 +1,6 @@
 -- Takes one spread for a while: a lease, not a held row, so that nobody waits for whoever works on it. One that found
 -- members undecided is left alone until all of them are.
-update spreads s set lease_until = clock_timestamp() + $1::interval
+update spreads s set lease_until = clock_timestamp() + $1::interval, worked_at = clock_timestamp()
 from (select company_key from spreads as free
       where (lease_until is null or lease_until < clock_timestamp())
         and not (hits = 'null' and cursor = '' and exists (

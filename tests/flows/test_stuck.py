@@ -1,0 +1,95 @@
+"""`standing status` names what does not go on by itself, and exits 1; and is content again once it goes on."""
+
+import asyncio
+import json
+import time
+from dataclasses import replace
+
+import asyncpg
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+
+from tests.flows.engine import Engine
+from tests.flows.facts import case, enrolled
+from tests.flows.raw import send_to
+
+TWO_MINUTES_AGO = (
+    "update spreads set worked_at = worked_at - interval '2 minutes'",
+    "update decision_log set recorded_at = recorded_at - interval '2 minutes'",
+)
+
+
+def stuck(engine: Engine) -> list[str]:
+    """What `standing status` says is stuck; its exit code must say so too."""
+    done = engine.standing("status", "--json", check=False)
+    found: list[str] = json.loads(done.stdout)["stuck"]
+    assert done.returncode == int(bool(found)), done.stdout + done.stderr
+    return found
+
+
+async def rows(engine: Engine, *statements: str) -> list[asyncpg.Record]:
+    """Run statements; the rows of the last one."""
+    connection = await asyncpg.connect(engine.environment["STANDING_DATABASE_URL"])
+    found: list[asyncpg.Record] = []
+    for statement in statements:
+        found = await connection.fetch(statement)
+    await connection.close()
+    return found
+
+
+async def until(engine: Engine, condition: str) -> None:
+    """Wait until the database says true."""
+    deadline = time.monotonic() + 60
+    while not (await rows(engine, f"select ({condition})"))[0][0]:
+        assert time.monotonic() < deadline, condition
+        await asyncio.sleep(0.05)
+
+
+async def make_anew(admin: AdminClient, topic: str) -> None:
+    """The topic is deleted and created again."""
+    await asyncio.wrap_future(admin.delete_topics([topic])[topic])
+    deadline = time.monotonic() + 30
+    while topic in admin.list_topics(timeout=10).topics:
+        assert time.monotonic() < deadline, f"{topic} is not deleted"
+        await asyncio.sleep(0.05)
+    await asyncio.wrap_future(admin.create_topics([NewTopic(topic, 4)])[topic])
+
+
+async def test_what_waits_for_a_worker_that_does_not_run_is_named(engine: Engine) -> None:
+    engine = replace(engine, environment=engine.environment | {"STANDING_CLOCK": "wall"})
+    at_first = stuck(engine)
+    assert len(at_first) == 16
+    assert all(line.endswith("was read to its end never; does ingest run?") for line in at_first)
+    engine.send([enrolled("idle", "2016-03-01 10:00", "other"), enrolled("root", "2016-03-01 10:00")])
+    with engine.working("ingest"):
+        await until(engine, "select count(*) = 2 from accounts")
+        engine.send([case("root", "2016-03-02 10:00")])
+        await until(
+            engine, "exists (select from spreads) and (select bool_and(complete_until is not null) from positions)"
+        )
+        await rows(engine, *TWO_MINUTES_AGO)
+        relay, spread, timers = stuck(engine)
+        assert relay.startswith("decisions wait for the relay for 1")
+        assert spread == "1 spreads wait for over 60 s; does spread run?"
+        assert timers == "1 deadlines are overdue by over 60 s; does timers run?"
+    with engine.working():
+        engine.drain()
+        assert stuck(engine) == []
+
+
+async def test_a_partition_that_is_halted_is_named_with_its_reason(engine: Engine) -> None:
+    admin = AdminClient({"bootstrap.servers": engine.environment["STANDING_KAFKA_BOOTSTRAP"], "log_level": 0})
+    complaints, orders, requests = (
+        engine.prefix + topic for topic in ("complaints", "order-status", "account-requests")
+    )
+    assert stuck(engine) == []
+    send_to(engine, "complaints", 2, [b"1", b"2", b"3"])
+    for each in admin.delete_records([TopicPartition(complaints, 2, 2)]).values():  # as retention does
+        await asyncio.wrap_future(each)
+    await asyncio.wrap_future(admin.create_partitions([NewPartitions(requests, 5)])[requests])
+    await make_anew(admin, orders)
+    assert sorted(stuck(engine)) == [
+        "account-requests has 5 partitions, 4 were set up: no silence is enforced",
+        "complaints/2 is halted: the next record to read has the offset 0, the topic has 2 to 3",
+        *(f"order-status/{number} is halted: the topic was deleted and made again" for number in range(4)),
+    ]

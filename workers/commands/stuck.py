@@ -1,0 +1,62 @@
+"""What `standing status` calls stuck: one line for each thing that does not go on by itself, and what to do.
+
+Owns the limits and the words. Pure: what Kafka and the database say is read by `status`.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from workers.kafka.admin import Partition, TopicState
+from workers.rules.calendar import SECOND, Instant, written
+from workers.store.records import Position
+
+STUCK_SECONDS = 60
+"""What lags, waits or is overdue for longer is stuck."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The input topics as the brokers have them now; names without the prefix."""
+
+    topics: Mapping[str, TopicState]
+    starts: Mapping[Partition, int]
+    ends: Mapping[Partition, int]
+
+    def lag(self, position: Position) -> int:
+        """Records of a partition that are not read yet."""
+        return max(0, self.ends.get((position.topic, position.partition), 0) - position.next_offset)
+
+
+def halts(positions: Sequence[Position], inputs: Inputs, known_ids: Mapping[str, str]) -> dict[str, str]:
+    """The partitions that cannot be read on from where the database stands, as topic/partition, and why."""
+    found: dict[str, str] = {}
+    for each in positions:
+        place, topic_id = (each.topic, each.partition), inputs.topics[each.topic].topic_id
+        if topic_id != known_ids.get(each.topic, topic_id):
+            why = "the topic was deleted and made again"
+        elif place not in inputs.ends:
+            why = "the topic has no such partition any more"
+        elif not inputs.starts[place] <= each.next_offset <= inputs.ends[place]:
+            has = f"the topic has {inputs.starts[place]} to {inputs.ends[place]}"
+            why = f"the next record to read has the offset {each.next_offset}, {has}"
+        else:
+            continue
+        found[f"{each.topic}/{each.partition}"] = why
+    return found
+
+
+def of_topics(positions: Sequence[Position], inputs: Inputs) -> Iterator[str]:
+    """Topics that have more partitions than were set up."""
+    for topic, state in inputs.topics.items():
+        known = sum(each.topic == topic for each in positions)
+        if state.partitions > known:
+            yield f"{topic} has {state.partitions} partitions, {known} were set up: no silence is enforced"
+
+
+def of_partitions(positions: Sequence[Position], named: Collection[str], now: Instant) -> Iterator[str]:
+    """Partitions that were not read to their end lately, but for those that are named already."""
+    for each in positions:
+        late = each.complete_until is None or each.complete_until < now - STUCK_SECONDS * SECOND
+        if late and f"{each.topic}/{each.partition}" not in named:
+            since = "never" if each.complete_until is None else f"up to {written(each.complete_until)} only"
+            yield f"{each.topic}/{each.partition} was read to its end {since}; does ingest run?"
