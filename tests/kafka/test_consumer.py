@@ -1,13 +1,11 @@
 """The intake on a real broker: nothing lost, nothing twice, whatever happens to assignments and transactions."""
 
 import asyncio
-import contextlib
 import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
@@ -16,8 +14,6 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 from tests.kafka.broker import (
     Message,
     Servers,
-    batch,
-    delete_topic,
     left_open,
     make_topic,
     numbered,
@@ -27,74 +23,8 @@ from tests.kafka.broker import (
     with_broken_name,
 )
 from tests.kafka.stored import Partition, Positions, Worker
-from workers.kafka.admin import Admin, end_offsets
-from workers.kafka.consumer import SESSION_MILLISECONDS, Intake, IntakeFailed
-from workers.kafka.security import KafkaAccess
-
-TOPICS = ("orders", "cases")
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """Input topics of a test of its own, under a prefix."""
-
-    bootstrap: str
-    prefix: str
-
-    def intake(
-        self, instance: str = "one", batch_size: int = 500, topic_ids: Mapping[str, str] | None = None
-    ) -> Intake:
-        return Intake(
-            kafka=KafkaAccess(self.bootstrap),
-            topics=TOPICS,
-            prefix=self.prefix,
-            group=f"{self.prefix}group",
-            instance_id=instance,
-            batch_size=batch_size,
-            topic_ids=topic_ids,
-        )
-
-    def produce(self, messages: list[Message], topic: str = "orders", partition: int = 0, **options: object) -> None:
-        produce(self.bootstrap, self.prefix + topic, messages, partition=partition, **options)
-
-    async def ends(self) -> Mapping[Partition, int]:
-        found = await end_offsets(KafkaAccess(self.bootstrap), [self.prefix + topic for topic in TOPICS])
-        return {(topic.removeprefix(self.prefix), number): end for (topic, number), end in found.items()}
-
-
-@pytest.fixture
-async def stream(servers: Servers) -> Stream:
-    prefix = f"p{os.urandom(4).hex()}-"
-    for topic in TOPICS:
-        await make_topic(servers.bootstrap, 3, prefix + topic, max_message_bytes="20000000")
-    return Stream(servers.bootstrap, prefix)
-
-
-@contextlib.asynccontextmanager
-async def running(intake: Intake, worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
-    """An intake at work, stopped in order at the end."""
-    stop = asyncio.Event()
-    task = asyncio.create_task(intake.run(worker, stop))
-    try:
-        yield task
-    finally:
-        stop.set()
-        with contextlib.suppress(IntakeFailed):
-            await asyncio.wait_for(task, 20)
-
-
-async def until(true: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait for what the intake tells nobody."""
-    async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110  # nothing is there to wait on
-            await asyncio.sleep(0.01)  # nothing is there to wait on
-
-
-def all_once(positions: Positions, topic: str = "orders") -> list[bytes]:
-    """The values applied, in the order of their partition and offset; fails where one was applied twice."""
-    assert set(positions.applied.values()) <= {1}
-    mine = [record for record in positions.records if record.topic.endswith(topic)]
-    return [record.value for record in sorted(mine, key=lambda record: (record.partition, record.offset))]
+from tests.kafka.streams import TOPICS, Stream, all_once, running, until
+from workers.kafka.consumer import SESSION_MILLISECONDS, IntakeFailed
 
 
 async def test_every_record_is_handed_over_once_and_in_order(stream: Stream) -> None:
@@ -229,19 +159,6 @@ async def test_a_header_name_that_is_no_utf_8_stops_nobody(stream: Stream) -> No
     assert all_once(positions) == [b"%d" % number for number in range(7)]
 
 
-async def test_a_bomb_halts_its_partition_alone_and_takes_no_memory(stream: Stream) -> None:
-    stream.produce(numbered(0, 3))
-    bomb = batch("zstd", [(b"k", bytes(300_000_000), ())])
-    await produce_raw(stream.bootstrap, stream.prefix + "orders", bomb)
-    positions = Positions()
-    intake = stream.intake()
-    async with running(intake, Worker(positions)) as task:
-        await until(lambda: intake.halted == [("orders", 0)])
-        stream.produce(numbered(0, 10), partition=1)
-        await positions.until({("orders", 0): 3, ("orders", 1): 10})
-        assert not task.done()
-
-
 RESTARTED = """
 import asyncio, sys
 from tests.kafka.stored import Positions, Worker
@@ -355,43 +272,3 @@ async def test_who_has_every_partition_keeps_its_place_for_its_successor(stream:
     async with running(stream.intake(), worker):
         await until(lambda: bool(worker.claims))
     assert await members(stream) == 1
-
-
-async def test_a_stored_position_that_is_gone_halts_its_partition_alone(stream: Stream) -> None:
-    stream.produce(numbered(0, 100))
-    stream.produce(numbered(0, 10), partition=1)
-    client = AdminClient({"bootstrap.servers": stream.bootstrap})
-    gone = TopicPartition(stream.prefix + "orders", 0, 50)
-    client.delete_records([gone])[gone].result(10)
-    positions = Positions({("orders", 0): 20, ("orders", 2): 5})
-    intake = stream.intake()
-    async with running(intake, Worker(positions)) as task:
-        await positions.until({("orders", 1): 10})
-        await until(lambda: len(intake.halted) == 2)
-        stream.produce(numbered(10, 20), partition=1)
-        await positions.until({("orders", 1): 20})
-        assert not task.done()
-        assert intake.halted == [("orders", 0), ("orders", 2)]
-        intake._halted.clear()  # as before the first fetch
-        ends = {place: end for place, end in (await intake.ends()).items() if place[0] == "orders"}
-        assert ends == {("orders", 0): 100, ("orders", 1): 20}, "an end before the position proves nothing"
-    assert positions.next_offset == {("orders", 0): 20, ("orders", 1): 20, ("orders", 2): 5}
-
-
-async def test_a_topic_made_anew_is_not_read_on_from_the_position_of_the_old_one(stream: Stream) -> None:
-    admin, names = Admin(KafkaAccess(stream.bootstrap)), {stream.prefix + topic: topic for topic in TOPICS}
-    before = {names[name]: state.topic_id for name, state in (await admin.describe(list(names))).items()}
-    orders = stream.prefix + "orders"
-    delete_topic(stream.bootstrap, orders)
-    while orders in await admin.describe([orders]):
-        pass
-    await make_topic(stream.bootstrap, 3, orders)
-    stream.produce(numbered(0, 100))  # more than was read of the old one
-    stream.produce(numbered(0, 10), "cases")
-    positions = Positions({("orders", 0): 20})
-    intake = stream.intake(topic_ids=before)
-    async with running(intake, Worker(positions)) as task:
-        await positions.until({("cases", 0): 10})
-        assert intake.halted == [("orders", number) for number in range(3)]
-        assert not task.done()
-    assert positions.next_offset == {("orders", 0): 20, ("cases", 0): 10}

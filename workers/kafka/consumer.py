@@ -264,7 +264,7 @@ class Intake:
     async def poll(self, fetch: Callable[[], Any]) -> dict[TopicPartition, Sequence[PartitionBatch]]:
         """One poll, tied to the book; an assignment that changes meanwhile drops it whole."""
         for place, expected in self._book.items():
-            if place not in self._halted and self._position(place) != expected:
+            if self._position(place) != expected:
                 self._need_consumer().seek(place, expected)
         self._vitals.turned("polls")
         generation, asked_from = self._generation, dict(self._book)
@@ -313,6 +313,7 @@ class Intake:
     async def _claim(self, places: set[TopicPartition]) -> None:
         offsets = await self._need_handler().claim(sorted(self._named(place) for place in places))
         anew = await self._made_anew({place.topic for place in places})
+        self._halted -= places  # tried anew
         for place in places:
             offset = offsets.get(self._named(place))
             self._need_consumer().seek(place, offset or 0)

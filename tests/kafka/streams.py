@@ -1,0 +1,69 @@
+"""Input topics of a test's own on a real broker, and an intake at work on them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+
+from tests.kafka.broker import Message, produce
+from tests.kafka.stored import Partition, Positions, Worker
+from workers.kafka.admin import end_offsets
+from workers.kafka.consumer import Intake, IntakeFailed
+from workers.kafka.security import KafkaAccess
+
+TOPICS = ("orders", "cases")
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Input topics of a test of its own, under a prefix."""
+
+    bootstrap: str
+    prefix: str
+
+    def intake(
+        self, instance: str = "one", batch_size: int = 500, topic_ids: Mapping[str, str] | None = None
+    ) -> Intake:
+        return Intake(
+            kafka=KafkaAccess(self.bootstrap),
+            topics=TOPICS,
+            prefix=self.prefix,
+            group=f"{self.prefix}group",
+            instance_id=instance,
+            batch_size=batch_size,
+            topic_ids=topic_ids,
+        )
+
+    def produce(self, messages: list[Message], topic: str = "orders", partition: int = 0, **options: object) -> None:
+        produce(self.bootstrap, self.prefix + topic, messages, partition=partition, **options)
+
+    async def ends(self) -> Mapping[Partition, int]:
+        found = await end_offsets(KafkaAccess(self.bootstrap), [self.prefix + topic for topic in TOPICS])
+        return {(topic.removeprefix(self.prefix), number): end for (topic, number), end in found.items()}
+
+
+@contextlib.asynccontextmanager
+async def running(intake: Intake, worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
+    """An intake at work, stopped in order at the end."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(intake.run(worker, stop))
+    try:
+        yield task
+    finally:
+        stop.set()
+        with contextlib.suppress(IntakeFailed):
+            await asyncio.wait_for(task, 20)
+
+
+async def until(true: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait for what the intake tells nobody."""
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110  # nothing is there to wait on
+            await asyncio.sleep(0.01)  # nothing is there to wait on
+
+
+def all_once(positions: Positions, topic: str = "orders") -> list[bytes]:
+    """The values applied, in the order of their partition and offset; fails where one was applied twice."""
+    assert set(positions.applied.values()) <= {1}
+    mine = [record for record in positions.records if record.topic.endswith(topic)]
+    return [record.value for record in sorted(mine, key=lambda record: (record.partition, record.offset))]

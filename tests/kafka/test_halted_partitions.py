@@ -1,0 +1,98 @@
+"""A partition that cannot be read on is halted, alone; nothing of it is skipped, neither then nor when it goes on."""
+
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from tests.kafka.broker import batch, delete_topic, make_topic, numbered, produce_raw
+from tests.kafka.stored import Positions, Worker
+from tests.kafka.streams import TOPICS, Stream, running, until
+from workers.kafka.admin import Admin
+from workers.kafka.security import KafkaAccess
+
+
+async def test_what_was_taken_back_before_an_unreadable_batch_is_not_skipped(stream: Stream) -> None:
+    stream.produce(numbered(0, 30), "cases")
+    await produce_raw(stream.bootstrap, stream.prefix + "cases", batch("zstd", [(b"k", bytes(300_000_000), ())]))
+    positions = Positions()
+    intake = stream.intake()
+    worker = Worker(positions, seconds=0.3, waits={("cases", 0): 10})
+    async with running(intake, worker):
+        await until(lambda: intake.halted == [("cases", 0)])
+        await until(lambda: bool(worker.committed))
+        stream.produce(numbered(0, 10), "orders")
+        await positions.until({("orders", 0): 10})
+        assert positions.next_offset["cases", 0] == 10
+        assert len(positions.records) == 20
+
+
+async def test_a_halted_partition_that_was_set_right_is_read_on_when_it_is_claimed_again(stream: Stream) -> None:
+    stream.produce(numbered(0, 100))
+    client = AdminClient({"bootstrap.servers": stream.bootstrap})
+    gone = TopicPartition(stream.prefix + "orders", 0, 50)
+    client.delete_records([gone])[gone].result(10)
+    positions = Positions({("orders", 0): 20})
+    intake = stream.intake()
+    async with running(intake, worker := Worker(positions)):
+        await until(lambda: len(intake.halted) == 1)
+        positions.next_offset["orders", 0] = 50
+        worker.waits["orders", 0] = 60
+        worker.fail = 1
+        stream.produce(numbered(0, 10), partition=1)
+        await positions.until({("orders", 1): 10, ("orders", 0): 60})
+        assert intake.halted == []
+        stream.produce(numbered(0, 10), partition=2)
+        await positions.until({("orders", 2): 10})
+        assert positions.next_offset["orders", 0] == 60, "it went past what must wait"
+
+
+async def test_a_bomb_halts_its_partition_alone_and_takes_no_memory(stream: Stream) -> None:
+    stream.produce(numbered(0, 3))
+    bomb = batch("zstd", [(b"k", bytes(300_000_000), ())])
+    await produce_raw(stream.bootstrap, stream.prefix + "orders", bomb)
+    positions = Positions()
+    intake = stream.intake()
+    async with running(intake, Worker(positions)) as task:
+        await until(lambda: intake.halted == [("orders", 0)])
+        stream.produce(numbered(0, 10), partition=1)
+        await positions.until({("orders", 0): 3, ("orders", 1): 10})
+        assert not task.done()
+
+
+async def test_a_stored_position_that_is_gone_halts_its_partition_alone(stream: Stream) -> None:
+    stream.produce(numbered(0, 100))
+    stream.produce(numbered(0, 10), partition=1)
+    client = AdminClient({"bootstrap.servers": stream.bootstrap})
+    gone = TopicPartition(stream.prefix + "orders", 0, 50)
+    client.delete_records([gone])[gone].result(10)
+    positions = Positions({("orders", 0): 20, ("orders", 2): 5})
+    intake = stream.intake()
+    async with running(intake, Worker(positions)) as task:
+        await positions.until({("orders", 1): 10})
+        await until(lambda: len(intake.halted) == 2)
+        stream.produce(numbered(10, 20), partition=1)
+        await positions.until({("orders", 1): 20})
+        assert not task.done()
+        assert intake.halted == [("orders", 0), ("orders", 2)]
+        intake._halted.clear()  # as before the first fetch
+        ends = {place: end for place, end in (await intake.ends()).items() if place[0] == "orders"}
+        assert ends == {("orders", 0): 100, ("orders", 1): 20}, "an end before the position proves nothing"
+    assert positions.next_offset == {("orders", 0): 20, ("orders", 1): 20, ("orders", 2): 5}
+
+
+async def test_a_topic_made_anew_is_not_read_on_from_the_position_of_the_old_one(stream: Stream) -> None:
+    admin, names = Admin(KafkaAccess(stream.bootstrap)), {stream.prefix + topic: topic for topic in TOPICS}
+    before = {names[name]: state.topic_id for name, state in (await admin.describe(list(names))).items()}
+    orders = stream.prefix + "orders"
+    delete_topic(stream.bootstrap, orders)
+    while orders in await admin.describe([orders]):
+        pass
+    await make_topic(stream.bootstrap, 3, orders)
+    stream.produce(numbered(0, 100))  # more than was read of the old one
+    stream.produce(numbered(0, 10), "cases")
+    positions = Positions({("orders", 0): 20})
+    intake = stream.intake(topic_ids=before)
+    async with running(intake, Worker(positions)) as task:
+        await positions.until({("cases", 0): 10})
+        assert intake.halted == [("orders", number) for number in range(3)]
+        assert not task.done()
+    assert positions.next_offset == {("orders", 0): 20, ("cases", 0): 10}
