@@ -17,7 +17,8 @@ from workers.codec.batch import Batch
 from workers.codec.decoding import Decoder, Read, keep_before
 from workers.completeness import Completeness, Partition, Present
 from workers.enforcement.road import Enforcement
-from workers.kafka.consumer import KAFKA_TRANSIENT, Intake, PartitionBatch
+from workers.kafka.consumer import KAFKA_TRANSIENT, Intake
+from workers.kafka.handling import PartitionBatch
 from workers.measuring import decided
 from workers.ops import metrics as names
 from workers.ops.backoff import Backoff, insist

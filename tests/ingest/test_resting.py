@@ -17,7 +17,8 @@ from tests.enforcement.deployment import Deployment, deployed, policies_of, reco
 from workers.codec.decoding import Decoder
 from workers.completeness import Present
 from workers.ingest import Ingest
-from workers.kafka.consumer import Intake, Partition, PartitionBatch
+from workers.kafka.consumer import Intake
+from workers.kafka.handling import Partition, PartitionBatch
 from workers.ops.clock import WallClock
 from workers.store.listener import Listener
 from workers.store.postgres import LostOwnership, statement

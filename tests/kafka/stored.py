@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from aiokafka import ConsumerRecord
 
-from workers.kafka.consumer import PartitionBatch
+from workers.kafka.handling import PartitionBatch
 
 Partition = tuple[str, int]
 

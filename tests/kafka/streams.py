@@ -5,9 +5,9 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
-from tests.kafka.broker import Message, produce
+from tests.kafka.broker import Message, delete_topic, make_topic, produce
 from tests.kafka.stored import Partition, Positions, Worker
-from workers.kafka.admin import end_offsets
+from workers.kafka.admin import Admin, end_offsets
 from workers.kafka.consumer import Intake, IntakeFailed
 from workers.kafka.security import KafkaAccess
 
@@ -40,6 +40,18 @@ class Stream:
     async def ends(self) -> Mapping[Partition, int]:
         found = await end_offsets(KafkaAccess(self.bootstrap), [self.prefix + topic for topic in TOPICS])
         return {(topic.removeprefix(self.prefix), number): end for (topic, number), end in found.items()}
+
+    async def topic_ids(self) -> dict[str, str]:
+        """Kafka's id of each topic."""
+        found = await Admin(KafkaAccess(self.bootstrap)).describe([self.prefix + topic for topic in TOPICS])
+        return {name.removeprefix(self.prefix): state.topic_id for name, state in found.items()}
+
+    async def make_anew(self, topic: str) -> None:
+        """Delete a topic and make it again."""
+        delete_topic(self.bootstrap, self.prefix + topic)
+        while topic in await self.topic_ids():
+            pass
+        await make_topic(self.bootstrap, 3, self.prefix + topic)
 
 
 @contextlib.asynccontextmanager

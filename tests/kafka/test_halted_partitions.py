@@ -1,13 +1,16 @@
 """A partition that cannot be read on is halted, alone; nothing of it is skipped, neither then nor when it goes on."""
 
+import asyncio
+
+import pytest
+from aiokafka import TopicPartition as Place
+from aiokafka.cluster import ClusterMetadata
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from tests.kafka.broker import batch, delete_topic, make_topic, numbered, produce_raw
+from tests.kafka.broker import batch, numbered, produce_raw
 from tests.kafka.stored import Positions, Worker
-from tests.kafka.streams import TOPICS, Stream, running, until
-from workers.kafka.admin import Admin
-from workers.kafka.security import KafkaAccess
+from tests.kafka.streams import Stream, running, until
 
 
 async def test_what_was_taken_back_before_an_unreadable_batch_is_not_skipped(stream: Stream) -> None:
@@ -80,13 +83,8 @@ async def test_a_stored_position_that_is_gone_halts_its_partition_alone(stream: 
 
 
 async def test_a_topic_made_anew_is_not_read_on_from_the_position_of_the_old_one(stream: Stream) -> None:
-    admin, names = Admin(KafkaAccess(stream.bootstrap)), {stream.prefix + topic: topic for topic in TOPICS}
-    before = {names[name]: state.topic_id for name, state in (await admin.describe(list(names))).items()}
-    orders = stream.prefix + "orders"
-    delete_topic(stream.bootstrap, orders)
-    while orders in await admin.describe([orders]):
-        pass
-    await make_topic(stream.bootstrap, 3, orders)
+    before = await stream.topic_ids()
+    await stream.make_anew("orders")
     stream.produce(numbered(0, 100))  # more than was read of the old one
     stream.produce(numbered(0, 10), "cases")
     positions = Positions({("orders", 0): 20})
@@ -96,3 +94,35 @@ async def test_a_topic_made_anew_is_not_read_on_from_the_position_of_the_old_one
         assert intake.halted == [("orders", number) for number in range(3)]
         assert not task.done()
     assert positions.next_offset == {("orders", 0): 20, ("cases", 0): 10}
+
+
+async def test_a_topic_made_anew_while_it_is_read_is_halted_when_the_brokers_are_asked_next(stream: Stream) -> None:
+    stream.produce(numbered(0, 20))
+    intake = stream.intake(topic_ids=await stream.topic_ids())
+    positions = Positions()
+    async with running(intake, Worker(positions)):
+        await positions.until({("orders", 0): 20})
+        assert await intake.partition_counts() == {"orders": 3, "cases": 3}
+        assert intake.halted == []
+        await stream.make_anew("orders")
+        async with asyncio.timeout(20):
+            while intake.halted != [("orders", number) for number in range(3)]:
+                await intake.partition_counts()
+
+
+async def test_a_partition_without_a_leader_keeps_nobody_from_the_ends_of_the_others(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream.produce(numbered(0, 20), partition=1)
+    intake = stream.intake()
+    async with running(intake, worker := Worker(Positions())):
+        await until(lambda: bool(worker.claims))
+        everywhere = await intake.ends()
+        leader_of = ClusterMetadata.leader_for_partition
+
+        def leader_without_one(cluster: ClusterMetadata, place: Place) -> int | None:
+            return -1 if place == (stream.prefix + "orders", 2) else leader_of(cluster, place)
+
+        monkeypatch.setattr(ClusterMetadata, "leader_for_partition", leader_without_one)
+        assert await intake.ends() == {place: end for place, end in everywhere.items() if place != ("orders", 2)}
+        assert (await intake.ends())["orders", 1] == 20

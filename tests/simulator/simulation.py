@@ -18,7 +18,8 @@ from workers.codec.decoding import Decoder
 from workers.completeness import Present
 from workers.enforcement.road import Enforcement
 from workers.ingest import Ingest
-from workers.kafka.consumer import Intake, Partition, PartitionBatch
+from workers.kafka.consumer import Intake
+from workers.kafka.handling import Partition, PartitionBatch
 from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
 from workers.relay import Shard
 from workers.rules.calendar import Instant

@@ -98,7 +98,7 @@ class Decoder:
                     found.append((at, order.order_id))
                 if record.headers:
                     _trace(record, account_id, into)
-        return Read() if latest == _NONE else Read(latest, stamp * 1000)
+        return Read() if latest == _NONE else Read(latest, _arrival(stamp))
 
     def _decode_facts(self, topic: str, records: Sequence[Record], into: Batch, now: Instant) -> Read:
         latest: Instant | None = None
@@ -117,7 +117,7 @@ class Decoder:
                 into.rejected.append(refused)
                 continue
             latest = at if latest is None else max(latest, at)
-            stamp = record.timestamp * 1000
+            stamp = _arrival(record.timestamp)
             text = content(message, at)
             name = message.request_id if isinstance(message, AccountRequest) else message.event_id
             received = ReceivedFact(message.account_id, topic, name, at, text, read_fact(topic, text), record)
@@ -161,7 +161,12 @@ def keep_before(said: Batch, offset: int, at: Instant) -> Read:
     said.rejected = [each for each in said.rejected if each.record.offset < offset]
     instants = [fact.at for facts in said.facts.values() for fact in facts]
     stamps = [(fact.record.offset, fact.record.timestamp) for facts in said.facts.values() for fact in facts]
-    return Read(max([*instants, at]), max(stamps)[1] * 1000 if stamps else None)
+    return Read(max([*instants, at]), _arrival(max(stamps)[1]) if stamps else None)
+
+
+def _arrival(timestamp: int) -> Instant:
+    """A record's own timestamp, in milliseconds, as an instant; a producer may write any, also none (-1)."""
+    return max(timestamp, 0) * 1000
 
 
 def _bad(record: Record, topic: str, error: ValueError) -> Rejected:

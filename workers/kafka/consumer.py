@@ -7,30 +7,29 @@ dropped whole. Kafka's own committed offsets are for dashboards and never read.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from confluent_kafka import KafkaException
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
-from workers.kafka.admin import Admin
+from workers.kafka.admin import Admin, KafkaUnreachable, TopicState
 from workers.kafka.connections import end_at_once
-from workers.kafka.fetched_records import FetchedRecord, UnreadableRecords, guard_fetches, pass_through, raw
+from workers.kafka.ends import REQUEST_SECONDS, ends_now
+from workers.kafka.fetched_records import UnreadableRecords, guard_fetches, pass_through, raw
+from workers.kafka.handling import Handler, Partition, PartitionBatch
 from workers.kafka.security import KafkaAccess
 from workers.ops.backoff import Backoff
 from workers.ops.health import Vitals
 
 log = structlog.get_logger()
 
-Partition = tuple[str, int]
-"""A topic without the prefix, and the number of a partition."""
-KAFKA_TRANSIENT = (KafkaError,)
+KAFKA_TRANSIENT = (KafkaError, KafkaUnreachable, KafkaException)
 TRIES = 8
-REQUEST_SECONDS = 10.0
 POLL_MILLISECONDS = 10
 SESSION_MILLISECONDS = 10_000
 _ANEW = "the topic was deleted and made again: its stored position is of the old one"
@@ -39,40 +38,6 @@ _GONE = "its stored position is not in the topic: retention passed it, or the to
 
 class IntakeFailed(Exception):
     """The intake cannot go on; the process must be started anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class PartitionBatch:
-    """Records of one partition, fetched from exactly `fetched_from`; `next_offset` follows the last one.
-
-    Offsets have gaps (compaction, markers of transactions), so a batch may move the position without records.
-    """
-
-    topic: str
-    partition: int
-    fetched_from: int
-    next_offset: int
-    records: Sequence[FetchedRecord]
-
-
-class Handler(Protocol):
-    """What the intake calls. `decode` runs while the batch before is being committed, and gives way to that."""
-
-    async def claim(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
-        """Own partitions from now on; returns the stored next offset of each that was set up."""
-        ...
-
-    async def revoked(self, partitions: Sequence[Partition]) -> None:
-        """Forget partitions."""
-        ...
-
-    async def decode(self, batch: Sequence[PartitionBatch]) -> Any:
-        """Decode a batch."""
-        ...
-
-    async def commit(self, decoded: Any) -> Mapping[Partition, int]:
-        """Take a decoded batch in; returns the partitions to take back to an earlier offset."""
-        ...
 
 
 class _PositionedConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
@@ -146,6 +111,7 @@ class Intake:
         self._commit_backoff = Backoff(TRIES, self._vitals.failed)
         self._consumer: _PositionedConsumer | None = None
         self._kafka = kafka
+        self._admin = Admin(kafka)
         self._broker = broker = KafkaBroker(
             kafka.bootstrap,
             apply_types=False,
@@ -312,27 +278,24 @@ class Intake:
 
     async def _claim(self, places: set[TopicPartition]) -> None:
         offsets = await self._need_handler().claim(sorted(self._named(place) for place in places))
-        anew = await self._made_anew({place.topic for place in places})
+        known = {place.topic for place in places if self._named(place)[0] in self._topic_ids}
+        found = await self._admin.describe(sorted(known))
         self._halted -= places  # tried anew
         for place in places:
             offset = offsets.get(self._named(place))
             self._need_consumer().seek(place, offset or 0)
             if offset is None:
-                log.error(
-                    "partition not read: it was added after the set-up", topic=place.topic, number=place.partition
-                )
+                log.error("partition not read: added after the set-up", topic=place.topic, number=place.partition)
                 self._need_consumer().pause(place)
                 continue
             self._book[place] = offset
             self._need_consumer().resume(place)
-            if place.topic in anew:
+            if place.topic in found and self._is_anew(place.topic, found[place.topic]):
                 self._halt(place, offset, _ANEW)
 
-    async def _made_anew(self, topics: set[str]) -> set[str]:
-        """Topics that are not those whose positions are stored, though they may have records there."""
-        known = {topic: id_ for topic in topics if (id_ := self._topic_ids.get(topic.removeprefix(self._prefix)))}
-        found = await Admin(self._kafka).describe(list(known))
-        return {topic for topic, state in found.items() if state.topic_id != known[topic]}
+    def _is_anew(self, topic: str, state: TopicState) -> bool:
+        """Whether a topic is not the one whose positions are stored, though it may have records there."""
+        return state.topic_id != self._topic_ids.get(topic.removeprefix(self._prefix), state.topic_id)
 
     def _named(self, place: TopicPartition) -> Partition:
         return (place.topic.removeprefix(self._prefix), place.partition)
@@ -399,15 +362,22 @@ class Intake:
         what was read is of a topic made anew: it proves nothing and is left out.
         """
         read = {place: offset for place, offset in self._book.items() if place not in self._halted}
-        if not read:
-            return {}
-        found = await asyncio.wait_for(self._need_consumer().end_offsets(list(read)), REQUEST_SECONDS)
+        found = await ends_now(self._need_consumer(), read)
         return {self._named(place): offset for place, offset in found.items() if offset >= read[place]}
 
     async def partition_counts(self) -> Mapping[str, int]:
-        """How many partitions the brokers have of each input topic, by a request sent after this call."""
+        """How many partitions the brokers have of each input topic, by a request sent after this call.
+
+        What is read of a topic that turns out to be another than was set up is halted.
+        """
+        found = await self._admin.describe([self._prefix + topic for topic in self._topics])
+        for place, offset in self._book.items():
+            if place.topic in found and self._is_anew(place.topic, found[place.topic]):
+                self._halt(place, offset, _ANEW)
+        counts = {
+            topic: found[name].partitions if (name := self._prefix + topic) in found else 0 for topic in self._topics
+        }
         client = self._need_consumer()._client
-        counts = self._counted(await asyncio.wait_for(client.fetch_all_metadata(), REQUEST_SECONDS))
         if counts != self._counted(client.cluster):  # the group shares them out anew only when it looks
             await asyncio.wait_for(client.force_metadata_update(), REQUEST_SECONDS)
         return counts
