@@ -11,6 +11,7 @@ from workers.marks import MARKS_TOPIC, compare_marks, read_marks
 from workers.ops.clock import WallClock
 from workers.settings import Settings
 from workers.store.deployment import record_topics, set_up
+from workers.store.postgres import connect
 from workers.wiring import wanted
 
 _FOR_EVER = {"retention.ms": "-1", "retention.bytes": "-1"}
@@ -40,7 +41,7 @@ async def run_setup(settings: Settings) -> list[str]:
     policies = load_policies(settings.policies)
     expected = await wanted(settings, policies)
     done = await _create_database(settings.database_url.get_secret_value())
-    connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=10)
+    connection = await connect(settings.database_url.get_secret_value(), timeout=10)
     try:
         await _compare(settings, connection)
         done += await set_up(connection, expected, WallClock().wall())
@@ -69,9 +70,9 @@ async def _create_database(url: str) -> list[str]:
     parts = urlsplit(url)
     name = parts.path.lstrip("/")
     try:
-        connection = await asyncpg.connect(url, timeout=10)
+        connection = await connect(url, timeout=10)
     except asyncpg.InvalidCatalogNameError:
-        connection = await asyncpg.connect(urlunsplit(parts._replace(path="/postgres")), timeout=10)
+        connection = await connect(urlunsplit(parts._replace(path="/postgres")), timeout=10)
         quoted = '"' + name.replace('"', '""') + '"'
         await connection.execute(f"create database {quoted} encoding 'UTF8' template template0")
         await connection.close()

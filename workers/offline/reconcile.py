@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import orjson
 from rich.console import Console
 
@@ -34,7 +33,7 @@ from workers.rules.difference import Published as PublishedDecision
 from workers.rules.difference import difference
 from workers.settings import Settings
 from workers.store.deployment import adopt
-from workers.store.postgres import connect_types
+from workers.store.postgres import connect, connect_types
 from workers.store.records import AccountRow, Changes, CompanyRow, NetDecision, ShardHead, Spread
 from workers.store.refill import append_log, empty_tables, fill_tables, move_heads
 from workers.wiring import wanted
@@ -68,7 +67,7 @@ async def reconcile(console: Console, settings: Settings) -> Reconciled | None:
     Raises StillWorking, BadHistory (the input topics lack their beginning), Altered or DeploymentMismatch.
     """
     expected = await wanted(settings, load_policies(settings.policies))
-    connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=10)
+    connection = await connect(settings.database_url.get_secret_value(), timeout=10)
     try:
         await connect_types(connection)
         await _nobody_works(connection)

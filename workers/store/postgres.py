@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -38,8 +39,14 @@ _POSTGRES_EPOCH: Instant = 946_684_800_000_000  # 2000-01-01T00:00:00Z
 
 TRANSIENT = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What rolls a transaction back and may be tried again: the database is away, restarting or contended."""
+_AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
+"""Why no connection can be made just now; OSError is a time-out too."""
 ACQUIRE_SECONDS = 30.0
 """How long to wait for a connection of the pool: as long as a statement may keep one."""
+
+
+class DatabaseUnreachable(ConnectionError):
+    """PostgreSQL did not let a connection be made, though it may later."""
 
 
 class LostOwnership(Exception):
@@ -71,6 +78,16 @@ async def connect_types(connection: asyncpg.Connection) -> None:
     )
 
 
+async def connect(url: str, **options: Any) -> asyncpg.Connection:
+    """One connection; raises DatabaseUnreachable, which names the server and never the password."""
+    try:
+        return await asyncpg.connect(url, **options)
+    except _AWAY as error:
+        server = urlsplit(url).netloc.rpartition("@")[2] or "its default address"
+        why = str(error) or "no answer in time"
+        raise DatabaseUnreachable(f"PostgreSQL at {server} cannot be reached: {why}") from error
+
+
 async def open_pool(
     url: str,
     *,
@@ -87,6 +104,7 @@ async def open_pool(
         url,
         min_size=1,
         max_size=connections,
+        connect=cast("Any", connect),  # the stubs want every option of it named
         init=connected,
         timeout=10,
         command_timeout=60,
