@@ -90,6 +90,8 @@ class Ingest:
     vitals: Vitals = field(default_factory=Vitals)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _case_began_to_wait: bool = False
+    _partitions_changed: str = ""
+    """What was last said of topics with another number of partitions."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until `stop` is set; raises where the worker must be started anew."""
@@ -263,7 +265,9 @@ class Ingest:
             try:
                 await insist(partial(self._beat, stop), backoff, (*TRANSIENT, *KAFKA_TRANSIENT))
             except PartitionsChanged as error:
-                log.error("silence is not enforced", why=str(error))
+                if str(error) != self._partitions_changed:  # once, not with each heartbeat
+                    log.error("silence is not enforced", why=str(error))
+                self._partitions_changed = str(error)
                 await asyncio.sleep(HEARTBEAT_SECONDS)
             except LostOwnership as error:
                 log.warning("partitions are claimed anew", why=str(error))
@@ -300,9 +304,10 @@ class Ingest:
     async def _compare_partitions(self, present: Instant) -> None:
         """Silence is only judged while the brokers have just the partitions that were set up."""
         counts = await self.intake.partition_counts()
-        wrong = {topic: count for topic, count in counts.items() if count != self.input_partitions}
+        wrong = [f"{topic} has {count}" for topic, count in counts.items() if count != self.input_partitions]
         if wrong:
-            raise PartitionsChanged(f"{wrong} partitions found, but {self.input_partitions} of each were set up")
+            raise PartitionsChanged(f"{', '.join(wrong)} partitions, but {self.input_partitions} were set up")
+        self._partitions_changed = ""
         await self.store.compared_partitions(present)
 
     # -- what is measured when somebody asks ---------------------------------------------------------------
