@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
@@ -66,10 +66,10 @@ class Engine:
         return done
 
     @contextmanager
-    def working(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-        """`standing work`, or another worker, while the block runs; stopped by SIGTERM."""
+    def working(self, *arguments: str, log: IO[bytes] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+        """`standing work`, or another worker, while the block runs; stopped by SIGTERM. Its log may go to a file."""
         command = [*STANDING, *(arguments or ("work",))]
-        process = subprocess.Popen(command, env=os.environ | self.environment, cwd=self.program)
+        process = subprocess.Popen(command, env=os.environ | self.environment, cwd=self.program, stderr=log)
         try:
             yield process
         finally:

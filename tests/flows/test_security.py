@@ -38,6 +38,7 @@ pytestmark = pytest.mark.skipif(find_spec(WITH_TLS) is None, reason="there is no
 
 ROLES_FILE = Path(__file__).parents[2] / "schemas" / "postgres" / "roles.sql"
 PASSWORDS = {role: f"secret-of-{role}" for role in ("owner", "worker", "relay", "reader")}
+POSTGRES_REFUSES = 'password authentication failed for user "standing_worker"'
 SECRETS = [KAFKA_PASSWORD, *PASSWORDS.values()]
 
 
@@ -219,12 +220,19 @@ async def test_whoever_is_not_let_in_says_so_in_one_line_without_a_password_and_
             raise AssertionError(f"{refusal.command} was let in; it should say {refusal.words}")
 
     expected = refusals(secured)
-    wrong = secured.engine("worker", STANDING_KAFKA_PASSWORD="wrong")  # noqa: S106
+    by_kafka = secured.engine("worker", STANDING_KAFKA_PASSWORD="wrong")  # noqa: S106
+    url = secured.url("worker").replace(PASSWORDS["worker"], "wrong")
+    by_postgres = secured.engine("worker", STANDING_DATABASE_URL=url)
     with ExitStack() as running:
-        processes = [running.enter_context(running_command(wrong, command)) for command in ("work", "relay")]
+        processes = [
+            (running.enter_context(running_command(engine, command)), words)
+            for engine, words in ((by_kafka, "Authentication failed"), (by_postgres, POSTGRES_REFUSES))
+            for command in ("work", "relay")
+        ]
+        setup = running.enter_context(running_command(by_postgres, "setup"))
         failures = await asyncio.gather(*map(start, expected), return_exceptions=True)
-        for process in processes:
-            check_line(process.communicate(timeout=60)[1], "Authentication failed")
+        for process, words in [*processes, (setup, POSTGRES_REFUSES)]:
+            check_line(process.communicate(timeout=60)[1], words)
             assert process.returncode == 2, "it would be started again and again"
     for refusal, failure in zip(expected, failures, strict=True):
         with pytest.raises(typer.Exit) as ended, one_clear_line(2 if refusal.command == "status" else 1):

@@ -1,40 +1,91 @@
 """What a command says where it cannot start: one line on standard error, an exit code, no loop, no secret.
 
-Owns the errors of the start alone. It needs no server: every address here refuses the connection.
+Owns the errors of the start alone. Of two servers one is there and the other refuses the connection or is silent.
 """
 
 import os
+import re
+import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
-from tests.flows.engine import STANDING
+from confluent_kafka.admin import AdminClient, NewPartitions
+
+from tests.flows.engine import STANDING, Engine, net
+from tests.flows.facts import enrolled
+from tests.flows.test_poison import until
+from workers.local.stack import LocalServers
 
 NOWHERE = {
     "STANDING_KAFKA_BOOTSTRAP": "127.0.0.1:1",
     "STANDING_DATABASE_URL": "postgresql://nobody:a-secret@127.0.0.1:1/none",
 }
-EXIT_CODES = {"setup": 2, "status": 2, "work": 1, "ingest": 1, "relay": 1}
-"""An operator's command cannot run (2); a worker ends for its supervisor to start it anew (1)."""
+CANNOT_RUN, AWAY = 2, 1
+"""The exit codes of an operator's command, and of a worker that ends for its supervisor to start it anew."""
+WITHOUT_KAFKA = {"setup": CANNOT_RUN, "status": CANNOT_RUN, "work": AWAY, "ingest": AWAY, "relay": AWAY}
+WITHOUT_POSTGRES = {"setup": CANNOT_RUN, "work": AWAY, "timers": AWAY}
 
 
-def test_each_command_says_in_one_line_that_kafka_cannot_be_reached_and_ends() -> None:
-    started = {
-        name: subprocess.Popen(
-            [*STANDING, name], env=os.environ | NOWHERE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for name in EXIT_CODES
-    }
-    try:
-        ended = {name: process.communicate(timeout=100) for name, process in started.items()}
-    finally:
-        for process in started.values():
-            process.kill()
-    for name, (printed, said) in ended.items():
-        assert printed == "", name
-        assert len(said.splitlines()) == 1, f"{name}: {said}"
-        assert said.startswith("standing: a server cannot be reached: Kafka at 127.0.0.1:1 "), said
+def start(command: str, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    """The command in a process of its own."""
+    return subprocess.Popen(
+        [*STANDING, command],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_each_command_names_in_one_line_the_server_that_cannot_be_reached_and_ends(servers: LocalServers) -> None:
+    there = servers.environment
+    no_kafka = there | {"STANDING_KAFKA_BOOTSTRAP": NOWHERE["STANDING_KAFKA_BOOTSTRAP"]}
+    no_postgres = there | {"STANDING_DATABASE_URL": NOWHERE["STANDING_DATABASE_URL"]}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        quiet = f"127.0.0.1:{silent.getsockname()[1]}"
+        mute = there | {"STANDING_DATABASE_URL": f"postgresql://nobody:a-secret@{quiet}/none"}
+        started = [
+            *((start(name, no_kafka), "Kafka at 127.0.0.1:1", code) for name, code in WITHOUT_KAFKA.items()),
+            *(
+                (start(name, no_postgres), "PostgreSQL at 127.0.0.1:1", code)
+                for name, code in WITHOUT_POSTGRES.items()
+            ),
+            (start("status", mute), f"PostgreSQL at {quiet}", CANNOT_RUN),
+        ]
+        try:
+            ended = [process.communicate(timeout=100) for process, _, _ in started]
+        finally:
+            for process, _, _ in started:
+                process.kill()
+    for (process, server, code), (printed, said) in zip(started, ended, strict=True):
+        assert (printed, process.returncode) == ("", code), f"{process.args!r}: {said}"
+        reason = rf"standing: a server cannot be reached: {server} (\(PLAINTEXT\) )?cannot be reached: \S.*\n"
+        assert re.fullmatch(reason, said), f"{process.args!r}: {said}"
         assert "a-secret" not in said
-    assert {name: process.returncode for name, process in started.items()} == EXIT_CODES
+
+
+def test_a_topic_with_another_number_of_partitions_is_named_once_and_no_silence_is_enforced(
+    engine: Engine, tmp_path: Path
+) -> None:
+    topic = f"{engine.prefix}order-status"
+    admin = AdminClient({"bootstrap.servers": engine.environment["STANDING_KAFKA_BOOTSTRAP"]})
+    admin.create_partitions([NewPartitions(topic, 5)])[topic].result(10)
+    refused = engine.standing("setup", check=False)
+    assert (refused.returncode, refused.stderr) == (2, f"standing: topic {topic} has 5 partitions, not 4\n")
+    engine.send([enrolled("idle", "2016-03-01 10:00"), enrolled("clock", "2017-03-01 10:00", "other")])
+    log = tmp_path / "log"
+    with log.open("wb") as file, engine.working(log=file) as supervisor:
+        until(engine, lambda _: "silence is not enforced" in log.read_text())
+        found = until(engine, lambda found: not any(found["lag"].values()) and not found["unpublished"])
+        assert supervisor.poll() is None
+    assert found["horizon"] is None
+    decided = [(each["kind"], each["account_id"]) for each in net(engine.published()).values()]
+    assert sorted(decided) == [("account_enrolled", "clock"), ("account_enrolled", "idle")]
+    lines = log.read_text().splitlines()
+    assert not [line for line in lines if "worker died" in line]
+    [line] = [line for line in lines if "silence is not enforced" in line]
+    assert "order-status has 5 partitions, but 4 were set up" in line
 
 
 def test_an_installation_without_the_codecs_is_one_line_and_no_loop(tmp_path: Path) -> None:
