@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
-from tests.expected import Expected, expect, place_of
+from tests.expected import LARGEST, Expected, expect, place_of
 from tests.model.calendar import Instant, parse_instant, write_instant
 from tests.model.decisions import Decision
 from tests.model.policies import load_policies
@@ -55,16 +55,24 @@ class Verdict:
 
 
 async def check(
-    bootstrap: str, database_url: str, prefix: str, policies: Path, clock: str = "events", settle_seconds: float = 0
+    bootstrap: str,
+    database_url: str,
+    prefix: str,
+    policies: Path,
+    clock: str = "events",
+    settle_seconds: float = 0,
+    largest: int = LARGEST,
 ) -> Verdict:
     """Look at a deployment at rest and judge it; `policies` is the directory of its policy files."""
     seen = await look(bootstrap, database_url, prefix)
-    return await asyncio.to_thread(judge, seen, policies, clock, settle_seconds)
+    return await asyncio.to_thread(judge, seen, policies, clock, settle_seconds, largest)
 
 
-def judge(seen: Seen, policies: Path, clock: str = "events", settle_seconds: float = 0) -> Verdict:
+def judge(
+    seen: Seen, policies: Path, clock: str = "events", settle_seconds: float = 0, largest: int = LARGEST
+) -> Verdict:
     """The verdict on what was seen. With the clock `wall` the horizon is the one the database states."""
-    expected = expect(seen, load_policies(policies), clock, round(settle_seconds * 1_000_000))
+    expected = expect(seen, load_policies(policies), clock, round(settle_seconds * 1_000_000), largest)
     verdict = Verdict()
     compare_positions(seen, expected, clock, verdict)
     compare_facts(seen, expected, verdict)

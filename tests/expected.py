@@ -38,13 +38,13 @@ class Expected:
     orders: dict[str, set[tuple[Instant, str]]]
 
 
-def expect(seen: Seen, policies: tuple[Policy, ...], clock: str, settle: Instant) -> Expected:
-    """What follows from the records that are in the input topics."""
+def expect(seen: Seen, policies: tuple[Policy, ...], clock: str, settle: Instant, largest: int = LARGEST) -> Expected:
+    """What follows from the records that are in the input topics; those of over `largest` bytes are not read."""
     dead: dict[Place, str] = {}
     messages: list[Message] = []
     places: dict[int, Place] = {}
     for record in in_order(seen):
-        content = parse(record)
+        content = parse(record, largest)
         if isinstance(content, str):
             dead[record.place] = content
         else:
@@ -93,11 +93,11 @@ def place_of(dead_letter: Mapping[str, Any]) -> Place:
     return f"{dead_letter['topic']}/{dead_letter['partition']}/{dead_letter['offset']}"
 
 
-def parse(record: Record) -> dict[str, Any] | str:
+def parse(record: Record, largest: int) -> dict[str, Any] | str:
     """The content of a record, or the reason for which it is none."""
     if record.value is None:
         return "invalid_json"
-    if len(record.value) > LARGEST:
+    if len(record.value) > largest:
         return "too_large"
     try:
         content = json.loads(record.value.decode("utf-8"), parse_constant=refuse)

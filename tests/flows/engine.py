@@ -14,6 +14,7 @@ from typing import IO, Any, cast
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from contracts.topics import OUTPUT_TOPICS
+from tests.checker import Verdict, check
 from workers.settings import Settings
 
 STANDING = [sys.executable, "-m", "workers.cli"]
@@ -117,6 +118,22 @@ class Engine:
             found.append(Published(topic, partition, message.key(), headers, json.loads(message.value() or b"")))
         consumer.close()
         return found
+
+
+async def check_all(engine: Engine) -> Verdict:
+    """The independent checker finds nothing amiss in the deployment, which is at rest."""
+    settings = engine.settings
+    verdict = await check(
+        settings.kafka_bootstrap,
+        settings.database_url.get_secret_value(),
+        settings.topic_prefix,
+        settings.policies,
+        settings.clock,
+        settings.settle_seconds,
+        settings.max_record_bytes,
+    )
+    assert verdict.clean, str(verdict)
+    return verdict
 
 
 def net(messages: Iterable[Published]) -> dict[str, Mapping[str, Any]]:

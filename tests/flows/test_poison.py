@@ -2,13 +2,14 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tests.flows.engine import Engine, check_promises, net
-from tests.flows.facts import enrolled, paid
+from tests.flows.engine import Engine, Published, check_all, check_promises, net
+from tests.flows.facts import case, enrolled, paid
 from tests.flows.raw import send_to
+from tests.flows.test_health import scrape, with_ports
 
 BAD = [b'{"status": "paid"}'] * 250
 
@@ -31,11 +32,11 @@ def until(engine: Engine, true: Callable[[dict[str, Any]], bool]) -> dict[str, A
     raise AssertionError(found)
 
 
-def of_kind(engine: Engine, kind: str) -> set[str]:
-    return {each["account_id"] for each in net(engine.published()).values() if each["kind"] == kind}
+def of_kind(messages: Sequence[Published], kind: str) -> set[str]:
+    return {each["account_id"] for each in net(messages).values() if each["kind"] == kind}
 
 
-def test_a_hundred_bad_records_in_a_row_pause_their_partition_until_accepted(engine: Engine) -> None:
+async def test_a_hundred_bad_records_in_a_row_pause_their_partition_until_accepted(engine: Engine) -> None:
     late, prevented = paid("silent", "2016-08-20 10:00"), "account_suspended_withdrawn"
     with engine.working():
         engine.send([enrolled("silent", "2016-03-01 10:00"), enrolled("idle", "2016-03-01 10:00", "other")])
@@ -59,8 +60,9 @@ def test_a_hundred_bad_records_in_a_row_pause_their_partition_until_accepted(eng
     with other.working():
         engine.send([enrolled("later", "2016-09-11 10:00", "fourth")])
         until(engine, lambda found: sum(found["lag"].values()) == 151 and not found["unpublished"])
-        assert of_kind(engine, "account_enrolled") == {"silent", "idle", "clock", "later"}
-        assert of_kind(engine, "account_suspended") == set()
+        messages = engine.published()
+        assert of_kind(messages, "account_enrolled") == {"silent", "idle", "clock", "later"}
+        assert of_kind(messages, "account_suspended") == set()
         refused = engine.standing("dead-letters", "accept", "order-status", "0", check=False)
         assert (refused.returncode, refused.stderr) == (2, "standing: order-status/0 is not paused\n")
         engine.standing("dead-letters", "accept", "order-status", "1", "--records", "20")
@@ -72,6 +74,39 @@ def test_a_hundred_bad_records_in_a_row_pause_their_partition_until_accepted(eng
     check_promises(messages)
     letters = [each.value["offset"] for each in messages if each.topic == "dead-letters"]
     assert sorted(letters) == list(range(1, 251))
-    assert of_kind(engine, "account_suspended") == {"idle"}
+    assert of_kind(messages, "account_suspended") == {"idle"}
     assert not [each for each in messages if each.value.get("kind") == prevented]
     assert status(engine)[0] == 0
+    verdict = await check_all(engine)
+    assert verdict.figures["dead_letters"] == len(BAD)
+
+
+async def test_a_case_waits_while_a_partition_of_the_registry_rests_and_then_hits_the_right_company(
+    engine: Engine,
+) -> None:
+    """Behind the bad records the accused moved from acme to globex, before the case."""
+    engine, port = with_ports(engine)
+    homes = {"mover": "acme", "left": "acme", "rival": "globex", "idle": "other"}
+    with engine.working():
+        engine.send(enrolled(account, "2016-03-01 10:00", company) for account, company in homes.items())
+        engine.drain()
+        send_to(engine, "seller-accounts", 1, [*BAD, enrolled("mover", "2016-05-01 10:00", "globex")[2]])
+        until(engine, lambda found: "seller-accounts/1" in found["paused"])
+        engine.send([case("mover", "2016-06-01 10:00"), paid("clock", "2016-09-10 10:00")])
+        until(engine, lambda _: scrape(port + 4)["standing_partitions_waiting"] == 1)
+        found = until(engine, lambda found: sum(found["lag"].values()) == 152 and not found["unpublished"])
+        assert found["lag"]["seller-accounts/1"] == 151
+        decided = net(engine.published()).values()
+        assert {(each["kind"], each["account_id"]) for each in decided} == {
+            ("account_enrolled", account) for account in homes
+        }
+        engine.standing("dead-letters", "accept", "seller-accounts", "1")
+        engine.drain()
+        messages = engine.published()
+    check_promises(messages)
+    assert not [each for each in messages if "withdraws" in each.value]
+    assert of_kind(messages, "account_terminated") == {"mover", "rival"}
+    [terminated] = [each for each in net(messages).values() if each["kind"] == "company_terminated"]
+    assert terminated["company"]["key"] == "id:globex"
+    assert of_kind(messages, "account_suspended") == {"left", "idle"}
+    await check_all(engine)

@@ -6,8 +6,7 @@ Owns `standing relay --reconcile`. What subscribers have read is compared as a w
 import pytest
 
 from tests.flows.databases import drop, keep_copy, rows, set_back
-from tests.flows.engine import Engine, Published
-from tests.flows.test_restored_database import clean
+from tests.flows.engine import Engine, Published, check_all
 
 HISTORY = ("--accounts", "60", "--companies", "20", "--late", "0.1", "--doubled", "0.1", "--bad", "0.02")
 LOG = "select shard, seq, hash, topic, key, headers, value, decision_id, subject, kind, effective_at, recorded_at"
@@ -45,7 +44,7 @@ async def test_a_lost_database_is_rebuilt_and_no_message_is_published_again(drai
     with drained.working():
         drained.drain()
     assert read(drained) == before
-    await clean(drained)
+    await check_all(drained)
     assert "nothing to reconcile" in drained.standing("relay", "--reconcile").stdout
 
 
@@ -63,7 +62,7 @@ async def test_what_was_decided_and_not_yet_published_when_the_database_was_lost
         drained.drain()
     after = read(drained)
     assert len(after) > len(before)
-    await clean(drained)
+    await check_all(drained)
 
 
 async def test_a_database_set_back_to_an_older_state_is_brought_up_to_what_was_published(drained: Engine) -> None:
@@ -78,4 +77,4 @@ async def test_a_database_set_back_to_an_older_state_is_brought_up_to_what_was_p
     with drained.working():
         drained.drain()
     assert [each.headers["ce_id"] for each in drained.published()] == [each.headers["ce_id"] for each in before]
-    await clean(drained)
+    await check_all(drained)

@@ -4,19 +4,11 @@ Owns fault 10 of the list: whichever worker comes back first, nothing is written
 `standing relay --reconcile` brought it up to what was published; and a failover that lost nothing goes on.
 """
 
-from tests.checker import check
-from tests.flows.databases import WRITTEN, keep_copy, rows, set_back, url_of
-from tests.flows.engine import Engine
+from tests.flows.databases import WRITTEN, keep_copy, rows, set_back
+from tests.flows.engine import Engine, check_all
 from tests.flows.facts import enrolled, paid
-from tests.flows.test_killed_workers import POLICIES
 
 WORKERS = ("ingest", "timers", "spread", "relay")
-
-
-async def clean(engine: Engine) -> None:
-    """The independent checker finds nothing amiss."""
-    verdict = await check(engine.environment["STANDING_KAFKA_BOOTSTRAP"], url_of(engine), engine.prefix, POLICIES)
-    assert verdict.clean, str(verdict)
 
 
 async def test_every_worker_and_command_refuses_a_database_older_than_what_was_published(engine: Engine) -> None:
@@ -63,4 +55,4 @@ async def test_a_failover_that_lost_nothing_goes_on_by_itself(engine: Engine) ->
             engine.drain()
     adopted = await rows(engine, "select system_identifier <> 'the former' and timeline <> 7 from deployment")
     assert adopted == [(True,)]
-    await clean(engine)
+    await check_all(engine)
