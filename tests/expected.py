@@ -105,7 +105,9 @@ def parse(record: Record, largest: int) -> dict[str, Any] | str:
         return "invalid_json"
     if LONE_SURROGATE.search(json.dumps(content, ensure_ascii=False)):
         return "invalid_json"
-    return content if isinstance(content, dict) else "invalid_message"
+    # The model takes instants as numbers too, for its own tests.
+    is_message = isinstance(content, dict) and not isinstance(content.get("occurred_at"), int)
+    return content if is_message else "invalid_message"
 
 
 def refuse(constant: str) -> None:

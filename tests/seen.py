@@ -109,7 +109,7 @@ def read_topics(
                 ends[name, partition] = offset  # the end of the partition, as `enable.partition.eof` tells it
                 continue
             told = cast("list[tuple[str, bytes]]", message.headers() or [])
-            headers = {key: value.decode() for key, value in told}
+            headers = {key: value.decode(errors="backslashreplace") for key, value in told}  # inputs may hold any
             found.append(Record(name, partition, offset, message.key(), message.value(), headers))
     finally:
         consumer.close()

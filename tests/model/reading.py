@@ -33,7 +33,9 @@ OUTCOMES = {"opened", "upheld", "dismissed", "withdrawn", "reversed"}
 REQUESTS = {"temporary_activation", "reapplication"}
 REQUESTS_OF_A_DAY = 50
 FUTURE = 5 * 60 * 1_000_000
-AMOUNT_VALUE = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+AMOUNT_VALUE = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
+WITH_T_SINCE_1970 = re.compile(r"(19[7-9]|[2-9][0-9]{2})[0-9]-[0-9-]{5}[Tt].*")
+"""What the contract asks of a timestamp beyond RFC 3339."""
 CONTROL_CHARACTER = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 CURRENCY = re.compile(r"[A-Z]{3}")
 
@@ -110,7 +112,7 @@ def occurred_at(message: dict[str, Any]) -> Instant:
     value = message.get("occurred_at")
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not WITH_T_SINCE_1970.fullmatch(value):
         raise BadMessage("occurred_at")
     try:
         return parse_instant(value)
