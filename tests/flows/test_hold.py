@@ -1,15 +1,22 @@
-"""`standing hold` and `standing release`: silence stays held until every partition was read to its end, or by force.
+"""`standing hold` and `standing release`: silence stays held until every partition was read to its end, or by force;
+what waits for it meanwhile is not counted as work that nobody does.
 
 No worker runs; the test moves the positions as an ingest worker does.
 """
 
 import pytest
 
+from contracts.topics import INPUT_TOPICS
+from tests.enforcement.deployment import Deployment
+from tests.enforcement.test_measuring import Noted
 from tests.flows.engine import Engine
 from tests.flows.facts import enrolled, paid
 from tests.flows.raw import send_to
+from tests.model import story
 from workers import wiring
 from workers.commands.hold import CannotRelease, hold, release
+from workers.commands.status import read_status
+from workers.ops.health import Vitals
 from workers.store.records import Advance
 from workers.wiring import Parts
 
@@ -56,3 +63,33 @@ async def test_silence_is_not_released_before_every_partition_was_read_to_its_en
         await read_to_its_end(made, UNREAD[1])
         await release(made, force=False)
         assert await held(made) is None
+
+
+async def spreads(made: Parts) -> tuple[int, float]:
+    """How many companies are still to be judged, by `standing status` and by the metric that an alert rests on."""
+    metrics = Noted()
+    await wiring.sampler(made, Vitals(metrics=metrics)).sample()
+    return (await read_status(made)).spreads, metrics.values["standing_spreads"]
+
+
+async def test_a_company_whose_members_wait_for_a_held_silence_is_counted_only_once_they_can_be_judged(
+    engine: Engine,
+) -> None:
+    async with wiring.parts(engine.settings, "test") as made:
+        claimed = await made.store.claim_positions([(topic, 0) for topic in INPUT_TOPICS], "test")
+        positions = {(each.topic, each.partition): each for each in claimed}
+        incarnation = made.deployment.incarnation
+        worker = Deployment(made.pool, made.store, made.enforcement, made.policies, incarnation, positions)
+        await worker.reads(*(story.enrolled("2016-03-01", account, "c", f"e-{account}") for account in "ab"))
+        await hold(made, "a back-fill")
+        await worker.move_horizon(story.local("2016-09-01"))
+        await worker.reads(story.case("2016-09-02", account="a", category="refusal_of_trade_assurance"))
+        assert await spreads(made) == (1, 1)
+        await worker.spreads()
+        assert await made.pool.fetchval("select count(*) from spreads") == 1
+        assert await spreads(made) == (0, 0)
+        await release(made, force=True)
+        await worker.reaches(story.local("2016-09-03"))
+        assert await spreads(made) == (1, 1)
+        await worker.spreads()
+        assert await spreads(made) == (0, 0)

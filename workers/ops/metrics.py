@@ -146,7 +146,12 @@ OLDEST_DUE = Metric(
 ACCOUNTS_HELD = Metric(
     "standing_accounts_held", "gauge", ("timers",), "Accounts that are held: their judgement raised an error."
 )
-SPREADS = Metric("standing_spreads", "gauge", ("timers",), "Companies whose members are still being judged.")
+SPREADS = Metric(
+    "standing_spreads",
+    "gauge",
+    ("timers",),
+    "Companies whose members are still being judged; not those that wait for the horizon with a member.",
+)
 PAUSED = Metric(
     "standing_partition_paused",
     "gauge",
