@@ -1,5 +1,6 @@
 """What a whole deployment tells of itself, and that a worker which hangs is ended and started again."""
 
+import itertools
 import socket
 import time
 import urllib.error
@@ -10,11 +11,14 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.flows.engine import Engine
+from tests.flows.engine import Engine, check_all
 from tests.flows.facts import enrolled, paid
 from tests.flows.raw import send_to
+from workers import wiring
 from workers.ops.metrics import METRICS
 
+LOST, FENCED = (f"standing_failures_total{{error={each}}}" for each in ("LostOwnership", "Fenced"))
+RECYCLED = "standing_producers_recycled_total"
 HANGS_ONCE = '''
 """The first transaction of the first timers worker blocks its event loop for ever."""
 import os, sys, time
@@ -130,6 +134,38 @@ def test_a_worker_whose_event_loop_is_blocked_is_ended_and_started_again(engine:
         "standing_worker_restarts_total{worker=relay}": 0,
         "standing_worker_restarts_total{worker=ingest}": 0,
     }
+
+
+async def test_whoever_is_taken_over_counts_it_and_nothing_is_published_twice(engine: Engine) -> None:
+    """Another claims a partition, and a second relay all shards: what the alert StandingFenced rests on."""
+    port = free_ports(3)
+    ingest, first, second = (
+        replace(engine, environment={**engine.environment, "STANDING_METRICS_PORT": str(port + number)})
+        for number in range(3)
+    )
+    numbers = itertools.count()
+
+    def seen(port: int, sample: str) -> bool:
+        """Whether a counter has moved; another fact is sent, so that whoever was taken over finds out."""
+        engine.send([enrolled(f"a{next(numbers)}", "2016-03-01 10:00")])
+        return sum(count for name, count in scrape(port).items() if name.startswith(sample)) > 0
+
+    with ingest.working("ingest"), first.working("relay"):
+        until(lambda: ask(port, "/ready")[0] == ask(port + 1, "/ready")[0] == 200)
+        until(lambda: seen(port + 1, "standing_published_messages_total"))
+        assert not seen(port, LOST)
+        async with wiring.parts(engine.settings, "test") as made:
+            await made.store.claim_positions([("seller-accounts", number) for number in range(4)], "another")
+        until(lambda: seen(port, LOST))
+        assert not seen(port + 1, RECYCLED)
+        with second.working("relay"):
+            until(lambda: ask(port + 2, "/ready")[0] == 200)
+            until(lambda: seen(port + 2, "standing_published_messages_total"))
+            until(lambda: seen(port + 1, FENCED))
+            assert seen(port + 1, RECYCLED)
+            engine.drain()
+    verdict = await check_all(engine)
+    assert verdict.figures["facts"] == next(numbers)
 
 
 def test_a_port_that_is_taken_ends_a_worker_with_one_line(engine: Engine) -> None:

@@ -4,6 +4,7 @@ Knows the shape of the language, not its types, but for one: whether a function 
 """
 
 import re
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -28,6 +29,8 @@ class Selected:
     name: str
     labels: AbstractSet[str]
     over_time: bool
+    matched: Sequence[tuple[str, str]] = ()
+    """Labels and the values, or patterns, that theirs are compared with."""
 
 
 @dataclass
@@ -109,16 +112,16 @@ class Query:
         return found
 
     def _selector(self, *, over_time: bool) -> None:
-        name, labels = self._take(kind="word"), set()
+        name, matched = self._take(kind="word"), []
         if name in OPERATORS or self._next() == "(":
             raise NotPromQL(f"{name} is no metric in {self.text!r}")
         if self._next() == "{":
             self._take()
             while self._next() != "}":
-                labels.add(self._take(kind="word"))
+                label = self._take(kind="word")
                 if self._take(kind="sign") not in ("=", "!=", "=~", "!~"):
                     raise NotPromQL(f"a label of {name} is compared in a way that does not exist")
-                self._take(kind="text")
+                matched.append((label, self._take(kind="text").strip('"')))
                 if self._next() != "}":
                     self._take(",")
             self._take("}")
@@ -127,4 +130,4 @@ class Query:
             self._take()
         if ranged != over_time:
             raise NotPromQL(f"{name} {'without' if over_time else 'with'} a time in {self.text!r}")
-        self.selected.append(Selected(name, labels, ranged))
+        self.selected.append(Selected(name, {label for label, _ in matched}, ranged, matched))

@@ -1,6 +1,7 @@
 """The alert rules, the dashboard and the scrape configuration speak of metrics, labels and workers that exist."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,47 @@ def test_a_query_is_well_formed_and_asks_for_what_exists(text: str) -> None:
         assert each.over_time == (metric.kind != "gauge"), "counters are only of use as rates, gauges as they are"
         labels |= own
     assert query.grouped <= labels
+
+
+def subclasses(error: type[BaseException]) -> set[str]:
+    """The names of an exception and all that are known to derive from it."""
+    return {error.__name__, *(name for each in error.__subclasses__() for name in subclasses(each))}
+
+
+def values_of(label: str) -> set[str]:
+    """What a label can say."""
+    match label:
+        case "error":
+            return subclasses(Exception)
+        case "job":
+            [job] = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["scrape_configs"]
+            return {job["job_name"]}
+        case "path":
+            return {"fast", "judged"}
+        case _:
+            raise AssertionError(f"say here what values {label} can have")
+
+
+def unknown_values(text: str) -> list[tuple[str, str]]:
+    """Label values of a query that no series can have; each branch of a pattern is looked for by itself."""
+    return [
+        (label, branch)
+        for each in Query(text).read().selected
+        for label, pattern in each.matched
+        for branch in pattern.split("|")
+        if not any(re.fullmatch(branch, value) for value in values_of(label))
+    ]
+
+
+@pytest.mark.parametrize("text", [each for each in QUERIES if "{" in each])
+def test_a_query_compares_labels_with_values_that_they_can_have(text: str) -> None:
+    assert unknown_values(text) == []
+
+
+def test_a_value_that_no_label_can_have_is_found() -> None:
+    assert unknown_values('rate(standing_failures_total{error=~"LostOwnership|FencedOff"}[5m])') == [
+        ("error", "FencedOff")
+    ]
 
 
 @pytest.mark.parametrize(
