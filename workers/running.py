@@ -43,9 +43,9 @@ _AWAY = (
     PublishError,
     OSError,
     asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
+    asyncpg.InsufficientResourcesError,  # no connection left, disk full
+    asyncpg.OperatorInterventionError,  # shut down, starting, a statement that took too long
     asyncpg.LockNotAvailableError,
-    asyncpg.QueryCanceledError,
 )
 """A server that cannot be reached: an operator's command ends, a worker is started anew."""
 

@@ -1,0 +1,47 @@
+"""What an operator can mend, or has to wait for, is one line and an exit code."""
+
+import asyncpg
+import pytest
+import typer
+
+from workers.kafka.admin import KafkaRefused, KafkaUnreachable
+from workers.running import CANNOT_RUN, NOT_DONE, one_clear_line
+
+AWAY = (
+    KafkaUnreachable("no answer"),
+    ConnectionResetError("gone"),
+    TimeoutError(),
+    asyncpg.TooManyConnectionsError("sorry, too many clients already"),
+    asyncpg.DiskFullError("no space left"),
+    asyncpg.AdminShutdownError("terminating"),
+    asyncpg.CrashShutdownError("terminating"),
+    asyncpg.CannotConnectNowError("starting up"),
+    asyncpg.QueryCanceledError("statement timeout"),
+    asyncpg.LockNotAvailableError("lock timeout"),
+)
+REFUSED = (
+    KafkaRefused("not let in"),
+    asyncpg.InvalidPasswordError("wrong password"),
+    asyncpg.InvalidCatalogNameError("no such database"),
+    asyncpg.InsufficientPrivilegeError("permission denied"),
+)
+
+
+def named(error: Exception) -> str:
+    return type(error).__name__
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [*((each, NOT_DONE) for each in AWAY), *((each, CANNOT_RUN) for each in REFUSED)],
+    ids=[named(each) for each in (*AWAY, *REFUSED)],
+)
+def test_a_worker_whose_server_is_away_is_started_anew_and_one_that_is_refused_is_not(
+    error: Exception, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as ended, one_clear_line(away=NOT_DONE):
+        raise error
+    assert ended.value.exit_code == code
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("standing: ")
+    assert str(error) in line
