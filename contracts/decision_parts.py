@@ -118,7 +118,9 @@ class AccountWithdrawal(Recorded):
     withdraws: DecisionId
     """The `decision_id` of the decision that is taken back."""
     because: list[Fact]
-    """The late facts that changed what should have been decided."""
+    """The late facts that changed what should have been decided, or the first 100 of them."""
+    because_left_out: Annotated[int, Field(ge=1)] | None = None
+    """How many more there were."""
 
 
 class CompanyWithdrawal(Recorded):
@@ -128,4 +130,6 @@ class CompanyWithdrawal(Recorded):
     withdraws: DecisionId
     """The `decision_id` of the decision that is taken back."""
     because: list[Fact]
-    """The late facts that changed what should have been decided."""
+    """The late facts that changed what should have been decided, or the first 100 of them."""
+    because_left_out: Annotated[int, Field(ge=1)] | None = None
+    """How many more there were."""

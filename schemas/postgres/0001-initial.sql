@@ -125,7 +125,7 @@ create table spreads (
     version            bigint not null,
     cursor             text collate "C" not null default '',
     hits               text not null default '{}',  -- JSON: accounts hit so far, by termination
-    because            text not null default '[]',  -- JSON: the facts that changed the company
+    because            text not null,  -- JSON: the facts that changed the company
     lease_until        timestamptz,
     worked_at          timestamptz not null default clock_timestamp()  -- begun, or claimed for the last time
 );

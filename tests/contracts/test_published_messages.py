@@ -23,7 +23,7 @@ from workers.codec.messages import (
     withdrawal_message,
 )
 from workers.rules.company import company_decisions
-from workers.rules.decisions import Decision, decision_id
+from workers.rules.decisions import Because, Decision, decision_id
 from workers.rules.difference import Published
 from workers.rules.policy import PolicyStamp
 
@@ -84,7 +84,7 @@ def withdrawn(decision: Decision, of_company: bool) -> Message:
     company = {"key": decision.subject, "name": "Acme"} if of_company else None
     published = Published(decision.id, decision.kind, decision.effective_at, 7, decision.content)
     return withdrawal_message(
-        published, decision.subject, 8, RECORDED, decision.evidence, company=company, traceparent=None
+        published, decision.subject, 8, RECORDED, Because.of(decision.evidence), company=company, traceparent=None
     )
 
 

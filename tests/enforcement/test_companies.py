@@ -172,6 +172,50 @@ async def test_a_move_that_is_read_late_takes_the_termination_from_one_company_t
     assert all(fact["id"] == "moved" for each in withdrawn for fact in each["because"])
 
 
+async def test_what_late_facts_take_from_a_company_is_named_to_its_members_by_the_first_hundred_of_them(
+    deployment: Deployment,
+) -> None:
+    await deployment.reads(*members(3))
+    await deployment.reads(upheld("2016-04-10", "m00"))
+    await deployment.spreads()
+    orders = [order(local("2016-04-06") + index, "m00", f"o{index}") for index in range(150)]
+    await deployment.reads(enrolled("2016-04-05", "m00", "d", "moved"), *orders)
+    await deployment.spreads()
+    withdrawn = await deployment.values("account_terminated_withdrawn")
+    assert {each["account_id"] for each in withdrawn} >= {"m01", "m02"}
+    assert {(len(each["because"]), each["because_left_out"]) for each in withdrawn} == {(100, 51)}
+    assert {each["because"][0]["id"] for each in withdrawn} == {"moved"}
+    await deployment.check(END)
+
+
+async def test_who_joins_behind_the_cursor_of_a_spread_is_counted_too(deployment: Deployment) -> None:
+    await deployment.reads(*members(10))
+    await deployment.reads(upheld("2016-04-10", "m03"))
+    await deployment.enforcement.spread(await claimed(deployment), 4)
+    await deployment.reads(enrolled("2016-03-02", "a0", "c", "late"))
+    assert "a0" in {each["account_id"] for each in await deployment.values("account_terminated")}
+    await deployment.spreads()
+    assert await completed(deployment) == [("k", 11)]
+    await deployment.check(END)
+
+
+async def test_no_company_is_complete_while_one_who_joined_behind_the_cursor_is_held(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await deployment.reads(*members(10))
+    await deployment.reads(upheld("2016-04-10", "m03"))
+    await deployment.enforcement.spread(await claimed(deployment), 4)
+    with monkeypatch.context() as broken:
+        break_for(broken, judging, "judge", "a0")
+        await deployment.reads(enrolled("2016-03-02", "a0", "c", "late"))
+        await deployment.spreads()
+    assert await completed(deployment) == []
+    await deployment.reads(order("2016-04-20", "a0", "o"))
+    await deployment.spreads()
+    assert await completed(deployment) == [("k", 11)]
+    await deployment.check(END)
+
+
 async def test_who_is_judged_while_a_spread_is_under_way_is_terminated_at_once(deployment: Deployment) -> None:
     await deployment.reads(*members(5))
     await deployment.reads(upheld("2016-04-10", "m00"))

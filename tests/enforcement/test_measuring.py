@@ -87,7 +87,7 @@ async def test_the_gauges_are_those_of_the_tables(deployment: Deployment, monkey
         break_for(broken, judging, "judge", "c")
         await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in "abc"))
     await deployment.pool.execute("insert into rejects values ('complaints', 1, 100, '[]', 0, 'why')")
-    await deployment.pool.execute("insert into spreads (company_key, version) values ('id:1', 1)")
+    await deployment.pool.execute("insert into spreads (company_key, version, because) values ('id:1', 1, '')")
     [(first_due,)] = await deployment.pool.fetch("select wake_at from accounts where account_id = 'a'")
     await deployment.move_horizon(first_due + 30 * SECOND)
     heads = {row[0]: row[1] for row in await deployment.pool.fetch(statement("shard_ends"))}

@@ -2,6 +2,7 @@
 
 from tests.enforcement.deployment import Deployment
 from tests.model.story import activation, case, enrolled, local, order
+from workers.rules.calendar import SECOND
 from workers.store.deployment import hold
 
 ENROLLED = enrolled("2016-03-01 10:00", event="enrolled")
@@ -132,3 +133,16 @@ async def test_the_horizon_an_account_was_judged_with_never_goes_back(deployment
     await deployment.reads(enrolled("2016-03-05", "a", "c", "again"))
     assert await told(deployment, "account_suspended") == ["a"]
     assert await deployment.values("account_suspended_withdrawn") == []
+
+
+async def test_thousands_of_late_facts_are_named_by_the_first_hundred_of_them(deployment: Deployment) -> None:
+    await deployment.reads(ENROLLED)
+    await deployment.reaches(local("2016-12-01"))
+    longest = "\U00020000" * 122
+    late = [order(local("2016-04-01") + index * SECOND, order_id=f"{longest}{index:06}") for index in range(3000)]
+    await deployment.reads(*late)
+    [withdrawn] = await deployment.values("account_suspended_withdrawn")
+    assert [fact["id"] for fact in withdrawn["because"]] == [f"{longest}{index:06}" for index in range(100)]
+    assert withdrawn["because_left_out"] == 2900
+    assert max(len(row.value) for row in await deployment.log()) < 100_000
+    await deployment.check(local("2016-12-01"))

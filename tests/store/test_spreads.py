@@ -110,6 +110,8 @@ async def test_a_spread_that_found_members_undecided_is_left_alone_until_none_is
     members = [AccountRow("held", held=True), AccountRow("waits", waits=True), AccountRow("decided")]
     joined = [("c", each.account_id) for each in members]
     await in_one(side, "write", Changes(accounts=[*members, AccountRow("other", waits=True)], memberships=joined))
+    assert await in_one(side, "members", "c") == (3, 2)
+    assert await in_one(side, "members", "nobody") == (0, 0)
     spread = await side.store.claim_spread(LEASE)
     assert spread is not None
     await in_one(side, "advance_spread", spread._replace(cursor="held", hits=UNDECIDED))

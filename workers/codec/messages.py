@@ -14,7 +14,7 @@ import orjson
 
 from contracts.topics import TOPIC_OF_KIND
 from workers.rules.calendar import Instant, written
-from workers.rules.decisions import Decision, Evidence, name_based_uuid
+from workers.rules.decisions import Because, Decision, Evidence, name_based_uuid
 from workers.rules.difference import Published
 from workers.rules.standing import Standing
 
@@ -118,7 +118,7 @@ def withdrawal_message(
     subject: str,
     sequence: int,
     recorded_at: str,
-    because: Sequence[Evidence],
+    because: Because,
     *,
     company: Mapping[str, str] | None,
     traceparent: str | None,
@@ -134,9 +134,11 @@ def withdrawal_message(
         "withdraws": published.decision_id,
         "effective_at": written(published.effective_at),
         "recorded_at": recorded_at,
-        "because": evidence_value(because),
+        "because": evidence_value(because.facts),
         "sequence": sequence,
     }
+    if because.left_out:
+        value["because_left_out"] = because.left_out
     topic = TOPIC_OF_KIND[published.kind]
     return Message(
         topic,

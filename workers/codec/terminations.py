@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import orjson
 
 from workers.rules.company import Outcome, Termination
-from workers.rules.decisions import Evidence
+from workers.rules.decisions import Because, Evidence
 from workers.rules.policy import PolicyStamp
 
 _NONE = "[]"
@@ -55,11 +55,13 @@ def _write_outcome(outcome: Outcome) -> list[object]:
     return [outcome.at, outcome.event_id, outcome.source, outcome.company_name, stamp.id, stamp.digest]
 
 
-def read_evidence(text: str) -> tuple[Evidence, ...]:
+def read_because(text: str) -> Because:
     """The facts that a spread names as its cause."""
-    return tuple(Evidence(*each) for each in orjson.loads(text))
+    found = orjson.loads(text)
+    return Because(tuple(Evidence(*each) for each in found["facts"]), found["left_out"])
 
 
-def write_evidence(evidence: Sequence[Evidence]) -> str:
-    """What `read_evidence` reads."""
-    return orjson.dumps([(each.topic, each.id, each.account_id, each.occurred_at) for each in evidence]).decode()
+def write_because(because: Because) -> str:
+    """What `read_because` reads."""
+    facts = [(each.topic, each.id, each.account_id, each.occurred_at) for each in because.facts]
+    return orjson.dumps({"facts": facts, "left_out": because.left_out}).decode()

@@ -88,9 +88,9 @@ select (select count(*) from accounts where wake_at <= $1 and not held) as due,
        (select count(*) from decision_log where kind = 'dead_letter') as dead_letters,
        count(*) as spreads,
        count(*) filter (where worked_at < clock_timestamp() - $3::interval) as spreads_idle
-from spreads s where not (hits = 'null' and cursor = '' and exists (
-    select from memberships m join accounts using (account_id)
-    where m.company_key = s.company_key and (waits or held)))
+from spreads s where not (hits = 'null' and cursor = '' and coalesce((
+    select true from memberships m join accounts using (account_id)
+    where m.company_key = s.company_key and (waits or held) limit 1), false))
 """
 
 

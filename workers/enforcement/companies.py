@@ -5,13 +5,13 @@ spread. Members are judged elsewhere: what stands in the company's row is in for
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from workers.codec.terminations import read_terminations, write_evidence, write_terminations
+from workers.codec.terminations import read_terminations, write_because, write_terminations
 from workers.enforcement.publishing import Outbox
 from workers.enforcement.taking_in import AccountFile
 from workers.rules.company import Termination, case_effects, company_decisions
-from workers.rules.decisions import Evidence
+from workers.rules.decisions import Because
 from workers.rules.difference import difference
 from workers.rules.policy import Policies
 from workers.store.postgres import Transaction
@@ -25,7 +25,7 @@ class Company:
     row: CompanyRow
     terminations: tuple[Termination, ...]
     changed: bool = False
-    because: tuple[Evidence, ...] = ()
+    because: Because = field(default_factory=Because)
     former: tuple[Termination, ...] = ()
 
     @property
@@ -88,4 +88,4 @@ async def publish_companies(
                 version=version, sequence=sequence, terminations=write_terminations(company.terminations)
             )
         )
-        changes.spreads.append((key, version, write_evidence(company.because)))
+        changes.spreads.append((key, version, write_because(company.because)))

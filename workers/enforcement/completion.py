@@ -27,12 +27,13 @@ def count_hits(spread: Spread, members: Sequence[str], judgements: Mapping[str, 
         return UNDECIDED
     if any(member not in judgements or judgements[member].waits for member in members):
         return UNDECIDED
-    hits: dict[str, int] = {} if began else orjson.loads(spread.hits)
+    counted = {} if began else orjson.loads(spread.hits)
+    hits: dict[str, int] = counted.get("hits", {})
     for judgement in judgements.values():
         for decision in judgement.decisions:
             if decision.kind == "account_terminated" and decision.clause == "T2":
                 hits[decision.cause] = hits.get(decision.cause, 0) + 1
-    return orjson.dumps(hits).decode()
+    return orjson.dumps({"members": counted.get("members", 0) + len(members), "hits": hits}).decode()
 
 
 def completion_mark(termination: Termination) -> str:
@@ -47,17 +48,20 @@ def _cause(termination: Termination) -> str:
 async def complete(transaction: Transaction, spread: Spread, changes: Changes, outbox: Outbox) -> None:
     """Signal what is complete and end the spread, unless a newer version of the company began it anew.
 
-    Where not all were decided it begins anew itself, and is claimed once they are.
+    Where not all were decided it begins anew itself, and is claimed once they are. Nobody can join meanwhile: whoever
+    does waits for the company's lock. Who joined behind the cursor, or was held after being counted, shows here.
     """
-    if spread.hits == UNDECIDED:
-        await transaction.advance_spread(spread._replace(cursor=""))
-        return
     key = spread.company_key
     row = (await transaction.companies([key], "update"))[key]
     if row.version != spread.version:
         return
+    members, undecided = await transaction.members(key)
+    counted = orjson.loads(spread.hits) or {}
+    if undecided or members != counted.get("members", 0):
+        await transaction.advance_spread(spread._replace(cursor="", hits=UNDECIDED))
+        return
     completed: list[str] = orjson.loads(row.completed)
-    hits: dict[str, int] = orjson.loads(spread.hits)
+    hits: dict[str, int] = counted.get("hits", {})
     sequence = row.sequence
     for termination in read_terminations(row.terminations):
         upheld = termination.upheld

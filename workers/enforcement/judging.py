@@ -13,7 +13,7 @@ from workers.enforcement.companies import Company
 from workers.enforcement.publishing import Outbox
 from workers.enforcement.taking_in import AccountFile, changed_spans
 from workers.rules.calendar import Instant
-from workers.rules.decisions import Evidence
+from workers.rules.decisions import Because
 from workers.rules.difference import difference
 from workers.rules.judge import Judgement, judge
 from workers.rules.policy import Policies
@@ -41,7 +41,7 @@ def judge_file(
 def publish_account(
     file: AccountFile,
     judged: tuple[Judgement, Instant] | None,
-    because: tuple[Evidence, ...],
+    because: Because,
     changes: Changes,
     outbox: Outbox,
 ) -> None:

@@ -21,7 +21,7 @@ from workers.codec.messages import (
     withdrawal_message,
 )
 from workers.rules.calendar import Instant, written
-from workers.rules.decisions import Evidence
+from workers.rules.decisions import Because
 from workers.rules.difference import Difference
 from workers.rules.standing import Standing
 from workers.store.records import Changes, LogRow, NetDecision, ShardHead
@@ -48,12 +48,12 @@ class Outbox:
         subject: str,
         found: Difference,
         sequence: int,
-        because: Sequence[Evidence],
+        because: Because,
         company: Mapping[str, str] | None = None,
     ) -> int:
         """Withdraw and publish; `company` is given for decisions about a company. Returns the new sequence."""
         of_company = company is not None
-        trace = self._traceparents.get(because[0].account_id if because else subject)
+        trace = self._traceparents.get(because.facts[0].account_id if because else subject)
         for wrong in found.withdraw:
             sequence += 1
             self._changes.withdrawn.append((of_company, subject, wrong.decision_id))

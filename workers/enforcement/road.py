@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 
 from workers.codec.batch import Batch, ReceivedFact, Rejected
-from workers.codec.terminations import read_evidence
+from workers.codec.terminations import read_because
 from workers.enforcement.companies import Company, apply_cases, load_companies, publish_companies
 from workers.enforcement.completion import complete, count_hits
 from workers.enforcement.fast_path import sort_out
@@ -22,7 +22,7 @@ from workers.enforcement.publishing import Outbox
 from workers.enforcement.taking_in import AccountFile, take_in
 from workers.ops.clock import Clock
 from workers.rules.calendar import Instant
-from workers.rules.decisions import Evidence
+from workers.rules.decisions import Because
 from workers.rules.judge import Judgement
 from workers.rules.policy import Policies
 from workers.store.postgres import Store, Transaction, UnknownAccounts
@@ -130,8 +130,7 @@ class Enforcement:
 
     async def spread(self, spread: Spread, limit: int) -> Done:
         """Judge the next members of a company; once all are decided publish that its terminations are completed."""
-        because = read_evidence(spread.because)
-        work = _Work(self, {}, because)
+        work = _Work(self, {}, read_because(spread.because))
         async with self.store.transaction() as transaction:
             members = await transaction.next_members(spread.company_key, spread.cursor, limit)
             if members:
@@ -152,7 +151,7 @@ class _Work:
 
     road: Enforcement
     traceparents: Mapping[str, str]
-    because: tuple[Evidence, ...] = ()
+    because: Because = field(default_factory=Because)
     changes: Changes = field(default_factory=Changes)
     outbox: Outbox = field(init=False)
     judged: int = 0

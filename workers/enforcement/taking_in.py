@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from workers.codec.batch import ReceivedFact, Rejected
 from workers.codec.facts import read_fact
 from workers.rules.calendar import DAY, Instant
-from workers.rules.decisions import Evidence
+from workers.rules.decisions import Because, Evidence
 from workers.rules.difference import Published
 from workers.rules.facts import CaseFact, EffectiveOrder, History, OrderSpan, RegistryFact, Request
 from workers.rules.history import add_orders
@@ -29,7 +29,7 @@ class AccountFile:
     published: Sequence[Published]
     stored_spans: Sequence[OrderSpan]
     new_facts: list[StoredFact] = field(default_factory=list)
-    because: tuple[Evidence, ...] = ()
+    because: Because = field(default_factory=Because)
     failed: bool = False
 
     @property
@@ -75,7 +75,7 @@ def take_in(
     if row.held:  # which of its facts were kept without being judged is not known
         evidence += [Evidence(each.topic, each.id, row.account_id, each.occurred_at) for each in stored.facts]
     new_facts = [StoredFact(row.account_id, each.topic, each.id, each.at, each.content) for each in accepted]
-    file = AccountFile(row, history, stored.published, stored.spans, new_facts, tuple(evidence))
+    file = AccountFile(row, history, stored.published, stored.spans, new_facts, Because.of(evidence))
     return file, rejected
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from contracts.fields import instant
 from workers.codec.messages import DEAD_LETTERS, Message
 from workers.codec.policies import load_policies
-from workers.codec.terminations import read_terminations
+from workers.codec.terminations import read_terminations, write_because
 from workers.enforcement.completion import completion_mark
 from workers.enforcement.publishing import Outbox
 from workers.kafka.whole_topics import WholeTopics
@@ -29,6 +29,7 @@ from workers.ops.clock import WallClock
 from workers.ops.refused import Refused
 from workers.rules.calendar import written
 from workers.rules.company import Termination, case_details, company_decisions
+from workers.rules.decisions import Because
 from workers.rules.difference import Published as PublishedDecision
 from workers.rules.difference import difference
 from workers.settings import Settings
@@ -193,10 +194,10 @@ def _adopt_company(row: CompanyRow, replay: Replay, published: Published, outbox
     names = [value["company"]["name"] for value in published.values_of(subject)]
     name = terminations[-1].upheld.company_name if terminations else names[-1] if names else ""
     found = difference(company_decisions(key, terminations), before)
-    sequence = outbox.difference(key, found, published.last_sequence(subject), (), {"key": key, "name": name})
+    sequence = outbox.difference(key, found, published.last_sequence(subject), Because(), {"key": key, "name": name})
     completed = [completion_mark(each) for each in terminations if _was_completed(each, subject, published)]
     if len(completed) < len(terminations):
-        replay.store.tables.spreads[key] = Spread(key, row.version, "", "{}", "[]")
+        replay.store.tables.spreads[key] = Spread(key, row.version, "", "{}", write_because(Because()))
     return row._replace(sequence=sequence, completed=orjson.dumps(completed).decode())
 
 

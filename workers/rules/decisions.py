@@ -1,7 +1,7 @@
 """What the rules conclude: a `Decision`, its id, and the content that two decisions are compared by."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha1
 
@@ -21,6 +21,29 @@ class Evidence:
     id: str
     account_id: str
     occurred_at: Instant
+
+
+MOST_NAMED = 100
+"""So many late facts are named for a withdrawal: thousands would be larger than a message may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Because:
+    """The late facts that changed what should have been decided: the first ones, and how many more there are."""
+
+    facts: tuple[Evidence, ...] = ()
+    left_out: int = 0
+
+    @classmethod
+    def of(cls, facts: Sequence[Evidence], left_out: int = 0) -> "Because":
+        """The first of the facts."""
+        return cls(tuple(facts[:MOST_NAMED]), left_out + max(0, len(facts) - MOST_NAMED))
+
+    def __add__(self, other: "Because") -> "Because":
+        return Because.of(self.facts + other.facts, self.left_out + other.left_out)
+
+    def __bool__(self) -> bool:
+        return bool(self.facts)
 
 
 def decision_id(subject: str, kind: str, effective_at: Instant, cause: str) -> str:

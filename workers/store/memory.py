@@ -307,6 +307,12 @@ class MemoryTransaction:
         await STEP
         return sorted(each for each in self.tables.memberships.get(company_key, ()) if each > after)[:limit]
 
+    async def members(self, company_key: str) -> tuple[int, int]:
+        await STEP
+        found = self.tables.memberships.get(company_key, set()) & self.tables.accounts.keys()
+        rows = [self.tables.accounts[each] for each in found]
+        return len(rows), sum(row.waits or row.held for row in rows)
+
     async def rearm(self, moved: Sequence[tuple[str, Instant]]) -> None:
         await STEP
         accounts = self.tables.accounts

@@ -279,6 +279,11 @@ class Transaction:
         rows = await self._connection.fetch(statement("next_members"), company_key, after, limit)
         return [row[0] for row in rows]
 
+    async def members(self, company_key: str) -> tuple[int, int]:
+        """How many members and former members a company has, and how many of them wait or are held."""
+        [row] = await self._connection.fetch(statement("members"), company_key)
+        return row[0], row[1]
+
     async def rearm(self, moved: Sequence[tuple[str, Instant]]) -> None:
         """Set lazy wake_ats to when silence would really decide something."""
         await self._connection.execute(statement("rearm_accounts"), *_columns(moved, 2))

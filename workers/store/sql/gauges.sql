@@ -4,6 +4,6 @@ select (select count(*) from (select from accounts where wake_at <= $1 and not h
        (select count(*) from (select from accounts where wake_at <= $2 and not held limit $3) d) as overdue,
        (select min(wake_at) from accounts where wake_at <= $1 and not held) as oldest_due,
        (select count(*) from (select from accounts where held limit $3) d) as accounts_held,
-       (select count(*) from (select from spreads s where not (hits = 'null' and cursor = '' and exists (
-            select from memberships m join accounts using (account_id)
-            where m.company_key = s.company_key and (waits or held))) limit $3) d) as spreads
+       (select count(*) from (select from spreads s where not (hits = 'null' and cursor = '' and coalesce((
+            select true from memberships m join accounts using (account_id)
+            where m.company_key = s.company_key and (waits or held) limit 1), false)) limit $3) d) as spreads
