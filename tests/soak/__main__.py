@@ -26,6 +26,7 @@ from tests.checker import check
 from tests.faults.servers import FaultyServers, faulty_servers
 from tests.soak.faults import Faults
 from tests.soak.load import Load
+from tests.soak.sender import Sender
 from tests.soak.tree import Tree
 from tests.soak.watching import Figures, Reader, Recoveries
 from workers.commands.setup import run_setup
@@ -63,7 +64,8 @@ class Soak:
         }
         kafka, database_url = self.servers.kafka.bootstrap, self.servers.postgres.url("soak")
         self.direct = own | {"STANDING_KAFKA_BOOTSTRAP": kafka, "STANDING_DATABASE_URL": database_url}
-        self.load = Load(kafka, PREFIX, self.seed, self.rate, self.seconds)
+        self.sender = Sender(kafka, PREFIX, self.violations, self.stop)
+        self.load = Load(self.sender, self.seed, self.rate, self.seconds)
         self.tree = Tree(own | self.servers.environment("soak"), self.output, self.violations)
         self.reader = Reader(kafka, PREFIX, PARTITIONS, self.violations)
         self.figures = Figures(database_url)
@@ -89,21 +91,19 @@ class Soak:
             await workers
             self.ended.set()
         found = await check(self.servers.kafka.bootstrap, self.figures.database_url, PREFIX, POLICIES)
+        self.violations += self.sender.compare(found.figures["records"])
         told = {
             "seconds": round(suffered - began),
             "drain_seconds": round(drained - suffered),
             "check_seconds": round(time.monotonic() - drained),
-            "sent": self.load.sent,
+            "sent": self.sender.sent,
             "kills": self.faults.kills,
             "faults": dict(sorted(self.faults.counts.items())),
             "recoveries": self.recoveries.summary(),
             "exits": dict(self.tree.exits),
             "violations": self.violations[:SHOWN],
         }
-        missing = self.load.sent - found.figures["records"]
-        if missing:
-            told["violations"] = [*self.violations[:SHOWN], f"the topics lack {missing} facts that were taken"]
-        return {"seed": self.seed, **found.as_json(), "clean": found.clean and not told["violations"], **told}
+        return {"seed": self.seed, **found.as_json(), "clean": found.clean and not self.violations, **told}
 
     async def _suffer(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -132,7 +132,7 @@ class Soak:
             self.violations.append(f"not drained in {DRAIN_SECONDS} s: {errors.decode()[-500:]}")
 
     def _over(self, fault: str) -> None:
-        waiting = asyncio.create_task(self.recoveries.after(fault, self.load.sent, self.ended))
+        waiting = asyncio.create_task(self.recoveries.after(fault, self.sender.sent, self.ended))
         self._waiting.add(waiting)
         waiting.add_done_callback(self._waiting.discard)
 
@@ -141,7 +141,7 @@ class Soak:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.ended.wait(), LINE_SECONDS)
             facts, decisions = self.figures.facts, self.figures.decisions
-            lag, unpublished = self.load.sent - facts, decisions - self.reader.published
+            lag, unpublished = self.sender.sent - facts, decisions - self.reader.published
             print(
                 f"{time.monotonic() - began:6.0f} s  {facts:>9,} facts  {decisions:>8,} decisions  "
                 f"{self.faults.kills:>4} kills of {self.faults.counts.total():>4} faults  "

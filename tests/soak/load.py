@@ -8,12 +8,12 @@ it gets, on the time.
 import asyncio
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from heapq import merge
 from itertools import count, islice
 from random import Random
 
-from confluent_kafka import KafkaError, Message, Producer
-
+from tests.soak.sender import Input, Sender
 from workers.offline.generate import Generated, Wish, history
 from workers.rules.calendar import DAY
 
@@ -22,15 +22,10 @@ WAVES = 5
 """How many waves a soak is about: more would end in the future, which the engine refuses."""
 FACTS_OF_AN_ACCOUNT = 50
 SLICE_SECONDS = 0.25
-DELIVERY_SECONDS = 120.0
 SHUFFLED, WINDOW = 0.0005, 1000
 """How often a window of records is shuffled, and how long it is at most."""
 REPEATED, COPIES = 0.0002, 40
 """How often a record is sent many times in a row, and how many at most."""
-
-
-class NotTaken(Exception):
-    """Kafka did not take a fact in time: the run proves nothing."""
 
 
 def waves(seed: int, facts: int) -> Iterator[Generated]:
@@ -74,48 +69,22 @@ def disturbed(random: Random, messages: Iterable[Generated]) -> Iterator[Generat
 class Load:
     """Sends a soak's facts at a rate, as soon as the broker takes them."""
 
-    def __init__(self, bootstrap: str, prefix: str, seed: int, rate: int, seconds: float) -> None:
+    def __init__(self, sender: Sender, seed: int, rate: int, seconds: float) -> None:
         random = Random(f"facts {seed}")  # noqa: S311  # a seeded history, no secret
-        self._messages = disturbed(random, waves(seed, round(rate * seconds)))
-        self._prefix, self._rate = prefix, rate
-        self._refusals: list[str] = []
-        self.sent = 0
-        self._producer = Producer(
-            {
-                "bootstrap.servers": bootstrap,
-                "on_delivery": self._delivered,
-                "partitioner": "murmur2_random",
-                "linger.ms": 5,
-                "compression.type": "lz4",
-                "message.timeout.ms": round(DELIVERY_SECONDS * 1000),
-                "queue.buffering.max.messages": 1_000_000,
-                "log_level": 0,
-            }
-        )
+        facts = disturbed(random, waves(seed, round(rate * seconds)))
+        self._records = (Input(each.topic, each.key, each.value) for each in facts)
+        self._sender, self._rate = sender, rate
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Send until `stop`; what a dead broker held up is sent when it is back."""
-        await asyncio.to_thread(self._send, 1)  # the first wave is made before the clock runs
-        began = time.monotonic()
+        """Send until `stop`; what a dead broker held up is sent when it is back.
+
+        All of a slice are acknowledged before the next: none may overtake an older one of another topic for long.
+        """
+        await self._sender.send(islice(self._records, 1))  # the first wave is made before the clock runs
+        began, given = time.monotonic(), 0
         while not stop.is_set():
-            due = round((time.monotonic() - began) * self._rate) - self.sent
-            if due > 0:
-                await asyncio.to_thread(self._send, due)
-            try:
+            due = round((time.monotonic() - began) * self._rate) - given
+            await self._sender.send(islice(self._records, due))
+            given += due
+            with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), SLICE_SECONDS)
-            except TimeoutError:
-                continue
-
-    def _send(self, number: int) -> None:
-        """The next facts, all acknowledged: none may overtake an older one of another topic for long."""
-        for each in islice(self._messages, number):
-            self._producer.produce(self._prefix + each.topic, each.value, each.key)
-        if self._producer.flush(DELIVERY_SECONDS):
-            raise NotTaken(f"Kafka took no facts for {DELIVERY_SECONDS:.0f} s")
-        if self._refusals:
-            raise NotTaken(f"{len(self._refusals)} facts were not taken, the first of {self._refusals[0]}")
-        self.sent += number
-
-    def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None:
-            self._refusals.append(f"{message.topic()}: {error.str()}")

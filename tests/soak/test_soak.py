@@ -1,10 +1,13 @@
 """What a soak rests on: the same facts for a seed, disturbed as promised, and a reader that sees what is amiss."""
 
+import asyncio
 from itertools import islice
 from random import Random
 
 from tests.soak.load import disturbed, waves
+from tests.soak.sender import Input, Sender
 from tests.soak.watching import Reader
+from workers.local.servers import free_port
 from workers.offline.generate import Wish, history
 
 FACTS = 3000
@@ -40,3 +43,24 @@ def test_the_reader_sees_a_message_that_came_twice_or_out_of_order() -> None:
         "account-suspensions of wang is out of order at 1",
     ]
     assert reader.published == 5
+
+
+async def test_records_that_nobody_takes_are_a_violation_and_end_the_soak() -> None:
+    violations: list[str] = []
+    stop = asyncio.Event()
+    sender = Sender(f"127.0.0.1:{free_port()}", "soak.", violations, stop, delivery_seconds=0.5)
+    assert not await sender.send([Input("complaints", "wang", b"{}"), Input("complaints", "li", b"{}")])
+    assert stop.is_set()
+    assert violations == [
+        "Kafka did not take 2 records, the first of soak.complaints: Local: Message timed out",
+    ]
+    assert (sender.sent, sender.refused) == (0, 2)
+    assert sender.compare(0) == sender.compare(2) == []
+    assert sender.compare(3) == ["the topics hold 1 records that were not sent"]
+
+
+def test_a_record_that_was_taken_and_is_in_no_topic_is_amiss() -> None:
+    sender = Sender("", "", [], asyncio.Event())
+    sender.sent = 5
+    assert sender.compare(5) == []
+    assert sender.compare(3) == ["the topics lack 2 records that were taken"]
