@@ -25,6 +25,7 @@ from pydantic import SecretStr
 from tests.checker import check
 from tests.faults.servers import FaultyServers, faulty_servers
 from tests.soak.faults import Faults
+from tests.soak.floors import too_little
 from tests.soak.load import Load
 from tests.soak.sender import Sender
 from tests.soak.tree import Tree
@@ -92,6 +93,9 @@ class Soak:
             self.ended.set()
         found = await check(self.servers.kafka.bootstrap, self.figures.database_url, PREFIX, POLICIES)
         self.violations += self.sender.compare(found.figures["records"])
+        self.violations += too_little(
+            suffered - began, self.rate, self.between, found.figures["facts"], self.faults.kills
+        )
         told = {
             "seconds": round(suffered - began),
             "drain_seconds": round(drained - suffered),

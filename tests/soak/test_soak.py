@@ -4,6 +4,7 @@ import asyncio
 from itertools import islice
 from random import Random
 
+from tests.soak.floors import too_little
 from tests.soak.load import disturbed, waves
 from tests.soak.sender import Input, Sender
 from tests.soak.watching import Reader
@@ -43,6 +44,27 @@ def test_the_reader_sees_a_message_that_came_twice_or_out_of_order() -> None:
         "account-suspensions of wang is out of order at 1",
     ]
     assert reader.published == 5
+
+
+def test_a_soak_of_twenty_minutes_needs_a_million_facts_and_a_hundred_kills() -> None:
+    assert too_little(1200, 900, 4.5, 1_000_000, 100) == []
+    assert too_little(1200, 900, 4.5, 999_999, 99) == [
+        "too little: 999,999 facts in 20.0 minutes, 1,000,000 are wanted",
+        "too little: 99 kills in 20.0 minutes, 100 are wanted",
+    ]
+
+
+def test_the_floors_follow_the_rate_the_time_between_faults_and_the_minutes_that_were_run() -> None:
+    assert too_little(1200, 450, 9, 500_000, 50) == []
+    assert len(too_little(1200, 450, 9, 499_999, 49)) == 2
+    assert too_little(600, 900, 4.5, 500_000, 50) == []
+    assert len(too_little(600, 900, 4.5, 499_999, 49)) == 2
+
+
+def test_a_short_soak_needs_half_and_one_that_ended_at_once_nothing() -> None:
+    assert too_little(180, 900, 4.5, 75_000, 7) == []
+    assert len(too_little(180, 900, 4.5, 74_999, 6)) == 2
+    assert too_little(0, 900, 4.5, 0, 0) == []
 
 
 async def test_records_that_nobody_takes_are_a_violation_and_end_the_soak() -> None:
