@@ -27,6 +27,7 @@ from tests.faults.servers import FaultyServers, faulty_servers
 from tests.soak.faults import Faults
 from tests.soak.floors import too_little
 from tests.soak.load import Load
+from tests.soak.poison import Poison
 from tests.soak.sender import Sender
 from tests.soak.tree import Tree
 from tests.soak.watching import Figures, Reader, Recoveries
@@ -72,7 +73,9 @@ class Soak:
         self.figures = Figures(database_url)
         self.recoveries = Recoveries(self.figures, self.reader)
         self.ended = asyncio.Event()
-        self.faults = Faults(self.servers, self.tree, Random(f"faults {self.seed}"), self.stop, self._over)  # noqa: S311
+        poison = Poison(self.sender, self.figures, self._standing, self.violations, PARTITIONS)
+        dice = Random(f"faults {self.seed}")  # noqa: S311  # no secret
+        self.faults = Faults(self.servers, self.tree, poison, database_url, dice, self.stop, self._over)
         self._waiting: set[asyncio.Task[None]] = set()
 
     async def run(self) -> dict[str, Any]:
@@ -124,16 +127,20 @@ class Soak:
         """Wait until all that was sent is decided and published, as an operator would."""
         for proxy in (self.servers.kafka_proxy, self.servers.postgres_proxy):
             proxy.reset()
+        if complaint := await self._standing("drain", "--timeout", str(DRAIN_SECONDS)):
+            self.violations.append(f"not drained in {DRAIN_SECONDS} s: {complaint}")
+
+    async def _standing(self, *arguments: str) -> str:
+        """Run `standing` past the proxies; returns what it complained of where it failed."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "workers.cli", "drain", "--timeout", str(DRAIN_SECONDS)),
+            *(sys.executable, "-m", "workers.cli", *arguments),
             env=os.environ | self.direct,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
         _, errors = await process.communicate()
-        if process.returncode:
-            self.violations.append(f"not drained in {DRAIN_SECONDS} s: {errors.decode()[-500:]}")
+        return f"exit {process.returncode}: {errors.decode()[-500:]}" if process.returncode else ""
 
     def _over(self, fault: str) -> None:
         waiting = asyncio.create_task(self.recoveries.after(fault, self.sender.sent, self.ended))

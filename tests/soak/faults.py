@@ -1,4 +1,4 @@
-"""What may happen to a deployment in a soak, and the dice that choose: kills, pauses, cuts, silence, guests.
+"""What may happen to a deployment in a soak, and the dice that choose: kills, pauses, cuts, silence, locks, poison.
 
 Owns each fault from its beginning until everything is as it was. A fault that is under way when the soak ends is cut
 short, and still set right.
@@ -13,9 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 
+import asyncpg
+
 from tests.faults.proxy import Proxy
 from tests.faults.servers import FaultyServers
+from tests.soak.poison import Poison
 from tests.soak.tree import WORKERS, Tree
+from tests.soak.watching import AWAY, CONNECT_SECONDS
 
 PAUSE_SECONDS = (5.0, 25.0)
 """How long a process is stopped: a consumer's session ends after 10 s."""
@@ -23,8 +27,17 @@ SILENCE_SECONDS = (1.0, 60.0)
 VISIT_SECONDS = (3.0, 30.0)
 CUTTING_SECONDS = (1.0, 10.0)
 CUT_SHARE = 0.01
+LOCK_SECONDS = (1.0, 26.0)
+"""How long another client keeps rows: a worker waits 20 s for a lock."""
+SLOW_SECONDS = (1.0, 10.0)
+LOCKS = {
+    "accounts": "select from accounts for update",
+    "positions": "select from positions for update",
+}
+EVERY_HOT_TABLE = "lock table positions, accounts, facts, shards, decision_log, spreads"
+TO_LOCK_SECONDS = 30.0
 CHANCES = {
-    "kill_worker": 50,
+    "kill_worker": 54,
     "kill_supervisor": 5,
     "pause": 8,
     "restart_postgresql": 4,
@@ -33,7 +46,11 @@ CHANCES = {
     "cut_some": 6,
     "silence": 4,
     "visit": 12,
+    "lock": 4,
+    "slow_query": 2,
+    "poison": 3,
 }
+"""How often each is chosen: 64 of 113 kill something, which makes more than 100 kills in 20 minutes certain."""
 
 
 @dataclass
@@ -42,6 +59,8 @@ class Faults:
 
     servers: FaultyServers
     tree: Tree
+    poisoning: Poison
+    database_url: str
     random: Random
     stop: asyncio.Event
     over: Callable[[str], None]
@@ -66,6 +85,9 @@ class Faults:
             "cut_some": self.cut_some,
             "silence": self.silence,
             "visit": self.visit,
+            "lock": self.lock,
+            "slow_query": self.slow_query,
+            "poison": self.poison,
         }
         done = await faults[name](Random(self.random.random()))  # noqa: S311  # dice, no secret
         if done is not None:
@@ -150,6 +172,45 @@ class Faults:
         self._busy.discard("kafka")
         self.kills += 1
         return "kill kafka"
+
+    # -- other clients of the servers ----------------------------------------------------------------------
+
+    async def lock(self, random: Random) -> str | None:
+        """Another client keeps every account's row, or every position's, to itself."""
+        table = random.choice(list(LOCKS))
+        return f"lock of {table}" if await self._keep(LOCKS[table], random.uniform(*LOCK_SECONDS)) else None
+
+    async def slow_query(self, random: Random) -> str | None:
+        """Another client keeps every hot table to itself, from readers too."""
+        return "slow query" if await self._keep(EVERY_HOT_TABLE, random.uniform(*SLOW_SECONDS)) else None
+
+    async def _keep(self, statement: str, seconds: float) -> bool:
+        """Hold what a statement locks for a while; False where it was not got, or the server went away meanwhile."""
+        if "lock" in self._busy:
+            return False
+        self._busy.add("lock")
+        try:
+            connection = await asyncpg.connect(self.database_url, timeout=CONNECT_SECONDS)
+            try:
+                async with connection.transaction():
+                    await connection.execute(statement, timeout=TO_LOCK_SECONDS)
+                    await self._rest(seconds)
+            finally:
+                connection.terminate()
+        except AWAY:
+            return False
+        finally:
+            self._busy.discard("lock")
+        return True
+
+    async def poison(self, random: Random) -> str | None:
+        """Bad records in a row make a partition rest, one at a time, and an operator accepts them."""
+        if "poison" in self._busy:
+            return None
+        self._busy.add("poison")
+        done = await self.poisoning.run(random)
+        self._busy.discard("poison")
+        return done
 
     # -- the network ---------------------------------------------------------------------------------------
 

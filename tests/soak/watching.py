@@ -9,6 +9,7 @@ import asyncio
 import json
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import median
@@ -23,10 +24,11 @@ POLL_SECONDS = 0.5
 READ_AT_ONCE = 2000
 LOOK_SECONDS = 0.25
 CONNECT_SECONDS = 5.0
-FIGURES = """
-select (select coalesce(sum(next_offset), 0)::int from positions) as facts,
-       (select coalesce(sum(next_seq - 1), 0)::int from shards) as decisions
+POSITIONS = """
+select topic, partition, next_offset, paused is not null as rests
+from positions left join rejects using (topic, partition)
 """
+DECISIONS = "select coalesce(sum(next_seq - 1), 0)::int from shards"
 AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 
@@ -88,8 +90,15 @@ class Figures:
     """How far the database is, looked at several times a second; what it last said, where it is away."""
 
     database_url: str
-    facts: int = 0
+    positions: dict[tuple[str, int], int] = field(default_factory=dict)
+    paused: frozenset[tuple[str, int]] = frozenset()
     decisions: int = 0
+    _looked: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    @property
+    def facts(self) -> int:
+        """How many records were taken in."""
+        return sum(self.positions.values())
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look until `stop`."""
@@ -98,9 +107,13 @@ class Figures:
             try:
                 if connection is None or connection.is_closed():
                     connection = await asyncpg.connect(self.database_url, timeout=CONNECT_SECONDS)
-                row = await connection.fetchrow(FIGURES, timeout=CONNECT_SECONDS)
-                assert row is not None
-                self.facts, self.decisions = row["facts"], row["decisions"]
+                rows = await connection.fetch(POSITIONS, timeout=CONNECT_SECONDS)
+                decisions = await connection.fetchval(DECISIONS, timeout=CONNECT_SECONDS)
+                self.positions = {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+                self.paused = frozenset((row["topic"], row["partition"]) for row in rows if row["rests"])
+                self.decisions = decisions  # at least those of the facts
+                async with self._looked:
+                    self._looked.notify_all()
             except AWAY:
                 if connection is not None:
                     connection.terminate()
@@ -109,6 +122,16 @@ class Figures:
                 await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
         if connection is not None:
             await connection.close()
+
+    async def next(self) -> None:
+        """Wait until the database was looked at again."""
+        async with self._looked:
+            await self._looked.wait()
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Wait until something is true of the figures."""
+        while not true():
+            await self.next()
 
 
 @dataclass
