@@ -13,7 +13,7 @@ from tests.soak.sender import Input, Sender
 from tests.soak.watching import Figures
 
 BAD_RECORDS = (101, 300)
-"""The hundredth in a row makes a partition rest."""
+"""The 51st of a thousand makes a partition rest, or the hundredth in a row where there were fewer before."""
 VALUES = (b'{"status": "paid"}', b"{", b"[]", b"\xff", None)
 TOPICS = ("order-status", "complaints")
 LIMIT_SECONDS = 300.0
