@@ -137,7 +137,7 @@ class Faults:
         return f"pause {worker}" if stopped else None
 
     async def visit(self, random: Random) -> str:
-        """Another worker joins, and leaves in order or by kill -9."""
+        """Another worker joins, and leaves in order."""
         worker = random.choice(("ingest", "ingest", "relay", "timers", "spread"))
         gone = asyncio.Event()
         visitor = asyncio.create_task(self.tree.guest(worker, gone))
