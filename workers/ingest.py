@@ -14,9 +14,9 @@ from functools import partial
 import structlog
 
 from workers.codec.batch import Batch
-from workers.codec.decoding import Decoder, Read, keep_before
+from workers.codec.decoding import Decoder, Read, keep_before, read_of
 from workers.completeness import Completeness, Partition, Present
-from workers.enforcement.road import Enforcement
+from workers.enforcement.road import Enforcement, Misread, Place
 from workers.kafka.consumer import KAFKA_TRANSIENT, Intake
 from workers.kafka.handling import PartitionBatch
 from workers.measuring import decided
@@ -65,6 +65,23 @@ class Part:
         if records and records[-1].offset >= next_offset:
             records = [each for each in records if each.offset < next_offset]
         return Taken(self.place, records, self.said.rejected)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A part that is taken in up to `next_offset`, which may be that of a case of the instant `waiting`."""
+
+    part: Part
+    taken: Taken
+    next_offset: int
+    waiting: Instant | None
+
+    def read(self, refused: frozenset[Place]) -> Read:
+        """What its records say of time, without those that were refused."""
+        offsets = {offset for topic, partition, offset in refused if (topic, partition) == self.part.place}
+        if self.waiting is None and not offsets:
+            return self.part.read
+        return read_of(self.part.said, offsets, self.waiting)
 
 
 @dataclass(slots=True)
@@ -141,9 +158,7 @@ class Ingest:
     async def commit(self, decoded: list[Part]) -> Mapping[Partition, int]:
         """Take decoded parts in; returns the partitions to take back, where a case or all of one must wait."""
         taken_back: dict[Partition, int] = {}
-        whole = Batch()
-        advances: list[Advance] = []
-        taken: list[Taken] = []
+        moves: list[Move] = []
         now = self.clock.wall()
         async with self._writing:
             paused = self.poison.paused()
@@ -156,28 +171,38 @@ class Ingest:
                         self.intake.pause(*each.place)
                     continue
                 part = self._before_poison(each, now)
-                next_offset, read = part.batch.next_offset, part.read
+                next_offset, waiting = part.batch.next_offset, None
                 if part is not each:
                     taken_back[part.place] = next_offset
                 if part.batch.topic == "complaints" and (case := await self._first_waiting(part)) is not None:
-                    next_offset, read = self._wait(part, *case, now)
+                    next_offset, waiting = case
+                    self._wait(part, next_offset, waiting, now)
                     taken_back[part.place] = next_offset
-                taken.append(part.taken(next_offset))
-                whole.add(part.said)
-                advances.append(self._advance(part, taken[-1], next_offset, read, now))
-            if advances:
-                await self._take_in(advances, whole, taken)
+                moves.append(Move(part, part.taken(next_offset), next_offset, waiting))
+            if moves:
+                await self._take_in(moves, now)
         return taken_back
 
-    def _advance(self, part: Part, taken: Taken, next_offset: int, read: Read, now: Instant) -> Advance:
+    def _advance(self, move: Move, refused: frozenset[Place], now: Instant) -> Advance:
         """The move of a part's position; of one that rests from now on nothing is known to be complete."""
-        advance = self.complete.advance(part.place, next_offset, read, now)
-        return advance if self.poison.readable(taken) is None else advance._replace(complete_until=None)
+        advance = self.complete.advance(move.part.place, move.next_offset, move.read(refused), now)
+        return advance if self.poison.readable(move.taken) is None else advance._replace(complete_until=None)
 
-    async def _take_in(self, advances: Sequence[Advance], whole: Batch, taken: Sequence[Taken]) -> None:
+    async def _take_in(self, moves: Sequence[Move], now: Instant) -> None:
+        whole = Batch()
+        for each in moves:
+            whole.add(each.part.said)
+        taken = [each.taken for each in moves]
         counting = self.poison.counting(taken)
         began = time.perf_counter()
-        done = await self.enforcement.take_in(advances, whole, counting)
+        refused: frozenset[Place] = frozenset()
+        while True:
+            advances = [self._advance(each, refused, now) for each in moves]
+            try:
+                done = await self.enforcement.take_in(advances, whole, counting, refused)
+                break
+            except Misread as error:
+                refused = error.refused
         decided(self.vitals.metrics, done, time.perf_counter() - began)
         records = sum(len(each.records) for each in taken)
         self.vitals.metrics.count(names.RECORDS, records)
@@ -235,15 +260,15 @@ class Ingest:
         found = [each.complete_until for each in await self.store.positions() if each.topic == "seller-accounts"]
         return None if None in found else min(each for each in found if each is not None)
 
-    def _wait(self, part: Part, offset: int, at: Instant, now: Instant) -> tuple[int, Read]:
+    def _wait(self, part: Part, offset: int, at: Instant, now: Instant) -> None:
         """Leave the partition at a case: it waits until the registry was read up to it or, if the case is
-        ahead of the clock, up to now. Returns the offset, and what was read up to and with the case.
+        ahead of the clock, up to now. What comes behind it is dropped.
         """
         self.waiting[part.place] = (offset, self.present.reached_by(at, now))
         self.intake.pause(*part.place)
         self._case_began_to_wait = True
         self.bell.ring()
-        return offset, keep_before(part.said, offset, at)
+        keep_before(part.said, offset)
 
     async def _let_cases_go_on(self) -> None:
         if not self.waiting:

@@ -4,7 +4,7 @@ Owns the limits that hold before parsing. Orders are decoded on the
 hot path: nothing is kept of them but the instant and the id.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -151,17 +151,26 @@ class Decoder:
         into.rejected.append(Rejected(record, topic, "too_large", detail))
 
 
-def keep_before(said: Batch, offset: int, at: Instant) -> Read:
-    """Drop what one partition's records from `offset` on say; the case at `offset`, of `at`, was read but waits."""
+def keep_before(said: Batch, offset: int) -> None:
+    """Drop what one partition's records from `offset` on say."""
     kept = {
         account_id: [fact for fact in facts if fact.record.offset < offset]
         for account_id, facts in said.facts.items()
     }
     said.facts = {account_id: facts for account_id, facts in kept.items() if facts}
     said.rejected = [each for each in said.rejected if each.record.offset < offset]
-    instants = [fact.at for facts in said.facts.values() for fact in facts]
-    stamps = [(fact.record.offset, fact.record.timestamp) for facts in said.facts.values() for fact in facts]
-    return Read(max([*instants, at]), _arrival(max(stamps)[1]) if stamps else None)
+
+
+def read_of(said: Batch, refused: Collection[int] = (), waiting: Instant | None = None) -> Read:
+    """What one partition's facts say of time, without the records at the offsets `refused`; a case of `waiting`
+    that comes after them was read too.
+    """
+    facts = [fact for each in said.facts.values() for fact in each if fact.record.offset not in refused]
+    instants = [fact.at for fact in facts]
+    if waiting is not None:
+        instants.append(waiting)
+    last = max(facts, key=lambda fact: fact.record.offset, default=None)
+    return Read(max(instants, default=None), None if last is None else _arrival(last.record.timestamp))
 
 
 def _arrival(timestamp: int) -> Instant:

@@ -30,6 +30,8 @@ from workers.store.records import MINUS_INFINITY, AccountRow, Advance, Changes, 
 
 log = structlog.get_logger()
 
+Place = tuple[str, int, int]
+"""Topic, partition and offset of a record."""
 Count = Callable[[Sequence[Rejected]], Sequence[RejectsRow]]
 """Given the records that were refused by what was read before: what to store of the share of dead letters."""
 
@@ -49,6 +51,14 @@ class Done:
     """The dead letters by reason."""
 
 
+class Misread(Exception):
+    """Records that were taken for good are refused by what was read before them: they must move no clock."""
+
+    def __init__(self, refused: frozenset[Place]) -> None:
+        super().__init__(f"{len(refused)} records are refused")
+        self.refused = refused
+
+
 @dataclass(frozen=True, slots=True)
 class Enforcement:
     """The road of one deployment: its store, its policies, and the numbers that do not change."""
@@ -60,18 +70,27 @@ class Enforcement:
     incarnation: UUID
     shards: int
 
-    async def take_in(self, advances: Sequence[Advance], batch: Batch, count: Count | None = None) -> Done:
+    async def take_in(
+        self,
+        advances: Sequence[Advance],
+        batch: Batch,
+        count: Count | None = None,
+        refused: frozenset[Place] | None = None,
+    ) -> Done:
         """Decide a batch that was read, in one transaction with the positions it moves and what `count` gives.
 
-        Raises LostOwnership where a position is not as the caller believes; nothing is written then.
+        Raises LostOwnership where a position is not as the caller believes, and Misread where records are refused
+        that are not among `refused`, those that `advances` leave aside (None: any may be); nothing is written then.
         """
         while True:
             try:
-                return await self._take_in(advances, batch, count)
+                return await self._take_in(advances, batch, count, refused)
             except UnknownAccounts as unknown:
                 await self.store.insert_accounts(unknown.account_ids)
 
-    async def _take_in(self, advances: Sequence[Advance], batch: Batch, count: Count | None) -> Done:
+    async def _take_in(
+        self, advances: Sequence[Advance], batch: Batch, count: Count | None, refused: frozenset[Place] | None
+    ) -> Done:
         work = _Work(self, batch.traceparents)
         for rejected in batch.rejected:
             work.outbox.dead_letter(rejected)
@@ -86,6 +105,8 @@ class Enforcement:
                 )
             if judged:
                 await work.judge(transaction, judged, orders=batch.orders, facts=batch.facts)
+            if refused is not None and not work.places_refused() <= refused:
+                raise Misread(refused | work.places_refused())
             if count is not None:
                 await transaction.save_rejects(count(work.refused))
             await work.commit(transaction)
@@ -195,6 +216,10 @@ class _Work:
                 judgements[file.account_id] = judged[0]
         self.judged += len(files)
         return judgements
+
+    def places_refused(self) -> frozenset[Place]:
+        """Where the records stand that were refused."""
+        return frozenset((each.topic, each.record.partition, each.record.offset) for each in self.refused)
 
     def _join_companies(self, files: Sequence[AccountFile]) -> None:
         for file in files:
