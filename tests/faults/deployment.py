@@ -14,7 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import asyncpg
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import IsolationLevel, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 from pydantic import SecretStr
 
 from tests.checker import Verdict, judge
@@ -23,7 +24,8 @@ from tests.faults.counting import Point
 from tests.faults.scenario import NEWEST, STEPS
 from tests.flows.engine import Engine
 from tests.model.calendar import write_instant
-from tests.seen import INPUT_TOPICS, Seen, look, read_topics
+from tests.seen import INPUT_TOPICS, OUTPUT_TOPICS, Seen, look, read_topics
+from tests.soak.tree import MAY_END
 from workers.commands.setup import run_setup, topic_specs
 from workers.kafka.security import KafkaAccess
 from workers.local.servers import LocalPostgres
@@ -61,7 +63,10 @@ class Deployment:
     directory: Path
     processes: dict[str, ForkServerProcess] = field(default_factory=dict)
     exits: list[tuple[str, int | None]] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
     settle_seconds: float = SETTLE_SECONDS
+    of_each: int = 1
+    """How many of each worker there are."""
 
     @classmethod
     @asynccontextmanager
@@ -108,6 +113,8 @@ class Deployment:
         for name in WORKERS:
             faults = (crash, log) if name == worker else (None, None)
             keepers.append(asyncio.create_task(self.keep(name, name, stop, *faults)))
+            for number in range(2, self.of_each + 1):
+                keepers.append(asyncio.create_task(self.keep(name, f"{name}-{number}", stop)))
         try:
             yield
         finally:
@@ -151,7 +158,8 @@ class Deployment:
             for number in range(1, len(STEPS)):
                 await self.send_step(number)
                 await self.step_settled(number)
-            return await self.published()
+            await self.published()
+        return await self.at_rest()
 
     async def send_step(self, number: int) -> None:
         """Send a step of the scenario."""
@@ -204,14 +212,51 @@ class Deployment:
         output = self.directory / "output"
         return output.read_text() if output.exists() else ""
 
-    async def published(self) -> tuple[Seen, Verdict]:
+    async def published(self) -> None:
         """Wait until the relay has published the log; the verdict is on what there is after the time, if not."""
         deadline = time.monotonic() + self.settle_seconds
         while True:
             seen = await look(self.bootstrap, self.database_url, self.prefix)
             if len(seen.outputs) >= len(seen.rows["decision_log"]) or time.monotonic() > deadline:
-                return seen, await asyncio.to_thread(judge, seen, POLICIES)
+                self.verdicts.append(await asyncio.to_thread(judge, seen, POLICIES))
+                return
             await asyncio.sleep(0.1)
+
+    async def at_rest(self) -> tuple[Seen, Verdict]:
+        """What is seen once the workers have stopped and no transaction is open, judged.
+
+        What was amiss when all was published, and a worker that ended as none may, are in the verdict as well.
+        """
+        assert not self.processes, "a deployment at rest has no workers"
+        await self.observed(lambda: ends_seen(self.bootstrap, self.prefix))
+        seen = await look(self.bootstrap, self.database_url, self.prefix)
+        verdict = await asyncio.to_thread(judge, seen, POLICIES)
+        for before in self.verdicts:
+            verdict.wrong += [
+                f"while the workers ran: {each}" for each in (*before.lost, *before.doubled, *before.wrong)
+            ]
+        verdict.wrong += self.ended_wrongly
+        return seen, verdict
+
+    @property
+    def ended_wrongly(self) -> list[str]:
+        """The workers that ended as none may: whatever is done to servers and processes, they can be mended."""
+        return [f"{name} ended with {code}" for name, code in self.exits if code not in MAY_END]
+
+
+def ends_seen(bootstrap: str, prefix: str) -> bool:
+    """Whether a `read_committed` reader sees the ends of all topics the engine writes: no transaction is open."""
+    client = AdminClient({"bootstrap.servers": bootstrap})
+    names = {prefix + topic for topic in OUTPUT_TOPICS}
+    topics = client.list_topics(timeout=SETTLE_SECONDS).topics
+    asked = {
+        TopicPartition(name, number): OffsetSpec.latest() for name in names for number in topics[name].partitions
+    }
+    ends = [
+        {place: future.result().offset for place, future in client.list_offsets(asked, isolation_level=level).items()}
+        for level in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
+    ]
+    return ends[0] == ends[1]
 
 
 async def remove(bootstrap: str, postgres: LocalPostgres, name: str, topics: list[str]) -> None:

@@ -47,7 +47,8 @@ async def under_load(deployment: Deployment, fault: Callable[[], Awaitable[None]
         took = time.monotonic() - ended
         await deployment.stream(LATE)
         await deployment.streamed(MESSAGES)
-        _, verdict = await deployment.published()
+        await deployment.published()
+    _, verdict = await deployment.at_rest()
     died = [name for name, code in deployment.exits if code]
     print(f"all decided {took:.1f} s after the fault; ended with an error {died}; {verdict}")
     assert verdict.clean, f"{verdict}\n{deployment.tail()}"

@@ -54,7 +54,8 @@ async def test_however_facts_arrive_the_same_decisions_stand(
     async with deployment.working():
         await deployment.stream(messages)
         await deployment.streamed(messages)
-        _, verdict = await deployment.published()
+        await deployment.published()
+    _, verdict = await deployment.at_rest()
     print(verdict)
     assert verdict.clean, f"{verdict}\n{deployment.tail()}"
     assert verdict.figures["records"] == len(messages)

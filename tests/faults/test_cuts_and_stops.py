@@ -174,17 +174,8 @@ async def test_ingests_join_and_leave_all_the_time(deployment: Deployment) -> No
 
 @long
 async def test_two_of_each_worker_work_at_the_same_time(deployment: Deployment) -> None:
-    stop = asyncio.Event()
-    seconds = [
-        asyncio.create_task(deployment.keep(worker, f"{worker}-2", stop))
-        for worker in ("ingest", "timers", "spread", "relay")
-    ]
-
     async def fault() -> None:
         await asyncio.sleep(8)
 
-    try:
-        await under_load(deployment, fault)
-    finally:
-        stop.set()
-        await asyncio.gather(*seconds)
+    deployment.of_each = 2
+    await under_load(deployment, fault)

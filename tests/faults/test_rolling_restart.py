@@ -139,10 +139,11 @@ async def test_two_deployments_of_one_database_are_restarted_in_turn_under_load(
                 ended = time.monotonic()
                 await stream.more(300)
             await deployment.settled(len(stream.sent), f"{ENROLLED}+08")
-            _, verdict = await deployment.published()
+            await deployment.published()
         finally:
             for tree in trees:
                 await tree.stop()
+        _, verdict = await deployment.at_rest()
     print(said("two deployments at work", stream.took(began, restarted)))
     print(said(f"both restarted in turn, within {ended - restarted:.0f} s", stream.took(restarted, ended)))
     assert verdict.clean, f"{verdict}\n{deployment.tail()}"

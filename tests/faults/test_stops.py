@@ -80,9 +80,10 @@ async def stopped_at(servers: LocalServers, worker: str, number: int, point: Poi
             os.kill(pid, signal.SIGCONT)
             await deployment.send_step(2)
             await deployment.step_settled(2)
-            _, verdict = await deployment.published()
+            await deployment.published()
             over.set()
             await successor
+        _, verdict = await deployment.at_rest()
     print(f"{worker} {point}: decided by others after {took:.0f} s; ended with an error: {deployment.exits}")
     return "" if verdict.clean else f"{point}: {verdict}\n{deployment.tail()}"
 

@@ -126,6 +126,7 @@ async def named_and_halted(deployment: Deployment, told: str, before: dict[tuple
     await deployment.observed(lambda: told in deployment.output())
     await asyncio.sleep(2)  # time enough for heartbeats that believe all to be complete
     assert await positions(deployment) == before
+    assert not deployment.ended_wrongly
     connection = await asyncpg.connect(deployment.database_url)
     suspended = await connection.fetch("select subject from decision_log where kind = 'account_suspended'")
     await connection.close()

@@ -1,21 +1,20 @@
 """A worker as a real process that can be told where to die; forked from a server that has all modules loaded.
 
 Owns the body of the child process. `standing` itself takes seconds to start, a fork a few milliseconds; what runs
-after it is the production code from `workers.wiring` on.
+after it is the production code from `workers.running` on, exit codes included.
 """
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Mapping
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-import uvloop
+import typer
 
 from tests.faults.counting import Calls, Point, install
-from workers import wiring
-from workers.ops import logs
-from workers.settings import Settings
+from workers import running, wiring
 
 RUN = {
     "ingest": wiring.run_ingest,
@@ -33,8 +32,10 @@ def run(worker: str, environment: Mapping[str, str], crash: Point | None, log: P
     os.environ.update(environment)
     if crash is not None or log is not None:
         install(Calls(crash, log))
-    logs.configure(worker)
-    uvloop.run(RUN[worker](Settings()))
+    try:
+        running.worker(RUN[worker], worker)
+    except typer.Exit as ended:
+        sys.exit(ended.exit_code)  # as `standing` itself ends
 
 
 def start(
