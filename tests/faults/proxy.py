@@ -1,15 +1,17 @@
-"""A TCP proxy on loopback that misbehaves on command: it cuts or stalls the connections through it.
+"""A TCP proxy on loopback that misbehaves on command: it cuts, tears, stalls or deafens the connections through it.
 
 Owns sockets and bytes, nothing of what they say. What it stands before believes in an ordinary network; a fault is a
 property of the proxy, set and taken back by the test.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Literal
 
+Direction = Literal["asked", "answered"]
 CHUNK = 64 * 1024
 
 
@@ -18,20 +20,30 @@ def never(_: bytes) -> bool:
     return False
 
 
+def nowhere(_: bytes) -> int | None:
+    """No chunk is torn."""
+    return None
+
+
 @dataclass
 class Proxy:
     """Forwards 127.0.0.1:`port` to 127.0.0.1:`target`; `given` is the port, 0 for a free one.
 
     `cut_at` is asked of every chunk that a client sends, before it is passed on: True cuts that connection there and
     then, so that what was asked never arrives. `cut_after` is asked the same and cuts once the server has answered,
-    so that the answer never arrives.
+    so that the answer never arrives. `tear_at` says after how many bytes of a chunk, which arrive,
+    the connection ends; None lets it be.
     """
 
     target: int
     given: int = 0
     cut_at: Callable[[bytes], bool] = never
     cut_after: Callable[[bytes], bool] = never
+    tear_at: Callable[[bytes], int | None] = nowhere
     cuts: int = 0
+    lost: int = 0
+    """Bytes."""
+    _dropped: Direction | None = None
     _server: asyncio.Server | None = None
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
     _flowing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -59,7 +71,8 @@ class Proxy:
     def reset(self) -> None:
         """An ordinary network again."""
         self.cut_at = self.cut_after = never
-        self.cuts = 0
+        self.tear_at = nowhere
+        self.cuts = self.lost = 0
 
     def cut_all(self) -> None:
         """End every connection now."""
@@ -74,6 +87,18 @@ class Proxy:
             yield
         finally:
             self._flowing.set()
+
+    @contextmanager
+    def dropping(self, direction: Direction) -> Iterator[None]:
+        """Lose what is sent in one direction while the block runs, with every connection kept open.
+
+        A connection that lost anything loses all that follows, also after the block: a stream has no holes.
+        """
+        self._dropped = direction
+        try:
+            yield
+        finally:
+            self._dropped = None
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -100,10 +125,15 @@ class Proxy:
             await asyncio.gather(*pumps, return_exceptions=True)
 
     async def _asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, doomed: asyncio.Event) -> None:
-        while chunk := await reader.read(CHUNK):
-            await self._flowing.wait()
+        async for chunk in self._arriving("asked", reader):
             if self.cut_at(chunk):
                 self.cuts += 1
+                return
+            if (place := self.tear_at(chunk)) is not None:
+                self.cuts += 1
+                writer.write(chunk[:place])
+                writer.close()  # after these bytes, where an abort might overtake them
+                await writer.wait_closed()
                 return
             if self.cut_after(chunk):
                 self.cuts += 1
@@ -114,9 +144,19 @@ class Proxy:
     async def _answered(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, doomed: asyncio.Event
     ) -> None:
-        while chunk := await reader.read(CHUNK):
-            await self._flowing.wait()
+        async for chunk in self._arriving("answered", reader):
             if doomed.is_set():
                 return
             writer.write(chunk)
             await writer.drain()
+
+    async def _arriving(self, direction: Direction, reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+        """What is to be passed on in one direction, while there is anything."""
+        lost = False
+        while chunk := await reader.read(CHUNK):
+            await self._flowing.wait()
+            lost = lost or self._dropped == direction
+            if lost:
+                self.lost += len(chunk)
+            else:
+                yield chunk

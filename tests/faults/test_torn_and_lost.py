@@ -1,0 +1,77 @@
+"""Requests that end in the middle and answers that get lost on the way, under load: nothing is lost or doubled.
+
+Owns what is torn, and where. A server that got half a request has to forget it; whoever waits for an answer that does
+not come has to give up by itself, for the connection stays open.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import cycle
+
+from tests.faults.deployment import Deployment
+from tests.faults.load import long, under_load
+from tests.faults.servers import FaultyServers
+from tests.faults.test_cuts_and_stops import is_commit, is_end_of_transaction
+
+PRODUCE = b"\x00\x00"
+"""The API key of Produce, the fifth and sixth byte of a request to Kafka."""
+TEARS = 12
+LOST_SECONDS = 12
+"""Longer than a worker waits for an answer of Kafka, 10 s."""
+RECOVERED_SECONDS = 240
+"""A worker gives up on an answer of PostgreSQL after 60 s, and its watchdog on the worker after 120."""
+
+
+def is_produce(chunk: bytes) -> bool:
+    return chunk[4:6] == PRODUCE
+
+
+def places(length: int) -> tuple[int, ...]:
+    """Where a request of this length is torn, in turn: in its length, its header, its middle, at its very end."""
+    return (1, 4, 5, length // 2, length - 1, length)
+
+
+class Tears:
+    """Tears every so many of several kinds of requests, `TEARS` of each kind, each at another place than the last."""
+
+    def __init__(self, **kinds: tuple[Callable[[bytes], bool], int]) -> None:
+        self._kinds = kinds
+        self._seen: Counter[str] = Counter()
+        self._turns: dict[str, Iterator[int]] = {name: cycle(range(len(places(0)))) for name in kinds}
+        self.torn: Counter[str] = Counter()
+
+    def __call__(self, chunk: bytes) -> int | None:
+        for name, (wanted, nth) in self._kinds.items():
+            if wanted(chunk) and self.torn[name] < TEARS:
+                self._seen[name] += 1
+                if self._seen[name] % nth == 0:
+                    self.torn[name] += 1
+                    return places(len(chunk))[next(self._turns[name])]
+        return None
+
+
+@long
+async def test_requests_are_torn_at_different_bytes(faulty: FaultyServers, deployment: Deployment) -> None:
+    commits = Tears(commit=(is_commit, 5))
+    sends = Tears(end=(is_end_of_transaction, 3), produce=(is_produce, 4))
+
+    async def fault() -> None:
+        faulty.postgres_proxy.tear_at, faulty.kafka_proxy.tear_at = commits, sends
+        await deployment.observed(lambda: min((commits.torn | sends.torn).values(), default=0) >= TEARS)
+
+    await under_load(deployment, fault)
+    print(f"torn: {commits.torn | sends.torn}")
+    assert set(commits.torn | sends.torn) == {"commit", "end", "produce"}
+
+
+@long
+async def test_answers_are_lost_for_a_while(faulty: FaultyServers, deployment: Deployment) -> None:
+    async def fault() -> None:
+        for proxy in (faulty.kafka_proxy, faulty.postgres_proxy):
+            with proxy.dropping("answered"):
+                await asyncio.sleep(LOST_SECONDS)
+            assert proxy.lost > 0
+
+    deployment.settle_seconds = RECOVERED_SECONDS
+    await under_load(deployment, fault)
