@@ -127,7 +127,7 @@ class Deployment:
         """Keep a worker running until `stop`; only its first process has the fault."""
         environment = self.workers | {"STANDING_INSTANCE": f"{self.prefix}{instance}"}
         while not stop.is_set():
-            process = victim.start(worker, environment, self.directory / "output", crash, log)
+            process = victim.start(worker, environment, self.directory / f"{instance}.output", crash, log)
             self.processes[instance] = process
             ended = asyncio.ensure_future(wait_for_end(process))
             stopped = asyncio.ensure_future(stop.wait())
@@ -143,8 +143,24 @@ class Deployment:
             stopped.cancel()
 
     def tail(self) -> str:
-        """The end of what the workers printed."""
-        return self.output()[-2000:]
+        """The end of what each worker printed."""
+        return "\n".join(f"{each.stem}:\n{each.read_text()[-1000:]}" for each in self._outputs())
+
+    def output(self) -> str:
+        """All that the workers printed."""
+        return "".join(each.read_text() for each in self._outputs())
+
+    def output_of(self, instance: str) -> str:
+        """What one of them printed, also what it did when it was started anew."""
+        return (self.directory / f"{instance}.output").read_text()
+
+    def forget_output(self) -> None:
+        """Forget what was printed."""
+        for each in self._outputs():
+            each.write_text("")
+
+    def _outputs(self) -> list[Path]:
+        return sorted(self.directory.glob("*.output"))
 
     # -- facts ---------------------------------------------------------------------------------------------
 
@@ -206,11 +222,6 @@ class Deployment:
             if time.monotonic() > deadline:
                 raise NotSettled(f"not seen in {self.settle_seconds} s; {self.tail()}")
             await asyncio.sleep(0.1)
-
-    def output(self) -> str:
-        """All that the workers printed."""
-        output = self.directory / "output"
-        return output.read_text() if output.exists() else ""
 
     async def published(self) -> None:
         """Wait until the relay has published the log; the verdict is on what there is after the time, if not."""

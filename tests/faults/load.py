@@ -49,7 +49,7 @@ async def under_load(deployment: Deployment, fault: Callable[[], Awaitable[None]
         await deployment.streamed(MESSAGES)
         await deployment.published()
     _, verdict = await deployment.at_rest()
-    died = [name for name, code in deployment.exits if code]
+    died = [each for each in deployment.exits if each[1]]
     print(f"all decided {took:.1f} s after the fault; ended with an error {died}; {verdict}")
     assert verdict.clean, f"{verdict}\n{deployment.tail()}"
     assert verdict.figures["withdrawals"] > 0

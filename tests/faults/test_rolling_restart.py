@@ -38,7 +38,7 @@ class Tree:
         """Start it and wait until it is ready."""
         port = free_ports(INGEST + 1)
         more = {"STANDING_INGESTS": "1", "STANDING_METRICS_PORT": str(port)}
-        with (deployment.directory / "output").open("a") as output:
+        with (deployment.directory / "trees.output").open("a") as output:
             self.process = await asyncio.create_subprocess_exec(
                 *STANDING, "work", env=os.environ | deployment.workers | more, stderr=output
             )

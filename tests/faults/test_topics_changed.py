@@ -96,7 +96,7 @@ async def test_a_topic_changed_while_workers_are_away_is_named_and_no_silence_en
     await change(deployment, AdminClient({"bootstrap.servers": deployment.bootstrap, "log_level": 0}))
     send(deployment, LATER)
     for _ in range(2):
-        (deployment.directory / "output").write_text("")
+        deployment.forget_output()
         async with deployment.working():
             await named_and_halted(deployment, told, before)
 
