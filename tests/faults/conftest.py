@@ -1,5 +1,6 @@
 """Servers that may be ill-treated, deployments that reach them through proxies, and one that nothing happened to."""
 
+import os
 from collections.abc import AsyncIterator
 from copy import deepcopy
 
@@ -9,6 +10,14 @@ from tests.faults.deployment import Deployment
 from tests.faults.servers import FaultyServers, faulty_servers
 from tests.seen import Seen
 from workers.local.stack import LocalServers
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what of the faults was left out, and why: a disk that may not be mounted is no failure, but no proof."""
+    if os.environ.get("FAULTS") == "all":
+        skipped = terminalreporter.stats.get("skipped", [])
+        terminalreporter.section("faults that were left out")
+        terminalreporter.line("\n".join(f"{each.nodeid}: {each.longrepr[2]}" for each in skipped) or "none")
 
 
 @pytest.fixture(scope="session")
