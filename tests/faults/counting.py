@@ -1,7 +1,8 @@
 """Counts every call of a worker to PostgreSQL and Kafka, and kills or stops the process before or after one of them.
 
-Owns the seams outside production code at which all traffic passes: asyncpg's protocol object, aiokafka's client and
-librdkafka's producer and admin client as the engine's modules import them. It changes no call and no answer.
+Owns the seams outside production code at which all traffic passes: asyncpg's protocol object, aiokafka's client, how
+both connect, and librdkafka's producer and admin client as the engine's modules import them. It changes no call and
+no answer.
 """
 
 import os
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import aiokafka.client
+import asyncpg.connect_utils
 import asyncpg.connection
 import confluent_kafka.admin
 
@@ -115,12 +117,31 @@ def install(calls: Calls) -> None:
         with calls.call(f"aiokafka {type(request).__name__.split('_')[0]}"):
             return await send(self, node_id, request, **options)
 
+    connecting: tuple[tuple[Any, str, str], ...] = (
+        (asyncpg.connect_utils, "_connect", "postgres connect"),
+        (aiokafka.client, "create_conn", "aiokafka connect"),
+    )
+    for module, name, said in connecting:
+        setattr(module, name, counted_function(getattr(module, name), calls, said))
     connection.__init__ = counted_connection  # type: ignore[method-assign]
     client.send = counted_send
     producing = ("init_transactions", "begin_transaction", "produce", "poll", "commit_transaction")
     modules: tuple[Any, Any] = (transactional_producer, admin)
     modules[0].Producer = counted(confluent_kafka.Producer, calls, producing)
-    modules[1].AdminClient = counted(confluent_kafka.admin.AdminClient, calls, ("describe_cluster",))
+    modules[1].AdminClient = counted(
+        confluent_kafka.admin.AdminClient, calls, ("describe_cluster", "describe_topics")
+    )
+
+
+def counted_function(function: Callable[..., Any], calls: Calls, name: str) -> Callable[..., Any]:
+    """An asynchronous function whose calls are counted."""
+
+    @wraps(function)
+    async def call(*arguments: Any, **options: Any) -> Any:
+        with calls.call(name):
+            return await function(*arguments, **options)
+
+    return call
 
 
 def counted(kind: type[Any], calls: Calls, names: tuple[str, ...]) -> type[Any]:

@@ -3,7 +3,8 @@
 The calls are counted in a run of the scenario that nothing disturbs; then the scenario is played once for each crash
 point: before every call, and after every one that others can see. (After any other call nothing but the process
 has changed, so the next call's "before" is the same crash.) Of one that is repeated, as heartbeats are, the first
-`REPEATED` are taken. `make test` takes a few; `FAULTS=all`, as `make faults` sets it, takes all.
+`REPEATED` are taken, of commits the first `COMMITS`. A point that a run did not come by is tried once more.
+`make test` takes a few; `FAULTS=all`, as `make faults` sets it, takes all.
 """
 
 import asyncio
@@ -21,7 +22,11 @@ from tests.faults.deployment import WORKERS, Deployment, NotSettled
 from workers.local.stack import LocalServers
 
 REPEATED = 3
-AT_A_TIME = 3
+COMMITS = 8
+"""Each commit comes after other changes, where each of other calls is much like the last."""
+REACHED = 0.97
+"""The share of points that must be reached: how often a worker asks for something is not the same in each run."""
+AT_A_TIME = 4
 SEEN_BY_OTHERS = (
     "COMMIT",
     "pg_notify",
@@ -29,7 +34,11 @@ SEEN_BY_OTHERS = (
     "insert_accounts",
     "compared_",
     "LISTEN",
-    "librdkafka",
+    "librdkafka init",
+    "librdkafka begin",
+    "librdkafka produce",
+    "librdkafka poll",
+    "librdkafka commit",
     "GroupRequest",
 )
 SHORT = 1
@@ -61,13 +70,18 @@ async def crash_points(servers: LocalServers, worker: str, directory: Path) -> l
     return [
         Point(name, number, side)
         for name, count in calls.items()
-        for number in range(1, min(count, REPEATED) + 1)
+        for number in range(1, min(count, COMMITS if is_commit(name) else REPEATED) + 1)
         for side in ("before", "after")
         if side == "before" or any(part in name for part in SEEN_BY_OTHERS)
     ]
 
 
-async def crash(servers: LocalServers, worker: str, number: int, point: Point) -> Outcome:
+def is_commit(name: str) -> bool:
+    """Whether a call commits, in the database or in Kafka."""
+    return "commit" in name.lower()
+
+
+async def crash(servers: LocalServers, worker: str, number: str, point: Point) -> Outcome:
     """The scenario with one crash."""
     began = time.monotonic()
     async with Deployment.made(servers.bootstrap, servers.postgres, f"{worker}_{number}") as deployment:
@@ -81,11 +95,17 @@ async def crash(servers: LocalServers, worker: str, number: int, point: Point) -
         return Outcome(point, reached, verdict, time.monotonic() - began, f"{told}\n{deployment.tail()}")
 
 
+async def crash_there(servers: LocalServers, worker: str, number: int, point: Point) -> Outcome:
+    """The scenario with one crash; once more where the first run did not come by that point."""
+    first = await crash(servers, worker, f"{number}", point)
+    return await crash(servers, worker, f"{number}_again", point) if first.clean and not first.reached else first
+
+
 def chosen(points: list[Point]) -> list[Point]:
     """All points, or some at commits and one in the middle: of first calls, which no run does without."""
     if os.environ.get("FAULTS") == "all":
         return points
-    commits = [point for point in points if "COMMIT" in point.name or "commit" in point.name]
+    commits = [point for point in points if is_commit(point.name)]
     others = [point for point in points if point not in commits and point.number == 1]
     return commits[:2] + others[len(others) // 2 :][:SHORT]
 
@@ -99,7 +119,7 @@ async def test_a_worker_killed_before_or_after_any_call_loses_and_doubles_nothin
 
     async def one(number: int, point: Point) -> Outcome:
         async with turns:
-            return await crash(servers, worker, number, point)
+            return await crash_there(servers, worker, number, point)
 
     outcomes = await asyncio.gather(*(one(number, point) for number, point in enumerate(points)))
     bad = [f"{each.point}: {each.told}" for each in outcomes if not each.clean]
@@ -107,4 +127,4 @@ async def test_a_worker_killed_before_or_after_any_call_loses_and_doubles_nothin
     slowest = max(outcomes, key=lambda each: each.seconds)
     print(f"{worker}: {len(points)} crash points, {reached} reached, {len(bad)} bad; slowest {slowest.seconds:.1f} s")
     assert not bad, "\n".join(bad)
-    assert reached >= 0.9 * len(points), [str(each.point) for each in outcomes if not each.reached]
+    assert reached >= REACHED * len(points), [str(each.point) for each in outcomes if not each.reached]
