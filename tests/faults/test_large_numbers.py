@@ -15,6 +15,10 @@ from workers.local.stack import LocalServers
 MEMBERS = 10_000
 DEADLINES = 100_000
 AT_ONCE = 50_000
+SUSPENDED = """
+select complete and not exists (select from accounts where wake_at <= '2017-01-15 00:00+08' and not held)
+from (select min(complete_until) >= '2017-01-15 00:00+08' as complete from positions) as horizon
+"""
 LONGEST_WAIT = 5.0
 """Seconds until a bystander is decided; two cores do all the work, servers included."""
 
@@ -85,7 +89,7 @@ async def test_a_company_of_ten_thousand_is_terminated_reversed_and_terminated_w
 
 
 @long
-async def test_a_hundred_thousand_deadlines_at_one_midnight(servers: LocalServers) -> None:
+async def test_a_hundred_thousand_deadlines_at_one_midnight_while_others_go_on(servers: LocalServers) -> None:
     sellers = [f"seller-{number:06d}" for number in range(DEADLINES)]
     first = [enrolled(each, "2016-03-01 10:00", each) for each in sellers]
     first += [paid(each, "2016-03-10 10:00") for each in sellers]
@@ -95,12 +99,19 @@ async def test_a_hundred_thousand_deadlines_at_one_midnight(servers: LocalServer
         async with deployment.working():
             await send(deployment, first)
             await deployment.settled(len(first), "2016-03-10 10:00+08")
-            began = time.monotonic()
+            over, began = asyncio.Event(), time.monotonic()
+            waiting = asyncio.create_task(bystanders(deployment, "2017-01-15", over))
             await send(deployment, [enrolled("clock", "2017-01-15 00:00")])
-            await deployment.settled(len(first) + 1, "2017-01-15 00:00+08")
-            print(f"{DEADLINES:,} sellers were suspended in {time.monotonic() - began:.1f} s")
+            await deployment.until(SUSPENDED)
+            took = time.monotonic() - began
+            over.set()
+            waits = await waiting
+            await deployment.settled(len(first) + 1 + len(waits), "2017-01-15 12:00+08")
             await deployment.published()
         _, verdict = await deployment.at_rest()
+    print(f"{DEADLINES:,} sellers were suspended in {took:.1f} s")
+    print(f"{len(waits)} bystanders waited {sorted(waits)[len(waits) // 2]:.2f} s, {max(waits):.2f} s at most")
     print(verdict)
     assert verdict.clean, f"{verdict}\n{deployment.tail()}"
     assert verdict.figures["decisions"] > 2 * DEADLINES
+    assert len(waits) > 1, "who enrolled at that midnight waited for all of it"
