@@ -102,13 +102,12 @@ async def test_the_broker_is_killed_and_started_again(faulty: FaultyServers, dep
     await under_load(deployment, fault)
 
 
-@long
-@pytest.mark.parametrize("seconds", [1, 10, 60])
-@pytest.mark.parametrize("server", ["kafka", "postgres"])
-async def test_a_network_that_is_silent_for_a_while(
-    faulty: FaultyServers, deployment: Deployment, server: str, seconds: int
-) -> None:
-    proxy = faulty.kafka_proxy if server == "kafka" else faulty.postgres_proxy
+async def silent(faulty: FaultyServers, server: str, seconds: int) -> None:
+    """The load while one of the servers, which alone is reached through its proxy, is not heard of."""
+    proxy, setting = {
+        "kafka": (faulty.kafka_proxy, "STANDING_KAFKA_BOOTSTRAP"),
+        "postgres": (faulty.postgres_proxy, "STANDING_DATABASE_URL"),
+    }[server]
 
     async def fault() -> None:
         for _ in range(2 if seconds < 60 else 1):
@@ -116,7 +115,18 @@ async def test_a_network_that_is_silent_for_a_while(
                 await asyncio.sleep(seconds)
             await asyncio.sleep(1)  # work goes on for a while between two faults
 
-    await under_load(deployment, fault)
+    name = f"silent_{server}_{seconds}"
+    through = {setting: faulty.environment(name)[setting]}
+    async with Deployment.made(faulty.kafka.bootstrap, faulty.postgres, name, **through) as deployment:
+        await under_load(deployment, fault)
+
+
+@long
+@pytest.mark.parametrize("seconds", [1, 10, 60])
+async def test_a_network_that_is_silent_for_a_while(faulty: FaultyServers, seconds: int) -> None:
+    async with asyncio.TaskGroup() as both:  # each has a deployment and a silence of its own, and mostly waits
+        for server in ("kafka", "postgres"):
+            both.create_task(silent(faulty, server, seconds))
 
 
 @long
@@ -136,11 +146,8 @@ async def test_connections_cut_at_random_and_all_at_once(faulty: FaultyServers, 
     await under_load(deployment, fault)
 
 
-@long
-@pytest.mark.parametrize("worker", ["ingest", "timers", "spread", "relay"])
-async def test_a_worker_is_stopped_past_every_limit_while_a_successor_works_and_goes_on(
-    deployment: Deployment, worker: str
-) -> None:
+async def stopped_under_load(faulty: FaultyServers, worker: str) -> None:
+    """The load while one worker is stopped, another takes its place, and it wakes."""
     stop = asyncio.Event()
 
     async def fault() -> None:
@@ -154,7 +161,18 @@ async def test_a_worker_is_stopped_past_every_limit_while_a_successor_works_and_
         stop.set()
         await successor
 
-    await under_load(deployment, fault)
+    async with Deployment.made(faulty.kafka.bootstrap, faulty.postgres, f"stopped_{worker}") as deployment:
+        await under_load(deployment, fault)
+
+
+@long
+@pytest.mark.parametrize("workers", [("ingest", "timers"), ("spread", "relay")])
+async def test_a_worker_is_stopped_past_every_limit_while_a_successor_works_and_goes_on(
+    faulty: FaultyServers, workers: tuple[str, str]
+) -> None:
+    async with asyncio.TaskGroup() as both:  # each in a deployment of its own
+        for worker in workers:
+            both.create_task(stopped_under_load(faulty, worker))
 
 
 @long
