@@ -5,7 +5,9 @@ settings and the parts.
 """
 
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -39,6 +41,10 @@ from workers.store.postgres import ACQUIRE_SECONDS, Store, open_pool
 from workers.supervisor import WorkerProcess, supervise
 
 log = structlog.get_logger()
+
+STOP_SECONDS = 14.0
+"""How long a worker may take to stop in order: servers that are away answer nobody who takes his leave."""
+NOT_STOPPED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +161,24 @@ async def run_supervisor(settings: Settings) -> int:
 
 
 def stop_on_signals() -> asyncio.Event:
-    """An event that SIGINT and SIGTERM set."""
+    """An event that SIGINT and SIGTERM set. Who has not ended by then ends all the same: nothing is lost by that."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def begin() -> None:
+        if not stop.is_set():
+            stop.set()
+            loop.call_later(STOP_SECONDS, _end_now)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, begin)
     return stop
+
+
+def _end_now() -> None:
+    log.warning("ended without waiting any longer; what was not committed is read again", seconds=STOP_SECONDS)
+    sys.stderr.flush()
+    os._exit(NOT_STOPPED)
 
 
 async def run_ingest(settings: Settings) -> None:

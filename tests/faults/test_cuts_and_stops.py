@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from random import Random
 
 import pytest
@@ -197,3 +198,21 @@ async def test_two_of_each_worker_work_at_the_same_time(deployment: Deployment) 
 
     deployment.of_each = 2
     await under_load(deployment, fault)
+
+
+async def test_workers_that_are_told_to_stop_while_no_server_answers_end_all_the_same(
+    faulty: FaultyServers, deployment: Deployment
+) -> None:
+    async with AsyncExitStack() as working:
+        await working.enter_async_context(deployment.working())
+        await deployment.send_step(0)
+        await deployment.step_settled(0)
+        with faulty.kafka_proxy.stalled(), faulty.postgres_proxy.stalled():
+            await working.aclose()  # fails where one does not end in time
+    assert {code for _, code in deployment.exits} <= {0, 1}, deployment.exits
+    async with deployment.working():
+        await deployment.send_step(1)
+        await deployment.step_settled(1)
+        await deployment.published()
+    _, verdict = await deployment.at_rest()
+    assert verdict.clean, f"{verdict}\n{deployment.tail()}"

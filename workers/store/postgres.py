@@ -107,7 +107,7 @@ async def open_pool(
         connect=cast("Any", connect),  # the stubs want every option of it named
         init=connected,
         timeout=10,
-        command_timeout=60,
+        command_timeout=40,  # longer than the server lets a statement take
         server_settings={
             "application_name": f"standing {name}",
             "timezone": "UTC",
@@ -139,7 +139,11 @@ class Store:
         Raises LostOwnership where the deployment is no longer the one this worker started with.
         """
         async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
-            yield Transaction(connection, self._fingerprint)
+            try:
+                yield Transaction(connection, self._fingerprint)
+            except TimeoutError:
+                connection.terminate()  # a rollback would wait without limit on the connection that does not answer
+                raise
 
     async def insert_accounts(self, account_ids: Sequence[str]) -> None:
         """Give accounts that are heard of for the first time a row to lock."""
