@@ -2,14 +2,17 @@
 
 import asyncio
 import contextlib
+import gc
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from random import Random
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from confluent_kafka import Producer
 
 from tests.kafka.broker import Message, Servers, left_open, make_topic, numbered, produce, settled_ends, transaction
+from workers.kafka import transactional_producer
 from workers.kafka.last_record import NoAnswer, Record, last_record
 from workers.kafka.security import KafkaAccess
 from workers.kafka.transactional_producer import Fenced, Outgoing, PublishError, TransactionalProducer
@@ -145,6 +148,55 @@ async def test_nothing_blocks_the_event_loop(servers: Servers) -> None:
             longest = max(longest, time.perf_counter() - before)
         await publishing
     assert longest < 0.1
+
+
+@pytest.fixture
+def without_collector() -> Iterator[None]:
+    """No cyclic garbage is collected: a worker's thresholds let it come hardly ever."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def handles() -> int:
+    """How many librdkafka producers are alive, each with its threads and connections."""
+    return sum(isinstance(each, Producer) for each in gc.get_objects())
+
+
+@pytest.mark.usefixtures("without_collector")
+async def test_a_recycled_producer_is_let_go_even_while_its_error_is_kept(servers: Servers) -> None:
+    topic, small = await make_topic(servers.bootstrap), await make_topic(servers.bootstrap, max_message_bytes="1000")
+    refused = Outgoing(small, b"k", (), Random(0).randbytes(5000))  # noqa: S311  # not compressible
+    before, errors = handles(), []
+    async with opened(servers.access, topic) as first, opened(servers.access, topic) as second:
+        for _ in range(5):
+            await first.open()
+            with pytest.raises(Fenced) as fenced:
+                await second.publish([Outgoing(topic, None, (), b"second", 0)])
+            with pytest.raises(PublishError) as failed:
+                await first.publish([refused])
+            errors += [fenced, failed]
+            await second.open()
+            assert handles() == before + 2
+    assert handles() == before
+    assert len(errors) == 10
+
+
+@pytest.mark.usefixtures("without_collector")
+async def test_a_producer_that_could_not_be_opened_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transactional_producer, "OPEN_SECONDS", 0.05)
+    before, errors = handles(), []
+    producer = TransactionalProducer(KafkaAccess("127.0.0.1:1"), "nowhere")
+    for _ in range(3):
+        with pytest.raises(PublishError) as failed:
+            await producer.open()
+        errors.append(failed)
+        with pytest.raises(PublishError):
+            await producer.publish([])
+    await producer.close()
+    assert handles() == before
+    assert len(errors) == 3
 
 
 # -- the mark ----------------------------------------------------------------------------------------------

@@ -2,11 +2,13 @@
 
 Owns one librdkafka producer on a thread of its own, so that nothing blocks the event loop. It keeps no memory of
 what was published: that is the mark. The invariant: after any error this producer publishes nothing more until
-`open` made a new one with the same transactional id, which ends what the old one left open.
+`open` made a new one with the same transactional id, which ends what the old one left open. The old one's threads and
+connections are gone when `close` returns.
 """
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -98,11 +100,14 @@ class TransactionalProducer:
         try:
             return await asyncio.shield(running)
         except KafkaException as error:
+            traceback.clear_frames(error.__traceback__)  # whoever keeps the error must not keep the producer with it
             raise self._spoiled(error.args[0]) from error
         except asyncio.CancelledError:
             running.add_done_callback(lambda done: done.cancelled() or done.exception())
             self._failure = self._failure or KafkaError(KafkaError._STATE, "a transaction was given up")
             raise
+        finally:
+            del running  # it holds an error whose traceback holds this frame
 
     def _spoiled(self, error: KafkaError) -> PublishError:
         self._failure = error
@@ -112,7 +117,7 @@ class TransactionalProducer:
     # -- on the producer's own thread ----------------------------------------------------------------------
 
     def _open(self) -> None:
-        producer = Producer(
+        self._producer = Producer(
             {
                 "transactional.id": self._transactional_id,
                 "transaction.timeout.ms": int(TRANSACTION_SECONDS * 1000),
@@ -130,8 +135,7 @@ class TransactionalProducer:
             },
             logger=log,
         )
-        producer.init_transactions(OPEN_SECONDS)
-        self._producer = producer
+        self._producer.init_transactions(OPEN_SECONDS)
 
     def _delivered(self, error: KafkaError | None, _: object) -> None:
         if error is not None and self._failure is None:
@@ -159,10 +163,10 @@ class TransactionalProducer:
     def _usable(self) -> Producer:
         if self._failure is not None:
             raise KafkaException(self._failure)
-        assert self._producer is not None, "a producer that could not be opened"
+        assert self._producer is not None, "no producer was made"
         return self._producer
 
     def _let_go(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            producer.purge()
+            producer.purge()  # and here the last reference ends, which ends its threads
