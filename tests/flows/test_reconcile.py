@@ -5,8 +5,10 @@ Owns `standing relay --reconcile`. What subscribers have read is compared as a w
 
 import pytest
 
-from tests.flows.databases import drop, keep_copy, rows, set_back
+from tests.flows.databases import drop, keep_copy, rows, set_back, url_of
 from tests.flows.engine import Engine, Published, check_all
+from tests.flows.facts import enrolled
+from workers.local.stack import LocalServers
 
 HISTORY = ("--accounts", "60", "--companies", "20", "--late", "0.1", "--doubled", "0.1", "--bad", "0.02")
 LOG = "select shard, seq, hash, topic, key, headers, value, decision_id, subject, kind, effective_at, recorded_at"
@@ -78,3 +80,30 @@ async def test_a_database_set_back_to_an_older_state_is_brought_up_to_what_was_p
         drained.drain()
     assert [each.headers["ce_id"] for each in drained.published()] == [each.headers["ce_id"] for each in before]
     await check_all(drained)
+
+
+async def test_the_database_of_another_deployment_is_refused_and_stays_as_it_is(
+    engine: Engine, servers: LocalServers
+) -> None:
+    theirs = Engine(
+        engine.environment
+        | {"STANDING_TOPIC_PREFIX": f"other-{engine.prefix}", "STANDING_DATABASE_URL": servers.postgres.url("theirs")}
+    )
+    theirs.standing("setup")
+    for each, account in ((engine, "ours"), (theirs, "theirs")):
+        each.send([enrolled(account, "2016-03-01 10:00")])
+        with each.working():
+            each.drain()
+    everything = [
+        f"{LOG} from decision_log order by shard, seq",
+        "select * from deployment",
+        "select * from accounts",
+    ]
+    before = [await rows(theirs, query) for query in everything]
+    mistaken = Engine(engine.environment | {"STANDING_DATABASE_URL": url_of(theirs)})
+    refused = mistaken.standing("relay", "--reconcile", check=False)
+    said = f"topic_prefix is '{engine.prefix}' here, but the database was set up with '{theirs.prefix}'"
+    assert refused.stderr == f"standing: {said}; see `standing setup`\n"
+    assert refused.returncode == 2
+    assert [await rows(theirs, query) for query in everything] == before
+    await check_all(theirs)

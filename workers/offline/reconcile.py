@@ -33,7 +33,7 @@ from workers.rules.decisions import Because
 from workers.rules.difference import Published as PublishedDecision
 from workers.rules.difference import difference
 from workers.settings import Settings
-from workers.store.deployment import adopt
+from workers.store.deployment import adopt, check_same_one
 from workers.store.postgres import connect, connect_types
 from workers.store.records import AccountRow, Changes, CompanyRow, NetDecision, ShardHead, Spread
 from workers.store.refill import append_log, empty_tables, fill_tables, move_heads
@@ -71,6 +71,7 @@ async def reconcile(console: Console, settings: Settings) -> Reconciled | None:
     connection = await connect(settings.database_url.get_secret_value(), timeout=10)
     try:
         await connect_types(connection)
+        await check_same_one(connection, expected)
         await _nobody_works(connection)
         marks = _marks(settings)
         try:

@@ -105,6 +105,17 @@ async def load_deployment(pool: asyncpg.Pool, wanted: Wanted) -> Deployment:
     return Deployment(row["incarnation"], row["fingerprint"], shards, json.loads(row["input_topic_ids"] or "{}"))
 
 
+async def check_same_one(connection: Any, wanted: Wanted) -> None:
+    """Raise DeploymentMismatch where the database is another deployment's, whatever its policies and rules are."""
+    _check_same_one(await connection.fetchrow("select * from deployment"), wanted)
+
+
+def _check_same_one(row: Any, wanted: Wanted) -> None:
+    for name in ("kafka_cluster_id", "topic_prefix", "consumer_group", "input_partitions"):
+        if row[name] != getattr(wanted, name):
+            raise DeploymentMismatch(_difference(name, row[name], getattr(wanted, name)))
+
+
 def _difference(name: str, stored: object, here: object) -> str:
     if name == "policies":
         return "the policies here are not those the database was set up with: run `standing setup` to adopt them"
@@ -253,9 +264,7 @@ async def _adopt(connection: asyncpg.Connection, row: Any, wanted: Wanted, now: 
             "this is another PostgreSQL than the one that was set up: it was restored or failed over; start "
             "`standing work`, whose relay compares it with what was published, before anything is adopted"
         )
-    for name in ("kafka_cluster_id", "topic_prefix", "consumer_group", "input_partitions"):
-        if row[name] != getattr(wanted, name):
-            raise DeploymentMismatch(_difference(name, row[name], getattr(wanted, name)))
+    _check_same_one(row, wanted)
     newest = await connection.fetchval("select max(latest_occurred_at) from positions")
     if newest is not None:
         _check_policies(json.loads(row["policies"]), wanted, newest, now)
@@ -273,7 +282,7 @@ async def _adopt(connection: asyncpg.Connection, row: Any, wanted: Wanted, now: 
 
 
 async def adopt(connection: Any, incarnation: UUID, wanted: Wanted) -> None:
-    """Let the database be that of the deployment `incarnation`, on this server, whatever it was recorded as."""
+    """Let the database be that of the deployment `incarnation`, on this server; `check_same_one` comes first."""
     server = await server_of(connection)
     await connection.execute(
         "update deployment set incarnation = $1, system_identifier = $2, timeline = $3",
