@@ -28,6 +28,7 @@ from workers.store.records import LogRow
 log = structlog.get_logger()
 
 CHUNK = 5000
+"""The most rows of a transaction; large ones are fewer (`workers.store.postgres.READ_BYTES`)."""
 BUSY = 100
 GATHER_SECONDS = 0.1
 """After a transaction of at least BUSY rows, more are let gather: what a transaction costs the brokers hardly

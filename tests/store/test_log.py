@@ -45,6 +45,17 @@ async def test_rows_are_read_as_they_were_appended_in_the_order_of_their_shard(s
     assert found == [None, b"2/1", b"2/5", None]
 
 
+async def test_no_row_is_read_behind_as_many_bytes_as_are_wanted_but_always_one(side: Side) -> None:
+    rows = [row(1, 1), row(1, 2)._replace(value=b"seven b"), row(1, 3), row(1, 4)]
+    async with side.store.transaction() as transaction:
+        await transaction.take_shards([1])
+        await transaction.append(rows, [ShardHead(1, 5, b"1/4")])
+    for most_bytes, last in ((1, 1), (2, 2), (8, 2), (9, 3), (10, 4), (99, 4)):
+        assert await side.store.read_log(1, 0, 100, most_bytes) == rows[:last], most_bytes
+    assert await side.store.read_log(1, 1, 100, 1) == rows[1:2]
+    assert await side.store.read_log(1, 1, 2, 99) == rows[1:3]
+
+
 async def test_who_appends_to_a_shard_that_is_taken_waits_and_goes_on_behind_it(side: Side) -> None:
     async with side.store.transaction() as first:
         head = (await first.take_shards([1]))[0]

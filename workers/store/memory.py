@@ -7,13 +7,14 @@ no rule; the invariants of the real tables (keys that are unique, a log without 
 
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from types import TracebackType
 from typing import Any
 
 from workers.rules.calendar import Instant
 from workers.rules.difference import Published
 from workers.rules.facts import EffectiveOrder, OrderSpan
-from workers.store.postgres import LostOwnership, UnknownAccounts
+from workers.store.postgres import READ_BYTES, LostOwnership, UnknownAccounts
 from workers.store.records import (
     UNDECIDED,
     AccountRow,
@@ -156,9 +157,11 @@ class MemoryStore:
                 return self.tables.spreads[key]
         return None
 
-    async def read_log(self, shard: int, after: int, limit: int) -> list[LogRow]:
+    async def read_log(self, shard: int, after: int, limit: int, most_bytes: int = READ_BYTES) -> list[LogRow]:
         await STEP
-        return self.tables.log[shard][after : after + limit]
+        rows = self.tables.log[shard][after : after + limit]
+        before = accumulate((len(row.value) for row in rows), initial=0)
+        return [row for row, size in zip(rows, before, strict=False) if size < most_bytes]
 
     async def log_row_hash(self, shard: int, seq: int) -> bytes | None:
         await STEP

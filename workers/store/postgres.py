@@ -44,6 +44,11 @@ _AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError
 ACQUIRE_SECONDS = 30.0
 """How long to wait for a connection of the pool: as long as a statement may keep one."""
 
+READ_BYTES = 16 * 1024 * 1024
+"""Rows of the log are read until their values are so large together: what the relay holds in memory of a shard, and
+sends well within the time of a Kafka transaction. 5,000 ordinary rows are a third of it; dead letters can be large.
+"""
+
 
 class DatabaseUnreachable(ConnectionError):
     """PostgreSQL did not let a connection be made, though it may later."""
@@ -186,9 +191,10 @@ class Store:
         row = await self.pool.fetchrow(statement("claim_spread"), timedelta(seconds=lease_seconds))
         return None if row is None else Spread(*row)
 
-    async def read_log(self, shard: int, after: int, limit: int) -> list[LogRow]:
-        """Rows of the log's shard after `after`, in order."""
-        return [LogRow(*row) for row in await self.pool.fetch(statement("read_log"), shard, after, limit)]
+    async def read_log(self, shard: int, after: int, limit: int, most_bytes: int = READ_BYTES) -> list[LogRow]:
+        """Rows of the log's shard after `after`, in order; the last is the one with which they hold `most_bytes`."""
+        rows = await self.pool.fetch(statement("read_log"), shard, after, limit, most_bytes)
+        return [LogRow(*row) for row in rows]
 
     async def log_row_hash(self, shard: int, seq: int) -> bytes | None:
         """The chain hash of one row of the log, if it is there."""
