@@ -37,6 +37,12 @@ async def drop(engine: Engine) -> None:
     await _maintain(engine, f'drop database "{name}" with (force)')
 
 
+async def make_empty(engine: Engine) -> None:
+    """An empty database in the place of the lost one."""
+    name = urlsplit(url_of(engine)).path.lstrip("/")
+    await _maintain(engine, f'create database "{name}"')
+
+
 async def _maintain(engine: Engine, *statements: str) -> None:
     connection = await asyncpg.connect(urlunsplit(urlsplit(url_of(engine))._replace(path="/postgres")))
     try:

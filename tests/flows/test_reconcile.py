@@ -5,7 +5,7 @@ Owns `standing relay --reconcile`. What subscribers have read is compared as a w
 
 import pytest
 
-from tests.flows.databases import drop, keep_copy, rows, set_back, url_of
+from tests.flows.databases import drop, keep_copy, make_empty, rows, set_back, url_of
 from tests.flows.engine import Engine, Published, check_all
 from tests.flows.facts import enrolled
 from workers.local.stack import LocalServers
@@ -34,6 +34,10 @@ async def test_a_lost_database_is_rebuilt_and_no_message_is_published_again(drai
     companies = "select company_key, sequence, terminations, completed from companies order by 1"
     stored = await rows(drained, accounts), await rows(drained, companies)
     await drop(drained)
+    await make_empty(drained)
+    empty = drained.standing("relay", "--reconcile", check=False)
+    assert empty.stderr == "standing: the database is empty: run `standing setup` first\n"
+    assert empty.returncode == 2
     drained.standing("setup")
     assert "standing relay --reconcile" in drained.standing("relay", check=False).stderr
     done = drained.standing("relay", "--reconcile").stdout

@@ -13,7 +13,7 @@ import pytest
 from tests.enforcement.conftest import SAMPLE
 from tests.enforcement.deployment import policies_of, wanted
 from workers.rules.calendar import DAY, SECOND, Instant, written
-from workers.store.deployment import DeploymentMismatch, Wanted, load_deployment, set_up
+from workers.store.deployment import DeploymentMismatch, Wanted, check_same_one, load_deployment, set_up
 from workers.store.postgres import open_pool
 
 Listed = tuple[str, str, Instant]
@@ -140,3 +140,31 @@ async def test_a_worker_does_not_start_with_other_rules_or_other_time_zones(
     assert str(refused.value) == (
         f"{name} is {value!r} here, but the database was set up with {getattr(here(), name)!r}; see `standing setup`"
     )
+
+
+async def test_what_was_not_set_up_is_said_before_anything_is_read_or_made_anew(database_url: str) -> None:
+    opened = await open_pool(database_url, name="test", connections=1)
+    connected = await asyncpg.connect(database_url)
+    for prepare, said in (
+        ("select 1", "the database is empty: run `standing setup` first"),
+        ("create table deployment ()", "the database was not set up to its end: run `standing setup` again"),
+    ):
+        await connected.execute(prepare)
+        for check in (load_deployment(opened, here(FIRST)), check_same_one(connected, here(FIRST))):
+            with pytest.raises(DeploymentMismatch) as refused:
+                await check
+            assert str(refused.value) == said
+    await connected.close()
+    await opened.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("kafka_cluster_id", "other"), ("topic_prefix", "o."), ("consumer_group", "other"), ("input_partitions", 4)],
+)
+async def test_a_database_of_another_deployment_is_not_made_anew_but_one_with_other_policies_or_rules_is(
+    connection: asyncpg.Connection, name: str, value: object
+) -> None:
+    await check_same_one(connection, here(LATER, rules_version=2, tzdata_version="1970.1"))
+    with pytest.raises(DeploymentMismatch, match=f"{name} is {value!r} here, but the database was set up with"):
+        await check_same_one(connection, here(FIRST, **{name: value}))

@@ -83,11 +83,7 @@ def schema_version() -> int:
 async def load_deployment(pool: asyncpg.Pool, wanted: Wanted) -> Deployment:
     """The deployment, if it is the one wanted; raises DeploymentMismatch with the first difference."""
     async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-        if await connection.fetchval("select to_regclass('deployment')") is None:
-            raise DeploymentMismatch("the database is empty: run `standing setup` first")
-        row = await connection.fetchrow("select * from deployment")
-        if row is None:
-            raise DeploymentMismatch("the database was not set up to its end: run `standing setup` again")
+        row = await _recorded(connection)
         shards = await connection.fetchval("select count(*) from shards")
     expected = {
         "schema_version": schema_version(),
@@ -105,9 +101,22 @@ async def load_deployment(pool: asyncpg.Pool, wanted: Wanted) -> Deployment:
     return Deployment(row["incarnation"], row["fingerprint"], shards, json.loads(row["input_topic_ids"] or "{}"))
 
 
+async def _recorded(connection: Any) -> Any:
+    """The row of the deployment; raises DeploymentMismatch where the database was not set up."""
+    if await connection.fetchval("select to_regclass('deployment')") is None:
+        raise DeploymentMismatch("the database is empty: run `standing setup` first")
+    row = await connection.fetchrow("select * from deployment")
+    if row is None:
+        raise DeploymentMismatch("the database was not set up to its end: run `standing setup` again")
+    return row
+
+
 async def check_same_one(connection: Any, wanted: Wanted) -> None:
-    """Raise DeploymentMismatch where the database is another deployment's, whatever its policies and rules are."""
-    _check_same_one(await connection.fetchrow("select * from deployment"), wanted)
+    """Raise DeploymentMismatch where the database was not set up, or for another deployment.
+
+    Its incarnation, policies and rules may be any.
+    """
+    _check_same_one(await _recorded(connection), wanted)
 
 
 def _check_same_one(row: Any, wanted: Wanted) -> None:
