@@ -148,6 +148,7 @@ class Soak:
         waiting.add_done_callback(self._waiting.discard)
 
     async def _lines(self, began: float) -> None:
+        shown = 0
         while not self.ended.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.ended.wait(), LINE_SECONDS)
@@ -158,8 +159,11 @@ class Soak:
                 f"{self.faults.kills:>4} kills of {self.faults.counts.total():>4} faults  "
                 f"lag {max(0, lag):>7,}  unpublished {max(0, unpublished):>6,}  "
                 f"violations {len(self.violations)}",
+                *self.violations[shown:],
+                sep="\n         ",
                 flush=True,
             )
+            shown = len(self.violations)
 
     def _settings(self) -> Settings:
         return Settings(

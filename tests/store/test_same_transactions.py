@@ -15,7 +15,7 @@ import pytest
 from tests.enforcement.deployment import SHARDS
 from tests.store.sides import PLACES, InMemory, InPostgres, Side
 from workers.rules.facts import EffectiveOrder, OrderSpan
-from workers.store.memory import Tables
+from workers.store.memory_tables import Tables
 from workers.store.postgres import LostOwnership, UnknownAccounts
 from workers.store.records import (
     UNDECIDED,

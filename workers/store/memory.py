@@ -6,7 +6,6 @@ no rule; the invariants of the real tables (keys that are unique, a log without 
 """
 
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass, field
 from itertools import accumulate
 from types import TracebackType
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from workers.rules.calendar import Instant
 from workers.rules.difference import Published
 from workers.rules.facts import EffectiveOrder, OrderSpan
+from workers.store.memory_tables import Tables, apply, greatest
 from workers.store.postgres import READ_BYTES, LostOwnership, UnknownAccounts
 from workers.store.records import (
     UNDECIDED,
@@ -22,13 +22,11 @@ from workers.store.records import (
     Changes,
     CompanyRow,
     LogRow,
-    NetDecision,
     Position,
     Progress,
     RejectsRow,
     ShardHead,
     Spread,
-    StoredFact,
     StoredHistory,
 )
 
@@ -51,25 +49,6 @@ class Step:
 
 
 STEP = Step()
-
-
-@dataclass(slots=True)
-class Tables:
-    """What is committed."""
-
-    positions: dict[tuple[str, int], Position]
-    heads: dict[int, ShardHead]
-    compared_until: Instant | None = None
-    rejects: dict[tuple[str, int], RejectsRow] = field(default_factory=dict)
-    accounts: dict[str, AccountRow] = field(default_factory=dict)
-    facts: dict[str, dict[tuple[str, str], StoredFact]] = field(default_factory=dict)
-    spans: dict[str, dict[Instant, OrderSpan]] = field(default_factory=dict)
-    net: dict[tuple[bool, str], dict[str, NetDecision]] = field(default_factory=dict)
-    memberships: dict[str, set[str]] = field(default_factory=dict)
-    companies: dict[str, CompanyRow] = field(default_factory=dict)
-    spreads: dict[str, Spread] = field(default_factory=dict)
-    leases: dict[str, int] = field(default_factory=dict)
-    log: dict[int, list[LogRow]] = field(default_factory=dict)
 
 
 class MemoryStore:
@@ -223,8 +202,8 @@ class MemoryTransaction:
             stored = self._believed(each)
             self.positions[each[:2]] = stored._replace(
                 next_offset=each.next_offset,
-                complete_until=_greatest(stored.complete_until, each.complete_until),
-                latest_occurred_at=_greatest(stored.latest_occurred_at, each.latest_occurred_at),
+                complete_until=greatest(stored.complete_until, each.complete_until),
+                latest_occurred_at=greatest(stored.latest_occurred_at, each.latest_occurred_at),
             )
 
     def _believed(self, each: Advance) -> Position:
@@ -330,7 +309,7 @@ class MemoryTransaction:
         await STEP
         for key, _, _ in sorted(changes.spreads):
             await self.lock(("spread", key))
-        self._writes.append(lambda: _apply(self.tables, changes))
+        self._writes.append(lambda: apply(self.tables, changes))
 
     async def advance_spread(self, spread: Spread) -> None:
         await self.lock(("spread", spread.company_key))
@@ -371,45 +350,6 @@ class MemoryTransaction:
             self.tables.heads |= {head.shard: head for head in heads}
 
         self._writes.append(extend)
-
-
-def _apply(tables: Tables, changes: Changes) -> None:
-    """Write all changes of one transaction, as the statements of the real store do."""
-    for account_id, at, order_id in changes.moved:
-        row = tables.accounts[account_id]
-        tables.accounts[account_id] = row._replace(last_effective_at=at, last_order_id=order_id)
-    for account_id, at, order_id in changes.begun:
-        row = tables.accounts[account_id]
-        tables.accounts[account_id] = row._replace(dense_since=at, last_effective_at=at, last_order_id=order_id)
-    tables.accounts |= {row.account_id: row for row in changes.accounts}
-    for fact in changes.facts:
-        _insert(tables.facts.setdefault(fact.account_id, {}), (fact.topic, fact.id), fact)
-    for account_id, first_at in changes.spans_removed:
-        tables.spans.get(account_id, {}).pop(first_at, None)
-    for account_id, span in changes.spans_added:
-        _insert(tables.spans.setdefault(account_id, {}), span.first.at, span)
-    for account_id, at, order_id in changes.begun:
-        order = EffectiveOrder(at, order_id)
-        _insert(tables.spans.setdefault(account_id, {}), at, OrderSpan(order, order))
-    for of_company, subject, decision_id in changes.withdrawn:
-        tables.net.get((of_company, subject), {}).pop(decision_id, None)
-    for decision in changes.published:
-        _insert(tables.net.setdefault((decision.of_company, decision.subject), {}), decision.decision_id, decision)
-    for key, account_id in changes.memberships:
-        tables.memberships.setdefault(key, set()).add(account_id)
-    tables.companies |= {row.company_key: row for row in changes.companies}
-    for key, version, because in changes.spreads:
-        tables.spreads[key] = Spread(key, version, "", "{}", because)
-        tables.leases.pop(key, None)
-
-
-def _insert(table: dict[Any, Any], key: Any, row: object) -> None:
-    assert key not in table, f"{key} is in the table already"
-    table[key] = row
-
-
-def _greatest(one: Instant | None, other: Instant | None) -> Instant | None:
-    return max((at for at in (one, other) if at is not None), default=None)
 
 
 def run_alone(work: Awaitable[Any]) -> Any:

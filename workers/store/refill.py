@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from workers.store.keys import stored, stored_key
-from workers.store.memory import Tables
+from workers.store.memory_tables import Tables
 from workers.store.records import LogRow, ShardHead
 
 CHUNK = 5000
