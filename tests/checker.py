@@ -8,6 +8,7 @@ The deployment must be at rest: drained, or its workers stopped after that.
 """
 
 import asyncio
+import base64
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,8 @@ from tests.model.policies import load_policies
 from tests.seen import Record, Seen, look
 
 SHOWN = 20
+KEPT_WHOLE = 64 * 1024
+"""Bytes of a bad record's value that its dead letter has."""
 INSTANTS = ("expires_at", "locked_out_until", "reapply_from", "not_before", "deadline")
 TEXTS = ("reason", "days_left", "order_id", "request_id", "case_id", "case_event_id", "root_account_id", "source")
 UNNUMBERED = ("account-standing", "dead-letters")
@@ -80,6 +83,7 @@ def judge(
     compare_log(seen, verdict)
     compare_sequences(seen, verdict)
     compare_decisions(seen, expected, verdict)
+    compare_evidence(seen, expected, verdict)
     compare_completions(seen, expected, verdict)
     compare_standings(seen, expected, verdict)
     verdict.figures = {
@@ -138,7 +142,8 @@ def compare_facts(seen: Seen, expected: Expected, verdict: Verdict) -> None:
 
 
 def compare_dead_letters(seen: Seen, expected: Expected, verdict: Verdict) -> None:
-    """Every bad record is one dead letter, for the right reason."""
+    """Every bad record is one dead letter, for the right reason and as it was sent."""
+    sent = {each.place: each for each in seen.inputs}
     found = Counter(place_of(each.json) for each in seen.outputs if each.topic == "dead-letters")
     reasons = {place_of(each.json): each.json["reason"] for each in seen.outputs if each.topic == "dead-letters"}
     verdict.doubled += [f"dead letter {place}, {count} times" for place, count in found.items() if count > 1]
@@ -147,6 +152,12 @@ def compare_dead_letters(seen: Seen, expected: Expected, verdict: Verdict) -> No
     for place in expected.dead.keys() & found.keys():
         if reasons[place] != expected.dead[place]:
             verdict.wrong.append(f"dead letter {place} for {reasons[place]}, not {expected.dead[place]}")
+    for each in seen.outputs:
+        record = sent.get(place_of(each.json)) if each.topic == "dead-letters" else None
+        if record is not None and len(record.value or b"") <= KEPT_WHOLE:
+            kept = each.json["value"]
+            if (None if kept is None else base64.b64decode(kept)) != record.value:
+                verdict.wrong.append(f"dead letter {record.place} has another value: {kept}")
 
 
 def compare_log(seen: Seen, verdict: Verdict) -> None:
@@ -262,6 +273,20 @@ def of_message(record: Record, decision: Decision) -> dict[str, object]:
         "effective_at": value["effective_at"],
         "policy": value["policy"],
     }
+
+
+def compare_evidence(seen: Seen, expected: Expected, verdict: Verdict) -> None:
+    """What a decision rests on, and for what it is withdrawn, are facts that were read, and some there are."""
+    for each in of_decisions(seen):
+        value = each.json
+        named = value.get("evidence" if "decision_id" in value else "because", [])
+        if not named and value["kind"] != "company_termination_completed":
+            verdict.wrong.append(f"{value['kind']} names no fact: {value}")
+        for fact in named:
+            account_id, at = fact["account_id"], parse_instant(fact["occurred_at"])
+            is_order = fact["topic"] == "order-status" and (at, fact["id"]) in expected.orders.get(account_id, ())
+            if not is_order and (account_id, fact["topic"], fact["id"]) not in expected.facts:
+                verdict.wrong.append(f"{value['kind']} names {fact}, which nobody sent: {value}")
 
 
 def compare_completions(seen: Seen, expected: Expected, verdict: Verdict) -> None:

@@ -98,6 +98,23 @@ def test_a_changed_field_of_a_decision_is_wrong(seen: Seen, fields: dict[str, ob
     assert not verdict(seen).clean
 
 
+@pytest.mark.parametrize("kind", ["account_suspended", "account_suspended_withdrawn"])
+def test_a_decision_or_withdrawal_that_names_a_fact_nobody_sent_or_none_is_wrong(seen: Seen, kind: str) -> None:
+    name = "because" if kind.endswith("withdrawn") else "evidence"
+    index = last_of(seen, "suspensions", lambda value: value["kind"] == kind)
+    before = seen.outputs[index]
+    facts = before.json[name]
+    for named in ([], [*facts, facts[0] | {"id": "nobody's"}], [facts[0] | {"account_id": "nobody"}]):
+        seen.outputs[index] = changed(before, **{name: named})
+        assert any("names" in each for each in verdict(seen).wrong)
+
+
+def test_a_dead_letter_that_is_not_as_it_was_sent_is_wrong(seen: Seen) -> None:
+    index = last_of(seen, "dead-letters", lambda value: value["value"] is not None)
+    seen.outputs[index] = changed(seen.outputs[index], value="YWJj")
+    assert any("another value" in each for each in verdict(seen).wrong)
+
+
 def test_a_message_that_differs_from_its_row_of_the_log_is_wrong(seen: Seen) -> None:
     index = last_of(seen, "account-notices")
     seen.outputs[index] = changed(seen.outputs[index], recorded_at="2016-01-01T00:00:00.000000Z")
