@@ -100,20 +100,23 @@ class Guard:
     """Whether the server is not the one that was set up. Every mark was found in its log, but while the former
     relay was not fenced it may have published more.
     """
-    _compared: Server | None = field(default=None, init=False)
+    _admitted: Server | None = field(default=None, init=False)
 
     async def connected(self, connection: Any) -> None:
         """What a pool does with each new connection."""
         await connect_types(connection)
-        if self._compared is None or await server_of(connection) == self._compared:
+        if self._admitted is None or await server_of(connection) == self._admitted:
             return
         log.warning("another database answers; it is compared with what was published")
         await self.compare(connection)
         if self.moved:
             raise Moved(_MOVED)
 
-    async def compare(self, connection: Any) -> None:
-        """Compare the database with the marks; raises SetBack, or ConnectionError where Kafka does not answer."""
+    async def compare(self, connection: Any, *, even_moved: bool = False) -> None:
+        """Compare the database with the marks; raises SetBack, or ConnectionError where Kafka does not answer.
+
+        The server is admitted unless it moved; `even_moved` is for who adopts it, or only looks.
+        """
         server = await server_of(connection)
         shards = [row[0] for row in await connection.fetch("select shard from shards order by shard")]
         try:
@@ -123,7 +126,8 @@ class Guard:
         await compare_marks(connection, marks)
         row = await connection.fetchrow("select system_identifier, timeline from deployment")
         self.moved = tuple(row) != (server.system_identifier, server.timeline)
-        self._compared = server
+        if even_moved or not self.moved:
+            self._admitted = server
 
     async def wait_for_relay(self, connection: Any) -> None:
         """Wait until the relay adopted the server; raises Moved where it does not."""

@@ -1,0 +1,65 @@
+"""Which connections a process may use when another database answers than the one that it began with.
+
+Owns the guard's answer to each of several connections; two databases of one server stand for two servers.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import asyncpg
+import pytest
+
+from tests.enforcement.conftest import SAMPLE
+from tests.enforcement.deployment import SHARDS, policies_of, wanted
+from tests.kafka.broker import make_topic
+from workers.local.stack import LocalServers
+from workers.marks import Guard, Moved
+from workers.store.deployment import Server, server_of, set_up
+
+MOVED = "update deployment set system_identifier = 'the former'"
+ADOPTED = "update deployment set system_identifier = $1"
+
+
+@pytest.fixture
+async def guard(servers: LocalServers) -> Guard:
+    """Of a deployment that published nothing yet."""
+    return Guard(servers.access, await make_topic(servers.bootstrap, SHARDS))
+
+
+@pytest.fixture
+async def moved(database_url: str) -> AsyncIterator[list[asyncpg.Connection]]:
+    """Connections to a server that is not the one that was set up."""
+    async with AsyncExitStack() as closing:
+        opened = [await asyncpg.connect(database_url) for _ in range(3)]
+        for each in opened:
+            closing.push_async_callback(each.close)
+        await set_up(opened[0], wanted(policies_of(SAMPLE.read_text())), 0)
+        await opened[0].execute(MOVED)
+        yield opened
+
+
+async def test_a_worker_uses_no_connection_to_a_server_that_moved_until_it_was_adopted(
+    guard: Guard, moved: list[asyncpg.Connection]
+) -> None:
+    here = await server_of(moved[0])
+    guard._admitted = Server("the former", 1, 1, "then")
+    for connection in moved:
+        with pytest.raises(Moved):
+            await guard.connected(connection)
+    await moved[0].execute(ADOPTED, here.system_identifier)
+    for connection in moved:
+        await guard.connected(connection)
+    assert not guard.moved
+
+
+async def test_who_adopts_a_server_may_use_it_before_and_no_other_that_moved(
+    guard: Guard, moved: list[asyncpg.Connection]
+) -> None:
+    await guard.compare(moved[0], even_moved=True)
+    assert guard.moved
+    for connection in moved:
+        await guard.connected(connection)
+    guard._admitted = Server("another", 1, 1, "then")
+    for connection in moved:
+        with pytest.raises(Moved):
+            await guard.connected(connection)
