@@ -104,7 +104,7 @@ def test_a_decision_or_withdrawal_that_names_a_fact_nobody_sent_or_none_is_wrong
     index = last_of(seen, "suspensions", lambda value: value["kind"] == kind)
     before = seen.outputs[index]
     facts = before.json[name]
-    none = [[]] if name == "evidence" else []
+    none: list[list[object]] = [[]] if name == "evidence" else []
     for named in (*none, [*facts, facts[0] | {"id": "nobody's"}], [facts[0] | {"account_id": "nobody"}]):
         seen.outputs[index] = changed(before, **{name: named})
         assert any("names" in each for each in verdict(seen).wrong)
