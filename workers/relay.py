@@ -15,7 +15,7 @@ from uuid import UUID
 
 import structlog
 
-from workers.kafka.last_record import NoAnswer
+from workers.kafka.last_record import LeftOpen, NoAnswer
 from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
 from workers.marks import Mark, Moved, SetBack
 from workers.ops import metrics as names
@@ -48,12 +48,19 @@ class Shard:
     incarnation: UUID
     prefix: str
     marks_topic: str
+    places: Sequence[tuple[str, int]] = ()
+    """Every partition that messages may go to."""
     seq: int = 0
 
     async def open(self) -> None:
         """Fence whoever published this shard, read the mark, and compare it with the log."""
         await self.producer.open()
-        value = await self.producer.last_value(self.marks_topic, self.number)
+        try:
+            value = await self.producer.last_value(self.marks_topic, self.number)
+        except LeftOpen as error:
+            log.warning("a transaction that Kafka never ended is aborted", shard=self.number, why=str(error))
+            await self.producer.end_what_is_open([*self.places, (self.marks_topic, self.number)])
+            value = await self.producer.last_value(self.marks_topic, self.number)
         if value is None:
             self.seq = 0
             return

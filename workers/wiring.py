@@ -17,7 +17,7 @@ from importlib.metadata import version
 import asyncpg
 import structlog
 
-from contracts.topics import INPUT_TOPICS
+from contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS
 from workers import relay, spread, timers
 from workers.codec.policies import load_policies
 from workers.completeness import Present
@@ -254,6 +254,8 @@ async def run_relay(settings: Settings) -> None:
         listening(made.pool, "standing_log") as listener,
         beside(settings, partial(reach_kafka, settings.kafka, vitals)),
     ):
+        topics = [settings.topic_prefix + topic for topic in OUTPUT_TOPICS]
+        places = [(topic, number) for topic in topics for number in range(settings.partitions)]
         shards = [
             relay.Shard(
                 number=number,
@@ -262,6 +264,7 @@ async def run_relay(settings: Settings) -> None:
                 incarnation=made.deployment.incarnation,
                 prefix=settings.topic_prefix,
                 marks_topic=settings.topic_prefix + MARKS_TOPIC,
+                places=places,
             )
             for number in range(made.deployment.shards)
         ]

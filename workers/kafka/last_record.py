@@ -25,6 +25,10 @@ class NoAnswer(Exception):
     """The partition could not be read in time."""
 
 
+class LeftOpen(NoAnswer):
+    """A transaction is open at the partition's end, and hides what comes after its first record."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A record without its place."""
@@ -34,10 +38,11 @@ class Record:
     value: bytes | None
 
 
-async def last_record(kafka: KafkaAccess, topic: str, partition: int) -> Record | None:
+async def last_record(kafka: KafkaAccess, topic: str, partition: int, *, settled: bool = False) -> Record | None:
     """The newest committed record, None where the partition has none; raises NoAnswer in bounded time.
 
-    A transaction still open hides what comes after its first record: fence its producer first.
+    A transaction still open hides what comes after its first record. Who fenced its producer asks for a `settled`
+    partition, and gets LeftOpen where it is none.
     """
     consumer = AIOKafkaConsumer(
         isolation_level="read_committed",
@@ -52,7 +57,7 @@ async def last_record(kafka: KafkaAccess, topic: str, partition: int) -> Record 
     try:
         async with asyncio.timeout(LIMIT_SECONDS):
             await consumer.start()
-            found = await _read_back(consumer, place)
+            found = await _read_back(consumer, place, settled)
     except (TimeoutError, AiokafkaError) as error:
         raise NoAnswer(f"{topic}/{partition} at {kafka} cannot be read: {error!r}") from error
     finally:
@@ -60,10 +65,12 @@ async def last_record(kafka: KafkaAccess, topic: str, partition: int) -> Record 
     return None if found is None else Record(found.key, tuple(found.headers), found.value)
 
 
-async def _read_back(consumer: AIOKafkaConsumer, place: TopicPartition) -> ConsumerRecord | None:
+async def _read_back(consumer: AIOKafkaConsumer, place: TopicPartition, settled: bool) -> ConsumerRecord | None:
     consumer.assign([place])
     end = (await consumer.end_offsets([place]))[place]
     first = (await consumer.beginning_offsets([place]))[place]
+    if settled and await _high_watermark(consumer, place, end) > end:
+        raise LeftOpen(f"{place.topic}/{place.partition}: a transaction is open from offset {end} on")
     span = _FIRST_SPAN
     while True:
         start = max(first, end - span)
@@ -71,6 +78,14 @@ async def _read_back(consumer: AIOKafkaConsumer, place: TopicPartition) -> Consu
         if newest is not None or start == first:
             return newest
         span *= 8
+
+
+async def _high_watermark(consumer: AIOKafkaConsumer, place: TopicPartition, end: int) -> int:
+    """Where the partition ends for a reader of all records, which a fetch tells."""
+    consumer.seek(place, end)
+    while (found := consumer.highwater(place)) is None:
+        await consumer.getmany(timeout_ms=_POLL_MS)
+    return int(found)
 
 
 async def _newest(consumer: AIOKafkaConsumer, place: TopicPartition, start: int, end: int) -> ConsumerRecord | None:
