@@ -70,4 +70,7 @@ def peaks(supervisor: int) -> Iterator[tuple[str, float]]:
             status = process.joinpath("status").read_text()
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended just now, and is started again
-        yield from ((name, int(line.split()[1]) / 1e3) for line in status.splitlines() if line.startswith("VmHWM"))
+        if name:  # none while a process is being started
+            yield from (
+                (name, int(line.split()[1]) / 1e3) for line in status.splitlines() if line.startswith("VmHWM")
+            )
