@@ -290,12 +290,13 @@ class Intake:
                 continue
             self._book[place] = offset
             self._need_consumer().resume(place)
-            if place.topic in found and self._is_anew(place.topic, found[place.topic]):
+            if self._is_anew(place.topic, found.get(place.topic)):
                 self._halt(place, offset, _ANEW)
 
-    def _is_anew(self, topic: str, state: TopicState) -> bool:
-        """Whether a topic is not the one whose positions are stored, though it may have records there."""
-        return state.topic_id != self._topic_ids.get(topic.removeprefix(self._prefix), state.topic_id)
+    def _is_anew(self, topic: str, state: TopicState | None) -> bool:
+        """Whether a topic is there and not the one whose positions are stored, though it may have records there."""
+        known = self._topic_ids.get(topic.removeprefix(self._prefix))
+        return state is not None and known is not None and state.topic_id != known
 
     def _named(self, place: TopicPartition) -> Partition:
         return (place.topic.removeprefix(self._prefix), place.partition)
@@ -366,13 +367,12 @@ class Intake:
         return {self._named(place): offset for place, offset in found.items() if offset >= read[place]}
 
     async def partition_counts(self) -> Mapping[str, int]:
-        """How many partitions the brokers have of each input topic, by a request sent after this call.
-
-        What is read of a topic that turns out to be another than was set up is halted.
+        """How many partitions the brokers have of each input topic, by a request sent after this call; what is read
+        of a topic that turns out to be another than was set up is halted.
         """
         found = await self._admin.describe([self._prefix + topic for topic in self._topics])
         for place, offset in self._book.items():
-            if place.topic in found and self._is_anew(place.topic, found[place.topic]):
+            if self._is_anew(place.topic, found.get(place.topic)):
                 self._halt(place, offset, _ANEW)
         counts = {
             topic: found[name].partitions if (name := self._prefix + topic) in found else 0 for topic in self._topics
