@@ -1,11 +1,12 @@
 """How far the inputs are known to be complete: the proof that the horizon rests on.
 
-Owns this worker's positions in memory and the arithmetic of `complete_until`. At the end of a partition it is
-the present as read before the request whose answer showed the end; elsewhere the smaller of the last record's
-timestamp and the latest `occurred_at` read; never beyond the clock, never smaller than before.
+Owns this worker's positions in memory and the arithmetic of `complete_until`. At the end of a partition, behind
+which no transaction is open, it is the present as read before the request whose answer showed the end; elsewhere the
+smaller of the last record's timestamp and the latest `occurred_at` read; never beyond the clock, never smaller than
+before.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from workers.codec.decoding import Read
@@ -42,6 +43,7 @@ class _Owned:
     position: Position
     end: int | None = None
     end_seen_at: Instant | None = None
+    """None too where a transaction was open behind the end."""
 
 
 class Completeness:
@@ -72,7 +74,7 @@ class Completeness:
         """The move of a position over what was read."""
         owned = self._owned[place]
         latest = _later(owned.position.latest_occurred_at, read.latest)
-        if owned.end is not None and next_offset >= owned.end:
+        if owned.end is not None and owned.end_seen_at is not None and next_offset >= owned.end:
             complete = owned.end_seen_at
         elif read.stamp is not None and latest is not None:
             complete = min(read.stamp, latest, now)
@@ -91,11 +93,14 @@ class Completeness:
                 latest_occurred_at=each.latest_occurred_at,
             )
 
-    def ends_seen(self, ends: Mapping[Partition, int], present: Instant) -> None:
-        """The partitions ended there, by requests sent after `present` was read."""
+    def ends_seen(self, ends: Mapping[Partition, int], present: Instant, unsettled: Collection[Partition]) -> None:
+        """The partitions ended there, by requests sent after `present` was read; the end of one that was `unsettled`
+        proves nothing.
+        """
         for place, end in ends.items():
             if place in self._owned:
-                self._owned[place].end, self._owned[place].end_seen_at = end, present
+                self._owned[place].end = end
+                self._owned[place].end_seen_at = None if place in unsettled else present
 
     def lags(self) -> dict[Partition, int]:
         """How many records each partition is behind the end last seen."""
@@ -108,7 +113,7 @@ class Completeness:
             for place, owned in self._owned.items()
             if owned.end is not None
             and owned.position.next_offset >= owned.end
-            and owned.position.complete_until != owned.end_seen_at
+            and owned.end_seen_at not in (None, owned.position.complete_until)
         ]
 
 

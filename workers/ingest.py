@@ -131,6 +131,7 @@ class Ingest:
             self.poison.claimed(partitions, rejects)
             for place in partitions:
                 self.waiting.pop(place, None)
+                self.cleared.pop(place, None)
             return {(each.topic, each.partition): each.next_offset for each in claimed}
 
     async def revoked(self, partitions: Sequence[Partition]) -> None:
@@ -297,7 +298,7 @@ class Ingest:
             except LostOwnership as error:
                 log.warning("partitions are claimed anew", why=str(error))
                 await backoff.failed(error)
-                await insist(self.intake.reclaim, Backoff(TRIES, self.vitals.failed), TRANSIENT)
+                await insist(self.intake.reclaim, Backoff(TRIES, self.vitals.failed), (*TRANSIENT, *KAFKA_TRANSIENT))
 
     async def _beat(self, stop: asyncio.Event) -> None:
         await self.bell.wait(WAITING_HEARTBEAT_SECONDS if self.waiting else HEARTBEAT_SECONDS, stop)
@@ -314,10 +315,11 @@ class Ingest:
         if present is None or not self.complete:
             return
         await self._compare_partitions(present)
+        unsettled = self.intake.unsettled()
         ends = await self.intake.ends()
         self.vitals.answered("kafka")
         async with self._writing:
-            self.complete.ends_seen(ends, present)
+            self.complete.ends_seen(ends, present, unsettled)
             resting = self.poison.paused()
             advances = [each for each in self.complete.idle_advances() if each[:2] not in resting]
             if advances:

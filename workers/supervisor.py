@@ -22,9 +22,9 @@ log = structlog.get_logger()
 
 STOP_SECONDS = 15.0
 """How long workers have to stop by themselves before they are killed."""
-LONGEST_PAUSE_SECONDS = 10.0
-SETTLED_SECONDS = 1.0
-"""A worker that ran so long before it died is started again at once."""
+LONGEST_PAUSE_SECONDS = 5.0
+SETTLED_SECONDS = 10.0
+"""A worker that ran so long before it died is started again at once; one that finds no server dies within a few."""
 FATAL = 2
 """The exit code of a worker that would only fail again: a bad setting, another deployment."""
 

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 from tests.flows.engine import Engine
 from tests.flows.facts import case, enrolled
 from tests.flows.raw import send_to
+from tests.kafka.broker import left_open
 
 TWO_MINUTES_AGO = (
     "update spreads set worked_at = worked_at - interval '2 minutes'",
@@ -92,4 +93,12 @@ async def test_a_partition_that_is_halted_is_named_with_its_reason(engine: Engin
         "account-requests has 5 partitions, 4 were set up: no silence is enforced",
         "complaints/2 is halted: the next record to read has the offset 0, the topic has 2 to 3",
         *(f"order-status/{number} is halted: the topic was deleted and made again" for number in range(4)),
+    ]
+
+
+async def test_a_partition_in_which_a_transaction_is_open_is_named(engine: Engine) -> None:
+    engine = replace(engine, environment=engine.environment | {"STANDING_CLOCK": "wall"})
+    left_open(engine.environment["STANDING_KAFKA_BOOTSTRAP"], engine.prefix, engine.prefix + "order-status")
+    assert [line for line in stuck(engine) if not line.endswith("does ingest run?")] == [
+        "order-status/0 was read to its end never; a transaction is open there, see `kafka-transactions.sh`"
     ]

@@ -50,6 +50,9 @@ class PlayedIntake:
         self.reclaimed += 1
         await self.handler.claim(PLACES)
 
+    def unsettled(self) -> set[Partition]:
+        return set()
+
     async def ends(self) -> Mapping[Partition, int]:
         self.asked += 1
         if self.failures:

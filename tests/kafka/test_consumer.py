@@ -77,7 +77,7 @@ async def test_positions_reach_the_end_beyond_markers_and_aborted_records(stream
     assert all_once(positions) == [b"True", b"True"]
 
 
-async def test_the_end_is_fresh_and_stable(stream: Stream) -> None:
+async def test_the_end_is_fresh_and_a_transaction_behind_it_is_seen(stream: Stream) -> None:
     positions = Positions()
     intake = stream.intake()
     async with running(intake, worker := Worker(positions)):
@@ -85,9 +85,26 @@ async def test_the_end_is_fresh_and_stable(stream: Stream) -> None:
         for count in range(1, 20):
             stream.produce([(b"k", b"v", ())])
             assert (await intake.ends())["orders", 0] == count
-        left_open(stream.bootstrap, stream.prefix, stream.prefix + "orders")
-        stream.produce([(b"k", b"after the open transaction", ())])
-        assert (await intake.ends())["orders", 0] == 19
+        await until(lambda: not intake.unsettled())
+        with transaction(stream.bootstrap, stream.prefix) as producer:
+            producer.produce(stream.prefix + "orders", b"in a transaction", partition=0)
+            producer.flush()
+            stream.produce([(b"k", b"behind it", ())])
+            assert (await intake.ends())["orders", 0] == 19
+            await until(lambda: intake.unsettled() == {("orders", 0)})
+        await until(lambda: not intake.unsettled())
+        assert (await intake.ends())["orders", 0] == 22, "with the marker of its end"
+
+
+async def test_a_transaction_that_was_open_before_a_start_is_seen(stream: Stream) -> None:
+    left_open(stream.bootstrap, stream.prefix, stream.prefix + "orders")
+    intake = stream.intake()
+    async with running(intake, worker := Worker(Positions())):
+        await until(lambda: bool(worker.claims))
+        while ("orders", 1) in intake.unsettled():
+            assert ("orders", 0) in intake.unsettled()
+            await intake.ends()
+        assert intake.unsettled() >= {("orders", 0)}
 
 
 async def test_partitions_that_were_added_are_counted_at_once(stream: Stream) -> None:

@@ -108,6 +108,8 @@ async def test_a_topic_made_anew_while_it_is_read_is_halted_when_the_brokers_are
         async with asyncio.timeout(20):
             while intake.halted != [("orders", number) for number in range(3)]:
                 await intake.partition_counts()
+        intake.resume("orders", 0)  # as where a case has waited there
+        assert Place(stream.prefix + "orders", 0) in intake._need_consumer().paused()
 
 
 async def test_a_partition_without_a_leader_keeps_nobody_from_the_ends_of_the_others(

@@ -123,6 +123,9 @@ class PlayedIntake:
                 del self.reads_at[place]
         await self.claim([place for place in assigned if place not in self.reads_at])
 
+    def unsettled(self) -> set[Partition]:
+        return set()
+
     async def ends(self) -> Mapping[Partition, int]:
         await STEP
         ends = {place: len(self.world.records[place]) for place in self.reads_at}

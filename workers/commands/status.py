@@ -99,11 +99,17 @@ async def _inputs(made: Parts) -> Inputs:
     prefix, asking = made.settings.topic_prefix, admin.Admin(made.settings.kafka)
     topics = await admin.existing(asking, [prefix + topic for topic in INPUT_TOPICS])
     places = [(topic, number) for topic, state in topics.items() for number in range(state.partitions)]
-    starts, ends = await asking.start_offsets(places), await asking.end_offsets(places)
+    starts, watermarks = await asking.start_offsets(places), await asking.high_watermarks(places)
+    ends = await asking.end_offsets(places)  # asked last: what lies before a watermark and behind its end is open
     return Inputs(
         {topic.removeprefix(prefix): state for topic, state in topics.items()},
         {(topic.removeprefix(prefix), number): offset for (topic, number), offset in starts.items()},
         {(topic.removeprefix(prefix), number): offset for (topic, number), offset in ends.items()},
+        {
+            (topic.removeprefix(prefix), number)
+            for topic, number in places
+            if ends[topic, number] < watermarks[topic, number]
+        },
     )
 
 
@@ -152,7 +158,7 @@ def _stuck(made: Parts, status: Status, positions: list[Position], inputs: Input
     if made.settings.clock == "wall":
         if status.overdue:
             yield f"{status.overdue} deadlines are overdue by over {STUCK_SECONDS} s; does timers run?"
-        yield from of_partitions(positions, {*status.paused, *halted}, made.enforcement.clock.wall())
+        yield from of_partitions(positions, inputs, {*status.paused, *halted}, made.enforcement.clock.wall())
 
 
 async def drain(made: Parts, timeout_seconds: float, report: Callable[[Status], None]) -> bool:

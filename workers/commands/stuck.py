@@ -21,6 +21,8 @@ class Inputs:
     topics: Mapping[str, TopicState]
     starts: Mapping[Partition, int]
     ends: Mapping[Partition, int]
+    in_transaction: Collection[Partition]
+    """Partitions in which a transaction is open."""
 
     def lag(self, position: Position) -> int:
         """Records of a partition that are not read yet."""
@@ -53,10 +55,14 @@ def of_topics(positions: Sequence[Position], inputs: Inputs) -> Iterator[str]:
             yield f"{topic} has {state.partitions} partitions, {known} were set up: no silence is enforced"
 
 
-def of_partitions(positions: Sequence[Position], named: Collection[str], now: Instant) -> Iterator[str]:
+def of_partitions(
+    positions: Sequence[Position], inputs: Inputs, named: Collection[str], now: Instant
+) -> Iterator[str]:
     """Partitions that were not read to their end lately, but for those that are named already."""
     for each in positions:
         late = each.complete_until is None or each.complete_until < now - STUCK_SECONDS * SECOND
         if late and f"{each.topic}/{each.partition}" not in named:
             since = "never" if each.complete_until is None else f"up to {written(each.complete_until)} only"
-            yield f"{each.topic}/{each.partition} was read to its end {since}; does ingest run?"
+            is_open = (each.topic, each.partition) in inputs.in_transaction
+            why = "a transaction is open there, see `kafka-transactions.sh`" if is_open else "does ingest run?"
+            yield f"{each.topic}/{each.partition} was read to its end {since}; {why}"

@@ -106,6 +106,10 @@ class Admin:
         """The last stable offset of each partition, by requests sent after this call."""
         return await self._offsets(partitions, OffsetSpec.latest())
 
+    async def high_watermarks(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        """The end of each partition with what open transactions have sent, by requests sent after this call."""
+        return await self._offsets(partitions, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)
+
     async def start_offsets(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         """The first offset that each partition still has."""
         return await self._offsets(partitions, OffsetSpec.earliest())
@@ -128,12 +132,17 @@ class Admin:
             raise
         return True
 
-    async def _offsets(self, partitions: Sequence[Partition], spec: OffsetSpec) -> Mapping[Partition, int]:
+    async def _offsets(
+        self,
+        partitions: Sequence[Partition],
+        spec: OffsetSpec,
+        isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
+    ) -> Mapping[Partition, int]:
         if not partitions:
             return {}
         futures = self._client.list_offsets(
             {TopicPartition(topic, partition): spec for topic, partition in partitions},
-            isolation_level=IsolationLevel.READ_COMMITTED,
+            isolation_level=isolation,
             request_timeout=LIMIT_SECONDS,
         )
         return {

@@ -2,7 +2,7 @@
 
 Owns the tie between the position a batch was fetched from and the one stored in the database: before every
 poll the consumer is taken back wherever the two differ, and a poll during which the assignment changed is
-dropped whole. Kafka's own committed offsets are for dashboards and never read.
+dropped whole. Kafka's own committed offsets are neither written nor read.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from faststream.kafka import KafkaBroker
 
 from workers.kafka.admin import Admin, KafkaUnreachable, TopicState
 from workers.kafka.connections import end_at_once
-from workers.kafka.ends import REQUEST_SECONDS, ends_now
+from workers.kafka.ends import REQUEST_SECONDS, ends_now, is_settled
 from workers.kafka.fetched_records import UnreadableRecords, guard_fetches, pass_through, raw
 from workers.kafka.handling import Handler, Partition, PartitionBatch
 from workers.kafka.security import KafkaAccess
@@ -121,7 +121,7 @@ class Intake:
             logger=None,  # what happens is logged here, once
             graceful_timeout=10,
         )
-        subscriber = broker.subscriber(
+        broker.subscriber(
             *(self._prefix + topic for topic in self._topics),
             batch=True,
             batch_timeout_ms=POLL_MILLISECONDS,
@@ -139,8 +139,7 @@ class Intake:
             listener=_Listener(self),
             parser=pass_through,
             decoder=raw,
-        )
-        subscriber(self._on_batch)
+        )(self._on_batch)
 
     def _make_consumer(self, builder: Any, **options: Any) -> _PositionedConsumer:
         self._consumer = _PositionedConsumer(intake=self, **{**builder.keywords, **self._kafka.aiokafka(), **options})
@@ -181,8 +180,7 @@ class Intake:
 
     def fail(self, error: BaseException) -> None:
         """End `run` with this error."""
-        if self._failure is None:
-            self._failure = error
+        self._failure = self._failure or error
         self._failed.set()
 
     async def guard(self, work: Any) -> None:
@@ -200,15 +198,14 @@ class Intake:
         if isinstance(error, OffsetOutOfRangeError):
             for place, offset in error.args[0].items():
                 self._halt(place, offset, _GONE)
-            return
-        if isinstance(error, UnreadableRecords):
+        elif isinstance(error, UnreadableRecords):
             self._halt(error.place, error.offset, str(error))
-            return
-        log.warning("poll failed", error=repr(error))
-        try:
-            await self._kafka_backoff.failed(error)
-        except KafkaError as last:
-            self.fail(last)
+        else:
+            log.warning("poll failed", error=repr(error))
+            try:
+                await self._kafka_backoff.failed(error)
+            except KafkaError as last:
+                self.fail(last)
 
     def _halt(self, place: TopicPartition, offset: int, why: str) -> None:
         """A partition that cannot be read on is never skipped or reset in silence."""
@@ -278,8 +275,7 @@ class Intake:
 
     async def _claim(self, places: set[TopicPartition]) -> None:
         offsets = await self._need_handler().claim(sorted(self._named(place) for place in places))
-        known = {place.topic for place in places if self._named(place)[0] in self._topic_ids}
-        found = await self._admin.describe(sorted(known))
+        found = await self._admin.describe(sorted({each.topic for each in places}) if self._topic_ids else ())
         self._halted -= places  # tried anew
         for place in places:
             offset = offsets.get(self._named(place))
@@ -354,8 +350,8 @@ class Intake:
             self._need_consumer().pause(place)
 
     def resume(self, topic: str, partition: int) -> None:
-        """Go on with a partition that was paused."""
-        if (place := TopicPartition(self._prefix + topic, partition)) in self._book:
+        """Go on with a partition that was paused, but for one that is halted."""
+        if (place := TopicPartition(self._prefix + topic, partition)) in self._book and place not in self._halted:
             self._need_consumer().resume(place)
 
     async def ends(self) -> Mapping[Partition, int]:
@@ -365,6 +361,10 @@ class Intake:
         read = {place: offset for place, offset in self._book.items() if place not in self._halted}
         found = await ends_now(self._need_consumer(), read)
         return {self._named(place): offset for place, offset in found.items() if offset >= read[place]}
+
+    def unsettled(self) -> set[Partition]:
+        """Partitions in which the last fetch saw a transaction open, or that were not fetched from yet."""
+        return {self._named(place) for place in self._book if not is_settled(self._need_consumer(), place)}
 
     async def partition_counts(self) -> Mapping[str, int]:
         """How many partitions the brokers have of each input topic, by a request sent after this call; what is read

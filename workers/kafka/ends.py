@@ -1,4 +1,7 @@
-"""Where partitions end, asked of their leaders: one whose leader is away keeps nobody from hearing of the others."""
+"""Where partitions end, asked of their leaders: one whose leader is away keeps nobody from hearing of the others.
+
+An end is that of a read_committed reader; where a transaction is open behind it, it proves nothing.
+"""
 
 import asyncio
 from collections import defaultdict
@@ -25,3 +28,11 @@ async def ends_now(consumer: AIOKafkaConsumer, places: Iterable[TopicPartition])
     if answers and not found:
         raise next(each for each in answers if isinstance(each, BaseException))
     return {place: end for each in found for place, end in each.items()}
+
+
+def is_settled(consumer: AIOKafkaConsumer, place: TopicPartition) -> bool:
+    """Whether all that the last fetch saw in a partition was committed or aborted; False before the first."""
+    if place not in consumer.assignment():
+        return False
+    stable = consumer.last_stable_offset(place)
+    return stable is not None and stable == consumer.highwater(place)

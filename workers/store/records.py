@@ -3,7 +3,6 @@
 Owns no SQL and no rules. Facts and terminations are kept as the text that `workers.codec` reads and writes.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -179,8 +178,3 @@ class Progress:
         if self.held is not None or self.complete_until is None or self.compared_until is None:
             return MINUS_INFINITY
         return min(self.complete_until, self.compared_until) - settle
-
-
-Histories = Mapping[str, StoredHistory]
-Companies = Mapping[str, CompanyRow]
-Rows = Sequence[AccountRow]

@@ -1,0 +1,26 @@
+"""The supervisor and a worker that dies as soon as it is started."""
+
+import asyncio
+import os
+import signal
+
+from structlog.testing import capture_logs
+
+from tests.flows.engine import Engine
+from tests.kafka.streams import until
+from workers.ops.health import Vitals
+from workers.supervisor import WorkerProcess, supervise
+
+NOWHERE = {"STANDING_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}
+
+
+async def test_a_worker_without_a_database_is_started_again_after_longer_and_longer_pauses(engine: Engine) -> None:
+    timers = WorkerProcess("timers", ["timers"], engine.environment | NOWHERE)
+    with capture_logs() as lines:
+        working = asyncio.create_task(supervise([timers], Vitals()))
+        await until(lambda: len(lines) == 3, 60)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await working == 0
+    assert [line["code"] for line in lines] == [1, 1, 1]
+    pauses = [line["restart_in_seconds"] for line in lines]
+    assert 0 < pauses[0] < pauses[1] < pauses[2]
