@@ -8,7 +8,7 @@ from tests.flows.test_stuck import until
 from tests.kafka.broker import transaction
 
 ALL_OTHERS_ARE_READ = """
-    select count(*) = 15 from positions where complete_until = (select max(latest_occurred_at) from positions)
+    select count(*) >= 15 from positions where complete_until = (select max(latest_occurred_at) from positions)
 """
 
 
