@@ -64,11 +64,15 @@ class Tree:
             process = await self._start(command)
             if command == "work":
                 self.supervisor = process
-            ended = asyncio.ensure_future(process.wait())
-            await asyncio.wait((ended, stopped), return_when=asyncio.FIRST_COMPLETED)
-            if not ended.done():
-                await self._end(process, command)
-            code = await ended
+            try:
+                ended = asyncio.ensure_future(process.wait())
+                await asyncio.wait((ended, stopped), return_when=asyncio.FIRST_COMPLETED)
+                if not ended.done():
+                    await self._end(process, command)
+                code = await ended
+            finally:
+                if process.returncode is None:
+                    process.kill()  # the soak itself failed: nothing of it may go on
             self.exits[f"{command} {code}"] += 1
             if code not in MAY_END:
                 self.violations.append(f"`standing {command}` ended with {code}")

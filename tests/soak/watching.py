@@ -29,7 +29,7 @@ select topic, partition, next_offset, paused is not null as rests
 from positions left join rejects using (topic, partition)
 """
 DECISIONS = "select coalesce(sum(next_seq - 1), 0)::int from shards"
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
 
 
 @dataclass

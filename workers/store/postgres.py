@@ -37,8 +37,10 @@ from workers.store.records import (
 _POSTGRES_EPOCH: Instant = 946_684_800_000_000  # 2000-01-01T00:00:00Z
 
 
-TRANSIENT = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What rolls a transaction back and may be tried again: the database is away, restarting or contended."""
+TRANSIENT = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What rolls a transaction back and may be tried again: the database is away, restarting or contended. asyncpg takes
+a session that the server ends between two messages for an error of its own (InternalClientError).
+"""
 _AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
 """Why no connection can be made just now; OSError is a time-out too."""
 ACQUIRE_SECONDS = 30.0
@@ -146,7 +148,7 @@ class Store:
         async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
             try:
                 yield Transaction(connection, self._fingerprint)
-            except TimeoutError:
+            except (TimeoutError, asyncpg.InternalClientError):
                 connection.terminate()  # a rollback would wait without limit on the connection that does not answer
                 raise
 
