@@ -45,3 +45,13 @@ async def test_who_gets_no_connection_gives_up_after_a_while(
     async with asyncio.timeout(10):
         with pytest.raises(TimeoutError):
             await work(taken)
+
+
+async def test_a_session_that_broke_is_not_used_again(database_url: str) -> None:
+    pool = await open_pool(database_url, name="test", connections=1)
+    before = await pool.fetchval("select pg_backend_pid()")
+    with pytest.raises(postgres.TRANSIENT):
+        async with Store(pool, "").transaction():
+            raise asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
+    assert await pool.fetchval("select pg_backend_pid()") != before
+    await pool.close()
