@@ -70,10 +70,20 @@ async def crash_points(servers: LocalServers, worker: str, directory: Path) -> l
     return [
         Point(name, number, side)
         for name, count in calls.items()
-        for number in range(1, min(count, COMMITS if is_commit(name) else REPEATED) + 1)
+        for number in range(1, min(count, most(name)) + 1)
         for side in ("before", "after")
-        if side == "before" or any(part in name for part in SEEN_BY_OTHERS)
+        if side == "before" or (not is_prepare(name) and any(part in name for part in SEEN_BY_OTHERS))
     ]
+
+
+def most(name: str) -> int:
+    """How many calls of one name are taken; a statement is prepared on each connection that happens to need it."""
+    return COMMITS if is_commit(name) else 1 if is_prepare(name) else REPEATED
+
+
+def is_prepare(name: str) -> bool:
+    """Whether a call has the database prepare a statement."""
+    return name.startswith("prepare ")
 
 
 def is_commit(name: str) -> bool:

@@ -23,6 +23,7 @@ def configure(worker: str) -> structlog.typing.FilteringBoundLogger:
     structlog.contextvars.bind_contextvars(worker=worker)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what fails is raised, and logged where it is handled
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)  # it tries again; who needs a connection says why
     logging.getLogger("workers.kafka").setLevel(logging.ERROR)  # librdkafka's retries
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return logger
