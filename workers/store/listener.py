@@ -74,9 +74,9 @@ class Listener:
         self._hear()  # what was said since then nobody heard
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Stop listening, by ending the session: it may be lost just now, and then could not be asked to."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.remove_termination_listener(self._lose)
-            await connection.remove_listener(self._channel, self._hear)
+            connection.terminate()
             await self._pool.release(connection)
