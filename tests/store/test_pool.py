@@ -55,18 +55,3 @@ async def test_a_session_that_broke_is_not_used_again(database_url: str) -> None
             raise asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
     assert await pool.fetchval("select pg_backend_pid()") != before
     await pool.close()
-
-
-async def test_a_session_that_does_not_answer_a_commit_is_not_waited_for_again(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def silent(*_: object) -> None:
-        raise TimeoutError
-
-    pool = await open_pool(database_url, name="test", connections=1)
-    before = await pool.fetchval("select pg_backend_pid()")
-    monkeypatch.setattr(asyncpg.transaction.Transaction, "__aexit__", silent)
-    with pytest.raises(TimeoutError):
-        await begin(pool)
-    assert await pool.fetchval("select pg_backend_pid()") != before
-    await pool.close()

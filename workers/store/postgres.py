@@ -132,16 +132,6 @@ async def open_pool(
     )
 
 
-@asynccontextmanager
-async def _given_up_where_silent(connection: Any) -> AsyncIterator[None]:
-    """Close a connection that does not answer: a rollback, or the pool, would wait for it once more."""
-    try:
-        yield
-    except (TimeoutError, asyncpg.InternalClientError):
-        connection.terminate()
-        raise
-
-
 class Store:
     """The database of one deployment, as the workers use it."""
 
@@ -155,13 +145,12 @@ class Store:
 
         Raises LostOwnership where the deployment is no longer the one this worker started with.
         """
-        async with (
-            self.pool.acquire(timeout=ACQUIRE_SECONDS) as connection,
-            _given_up_where_silent(connection),
-            connection.transaction(),
-            _given_up_where_silent(connection),
-        ):
-            yield Transaction(connection, self._fingerprint)
+        async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
+            try:
+                yield Transaction(connection, self._fingerprint)
+            except (TimeoutError, asyncpg.InternalClientError):
+                connection.terminate()  # a rollback would wait without limit on the connection that does not answer
+                raise
 
     async def insert_accounts(self, account_ids: Sequence[str]) -> None:
         """Give accounts that are heard of for the first time a row to lock."""
