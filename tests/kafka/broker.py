@@ -7,7 +7,6 @@ import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
 from aiokafka.protocol.produce import ProduceRequest
@@ -16,7 +15,7 @@ from aiokafka.record.util import calc_crc32c
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
-from workers.kafka.admin import Admin, TopicSpec, end_offsets, ensure_topics
+from workers.kafka.admin import Admin, TopicSpec, ensure_topics
 from workers.kafka.security import KafkaAccess
 
 Header = tuple[str, bytes]
@@ -87,19 +86,13 @@ def transaction(bootstrap: str, identity: str, *, commit: bool = True) -> Iterat
 
 async def settled_ends(bootstrap: str, topic: str) -> Mapping[int, int]:
     """The ends of a topic's partitions once no transaction is open: brokers write the markers after they answered."""
-    partitions = (await Admin(KafkaAccess(bootstrap)).describe([topic]))[topic].partitions
-    places = [TopicPartition(topic, number) for number in range(partitions)]
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_uncommitted")
-    await consumer.start()
-    try:
-        async with asyncio.timeout(20):
-            while True:
-                ends = {place.partition: end for place, end in (await consumer.end_offsets(places)).items()}
-                stable = await end_offsets(KafkaAccess(bootstrap), [topic])
-                if ends == {number: end for (_, number), end in stable.items()}:
-                    return ends
-    finally:
-        await consumer.stop()
+    admin = Admin(KafkaAccess(bootstrap))
+    partitions = (await admin.describe([topic]))[topic].partitions
+    places = [(topic, number) for number in range(partitions)]
+    async with asyncio.timeout(20):
+        while (ends := await admin.high_watermarks(places)) != await admin.end_offsets(places):
+            pass
+    return {number: end for (_, number), end in ends.items()}
 
 
 def left_open(bootstrap: str, identity: str, topic: str) -> None:

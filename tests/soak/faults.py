@@ -19,7 +19,8 @@ from tests.faults.proxy import Proxy
 from tests.faults.servers import FaultyServers
 from tests.soak.poison import Poison
 from tests.soak.tree import WORKERS, Tree
-from tests.soak.watching import AWAY, CONNECT_SECONDS
+from tests.soak.watching import CONNECT_SECONDS
+from workers.store.postgres import TRANSIENT
 
 PAUSE_SECONDS = (5.0, 25.0)
 """How long a process is stopped: a consumer's session ends after 10 s."""
@@ -197,7 +198,7 @@ class Faults:
                     await self._rest(seconds)
             finally:
                 connection.terminate()
-        except AWAY:
+        except TRANSIENT:
             return False
         finally:
             self._busy.discard("lock")

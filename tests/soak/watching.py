@@ -19,6 +19,7 @@ import asyncpg
 from confluent_kafka import Consumer, TopicPartition
 
 from tests.seen import OUTPUT_TOPICS
+from workers.store.postgres import TRANSIENT
 
 POLL_SECONDS = 0.5
 READ_AT_ONCE = 2000
@@ -29,7 +30,6 @@ select topic, partition, next_offset, paused is not null as rests
 from positions left join rejects using (topic, partition)
 """
 DECISIONS = "select coalesce(sum(next_seq - 1), 0)::int from shards"
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
 
 
 @dataclass
@@ -114,7 +114,7 @@ class Figures:
                 self.decisions = decisions  # at least those of the facts
                 async with self._looked:
                     self._looked.notify_all()
-            except AWAY:
+            except TRANSIENT:
                 if connection is not None:
                     connection.terminate()
                 connection = None
