@@ -3,6 +3,8 @@
 Owns nothing but these operations on PostgreSQL; all workers of the deployment must be stopped for a copy.
 """
 
+import asyncio
+import time
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -66,3 +68,11 @@ WRITTEN = (
     "(select sum(sequence) from accounts), (select sum(epoch) from positions)"
 )
 """What changes when any worker but the relay works."""
+
+
+async def until(engine: Engine, condition: str) -> None:
+    """Wait until the database says true."""
+    deadline = time.monotonic() + 60
+    while not (await rows(engine, f"select ({condition})"))[0][0]:
+        assert time.monotonic() < deadline, condition
+        await asyncio.sleep(0.05)

@@ -2,9 +2,9 @@
 
 import json
 
+from tests.flows.databases import until
 from tests.flows.engine import Engine
 from tests.flows.facts import enrolled, paid
-from tests.flows.test_stuck import until
 from tests.kafka.broker import transaction
 
 ALL_OTHERS_ARE_READ = """

@@ -5,10 +5,10 @@ import json
 import time
 from dataclasses import replace
 
-import asyncpg
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
+from tests.flows.databases import rows, until
 from tests.flows.engine import Engine
 from tests.flows.facts import case, enrolled
 from tests.flows.raw import send_to
@@ -26,24 +26,6 @@ def stuck(engine: Engine) -> list[str]:
     found: list[str] = json.loads(done.stdout)["stuck"]
     assert done.returncode == int(bool(found)), done.stdout + done.stderr
     return found
-
-
-async def rows(engine: Engine, *statements: str) -> list[asyncpg.Record]:
-    """Run statements; the rows of the last one."""
-    connection = await asyncpg.connect(engine.environment["STANDING_DATABASE_URL"])
-    found: list[asyncpg.Record] = []
-    for statement in statements:
-        found = await connection.fetch(statement)
-    await connection.close()
-    return found
-
-
-async def until(engine: Engine, condition: str) -> None:
-    """Wait until the database says true."""
-    deadline = time.monotonic() + 60
-    while not (await rows(engine, f"select ({condition})"))[0][0]:
-        assert time.monotonic() < deadline, condition
-        await asyncio.sleep(0.05)
 
 
 async def make_anew(admin: AdminClient, topic: str) -> None:
@@ -68,7 +50,8 @@ async def test_what_waits_for_a_worker_that_does_not_run_is_named(engine: Engine
         await until(
             engine, "exists (select from spreads) and (select bool_and(complete_until is not null) from positions)"
         )
-        await rows(engine, *TWO_MINUTES_AGO)
+        for each in TWO_MINUTES_AGO:
+            await rows(engine, each)
         relay, spread, timers = stuck(engine)
         assert relay.startswith("decisions wait for the relay for 1")
         assert spread == "1 spreads wait for over 60 s; does spread run?"
