@@ -25,6 +25,8 @@ OPEN_SECONDS = 20.0
 TRANSACTION_SECONDS = 30.0
 """How long the brokers keep a transaction open for a producer that fell silent."""
 COMMIT_SECONDS = 20.0
+_RECONNECT_MS = 1000
+"""The longest wait between two connections. It doubles with each that ends early, up to 10 s unless told."""
 _FULL_SECONDS = 0.05
 _FENCED = frozenset(
     {
@@ -134,6 +136,7 @@ class TransactionalProducer:
                 "transaction.timeout.ms": int(TRANSACTION_SECONDS * 1000),
                 "message.timeout.ms": int(COMMIT_SECONDS * 1000),
                 "socket.timeout.ms": 10_000,
+                "reconnect.backoff.max.ms": _RECONNECT_MS,
                 "enable.idempotence": True,
                 "acks": "all",
                 "linger.ms": 1,  # a commit flushes at once; lingering only fills the batches of long lists
