@@ -34,8 +34,8 @@ class PlayedProducer:
             raise LeftOpen(f"{topic}/{partition}")
         return Mark(7, b"hash", INCARNATION).encode()
 
-    async def end_what_is_open(self, places: Sequence[tuple[str, int]]) -> None:
-        self.calls.append(places)
+    async def end_what_is_open(self, topics: Sequence[str], *places: tuple[str, int]) -> None:
+        self.calls.append((topics, *places))
         self.ended = True
 
 
@@ -45,14 +45,14 @@ def shard(producer: PlayedProducer) -> Shard:
 
     store = cast("Store", SimpleNamespace(log_row_hash=log_row_hash))
     played = cast("TransactionalProducer", producer)
-    return Shard(2, store, played, INCARNATION, "", "marks", [("suspensions", 0), ("suspensions", 1)])
+    return Shard(2, store, played, INCARNATION, "", "marks", ["suspensions"])
 
 
 async def test_what_kafka_left_open_is_aborted_wherever_it_may_be_before_the_mark_is_believed() -> None:
     opened = shard(producer := PlayedProducer())
     await opened.open()
     assert opened.seq == 7
-    everywhere = [("suspensions", 0), ("suspensions", 1), ("marks", 2)]
+    everywhere = (["suspensions"], ("marks", 2))
     assert producer.calls == ["open", "last_value", everywhere, "last_value"]
 
 

@@ -48,8 +48,8 @@ class Shard:
     incarnation: UUID
     prefix: str
     marks_topic: str
-    places: Sequence[tuple[str, int]] = ()
-    """Every partition that messages may go to."""
+    topics: Sequence[str] = ()
+    """All that messages may go to."""
     seq: int = 0
 
     async def open(self) -> None:
@@ -59,7 +59,7 @@ class Shard:
             value = await self.producer.last_value(self.marks_topic, self.number)
         except LeftOpen as error:
             log.warning("a transaction that Kafka never ended is aborted", shard=self.number, why=str(error))
-            await self.producer.end_what_is_open([*self.places, (self.marks_topic, self.number)])
+            await self.producer.end_what_is_open(self.topics, (self.marks_topic, self.number))
             value = await self.producer.last_value(self.marks_topic, self.number)
         if value is None:
             self.seq = 0

@@ -254,8 +254,6 @@ async def run_relay(settings: Settings) -> None:
         listening(made.pool, "standing_log") as listener,
         beside(settings, partial(reach_kafka, settings.kafka, vitals)),
     ):
-        topics = [settings.topic_prefix + topic for topic in OUTPUT_TOPICS]
-        places = [(topic, number) for topic in topics for number in range(settings.partitions)]
         shards = [
             relay.Shard(
                 number=number,
@@ -264,7 +262,7 @@ async def run_relay(settings: Settings) -> None:
                 incarnation=made.deployment.incarnation,
                 prefix=settings.topic_prefix,
                 marks_topic=settings.topic_prefix + MARKS_TOPIC,
-                places=places,
+                topics=[settings.topic_prefix + topic for topic in OUTPUT_TOPICS],
             )
             for number in range(made.deployment.shards)
         ]

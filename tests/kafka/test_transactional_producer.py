@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import time
 from collections.abc import AsyncIterator, Iterator
 from random import Random
 
@@ -113,6 +114,19 @@ async def test_of_two_producers_only_the_later_publishes(servers: Servers) -> No
     assert await read_all(servers.bootstrap, topic) == {0: [(None, b"second", [])]}
 
 
+async def test_whoever_is_fenced_in_the_middle_is_told_so(servers: Servers) -> None:
+    topic = await make_topic(servers.bootstrap)
+
+    def until_refused() -> Iterator[Outgoing]:
+        while True:
+            yield Outgoing(topic, None, (), b"first", 0)
+            time.sleep(0.001)  # or the queue would be full before the broker has answered
+
+    async with opened(servers.access, topic) as first, opened(servers.access, topic):
+        with pytest.raises(Fenced, match="fenced"):
+            await first.publish(until_refused())
+
+
 async def test_a_cancelled_transaction_leaves_the_producer_unusable_until_opened(servers: Servers) -> None:
     topic = await make_topic(servers.bootstrap)
     many = [Outgoing(topic, None, (), b"%d" % number, 0) for number in range(20_000)]
@@ -148,7 +162,7 @@ async def test_a_mark_is_not_believed_while_a_transaction_is_open_behind_it(serv
 async def test_what_ends_an_older_transaction_is_seen_by_nobody(servers: Servers) -> None:
     topic = await make_topic(servers.bootstrap, 3)
     async with opened(servers.access, topic) as producer:
-        await producer.end_what_is_open([(topic, number) for number in range(3)])
+        await producer.end_what_is_open(["never-made", topic])
         await producer.publish([Outgoing(topic, b"k", (), b"mark", 0)])
         assert await producer.last_value(topic, 0) == b"mark"
         assert await producer.last_value(topic, 1) is None

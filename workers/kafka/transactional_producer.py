@@ -9,7 +9,7 @@ connections are gone when `close` returns.
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -75,7 +75,7 @@ class TransactionalProducer:
         self._failure = None
         await self._run(self._open)
 
-    async def publish(self, messages: Sequence[Outgoing]) -> None:
+    async def publish(self, messages: Iterable[Outgoing]) -> None:
         """Publish all messages in one transaction, committed when this returns.
 
         Raises PublishError (Fenced where a successor took over) and is then unusable until opened again.
@@ -90,13 +90,14 @@ class TransactionalProducer:
         found = await last_record(self._kafka, topic, partition, settled=True)
         return None if found is None else found.value
 
-    async def end_what_is_open(self, places: Sequence[tuple[str, int]]) -> None:
-        """Abort what an older producer of this id left open in these partitions, by a transaction of its own.
+    async def end_what_is_open(self, topics: Sequence[str], *places: tuple[str, int]) -> None:
+        """Abort what an older producer of this id left open, by a transaction of its own in every partition there is
+        of these topics, and in these partitions.
 
         A broker that was killed (seen with Kafka 4.3.1) may take a transaction for ended without having written its
         markers. Its records are hidden until the same producer id ends another one there, and then share its fate.
         """
-        await self._run(lambda: self._abort_in(places))
+        await self._run(lambda: self._abort_in(topics, places))
 
     async def close(self) -> None:
         """Let the producer go; what it has not committed is aborted by its successor or by time."""
@@ -155,7 +156,7 @@ class TransactionalProducer:
         if error is not None and self._failure is None:
             self._failure = error
 
-    def _publish(self, messages: Sequence[Outgoing]) -> None:
+    def _publish(self, messages: Iterable[Outgoing]) -> None:
         producer = self._usable()
         producer.begin_transaction()
         for message in messages:
@@ -163,10 +164,12 @@ class TransactionalProducer:
         producer.commit_transaction(COMMIT_SECONDS)
         self._usable()
 
-    def _abort_in(self, places: Sequence[tuple[str, int]]) -> None:
+    def _abort_in(self, topics: Sequence[str], places: Sequence[tuple[str, int]]) -> None:
         producer = self._usable()
+        found = producer.list_topics(timeout=OPEN_SECONDS).topics
+        everywhere = [(topic, number) for topic in topics if topic in found for number in found[topic].partitions]
         producer.begin_transaction()
-        for topic, partition in places:
+        for topic, partition in (*everywhere, *places):
             self._send(producer, Outgoing(topic, self._transactional_id.encode(), (), b"", partition))
         if producer.flush(COMMIT_SECONDS):
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "what is to be aborted was not taken in time"))
@@ -183,6 +186,10 @@ class TransactionalProducer:
             except BufferError:
                 producer.poll(_FULL_SECONDS)  # waits until the full queue has moved
                 self._usable()
+            except KafkaException:  # of an error that it met in the background, which it has not told yet
+                producer.poll(0)
+                self._usable()
+                raise
 
     def _usable(self) -> Producer:
         if self._failure is not None:
