@@ -4,6 +4,8 @@ Owns fault 10 of the list: whichever worker comes back first, nothing is written
 `standing relay --reconcile` brought it up to what was published; and a failover that lost nothing goes on.
 """
 
+from pathlib import Path
+
 from tests.flows.databases import WRITTEN, keep_copy, rows, set_back
 from tests.flows.engine import Engine, check_all
 from tests.flows.facts import enrolled, paid
@@ -29,18 +31,23 @@ async def test_every_worker_and_command_refuses_a_database_older_than_what_was_p
     assert await rows(engine, WRITTEN) == before
 
 
-async def test_running_workers_notice_that_an_older_database_was_put_in_the_place_of_theirs(engine: Engine) -> None:
+async def test_running_workers_notice_that_an_older_database_was_put_in_the_place_of_theirs(
+    engine: Engine, tmp_path: Path
+) -> None:
     with engine.working():
         engine.drain()
     await keep_copy(engine)
     engine.send([enrolled("a", "2016-03-01 10:00")])
-    with engine.working() as supervisor:
+    printed = tmp_path / "printed"
+    with printed.open("wb") as log, engine.working(log=log) as supervisor:
         engine.drain()
         await set_back(engine)
         before = await rows(engine, WRITTEN)
         engine.send([enrolled("b", "2016-03-03 10:00")])
         assert supervisor.wait(60) == 2
     assert await rows(engine, WRITTEN) == before
+    assert "standing relay --reconcile" in printed.read_text()
+    assert "Traceback" not in printed.read_text(), "one clear line each"
 
 
 async def test_a_failover_that_lost_nothing_goes_on_by_itself(engine: Engine) -> None:

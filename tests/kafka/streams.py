@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tests.kafka.broker import Message, delete_topic, make_topic, produce
 from tests.kafka.stored import Partition, Positions, Worker
 from workers.kafka.admin import Admin, end_offsets
-from workers.kafka.consumer import Intake, IntakeFailed
+from workers.kafka.consumer import Intake
 from workers.kafka.security import KafkaAccess
 
 TOPICS = ("orders", "cases")
@@ -63,8 +63,7 @@ async def running(intake: Intake, worker: Worker) -> AsyncIterator[asyncio.Task[
         yield task
     finally:
         stop.set()
-        with contextlib.suppress(IntakeFailed):
-            await asyncio.wait_for(task, 20)
+        await asyncio.wait_for(task, 20)
 
 
 async def until(true: Callable[[], bool], seconds: float = 20) -> None:

@@ -36,10 +36,6 @@ _ANEW = "the topic was deleted and made again: its stored position is of the old
 _GONE = "its stored position is not in the topic: retention passed it, or the topic was made anew"
 
 
-class IntakeFailed(Exception):
-    """The intake cannot go on; the process must be started anew."""
-
-
 class _PositionedConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
     """A consumer whose polls give `PartitionBatch`es, tied to the intake's book of positions."""
 
@@ -148,7 +144,7 @@ class Intake:
     # -- running -------------------------------------------------------------------------------------------
 
     async def run(self, handler: Handler, stop: asyncio.Event) -> None:
-        """Read until `stop` is set; raises IntakeFailed where the process must be started anew."""
+        """Read until `stop` is set; raises what made it impossible to go on: the process must be started anew."""
         self._handler = handler
         guard_fetches()
         await self._broker.connect()
@@ -166,7 +162,7 @@ class Intake:
             self._leave_to_others()
             await self._broker.stop()
         if self._failure is not None:
-            raise IntakeFailed(str(self._failure)) from self._failure
+            raise self._failure
 
     def _leave_to_others(self) -> None:
         """Have the consumer leave the group as it ends, where others can take its partitions over at once.
@@ -188,7 +184,6 @@ class Intake:
         try:
             await work
         except Exception as error:
-            log.exception("rebalance failed")
             self.fail(error)
 
     async def kafka_failed(self, error: KafkaError) -> None:
@@ -205,7 +200,7 @@ class Intake:
             try:
                 await self._kafka_backoff.failed(error)
             except KafkaError as last:
-                self.fail(last)
+                self.fail(KafkaUnreachable(f"{self._kafka}: {last}"))
 
     def _halt(self, place: TopicPartition, offset: int, why: str) -> None:
         """A partition that cannot be read on is never skipped or reset in silence."""
@@ -309,7 +304,6 @@ class Intake:
                 self._committing = asyncio.create_task(self._commit(decoded))
                 await asyncio.sleep(0)  # the database is asked before the next fetch is parsed, not after it
         except Exception as error:
-            log.exception("batch failed outside its commit")
             self.fail(error)
 
     async def _settle(self) -> None:
