@@ -116,7 +116,7 @@ async def _run_shard(shard: Shard, bell: Bell, vitals: Vitals, stop: asyncio.Eve
                         await asyncio.wait_for(stop.wait(), GATHER_SECONDS)
                 backoff.succeeded()
         except (PublishError, NoAnswer, *TRANSIENT) as error:
-            log.warning("producer recycled", shard=shard.number, error=str(error))
+            log.warning("producer recycled", shard=shard.number, error=repr(error))
             vitals.metrics.count(names.RECYCLED, shard=str(shard.number))
             await backoff.failed(error)
     await shard.producer.close()

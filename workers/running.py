@@ -66,7 +66,7 @@ def one_clear_line(away: int = CANNOT_RUN) -> Iterator[None]:
     except (PortTaken, Moved, LostOwnership) as error:
         fail(str(error), away)
     except _AWAY as error:
-        fail(f"a server cannot be reached: {error}", away)
+        fail(f"a server cannot be reached: {str(error) or 'no answer in time'}", away)
 
 
 def fail(why: str, code: int = CANNOT_RUN) -> None:

@@ -47,11 +47,23 @@ async def test_who_gets_no_connection_gives_up_after_a_while(
             await work(taken)
 
 
-async def test_a_session_that_broke_is_not_used_again(database_url: str) -> None:
-    pool = await open_pool(database_url, name="test", connections=1)
-    before = await pool.fetchval("select pg_backend_pid()")
+@pytest.mark.parametrize(
+    "error",
+    [TimeoutError(), asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")],
+)
+async def test_after_a_session_that_broke_or_fell_silent_none_of_its_time_is_used_again(
+    database_url: str, error: Exception
+) -> None:
+    pool = await open_pool(database_url, name="test", connections=2)
+    before = await sessions(pool)
     with pytest.raises(postgres.TRANSIENT):
         async with Store(pool, "").transaction():
-            raise asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
-    assert await pool.fetchval("select pg_backend_pid()") != before
+            raise error
+    assert not before & await sessions(pool)
     await pool.close()
+
+
+async def sessions(pool: asyncpg.Pool) -> set[int]:
+    """The server's processes behind both connections of a pool."""
+    async with pool.acquire() as one, pool.acquire() as two:
+        return {await each.fetchval("select pg_backend_pid()") for each in (one, two)}
