@@ -107,21 +107,21 @@ class Sampler:
     async def _left_to_do(self, horizon: Instant) -> None:
         due = None if horizon == MINUS_INFINITY else horizon
         overdue = None if due is None else due - OVERDUE_SECONDS * SECOND
-        [found] = await self.store.pool.fetch(statement("gauges"), due, overdue, COUNTED_TO)
+        [found] = await self.store.fetch(statement("gauges"), due, overdue, COUNTED_TO)
         oldest = found["oldest_due"]
         self.metrics.set(names.DUE, found["due"])
         self.metrics.set(names.OVERDUE, found["overdue"])
         self.metrics.set(names.OLDEST_DUE, 0 if oldest is None else (horizon - oldest) / SECOND)
         self.metrics.set(names.ACCOUNTS_HELD, found["accounts_held"])
         self.metrics.set(names.SPREADS, found["spreads"])
-        paused = await self.store.pool.fetch(statement("paused_partitions"))
+        paused = await self.store.fetch(statement("paused_partitions"))
         self.metrics.clear(names.PAUSED)
         for topic, partition, _ in paused:
             self.metrics.set(names.PAUSED, 1, topic=topic, partition=str(partition))
 
     async def _unpublished(self, now: Instant) -> None:
         count, oldest = 0, now
-        for shard, last_seq in await self.store.pool.fetch(statement("shard_ends")):
+        for shard, last_seq in await self.store.fetch(statement("shard_ends")):
             if self._seen.get(shard, 0) < last_seq:
                 self._seen[shard] = await self.published(shard)
             seen = self._seen.get(shard, 0)

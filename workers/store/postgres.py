@@ -166,7 +166,7 @@ class Store:
             await self.pool.expire_connections()
             raise
 
-    async def _fetch(self, query: str, *arguments: object) -> list[Any]:
+    async def fetch(self, query: str, *arguments: object) -> list[Any]:
         """The rows that one statement gives, in a transaction of its own."""
         async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as connection, self._given_up_if_silent(connection):
             rows: list[Any] = await connection.fetch(query, *arguments)
@@ -174,53 +174,53 @@ class Store:
 
     async def insert_accounts(self, account_ids: Sequence[str]) -> None:
         """Give accounts that are heard of for the first time a row to lock."""
-        await self._fetch(statement("insert_accounts"), account_ids)
+        await self.fetch(statement("insert_accounts"), account_ids)
 
     async def claim_positions(self, partitions: Sequence[tuple[str, int]], owner: str) -> list[Position]:
         """Take partitions over from whoever had them."""
         topics, numbers = _columns(partitions, 2)
-        rows = await self._fetch(statement("claim_positions"), topics, numbers, owner)
+        rows = await self.fetch(statement("claim_positions"), topics, numbers, owner)
         return [Position(*row) for row in rows]
 
     async def rejects(self, partitions: Sequence[tuple[str, int]]) -> list[RejectsRow]:
         """What was counted of partitions' dead letters; none of one that never had any."""
         topics, numbers = _columns(partitions, 2)
-        return [RejectsRow(*row) for row in await self._fetch(statement("load_rejects"), topics, numbers)]
+        return [RejectsRow(*row) for row in await self.fetch(statement("load_rejects"), topics, numbers)]
 
     async def account(self, account_id: str) -> AccountRow | None:
         """One account's row, unlocked."""
-        rows = await self._fetch(statement("account"), account_id)
+        rows = await self.fetch(statement("account"), account_id)
         return AccountRow(*rows[0]) if rows else None
 
     async def positions(self) -> list[Position]:
         """Every input position."""
-        return [Position(*row) for row in await self._fetch(statement("positions"))]
+        return [Position(*row) for row in await self.fetch(statement("positions"))]
 
     async def compared_partitions(self, until: Instant) -> None:
         """The brokers' partition counts agreed with `positions` at `until`."""
-        await self._fetch(statement("compared_partitions"), until)
+        await self.fetch(statement("compared_partitions"), until)
 
     async def notify_horizon(self) -> None:
         """Wake the timers: the horizon may have moved."""
-        await self._fetch("select pg_notify('standing_horizon', '')")
+        await self.fetch("select pg_notify('standing_horizon', '')")
 
     async def notify_case(self) -> None:
         """Wake the ingest workers: a case waits until each has proved how far it read the registry."""
-        await self._fetch("select pg_notify('standing_case', '')")
+        await self.fetch("select pg_notify('standing_case', '')")
 
     async def claim_spread(self, lease_seconds: float) -> Spread | None:
         """A spread under way that nobody works on, leased to the caller; the key as it is stored."""
-        rows = await self._fetch(statement("claim_spread"), timedelta(seconds=lease_seconds))
+        rows = await self.fetch(statement("claim_spread"), timedelta(seconds=lease_seconds))
         return Spread(*rows[0]) if rows else None
 
     async def read_log(self, shard: int, after: int, limit: int, most_bytes: int = READ_BYTES) -> list[LogRow]:
         """Rows of the log's shard after `after`, in order; the last is the one with which they hold `most_bytes`."""
-        rows = await self._fetch(statement("read_log"), shard, after, limit, most_bytes)
+        rows = await self.fetch(statement("read_log"), shard, after, limit, most_bytes)
         return [LogRow(*row) for row in rows]
 
     async def log_row_hash(self, shard: int, seq: int) -> bytes | None:
         """The chain hash of one row of the log, if it is there."""
-        rows = await self._fetch(statement("log_row_hash"), shard, seq)
+        rows = await self.fetch(statement("log_row_hash"), shard, seq)
         return rows[0][0] if rows else None
 
 
