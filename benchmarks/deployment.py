@@ -43,7 +43,7 @@ class Deployment:
             "STANDING_TOPIC_PREFIX": self.prefix,
             "STANDING_PARTITIONS": str(PARTITIONS),
             "STANDING_CLOCK": self.clock,
-            "STANDING_SETTLE_SECONDS": "0",
+            "STANDING_ALLOWED_LATENESS_SECONDS": "0",
         }
 
     def set_up(self) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from workers import wiring
 from workers.ops import logs
 from workers.rules.calendar import Instant, instant
-from workers.running import NOT_DONE, fail, one_clear_line, run, worker
+from workers.running import NOT_DONE, fail, one_clear_line, read_settings, run, worker
 from workers.settings import Settings
 
 app = typer.Typer(
@@ -304,7 +304,7 @@ def generate(
     if facts is not None:
         wish = sized(wish, facts)
     with one_clear_line():
-        count = write_history(console, wish, Settings(), out)
+        count = write_history(console, wish, read_settings(), out)
     console.print(f"{count:,} messages of {wish.accounts:,} accounts")
 
 

@@ -78,11 +78,19 @@ def fail(why: str, code: int = CANNOT_RUN) -> None:
 def run(work: Callable[[Settings], Coroutine[Any, Any, None]], away: int = CANNOT_RUN) -> None:
     """Run a command on the settings of the environment; `away` is the exit code where a server is."""
     with one_clear_line(away):
-        settings = Settings()
+        settings = read_settings()
         try:
             uvloop.run(work(settings))
         except ExceptionGroup as group:
             raise _first(group) from group
+
+
+def read_settings() -> Settings:
+    """The settings of the environment and `.env`; raises ValidationError or Refused."""
+    try:
+        return Settings()
+    except UnicodeDecodeError as error:
+        raise Refused(f".env is not UTF-8: {error}") from error
 
 
 def _first(error: Exception) -> Exception:

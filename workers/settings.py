@@ -3,25 +3,39 @@
 Owns what each may be and which go together. The invariant: a secret is part of no representation and of no error.
 """
 
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, cast
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from workers.kafka.security import KafkaAccess, Mechanism, Protocol, Security
+from workers.ops.refused import Refused
 from workers.rules.calendar import SECOND, Instant
 
 _SHIPPED_POLICIES = Path(__file__).parent.parent / "schemas" / "policies"
+_PREFIX = "STANDING_"
+_RENAMED = {"STANDING_SETTLE_SECONDS": "STANDING_ALLOWED_LATENESS_SECONDS"}
+_NO_SETTINGS = {"STANDING_CACHE", "STANDING_LIFELINE"}
+"""Read elsewhere: by `workers.local.cache`, and by a worker from its supervisor."""
+_SERVICE_LINK = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
+"""What Kubernetes puts into every container for a service whose name begins with `standing`."""
+
+
+class UnknownSetting(Refused):
+    """A name that begins with STANDING_ and is no setting: most likely one that was misspelt."""
 
 
 class Settings(BaseSettings):
     """One attribute for each `STANDING_...` variable."""
 
     model_config = SettingsConfigDict(
-        env_prefix="STANDING_", env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+        env_prefix=_PREFIX, env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
     kafka_bootstrap: str = "127.0.0.1:9092"
@@ -38,21 +52,21 @@ class Settings(BaseSettings):
     topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$", max_length=100)] = ""
     partitions: Annotated[int, Field(ge=1, le=1000)] = 8
     clock: Literal["wall", "events"] = "wall"
-    settle_seconds: Annotated[float, Field(ge=0)] = 600
+    allowed_lateness_seconds: Annotated[float, Field(ge=0, le=366 * 86_400, allow_inf_nan=False)] = 600
     console_port: Annotated[int, Field(ge=0, le=65535)] = 8480
-    max_record_bytes: Annotated[int, Field(ge=1)] = 1024 * 1024
+    max_record_bytes: Annotated[int, Field(ge=1, le=1024**3)] = 1024 * 1024
     batch_size: Annotated[int, Field(ge=1, le=50_000)] = 5000
     shards: Annotated[int, Field(ge=1, le=64)] = 1
     ingests: Annotated[int, Field(ge=1, le=64)] = 2
     metrics_port: Annotated[int, Field(ge=0, le=65_000)] = 0
     metrics_host: str = "127.0.0.1"
-    watchdog_seconds: Annotated[int, Field(ge=1)] = 120
+    watchdog_seconds: Annotated[int, Field(ge=1, le=86_400)] = 120
     instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
 
     @property
     def settle(self) -> Instant:
         """How long after a deadline facts may still come in before it is enforced."""
-        return round(self.settle_seconds * SECOND)
+        return round(self.allowed_lateness_seconds * SECOND)
 
     @property
     def group(self) -> str:
@@ -73,6 +87,22 @@ class Settings(BaseSettings):
             password=_secret(self.kafka_password),
         )
         return KafkaAccess(self.kafka_bootstrap, security)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment, then `.env`; raises UnknownSetting for a name in either that nothing reads."""
+        known = {f"{_PREFIX}{name}".upper() for name in settings_cls.model_fields}
+        for source in (env_settings, dotenv_settings):
+            for problem in _problems_of_names(cast("EnvSettingsSource", source).env_vars, known):
+                raise UnknownSetting(problem)
+        return init_settings, env_settings, dotenv_settings
 
     @field_validator("database_url")
     @classmethod
@@ -115,6 +145,21 @@ class Settings(BaseSettings):
         if self.kafka_key_password is not None and self.kafka_key_file is None:
             return "STANDING_KAFKA_KEY_PASSWORD is of no use without STANDING_KAFKA_KEY_FILE"
         return _problem_of_files(security)
+
+
+def _problems_of_names(given: Mapping[str, str | None], known: set[str]) -> Iterator[str]:
+    """What is said of each name that looks like a setting and is none."""
+    for name, value in given.items():
+        upper = name.upper()
+        if not upper.startswith(_PREFIX) or upper in known | _NO_SETTINGS:
+            continue
+        if upper in _RENAMED:
+            yield f"{upper} is now {_RENAMED[upper]}: rename it"
+        elif not _SERVICE_LINK.fullmatch(upper) and not (value or "").startswith("tcp://"):
+            names = [each.removeprefix(_PREFIX) for each in sorted(known)]
+            nearest = get_close_matches(upper.removeprefix(_PREFIX), names, 1, cutoff=0.4)
+            hint = f"; did you mean {_PREFIX}{nearest[0]}?" if nearest else ""
+            yield f"there is no setting {upper}{hint}"
 
 
 def _text(path: Path | None) -> str | None:

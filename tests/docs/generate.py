@@ -34,7 +34,7 @@ SETTINGS = {
     "topic_prefix": "Put before every topic name, the consumer group and the transactional ids.",
     "partitions": "Partitions of each topic; fixed by the first `setup`.",
     "clock": "`wall`, or `events`: the present is the latest `occurred_at` read, for histories and demonstrations.",
-    "settle_seconds": "How long after a deadline facts may still come in before it is enforced.",
+    "allowed_lateness_seconds": "How long after a deadline facts may still come in before it is enforced.",
     "console_port": "Port of the console, which does not exist yet.",
     "max_record_bytes": "Larger input records become dead letters (`too_large`).",
     "batch_size": "Most records in one transaction of ingest.",

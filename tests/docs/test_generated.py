@@ -33,7 +33,7 @@ def test_a_table_that_is_out_of_date_is_noticed() -> None:
 
 def test_the_tables_name_every_topic_setting_and_command() -> None:
     assert all(f"| `{name}` |" in topics() for name in INPUT_TOPICS)
-    assert "| `STANDING_SETTLE_SECONDS` | `600` |" in settings()
+    assert "| `STANDING_ALLOWED_LATENESS_SECONDS` | `600` |" in settings()
     assert "`standing explain ACCOUNT [--at AT] [--json]`" in commands()
     assert "`standing dead-letters show PLACE`" in commands()
 

@@ -81,7 +81,7 @@ class Deployment:
             partitions=2,
             shards=1,
             clock="events",
-            settle_seconds=0,
+            allowed_lateness_seconds=0,
         )
         environment = {
             "STANDING_KAFKA_BOOTSTRAP": bootstrap,
@@ -90,7 +90,7 @@ class Deployment:
             "STANDING_PARTITIONS": "2",
             "STANDING_SHARDS": "1",
             "STANDING_CLOCK": "events",
-            "STANDING_SETTLE_SECONDS": "0",
+            "STANDING_ALLOWED_LATENESS_SECONDS": "0",
             "STANDING_BATCH_SIZE": "100",
         }
         await run_setup(settings)

@@ -16,7 +16,7 @@ def engine(servers: LocalServers, topic_prefix: str) -> Engine:
             "STANDING_TOPIC_PREFIX": topic_prefix,
             "STANDING_PARTITIONS": "4",
             "STANDING_CLOCK": "events",
-            "STANDING_SETTLE_SECONDS": "0",
+            "STANDING_ALLOWED_LATENESS_SECONDS": "0",
             "STANDING_INGESTS": "1",
             "STANDING_SHARDS": "3",
         }

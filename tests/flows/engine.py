@@ -129,7 +129,7 @@ async def check_all(engine: Engine) -> Verdict:
         settings.topic_prefix,
         settings.policies,
         settings.clock,
-        settings.settle_seconds,
+        settings.allowed_lateness_seconds,
         settings.max_record_bytes,
     )
     assert verdict.clean, str(verdict)

@@ -49,7 +49,7 @@ async def verdict_on(engine: Engine) -> str:
         environment["STANDING_DATABASE_URL"],
         engine.prefix,
         POLICIES,
-        settle_seconds=float(environment["STANDING_SETTLE_SECONDS"]),
+        settle_seconds=float(environment["STANDING_ALLOWED_LATENESS_SECONDS"]),
     )
     assert verdict.clean, str(verdict)
     assert verdict.figures["decisions"] > 200
@@ -95,7 +95,7 @@ async def test_no_silence_is_decided_and_withdrawn_where_all_arrives_within_sett
 ) -> None:
     """One of the two ingest workers stands still for a while: half of the partitions are unread as deadlines pass."""
     random = Random(7)  # noqa: S311
-    settle = {"STANDING_SETTLE_SECONDS": str(SETTLE_DAYS * 86_400)}
+    settle = {"STANDING_ALLOWED_LATENESS_SECONDS": str(SETTLE_DAYS * 86_400)}
     engine = replace(engine, environment=engine.environment | WIDE | settle)
     in_time = [each for each in made(7, late=0, doubled=0.1) if each.arrives_at - each.event_at < 2 * DAY]
     shuffled = list(windows(in_time, 2, random))

@@ -61,7 +61,7 @@ class Secured:
                 "STANDING_TOPIC_PREFIX": PREFIX,
                 "STANDING_PARTITIONS": "2",
                 "STANDING_CLOCK": "events",
-                "STANDING_SETTLE_SECONDS": "0",
+                "STANDING_ALLOWED_LATENESS_SECONDS": "0",
                 **changed,
             }
         )

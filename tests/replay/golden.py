@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 GOLDEN = HERE / "histories"
 RAISE_IT = "the past is judged otherwise than before: raise RULES_VERSION in workers/rules/__init__.py"
 WRITE_ANEW = "RULES_VERSION was changed: run `python -m tests.replay.golden` and read the difference line by line"
-SETTINGS = Settings(policies=HERE / "policies", settle_seconds=0)
+SETTINGS = Settings(policies=HERE / "policies", allowed_lateness_seconds=0)
 WISHES = {
     "calm": Wish(seed=11, accounts=8, companies=4, late=0, doubled=0, bad=0),
     "late-and-doubled": Wish(seed=12, accounts=8, companies=3, late=0.3, doubled=0.2, bad=0.02),

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from pydantic import ValidationError
 
-from workers.running import one_clear_line
+from workers.running import one_clear_line, read_settings
 from workers.settings import Settings
 
 SECRET = "hush-hush"  # noqa: S105
@@ -119,3 +119,97 @@ def test_certificates_are_always_verified_and_names_too(files: Path, monkeypatch
     context = given(monkeypatch, SSL).kafka.security.context()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("STANDING_SETTLE_SECONDS", "STANDING_SETTLE_SECONDS is now STANDING_ALLOWED_LATENESS_SECONDS: rename it"),
+        (
+            "STANDING_ALOWED_LATENES",
+            "no setting STANDING_ALOWED_LATENES; did you mean STANDING_ALLOWED_LATENESS_SECO",
+        ),
+        ("STANDING_KAFKA_BOOTSTRAPS", "no setting STANDING_KAFKA_BOOTSTRAPS; did you mean STANDING_KAFKA_BOOTSTRAP?"),
+        ("STANDING_DATABASEURL", "no setting STANDING_DATABASEURL; did you mean STANDING_DATABASE_URL?"),
+        ("standing_clok", "no setting STANDING_CLOK; did you mean STANDING_CLOCK?"),
+        ("STANDING_", "there is no setting STANDING_"),
+    ],
+)
+def test_a_name_that_is_no_setting_is_refused_with_the_nearest_one(
+    files: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    said: str,
+    in_file: bool,
+) -> None:
+    if in_file:
+        Path(".env").write_text(f"{name}=1\n")
+    else:
+        monkeypatch.setenv(name, "1")
+    assert_refused(said, capsys)
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e400", "-1", "1e9", "9" * 5000, "ten", "", "\udcff"])
+@pytest.mark.parametrize(
+    "name",
+    [name for name, field in Settings.model_fields.items() if field.annotation in (int, float)],
+)
+def test_an_absurd_number_is_refused_and_its_setting_named(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    variable = f"STANDING_{name.upper()}"
+    monkeypatch.setenv(variable, value)
+    assert_refused(f"bad setting {variable}: ", capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("allowed_lateness_seconds", 0, 366 * 86_400),
+        ("partitions", 1, 1000),
+        ("max_record_bytes", 1, 1024**3),
+        ("batch_size", 1, 50_000),
+        ("shards", 1, 64),
+        ("ingests", 1, 64),
+        ("metrics_port", 0, 65_000),
+        ("watchdog_seconds", 1, 86_400),
+    ],
+)
+def test_a_number_is_taken_at_its_limits_and_refused_beyond_them(
+    files: Path, monkeypatch: pytest.MonkeyPatch, name: str, least: int, most: int
+) -> None:
+    for good in (least, most):
+        assert getattr(given(monkeypatch, {name.upper(): str(good)}), name) == good
+    for bad in (least - 1, most + 1):
+        with pytest.raises(ValidationError, match=name):
+            given(monkeypatch, {name.upper(): str(bad)})
+
+
+def test_what_kubernetes_says_of_services_is_no_misspelt_setting(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links = {
+        "METRICS_SERVICE_HOST": "10.0.0.1",
+        "METRICS_SERVICE_PORT_HTTP": "9464",
+        "PORT": "tcp://10.0.0.1:9464",
+        "PORT_9464_TCP_ADDR": "10.0.0.1",
+    }
+    assert given(monkeypatch, links) == Settings(_env_file=None)  # type: ignore[call-arg]  # pydantic takes it
+
+
+def test_a_file_of_settings_that_is_not_utf_8_is_one_line(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(".env").write_bytes(b"STANDING_CLOCK=\xff\n")
+    assert_refused(".env is not UTF-8", capsys)
+
+
+def assert_refused(said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The settings end a command with one line that says so, and exit code 2."""
+    with pytest.raises(typer.Exit) as ended, one_clear_line():
+        read_settings()
+    line = capsys.readouterr().err
+    assert line.startswith("standing: ")
+    assert said in line
+    assert line.count("\n") == 1
+    assert ended.value.exit_code == 2

@@ -61,7 +61,7 @@ class Soak:
             "STANDING_PARTITIONS": str(PARTITIONS),
             "STANDING_SHARDS": "2",
             "STANDING_CLOCK": "events",
-            "STANDING_SETTLE_SECONDS": "0",
+            "STANDING_ALLOWED_LATENESS_SECONDS": "0",
             "STANDING_INGESTS": "2",
         }
         kafka, database_url = self.servers.kafka.bootstrap, self.servers.postgres.url("soak")
@@ -174,7 +174,7 @@ class Soak:
             partitions=PARTITIONS,
             shards=2,
             clock="events",
-            settle_seconds=0,
+            allowed_lateness_seconds=0,
         )
 
 

@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _demonstrate(console: Console, servers: LocalServers, wish: Wish, *, once: bool) -> None:
-    environment = servers.environment | {"STANDING_CLOCK": "events", "STANDING_SETTLE_SECONDS": "0"}
+    environment = servers.environment | {"STANDING_CLOCK": "events", "STANDING_ALLOWED_LATENESS_SECONDS": "0"}
     os.environ.update(environment)
     settings = Settings()
     console.print("Kafka and PostgreSQL run; setting up topics and tables")

@@ -124,8 +124,8 @@ HORIZON_AGE = Metric(
     "standing_horizon_age_seconds",
     "gauge",
     ("timers",),
-    "How far the horizon is behind the wall clock less `STANDING_SETTLE_SECONDS`; +Inf: nothing is enforced. "
-    "Means nothing with `STANDING_CLOCK=events`.",
+    "How far the horizon is behind the wall clock less `STANDING_ALLOWED_LATENESS_SECONDS`; +Inf: nothing is "
+    "enforced. Means nothing with `STANDING_CLOCK=events`.",
 )
 SILENCE_HELD = Metric("standing_silence_held", "gauge", ("timers",), "1 between `standing hold` and `release`.")
 DUE = Metric(
