@@ -177,7 +177,9 @@ def release(
 @app.command("explain")
 def explain_command(
     account: str,
-    at: Annotated[str | None, typer.Option(help="As it stood at this instant, by the facts known today.")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="As it stood at this instant, which is part of it, by the facts known today.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Why an account stands as it does, since when, until when, and what cures it."""

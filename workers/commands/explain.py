@@ -1,15 +1,15 @@
 """`standing explain` and `standing company`: why an account stands as it does, in the rulebook's words.
 
 An account is explained by judging its stored facts again, so what is shown is what the rules say of them; the
-decisions published beside it come from the log. Reads only.
+decisions published beside it come from the log. With an instant, nothing after it is shown. Reads only.
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from workers.codec.terminations import read_terminations
-from workers.enforcement.taking_in import AccountFile, take_in
+from workers.enforcement.taking_in import take_in
 from workers.ops.refused import Refused
 from workers.rules.calendar import Instant, written
 from workers.rules.company import Termination
@@ -37,29 +37,64 @@ class Explanation:
     """What was published about the account, oldest first, withdrawals included."""
     held: bool
     at: Instant | None
+    judged_until: Instant | None
+    """Up to where deadlines are judged here; None where none is."""
+
+    @property
+    def deadline(self) -> Instant | None:
+        """The standing's deadline, where it is known exactly."""
+        return None if self.deadline_not_before is not None else self._deadline
+
+    @property
+    def deadline_not_before(self) -> Instant | None:
+        """The earliest that the deadline of an active account can have been, where its last order is not known.
+
+        Of orders that follow one another closely only the first and the last are kept.
+        """
+        unknown = self.at is not None and any(span.first.at < self.at < span.last.at for span in self.history.orders)
+        if not unknown or self._deadline is None or self.judgement.status != "active":
+            return None
+        return max(self._deadline, self.at or 0)
+
+    @property
+    def judged_short(self) -> bool:
+        """Whether deadlines were not judged up to the instant that was asked for."""
+        return self.at is not None and (self.judged_until is None or self.judged_until < self.at)
+
+    @property
+    def _deadline(self) -> Instant | None:
+        return None if self.judgement.standing is None else self.judgement.standing.deadline
 
     def as_json(self) -> str:
         standing = self.judgement.standing
         return json.dumps(
             {
                 "account_id": self.account_id,
-                "at": None if self.at is None else written(self.at),
+                "at": _written(self.at),
                 "standing": self.judgement.status,
                 "since": None if standing is None else written(standing.since),
                 "company": None if standing is None or standing.company is None else _company(standing.company),
-                "deadline": None if standing is None or standing.deadline is None else written(standing.deadline),
+                "deadline": _written(self.deadline),
+                "deadline_not_before": _written(self.deadline_not_before),
                 "next": None if standing is None else standing.next,
                 "reason": None if standing is None else standing.reason,
                 "cure": None if standing is None else standing.cure,
+                "judged_until": _written(self.judged_until),
                 "waits": self.judgement.waits,
                 "held": self.held,
-                "facts": [{"occurred_at": written(at), "fact": text} for at, text in facts_in_words(self.history)],
+                "facts": [
+                    {"occurred_at": written(at), "fact": text} for at, text in facts_in_words(self.history, self.at)
+                ],
                 "decisions": [_decision(each) for each in self.judgement.decisions],
                 "published": self.log,
             },
             ensure_ascii=False,
             indent=2,
         )
+
+
+def _written(at: Instant | None) -> str | None:
+    return None if at is None else written(at)
 
 
 def _company(company: Any) -> dict[str, str]:
@@ -81,7 +116,10 @@ def _decision(decision: Decision) -> dict[str, object]:
 
 
 async def explain(made: Parts, account_id: str, at: Instant | None) -> Explanation:
-    """Explain an account as it stands now, or as it stood at an instant by the facts known today."""
+    """Explain an account as it stands now, or as it stood at an instant by the facts known today.
+
+    What happened at exactly that instant is part of it; messages are those about instants up to it.
+    """
     async with made.store.transaction() as transaction:
         horizon = (await transaction.progress()).horizon(made.settings.settle)
         row = await made.store.account(account_id)
@@ -92,41 +130,23 @@ async def explain(made: Parts, account_id: str, at: Instant | None) -> Explanati
         companies = await transaction.companies(sorted(file.company_keys), "none")
     terminations = {key: read_terminations(company.terminations) for key, company in companies.items()}
     until = max(horizon, row.judged_until or MINUS_INFINITY)
-    history = file.history
     if at is not None:
-        history, terminations = _up_to(file, terminations, at)
         until = min(until, at)
-    judgement = judge(account_id, history, terminations, made.policies, until)
-    log = await made.pool.fetch(statement("log_of_subject"), account_id)
-    return Explanation(account_id, judgement, history, [json.loads(each[0]) for each in log], row.held, at)
-
-
-def _up_to(
-    file: AccountFile, terminations: dict[str, tuple[Termination, ...]], at: Instant
-) -> tuple[History, dict[str, tuple[Termination, ...]]]:
-    """The facts and terminations up to and including an instant."""
-    history = file.history
-    orders = tuple(span for span in history.orders if span.first.at <= at)
-    cut = History(
-        tuple(fact for fact in history.registry if fact.at <= at),
-        tuple(fact for fact in history.cases if fact.at <= at),
-        tuple(fact for fact in history.requests if fact.at <= at),
-        orders,
+    judgement = judge(account_id, file.history, terminations, made.policies, until, at)
+    log = await made.pool.fetch(statement("log_of_subject"), account_id, at)
+    return Explanation(
+        account_id,
+        judgement,
+        file.history,
+        [json.loads(each[0]) for each in log],
+        row.held,
+        at,
+        None if until == MINUS_INFINITY else until,
     )
-    known = {
-        key: tuple(_as_of(each, at) for each in of_company if each.upheld.at <= at)
-        for key, of_company in terminations.items()
-    }
-    return cut, known
 
 
-def _as_of(termination: Termination, at: Instant) -> Termination:
-    reversal = termination.reversal
-    return termination if reversal is None or reversal.at <= at else replace(termination, reversal=None)
-
-
-def facts_in_words(history: History) -> list[tuple[Instant, str]]:
-    """The facts of a history in the order of time, a few words each."""
+def facts_in_words(history: History, until: Instant | None = None) -> list[tuple[Instant, str]]:
+    """The facts of a history up to an instant in the order of time, a few words each."""
     found: list[tuple[Instant, str]] = []
     for registry in history.registry:
         company = "" if registry.company is None else f" under {registry.company.name} ({registry.company.key})"
@@ -137,10 +157,12 @@ def facts_in_words(history: History) -> list[tuple[Instant, str]]:
     for request in history.requests:
         found.append((request.at, f"request {request.request_id}: {request.kind}"))
     for span in history.orders:
-        found.append((span.first.at, f"effective order {span.first.order_id}"))
+        cut = until is not None and span.first.at < until < span.last.at
+        more = "; others may have followed by then, only the first and the last of an unbroken row are kept"
+        found.append((span.first.at, f"effective order {span.first.order_id}{more if cut else ''}"))
         if span.last != span.first:
             found.append((span.last.at, f"effective order {span.last.order_id}, the last of an unbroken row"))
-    return sorted(found)
+    return sorted(each for each in found if until is None or each[0] <= until)
 
 
 @dataclass(frozen=True, slots=True)

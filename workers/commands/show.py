@@ -43,17 +43,27 @@ def explanation(console: Console, found: Explanation) -> None:
     console.print(f"[bold]{found.account_id}[/bold] is [bold]{judgement.status}[/bold]", highlight=False)
     if standing is not None:
         console.print(f"  since  {_short(standing.since)}: {standing.reason}", highlight=False)
-        if standing.deadline is not None:
-            console.print(f"  until  {_short(standing.deadline)} ({standing.next})", highlight=False)
+        if found.deadline_not_before is not None:
+            least = _short(found.deadline_not_before)
+            console.print(
+                f"  until  not before {least} ({standing.next}); its last order is not known", highlight=False
+            )
+        elif found.deadline is not None:
+            console.print(f"  until  {_short(found.deadline)} ({standing.next})", highlight=False)
         console.print(f"  cure   {standing.cure}", highlight=False)
         if standing.company is not None:
             console.print(f"  trades under {standing.company.name} ({standing.company.key})", highlight=False)
+    elif judgement.status != "not_enrolled":
+        console.print("  nothing is decided before the first policy")
+    if found.judged_short:
+        known = "no deadline" if found.judged_until is None else f"deadlines up to {_short(found.judged_until)}"
+        console.print(f"  {known} judged yet: what a later one decides is not known", highlight=False)
     if judgement.waits:
         console.print("  newer facts wait until every partition was read up to a deadline before them")
     if found.held:
         console.print("  [red]held:[/red] its judgement raised an error, see the logs")
     facts = Table("when", "fact", title="Facts", title_justify="left", box=None)
-    for at, text in facts_in_words(found.history):
+    for at, text in facts_in_words(found.history, found.at):
         facts.add_row(_short(at), text)
     decisions = Table("when", "clause", "decision", title="Decisions", title_justify="left", box=None)
     for decision in judgement.decisions:

@@ -64,17 +64,23 @@ def judge(
     terminations: Mapping[str, Sequence[Termination]],
     policies: Policies,
     horizon: Instant,
+    known_until: Instant | None = None,
 ) -> Judgement:
     """Judge an account by its history and the terminations of the companies it ever belonged to.
 
     `terminations` maps a company key to all its terminations, reversed ones included; those that the
-    account's own cases brought about are among them.
+    account's own cases brought about are among them. With `known_until` the judgement stops there: it is what
+    the account was at that instant, which a fact or a period's end at exactly that instant belongs to.
     """
+    if known_until is not None:
+        horizon = min(horizon, known_until)
     account = Account(account_id, policies, terminations)
     waits = False
     reached = horizon
     unbroken_until: Instant | None = None
     for at, event in _events(account_id, history, terminations, policies):
+        if known_until is not None and at > known_until:
+            break
         unbroken = unbroken_until is not None and at <= unbroken_until
         if not unbroken and not _let_silence_speak(account, at, horizon):
             waits = True
@@ -83,7 +89,7 @@ def judge(
         if isinstance(event, OrderSpan):  # between its orders no silence decides anything
             unbroken_until = event.last.at
         _apply(account, at, event)
-    if not waits:
+    if not waits and (unbroken_until is None or unbroken_until <= horizon or known_until is None):
         _let_silence_speak(account, None, horizon)
     standing = account.says() if reached >= policies.first_start else None
     wake_at = _wake_at(account, horizon, said=standing is not None)
