@@ -13,13 +13,13 @@ help:  ## show what can be made
 
 setup: $(STAMP)  ## create .venv with .venv/bin/standing
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed, this is $$($(PYTHON) --version); try: make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' || \
 		{ echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -57,9 +57,10 @@ docs: setup  ## write anew what follows from the code: schemas, AsyncAPI, the ta
 	$(BIN)/python -m contracts.generate
 	$(BIN)/python -m tests.docs.generate
 
-lock: setup  ## pin every dependency anew
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --all-extras \
-		--upgrade pyproject.toml -o requirements.lock
+COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate
+lock: setup  ## pin every dependency again: what the workers need, and what development needs beside it
+	$(COMPILE) --upgrade pyproject.toml -o requirements.lock
+	$(COMPILE) --upgrade --all-extras -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean:  ## remove what was installed and fetched
 	rm -rf $(VENV) .cache .standing

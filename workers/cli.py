@@ -4,6 +4,7 @@ Each command imports what it needs by itself and starts half a second sooner for
 """
 
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,21 @@ def _instant(text: str | None) -> Instant | None:
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"standing {version('standing')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Enforce the Trade Assurance rules: facts from Kafka in, decisions to Kafka out."""
 
 
 @app.command("setup")
@@ -111,7 +127,8 @@ def relay(
 @app.command()
 def stack() -> None:
     """Run the embedded Kafka and PostgreSQL alone, and print the settings that reach them."""
-    from workers.local.stack import run_stack
+    with one_clear_line():
+        from workers.local.stack import run_stack
 
     run_stack()
 

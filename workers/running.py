@@ -62,7 +62,10 @@ def one_clear_line(away: int = CANNOT_RUN) -> Iterator[None]:
     except _REFUSED as error:
         fail(str(error))
     except ImportError as error:  # a codec, most likely: without one, aiokafka tries a record for ever
-        fail(f"{error}: this installation is not whole; install what requirements.lock names, as `make setup` does")
+        fail(
+            f"{error}: this installation is not whole; install what requirements.lock names, and for the embedded "
+            "servers the extra `local`: pip install 'standing[local]'"
+        )
     except (PortTaken, Moved, LostOwnership) as error:
         fail(str(error), away)
     except _AWAY as error:

@@ -1,7 +1,7 @@
 """What the embedded servers need on disk: fetched once, with progress, under a lock, and kept.
 
-Owns the cache directory (`.cache` of the project, or `STANDING_CACHE`). Two first starts at once wait for each
-other; a half fetched file is never used.
+Owns the cache directory (`STANDING_CACHE`, else `.cache` of the checkout, else the user's). Two first starts
+wait for each other; a half fetched file is never used.
 """
 
 import fcntl
@@ -28,7 +28,9 @@ _PROJECT = Path(__file__).parents[2]
 
 def cache_directory() -> Path:
     """Where fetched files are kept."""
-    directory = Path(os.environ.get("STANDING_CACHE", _PROJECT / ".cache"))
+    users = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "standing"
+    usual = _PROJECT / ".cache" if (_PROJECT / "pyproject.toml").exists() else users
+    directory = Path(os.environ.get("STANDING_CACHE", usual))
     directory.mkdir(parents=True, exist_ok=True)
     return directory
 

