@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test run simulate exhaust bench faults soak docs lint lock clean
+.PHONY: help setup test run simulate exhaust bench faults soak mutants docs lint lock clean
 
 help:  ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ simulate: setup  ## random histories through workers whose steps are interleaved
 
 exhaust: setup  ## every sequence of facts at the instants that matter, in all orders, against the model; ARGS='--length 5'
 	@$(BIN)/python -m tests.properties.exhaustion $(ARGS)
+
+mutants: setup  ## wrong patches of the engine, one at a time: does a test notice each? ARGS='--only NAME'
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 bench: setup  ## measure, beside a plain handler and a hand-written loop
 	@$(BIN)/python -m benchmarks $(ARGS)
