@@ -11,7 +11,7 @@ import asyncio
 import base64
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -236,9 +236,32 @@ def compare_decisions(seen: Seen, expected: Expected, verdict: Verdict) -> None:
         differing = [f"{key}: {found[key]!r}, not {right[key]!r}" for key in right if found[key] != right[key]]
         if differing:
             verdict.wrong.append(f"{wanted[name].kind} {name} of {wanted[name].subject}: {differing}")
+    compare_order(net, expected, verdict)
     stored = Counter(row["decision_id"] for row in seen.rows["net_decisions"])
     if stored != Counter(net.keys()):
         verdict.wrong.append(f"the database has other net decisions: {sorted(stored.keys() ^ net.keys())[:3]}")
+
+
+def compare_order(net: Mapping[str, Record], expected: Expected, verdict: Verdict) -> None:
+    """By `effective_at`, then `sequence`, what stands of each account and company is in the order of the model."""
+    wanted: dict[tuple[str, str], list[str]] = {}
+    for decision in expected.result.decisions:  # each account's and company's in its own order
+        if decision.decision_id in net:
+            subject = ("company" if decision.account_id is None else "account", decision.subject)
+            wanted.setdefault(subject, []).append(decision.decision_id)
+    places = {name: index for of_one in wanted.values() for index, name in enumerate(of_one)}
+    for subject, of_one in in_force(net.values()).items():
+        known = [each["decision_id"] for each in of_one if each["decision_id"] in places]
+        if known != wanted.get(subject, []):
+            verdict.wrong.append(f"what stands of {subject} is in the order {[places[name] for name in known]}")
+
+
+def in_force(net: Iterable[Record]) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """What stands of each account and company as a subscriber sorts it."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for each in sorted(net, key=lambda each: (each.json["effective_at"], each.json["sequence"])):
+        found.setdefault(subject_of(each), []).append(each.json)
+    return found
 
 
 def of_model(decision: Decision) -> dict[str, object]:

@@ -53,14 +53,23 @@ def suspended(engine: Engine) -> set[str]:
 
 
 def year() -> list[list[Message]]:
-    """Everyone is suspended; then some paid before that after all, some ask, pay or are terminated."""
+    """Everyone is suspended; then some paid before that after all, some ask, pay or are terminated.
+
+    Of some who paid after their suspension, or at its very instant, another payment is read that moves it.
+    """
     late = [paid(account, "2016-08-20 00:00", f"late-{account}") for account in ACCOUNTS[:60]]
+    at_once = [paid(account, "2016-08-29 00:00") for account in ACCOUNTS[220:230]]
+    moved = [
+        *(paid(account, "2016-03-05 00:00", f"moves-{account}") for account in ACCOUNTS[140:160]),
+        *(paid(account, "2016-03-01 12:00", f"moves-{account}") for account in ACCOUNTS[220:230]),
+    ]
     return [
         [enrolled(account, "2016-03-01 10:00", f"c{index}") for index, account in enumerate(ACCOUNTS)],
         [paid("clock", "2016-09-10 00:00")],
         [*late, *(asks(account, "2016-09-12 00:00") for account in ACCOUNTS[60:120])],
-        [paid(account, "2016-09-14 00:00") for account in ACCOUNTS[100:160]],
-        [*(case(account, "2016-09-15 00:00") for account in ACCOUNTS[200:210]), paid("clock", "2016-10-20 00:00")],
+        [*at_once, *(paid(account, "2016-09-14 00:00") for account in ACCOUNTS[100:160])],
+        [*moved, *(case(account, "2016-09-15 00:00") for account in ACCOUNTS[200:210])],
+        [paid("clock", "2016-10-20 00:00")],
     ]
 
 

@@ -20,6 +20,9 @@ TOPICS = (
     "account-notices",
 )
 
+JOINED = "2016-09-25T16:00:00.000000Z"
+"""When wu came under a terminated company: enrolled, and terminated (T4) at the same instant."""
+
 
 def verdict(seen: Seen) -> Verdict:
     return judge(seen, POLICIES)
@@ -127,6 +130,18 @@ def test_messages_of_an_account_out_of_order_are_wrong(seen: Seen) -> None:
     first, second = own[0], own[-1]
     seen.outputs[first], seen.outputs[second] = seen.outputs[second], seen.outputs[first]
     assert verdict(seen).wrong
+
+
+def test_decisions_of_one_instant_that_stand_in_another_order_are_wrong(seen: Seen) -> None:
+    own = [last_of(seen, topic, lambda value: value.get("account_id") == "wu" and value["effective_at"] == JOINED)
+           for topic in ("restorations", "account-terminations")]  # fmt: skip
+    enrolled, terminated = (seen.outputs[index] for index in own)
+    assert enrolled.json["sequence"] < terminated.json["sequence"]
+    for index, each, other in zip(own, (enrolled, terminated), (terminated, enrolled), strict=True):
+        seen.outputs[index] = changed(each, sequence=other.json["sequence"])
+        row = next(row for row in seen.rows["decision_log"] if row["value"] == each.value)
+        row["value"] = seen.outputs[index].value
+    assert [each for each in verdict(seen).wrong if "in the order [1, 0" in each]
 
 
 @pytest.mark.parametrize("topic", ["order-status", "complaints", "seller-accounts", "account-requests"])

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.flows.engine import Engine
+from tests.flows.facts import enrolled, paid
 
 HISTORY = ("--accounts", "40", "--companies", "15", "--late", "0.1", "--doubled", "0.1", "--bad", "0.01")
 
@@ -43,6 +44,26 @@ def test_a_replay_equals_what_was_published_with_the_database_or_without_and_fin
     assert [(each["difference"], each["decision_id"]) for each in found] == [
         ("not published", published.value["decision_id"])
     ]
+
+
+def test_a_replay_finds_decisions_of_one_instant_in_another_order_and_a_standing_that_does_not_follow(
+    engine: Engine,
+) -> None:
+    engine.send([enrolled("zhang", "2016-03-01 10:00"), paid("zhang", "2016-08-29 00:00")])
+    with engine.working():
+        engine.drain()
+    assert "equal" in engine.standing("replay").stdout
+    suspended = engine.published(["suspensions"])[0].value
+    number = max(each.value["sequence"] for each in engine.published())
+    withdrawn = {**suspended, "kind": "account_suspended_withdrawn", "sequence": number + 1}
+    withdrawn["withdraws"] = withdrawn.pop("decision_id")
+    again = {**suspended, "sequence": number + 2}
+    engine.send([("suspensions", "zhang", withdrawn), ("suspensions", "zhang", again)])
+    after = engine.standing("replay", "--json", check=False)
+    assert after.returncode == 1
+    found = {each["difference"]: each["detail"] for each in json.loads(after.stdout)["differences"]}
+    assert found.keys() == {"in another order", "standing is another"}
+    assert found["standing is another"] == "suspended by the last decision, active is said"
 
 
 def test_there_is_nothing_to_replay_where_no_topics_are(engine: Engine) -> None:

@@ -87,8 +87,18 @@ class Arrival:
             self._judge(row.account_id)
 
     def net(self) -> list[Decision]:
-        """What was published and not withdrawn."""
+        """What was published and not withdrawn, each subject's in the order of its sequence."""
         return [each.decision for of_one in self.published.values() for each in of_one.values()]
+
+    def breaks_the_rule(self, account_id: str) -> str | None:
+        """How what is said of an account differs from the rule of the README, which needs only its decisions."""
+        in_force = self.published.get(account_id, {}).values()
+        last = max(in_force, key=lambda each: (each.published.effective_at, each.published.sequence), default=None)
+        standing, since = self.said.get(account_id, ("not_enrolled", 0))[:2]
+        if last is None:  # enrolled before the first policy, or never
+            return None if cast("Instant", since) < self.policies.first_start else f"{standing} without a decision"
+        after = last.decision.standing_after
+        return None if after == standing else f"{standing}, by the last decision in force {after}"
 
     def judgement(self, account_id: str, horizon: Instant) -> Judgement:
         """What the full judgement of an account says, its history as it is kept."""

@@ -1,7 +1,10 @@
-"""How a decision of the engine and one of the model are laid side by side: field by field, in no order."""
+"""How the decisions of the engine and of the model are laid side by side: field by field, in order of time.
+
+Given in the order of their `sequence`, they come in the order in which a subscriber sorts them.
+"""
 
 from collections.abc import Iterable
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any
 
 from workers.rules.decisions import Decision
@@ -14,7 +17,7 @@ NAMES = (
 SILENCE = ("account_suspended", "reactivation_expired", "suspension_notice", "expiry_notice")
 """The kinds that are decided on silence alone."""
 _FIELDS = attrgetter(*NAMES)
-_ID = itemgetter(NAMES.index("decision_id"))
+_KIND, _SUBJECT, _AT = (NAMES.index(name) for name in ("kind", "subject", "effective_at"))
 
 
 def of_model(decision: Any) -> tuple[object, ...]:
@@ -40,5 +43,5 @@ def of_engine(decision: Decision) -> tuple[object, ...]:
 
 
 def in_order(rows: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]:
-    """The same rows, whatever order they came in."""
-    return sorted(rows, key=_ID)
+    """The rows of each account and company by their instants; within an instant they stay in the order given."""
+    return sorted(rows, key=lambda row: (str(row[_KIND]).startswith("company_"), row[_SUBJECT], row[_AT]))

@@ -68,7 +68,8 @@ class Judge:
     def differs(self, engine: Arrival, read: Read) -> bool:
         """Whether the engine's net decisions and standings are not the model's at the horizon it reached."""
         known = self._right.get((letters_of(read), engine.horizon))
-        now = hash((contents(engine), tuple(row.standing for _, row in sorted(engine.rows.items()))))
+        rows = [(row.standing, engine.said.get(account_id)) for account_id, row in sorted(engine.rows.items())]
+        now = hash((contents(engine), tuple(rows)))
         if known is not None:
             return now != known
         if differences(engine, read) is not None:
@@ -84,11 +85,16 @@ def differences(engine: Arrival, read: Read) -> str | None:
     if ours != theirs:
         only_ours = "\n".join(f"  engine only: {row}" for row in ours if row not in theirs)
         only_theirs = "\n".join(f"  model only:  {row}" for row in theirs if row not in ours)
-        return f"{only_ours}\n{only_theirs}"
+        return (
+            f"{only_ours}\n{only_theirs}".strip("\n") or f"  in another order: {ours}\n  by the model:     {theirs}"
+        )
     for account_id, row in engine.rows.items():
         standing = expected.accounts[account_id].standing
         if row.standing != standing:
             return f"  {account_id} is {row.standing}, by the model {standing}"
+        broken = engine.breaks_the_rule(account_id)
+        if broken is not None:
+            return f"  {account_id} is said to be {broken}"
     return None
 
 
@@ -127,17 +133,21 @@ def letters_of(read: Read) -> int:
     return found
 
 
-def contents(engine: Arrival) -> int:
-    """The net decisions, as the digests of their contents in one number."""
-    together = 0
-    for of_one in engine.published.values():
-        for each in of_one.values():
-            together ^= int.from_bytes(each.published.content)
-    return together
+def contents(engine: Arrival) -> bytes:
+    """The net decisions as a subscriber sorts them, in one digest."""
+    together = blake2b(digest_size=16)
+    for subject in sorted(subject for subject, of_one in engine.published.items() if of_one):
+        together.update(subject.encode())
+        for each in sorted(engine.published[subject].values(), key=lambda each: each.published.effective_at):
+            together.update(each.published.content)
+    return together.digest()
 
 
 def digest(engine: Arrival, read: Read) -> bytes:
-    """All that later steps read: facts, rows, spans, what stands. Of a row's sequence they ask whether it is > 1."""
+    """All that later steps read: facts, rows, spans, what stands. Of a row's sequence they ask whether it is > 1.
+
+    Of the sequences of what stands they ask for the order within an instant.
+    """
     rows = [row._replace(sequence=min(row.sequence, 2)) for _, row in sorted(engine.rows.items())]
     spans = [(account_id, account.orders) for account_id, account in sorted(engine.known.items())]
     said = repr((letters_of(read), rows, spans, contents(engine), engine.horizon))

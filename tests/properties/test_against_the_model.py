@@ -80,6 +80,7 @@ def check_arrival(seed: int) -> None:
     engine.wakes(end)
     expected = walk(history, MODEL_POLICIES, end)
     assert in_order(map(of_engine, engine.net())) == in_order(map(of_model, expected.decisions)), (seed, history)
+    assert not any(map(engine.breaks_the_rule, engine.rows)), (seed, history)
 
 
 @pytest.mark.parametrize("seed", range(300))

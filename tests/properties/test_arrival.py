@@ -25,6 +25,7 @@ def as_the_model_says(engine: Arrival, world: World, read: list[Message]) -> Non
     for account_id, judgement in judgements.items():
         if judgement.standing is not None:
             assert engine.said[account_id] == judgement.standing.compared
+        assert engine.breaks_the_rule(account_id) is None
 
 
 def rising(data: DataObject, world: World, history: list[Message], number: int) -> list[Instant]:

@@ -1,9 +1,10 @@
 """What a simulated deployment published, compared with the naive model: the judge of every simulated run.
 
-Reads the output topics as a subscriber does, and the tables for what no topic says. Owns no rule.
+Reads the output topics as a subscriber does, and the tables for what no topic says. Owns no rule but the README's:
+an account's standing is that of its last decision in force.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from workers.rules.calendar import Instant, written
 from workers.store.memory import run_alone
 
 INSTANTS = ("effective_at", "expires_at", "locked_out_until", "reapply_from", "not_before", "deadline")
+_KIND, _SUBJECT = NAMES.index("kind"), NAMES.index("subject")
 SILENCE = ("account_suspended", "reactivation_expired", "suspension_notice", "expiry_notice")
 
 
@@ -47,7 +49,12 @@ def compare(world: World) -> Seen:
     seen.messages = len(messages)
     net, standings = _read(messages, world, seen)
     _same("net decisions", {of_message(each) for each in net.values()}, set(map(of_model, expected.decisions)))
+    in_force = sorted(net.values(), key=lambda value: (value["effective_at"], value["sequence"]))
+    found, in_order = _by_subject(map(of_message, in_force)), _by_subject(map(of_model, expected.decisions))
+    for subject, decisions in found.items():
+        _same(f"order of {subject}", decisions, in_order[subject])
     _check_standings(world, expected, standings)
+    _check_the_rule(in_force, standings)
     _check_completions(messages, net, _waiting(world, expected))
     return seen
 
@@ -120,6 +127,25 @@ def _check_standings(world: World, expected: Result, standings: Mapping[str, Map
         for name in said
     }
     _same("account-standing", said, told)
+
+
+def _by_subject(decisions: Iterable[tuple[object, ...]]) -> dict[tuple[object, ...], list[tuple[object, ...]]]:
+    """The decisions of each company and of each account, in the order in which they are given."""
+    found: dict[tuple[object, ...], list[tuple[object, ...]]] = {}
+    for each in decisions:
+        of_company = str(each[_KIND]).startswith("company_")
+        found.setdefault((of_company, each[_SUBJECT]), []).append(each)
+    return found
+
+
+def _check_the_rule(in_force: Iterable[Mapping[str, Any]], standings: Mapping[str, Mapping[str, Any]]) -> None:
+    """An account is as its last decision in force left it (README); without one it enrolled before the policies."""
+    last = {value["account_id"]: value["standing_after"] for value in in_force if "account_id" in value}
+    for name in last.keys() | standings.keys():
+        said = standings[name]["standing"] if name in standings else "not_enrolled"
+        if name not in last and standings[name]["since"] >= written(MODEL_POLICIES[0].effective_from):
+            raise Amiss(f"a standing without a decision: {standings[name]}")
+        _same(f"standing of {name} by its last decision", last.get(name, said), said)
 
 
 def _waiting(world: World, expected: Result) -> set[str]:

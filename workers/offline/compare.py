@@ -1,4 +1,7 @@
-"""Compares decisions made afresh with those that were published: by id, and by all that the contract compares."""
+"""Compares decisions made afresh with those that were published: by id, and by all that the contract compares.
+
+What a subscriber makes of them is compared too: the order of those in force, and the standing that follows from it.
+"""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from workers.offline.published import Value, compared
+from workers.offline.published import Subject, Value, compared, subject_of
 from workers.rules.calendar import Instant, written
 
 SHOWN = 30
@@ -61,7 +64,7 @@ def compare(
     standings: Mapping[str, Value] | None = None,
     published_standings: Mapping[str, Value] | None = None,
 ) -> Differences:
-    """Net decisions by id, and what is said of each account's standing, where both sides say it."""
+    """Net decisions by id, their order, and what is said of each account's standing, where both sides say it."""
     found = Differences(len(afresh.keys() | published.keys()))
     for name in afresh.keys() - published.keys():
         found.add("not published", afresh[name])
@@ -70,11 +73,42 @@ def compare(
     for name in afresh.keys() & published.keys():
         _compare_one("differs", compared(afresh[name]), compared(published[name]), published[name], found)
     said, was_said = standings or {}, published_standings or {}
+    if published_standings is not None:
+        _compare_order(afresh, published, found)
+        _compare_last(published, was_said, found)
     for account_id in said.keys() | was_said.keys():
         now, then = said.get(account_id, {}), was_said.get(account_id, {})
         of_now, of_then = ({name: each.get(name) for name in _OF_STANDING} for each in (now, then))
         _compare_one("standing differs", of_now, of_then, now or then, found)
     found.found.sort(key=lambda each: (each["effective_at"] or "", each["subject"]))
+    return found
+
+
+def _compare_order(afresh: Mapping[str, Value], published: Mapping[str, Value], found: Differences) -> None:
+    """The decisions in force on both sides: the first of each account and company that is at another place."""
+    on_both = afresh.keys() & published.keys()
+    now, then = (_in_force({name: each[name] for name in on_both}) for each in (afresh, published))
+    for subject, decisions in then.items():
+        for right, wrong in zip(now[subject], decisions, strict=True):
+            if right["decision_id"] != wrong["decision_id"]:
+                found.add("in another order", wrong, f"{right['kind']} {right['decision_id']} comes here afresh")
+                break
+
+
+def _compare_last(published: Mapping[str, Value], standings: Mapping[str, Value], found: Differences) -> None:
+    """An account's last decision in force says what its standing is; without one it enrolled before the policies."""
+    for (of_company, name), decisions in _in_force(published).items():
+        said = standings.get(name, {"standing": "not_enrolled"})["standing"]
+        last = decisions[-1]
+        if not of_company and last["standing_after"] != said:
+            found.add("standing is another", last, f"{last['standing_after']} by the last decision, {said} is said")
+
+
+def _in_force(net: Mapping[str, Value]) -> dict[Subject, list[Value]]:
+    """The decisions of each account and company as a subscriber sorts them."""
+    found: dict[Subject, list[Value]] = {}
+    for value in sorted(net.values(), key=lambda value: (value["effective_at"], value["sequence"])):
+        found.setdefault(subject_of(value), []).append(value)
     return found
 
 

@@ -147,8 +147,7 @@ def _adopt_published(replayed: Replayed) -> tuple[int, Outbox]:
         subject = (False, account_id)
         row = tables.accounts.get(account_id, AccountRow(account_id))
         row = row._replace(sequence=published.last_sequence(subject))
-        decided = {each.decision_id: each.content for each in made.get(subject, {}).values()}
-        stands = {each.decision_id: each.content for each in tables.net.get(subject, {}).values()}
+        decided, stands = _in_order(made.get(subject, {})), _in_order(tables.net.get(subject, {}))
         if decided != stands or _said(replay.standings, account_id) != _said(published.standings, account_id):
             row = row._replace(said=None, waits=True, wake_at=0)  # judged as soon as the horizon is known
             accounts += 1
@@ -177,6 +176,12 @@ def _net(replay: Replay, published: Published) -> dict[Subject, dict[str, NetDec
         decision = NetDecision(*subject, name, value["kind"], at, value["sequence"], content)
         found.setdefault(subject, {})[name] = decision
     return found
+
+
+def _in_order(net: Mapping[str, NetDecision]) -> list[tuple[str, bytes]]:
+    """Decisions and their contents, as a subscriber sorts them."""
+    ordered = sorted(net.values(), key=lambda each: (each.effective_at, each.sequence))
+    return [(each.decision_id, each.content) for each in ordered]
 
 
 def _said(standings: Mapping[str, Value], account_id: str) -> Value:

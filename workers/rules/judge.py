@@ -81,11 +81,11 @@ def judge(
     for at, event in _events(account_id, history, terminations, policies):
         if known_until is not None and at > known_until:
             break
+        reached = max(reached, at)  # also by facts that wait: what they changed before may have been said
         unbroken = unbroken_until is not None and at <= unbroken_until
         if not unbroken and not _let_silence_speak(account, at, horizon):
             waits = True
             break
-        reached = max(reached, at)
         if isinstance(event, OrderSpan):  # between its orders no silence decides anything
             unbroken_until = event.last.at
         _apply(account, at, event)
