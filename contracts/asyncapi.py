@@ -6,7 +6,7 @@ Generated from `topics` and the models alone, so that it cannot say anything els
 from contracts.catalogue import MESSAGES, messages_of
 from contracts.cloudevents import Headers
 from contracts.json_schema import JsonObject, shared_schemas
-from contracts.topics import TOPICS, Topic
+from contracts.topics import Topic
 
 _BINDING = "0.5.0"
 
@@ -20,14 +20,14 @@ _DESCRIPTION = (
 
 def asyncapi() -> JsonObject:
     """The document, seen from this application: it receives facts and sends decisions."""
-    names = {name: topic for topic in TOPICS for name in messages_of(topic)}
+    names = {name: topic for topic in Topic for name in messages_of(topic)}
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Standing", "version": "1.0.0", "description": _DESCRIPTION},
         "defaultContentType": "application/json",
         "servers": {"kafka": _server()},
-        "channels": {topic.name: _channel(topic) for topic in TOPICS},
-        "operations": {_operation_name(topic): _operation(topic) for topic in TOPICS},
+        "channels": {topic.value: _channel(topic) for topic in Topic},
+        "operations": {_operation_name(topic): _operation(topic) for topic in Topic},
         "components": {
             "messages": {name: _message(name, topic) for name, topic in names.items()},
             "schemas": shared_schemas({**MESSAGES, "headers": Headers}),
@@ -49,18 +49,18 @@ def _channel(topic: Topic) -> JsonObject:
     if topic.cleanup == "delete":
         kept |= {"retention.ms": -1, "retention.bytes": -1}
     return {
-        "address": topic.name,
+        "address": topic.value,
         "description": topic.says,
         "servers": [{"$ref": "#/servers/kafka"}],
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages_of(topic)},
         "bindings": {
-            "kafka": {"topic": topic.name, "topicConfiguration": kept, "bindingVersion": _BINDING},
+            "kafka": {"topic": topic.value, "topicConfiguration": kept, "bindingVersion": _BINDING},
         },
     }
 
 
 def _operation_name(topic: Topic) -> str:
-    return f"{_action(topic)}-{topic.name}"
+    return f"{_action(topic)}-{topic.value}"
 
 
 def _action(topic: Topic) -> str:
@@ -68,7 +68,7 @@ def _action(topic: Topic) -> str:
 
 
 def _operation(topic: Topic) -> JsonObject:
-    channel = f"#/channels/{topic.name}"
+    channel = f"#/channels/{topic.value}"
     return {
         "action": _action(topic),
         "channel": {"$ref": channel},

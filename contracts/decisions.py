@@ -1,179 +1,122 @@
-"""One model for each kind of decision that is published, and the signal that a termination is complete.
+"""A model for each kind of decision and for its withdrawal, and the signal that a termination is complete.
 
-Owns the named fields of each kind and the rules (`clause`) it can follow from. Withdrawals are in
-`withdrawals`; which topic carries what is in `topics`.
+Owns the named fields of each kind. Its name, rules (`clause`) and description come from its row in `kinds`, and
+the model of its withdrawal follows.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field, create_model
 
 from contracts.decision_parts import (
     AccountDecision,
+    AccountWithdrawal,
     Company,
     CompanyDecision,
+    CompanyWithdrawal,
     EnrolledAccountDecision,
     OfCase,
     Recorded,
 )
-from contracts.fields import Identifier, WrittenInstant
+from contracts.fields import Identifier, Published, WrittenInstant
+from contracts.kinds import COMPLETED, DECISIONS, Kind
 
 
-class AccountSuspended(EnrolledAccountDecision):
-    """S1: no effective order within the inactivity period."""
-
-    kind: Literal["account_suspended"]
-    clause: Literal["S1"]
-
-
-class ReactivationExpired(EnrolledAccountDecision):
-    """S5: no effective order within the temporary activation; suspended again, and locked out."""
-
-    kind: Literal["reactivation_expired"]
-    clause: Literal["S5"]
+class _Expired(EnrolledAccountDecision):
     locked_out_until: WrittenInstant
 
 
-class CompanyTerminated(CompanyDecision, OfCase):
-    """T2: an upheld case terminates every account of the company."""
-
-    kind: Literal["company_terminated"]
-    clause: Literal["T2"]
+class _OfCompany(CompanyDecision, OfCase):
+    pass
 
 
-class CompanyTerminationReversed(CompanyDecision, OfCase):
-    """X3: a case no longer holds against the seller; its termination is taken back."""
-
-    kind: Literal["company_termination_reversed"]
-    clause: Literal["X3"]
-
-
-class CompanyTerminationCompleted(Recorded, OfCase):
-    """Every account that a termination hit is decided: a signal, without `decision_id`, never withdrawn."""
-
-    kind: Literal["company_termination_completed"]
-    company: Company
-    accounts: Annotated[int, Field(ge=0)]
-    """How many accounts were hit."""
-
-
-class AccountTerminated(EnrolledAccountDecision, OfCase):
-    """T2: terminated with the company. T4: enrolled under, or moved to, a terminated company."""
-
-    kind: Literal["account_terminated"]
-    clause: Literal["T2", "T4"]
+class _Terminated(EnrolledAccountDecision, OfCase):
     reapply_from: WrittenInstant
     """The earliest instant of a re-application as far as this termination goes."""
 
 
-class AccountReinstated(EnrolledAccountDecision, OfCase):
-    """X3: the termination that held the account was taken back."""
-
-    kind: Literal["account_reinstated"]
-    clause: Literal["X3"]
+class _OfCase(EnrolledAccountDecision, OfCase):
+    pass
 
 
-class AccountRestored(EnrolledAccountDecision):
-    """S2, S4: an order became effective and restored the account."""
-
-    kind: Literal["account_restored"]
-    clause: Literal["S2", "S4"]
+class _ByOrder(EnrolledAccountDecision):
     order_id: Identifier
 
 
-class AccountEnrolled(EnrolledAccountDecision):
-    """E1: the first enrolment. E2: a new one after a closing."""
-
-    kind: Literal["account_enrolled"]
-    clause: Literal["E1", "E2"]
-
-
-class AccountClosed(EnrolledAccountDecision):
-    """E2: the registry closed the account."""
-
-    kind: Literal["account_closed"]
-    clause: Literal["E2"]
-
-
-class ActivationGranted(EnrolledAccountDecision):
-    """S3: a temporary activation was granted."""
-
-    kind: Literal["activation_granted"]
-    clause: Literal["S3"]
+class _Requested(EnrolledAccountDecision):
     request_id: Identifier
+
+
+class _Granted(_Requested):
     expires_at: WrittenInstant
 
 
-class ActivationRefused(AccountDecision):
-    """S3: a temporary activation was refused."""
-
-    kind: Literal["activation_refused"]
-    clause: Literal["S3"]
+class _ActivationRefused(AccountDecision):
     request_id: Identifier
     reason: Literal["locked_out", "not_suspended", "already_temporarily_active", "terminated", "not_enrolled"]
     not_before: WrittenInstant | None = None
     """Locked out: from when it would be granted. Terminated: from when the account can re-apply."""
 
 
-class ReapplicationAccepted(EnrolledAccountDecision):
-    """T3: the account was admitted again."""
-
-    kind: Literal["reapplication_accepted"]
-    clause: Literal["T3"]
-    request_id: Identifier
-
-
-class ReapplicationRefused(AccountDecision):
-    """T3: a re-application was refused."""
-
-    kind: Literal["reapplication_refused"]
-    clause: Literal["T3"]
+class _ReapplicationRefused(AccountDecision):
     request_id: Identifier
     reason: Literal["too_early", "not_terminated", "not_enrolled"]
     not_before: WrittenInstant | None = None
     """Too early: the earliest instant."""
 
 
-class SuspensionNotice(EnrolledAccountDecision):
-    """S6: the inactivity period ends soon."""
-
-    kind: Literal["suspension_notice"]
-    clause: Literal["S6"]
+class _Notice(EnrolledAccountDecision):
     days_left: Annotated[int, Field(ge=1)]
     deadline: WrittenInstant
 
 
-class ExpiryNotice(EnrolledAccountDecision):
-    """S6: the temporary activation ends soon."""
-
-    kind: Literal["expiry_notice"]
-    clause: Literal["S6"]
-    days_left: Annotated[int, Field(ge=1)]
-    deadline: WrittenInstant
+class _Completed(Recorded, OfCase):
+    company: Company
+    accounts: Annotated[int, Field(ge=0)]
+    """How many accounts were hit."""
 
 
-class ViolationWarned(EnrolledAccountDecision, OfCase):
-    """T1: an upheld case warns."""
+_FIELDS: dict[str, type[AccountDecision | CompanyDecision]] = {
+    "account_suspended": EnrolledAccountDecision,
+    "reactivation_expired": _Expired,
+    "company_terminated": _OfCompany,
+    "company_termination_reversed": _OfCompany,
+    "account_terminated": _Terminated,
+    "account_reinstated": _OfCase,
+    "account_restored": _ByOrder,
+    "account_enrolled": EnrolledAccountDecision,
+    "account_closed": EnrolledAccountDecision,
+    "activation_granted": _Granted,
+    "activation_refused": _ActivationRefused,
+    "reapplication_accepted": _Requested,
+    "reapplication_refused": _ReapplicationRefused,
+    "suspension_notice": _Notice,
+    "expiry_notice": _Notice,
+    "violation_warned": _OfCase,
+}
+"""The fields of each kind of decision."""
 
-    kind: Literal["violation_warned"]
-    clause: Literal["T1"]
+
+def _model(name: str, base: type[Published], says: str, **fields: Any) -> type[BaseModel]:
+    """A message of this kind: the fields of `base`, and its own."""
+    class_name = "".join(word.capitalize() for word in name.split("_"))
+    kind: Any = Literal[name]
+    undocumented = {"use_attribute_docstrings": False}  # it has no source text to look for them
+    return create_model(class_name, __base__=base, __doc__=says, __cls_kwargs__=undocumented, kind=kind, **fields)
 
 
-DECISIONS: tuple[type[AccountDecision | CompanyDecision], ...] = (
-    AccountSuspended,
-    ReactivationExpired,
-    CompanyTerminated,
-    CompanyTerminationReversed,
-    AccountTerminated,
-    AccountReinstated,
-    AccountRestored,
-    AccountEnrolled,
-    AccountClosed,
-    ActivationGranted,
-    ActivationRefused,
-    ReapplicationAccepted,
-    ReapplicationRefused,
-    SuspensionNotice,
-    ExpiryNotice,
-    ViolationWarned,
-)
+def _withdrawal(kind: Kind) -> type[BaseModel]:
+    base = CompanyWithdrawal if kind.of_company else AccountWithdrawal
+    article = "An" if kind.name[0] in "aeiou" else "A"
+    return _model(kind.withdrawal, base, f"{article} `{kind.name}` is taken back.")
+
+
+DECISION_MODELS: dict[str, type[BaseModel]] = {
+    kind.name: _model(kind.name, _FIELDS[kind.name], kind.says, clause=Literal[kind.clauses]) for kind in DECISIONS
+}
+"""The model of each kind of decision."""
+SIGNAL_MODELS: dict[str, type[BaseModel]] = {COMPLETED.name: _model(COMPLETED.name, _Completed, COMPLETED.says)}
+WITHDRAWAL_MODELS: dict[str, type[BaseModel]] = {kind.withdrawal: _withdrawal(kind) for kind in DECISIONS}
+"""The model of each kind of withdrawal: a decision that later turned out wrong is taken back (CONTRACTS). It goes to
+the topic and key of that decision and has no `decision_id` of its own.
+"""

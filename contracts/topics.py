@@ -1,104 +1,87 @@
-"""One row for each topic: its direction, key, cleanup and the kinds of message it carries (CONTRACTS).
+"""The topics: each with its direction, key, cleanup and what it carries (CONTRACTS).
 
-Names are without the prefix `STANDING_TOPIC_PREFIX`. Of a kind that decides, the topic carries the
-withdrawals too.
+Names are without the prefix `STANDING_TOPIC_PREFIX`. Which kinds of message an output topic carries is said by
+`contracts.kinds`. Standard library only, so that a command that needs no model starts without one.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from enum import StrEnum
+from typing import Literal, Self
+
+Direction = Literal["in", "out"]
+Cleanup = Literal["delete", "compact"]
 
 
-@dataclass(frozen=True, slots=True)
-class Topic:
-    """A topic as other systems see it; an input topic carries one kind of message, named like the topic."""
+class Topic(StrEnum):
+    """A topic as other systems see it, equal to its name. An input topic carries one kind of message."""
 
-    name: str
-    direction: Literal["in", "out"]
+    direction: Direction
     key: str
-    cleanup: Literal["delete", "compact"]
-    kinds: tuple[str, ...]
+    cleanup: Cleanup
     says: str
 
+    def __new__(cls, name: str, direction: Direction, key: str, cleanup: Cleanup, says: str) -> Self:
+        """A member is its name, with what else is known of the topic beside it."""
+        topic = str.__new__(cls, name)
+        topic._value_ = name
+        topic.direction, topic.key, topic.cleanup, topic.says = direction, key, cleanup, says
+        return topic
 
-TOPICS: tuple[Topic, ...] = (
-    Topic("order-status", "in", "account_id", "delete", (), "An order moved to a status."),
-    Topic("complaints", "in", "account_id", "delete", (), "An outcome of a complaint or of an inspection."),
-    Topic("seller-accounts", "in", "account_id", "delete", (), "An account was enrolled or closed."),
-    Topic("account-requests", "in", "account_id", "delete", (), "A seller asks for something."),
-    Topic(
+    ORDER_STATUS = "order-status", "in", "account_id", "delete", "An order moved to a status."
+    COMPLAINTS = "complaints", "in", "account_id", "delete", "An outcome of a complaint or of an inspection."
+    SELLER_ACCOUNTS = "seller-accounts", "in", "account_id", "delete", "An account was enrolled or closed."
+    ACCOUNT_REQUESTS = "account-requests", "in", "account_id", "delete", "A seller asks for something."
+    SUSPENSIONS = (
         "suspensions",
         "out",
         "account_id",
         "delete",
-        ("account_suspended",),
         "An account was suspended for want of an effective order (S1).",
-    ),
-    Topic(
+    )
+    REACTIVATION_EXPIRIES = (
         "reactivation-expiries",
         "out",
         "account_id",
         "delete",
-        ("reactivation_expired",),
         "A temporary activation ended without an effective order (S5).",
-    ),
-    Topic(
+    )
+    COMPANY_TERMINATIONS = (
         "company-terminations",
         "out",
         "company key",
         "delete",
-        ("company_terminated", "company_termination_reversed", "company_termination_completed"),
         "A company was terminated (T2), that was taken back (X3), or all its accounts are decided.",
-    ),
-    Topic(
+    )
+    ACCOUNT_TERMINATIONS = (
         "account-terminations",
         "out",
         "account_id",
         "delete",
-        ("account_terminated", "account_reinstated"),
         "An account was terminated with its company (T2, T4), or reinstated (X3).",
-    ),
-    Topic(
+    )
+    RESTORATIONS = (
         "restorations",
         "out",
         "account_id",
         "delete",
-        ("account_restored", "account_enrolled", "account_closed"),
         "An account was restored by an order (S2, S4), enrolled (E1, E2) or closed (E2).",
-    ),
-    Topic(
-        "request-outcomes",
-        "out",
-        "account_id",
-        "delete",
-        ("activation_granted", "activation_refused", "reapplication_accepted", "reapplication_refused"),
-        "A seller's request was answered (S3, T3).",
-    ),
-    Topic(
+    )
+    REQUEST_OUTCOMES = "request-outcomes", "out", "account_id", "delete", "A seller's request was answered (S3, T3)."
+    ACCOUNT_NOTICES = (
         "account-notices",
         "out",
         "account_id",
         "delete",
-        ("suspension_notice", "expiry_notice", "violation_warned"),
         "A deadline draws near (S6), or an upheld case warns (T1).",
-    ),
-    Topic(
+    )
+    ACCOUNT_STANDING = (
         "account-standing",
         "out",
         "account_id",
         "compact",
-        ("account_standing",),
         "The account now: its standing, why, until when and what cures it.",
-    ),
-    Topic(
-        "dead-letters",
-        "out",
-        "as the record",
-        "delete",
-        ("dead_letter",),
-        "A record that could not be taken in, and why.",
-    ),
-)
+    )
+    DEAD_LETTERS = "dead-letters", "out", "as the record", "delete", "A record that could not be taken in, and why."
 
-INPUT_TOPICS: tuple[str, ...] = tuple(topic.name for topic in TOPICS if topic.direction == "in")
-OUTPUT_TOPICS: tuple[str, ...] = tuple(topic.name for topic in TOPICS if topic.direction == "out")
-TOPIC_OF_KIND: dict[str, str] = {kind: topic.name for topic in TOPICS for kind in topic.kinds}
+
+INPUT_TOPICS: tuple[Topic, ...] = tuple(topic for topic in Topic if topic.direction == "in")
+OUTPUT_TOPICS: tuple[Topic, ...] = tuple(topic for topic in Topic if topic.direction == "out")

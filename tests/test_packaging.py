@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -63,10 +64,14 @@ def test_production_is_locked_apart_from_development_and_to_the_same_versions() 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's wheel."""
-    directory = tmp_path_factory.mktemp("wheel")
+    """The project's wheel, built from a copy: a build leaves files beside its sources."""
+    directory, copy = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("sources")
+    for name in ("contracts", "schemas", "workers"):
+        shutil.copytree(PROJECT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(PROJECT / name, copy)
     build = ["-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--wheel-dir", str(directory)]
-    subprocess.run([sys.executable, *build, str(PROJECT)], check=True, cwd=directory)
+    subprocess.run([sys.executable, *build, str(copy)], check=True, cwd=directory)
     [found] = directory.glob("standing-*.whl")
     return found
 

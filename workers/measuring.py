@@ -13,6 +13,7 @@ from math import inf
 import structlog
 from confluent_kafka import KafkaException
 
+from contracts.kinds import DEAD_LETTER, WITHDRAWN
 from workers.enforcement.road import Done
 from workers.kafka.admin import Admin, KafkaUnreachable
 from workers.kafka.last_record import NoAnswer
@@ -32,8 +33,6 @@ REACH_SECONDS = 10.0
 OVERDUE_SECONDS = 60
 COUNTED_TO = 100_000
 
-_WITHDRAWN = "_withdrawn"
-
 
 def decided(metrics: Metrics, done: Done, seconds: float) -> None:
     """Count what one transaction did."""
@@ -44,9 +43,9 @@ def decided(metrics: Metrics, done: Done, seconds: float) -> None:
     for reason, number in done.reasons.items():
         metrics.count(names.DEAD_LETTERS, number, reason=reason)
     for kind, number in done.kinds.items():
-        if kind.endswith(_WITHDRAWN):
-            metrics.count(names.WITHDRAWALS, number, kind=kind.removesuffix(_WITHDRAWN))
-        elif kind != "dead_letter":
+        if kind.endswith(WITHDRAWN):
+            metrics.count(names.WITHDRAWALS, number, kind=kind.removesuffix(WITHDRAWN))
+        elif kind != DEAD_LETTER.name:
             metrics.count(names.DECISIONS, number, kind=kind)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from contracts.asyncapi import asyncapi
 from contracts.generate import SCHEMAS
-from contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS, TOPICS
+from contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS, Topic
 
 PACKAGES = Path(__file__).parent / "asyncapi"
 CACHE = SCHEMAS.parent / ".cache"
@@ -65,7 +65,7 @@ def parse(parser: Path, document: Path) -> dict[str, list[Any]]:
 def test_the_official_parser_accepts_the_document_and_finds_every_topic(parser: Path) -> None:
     found = parse(parser, SCHEMAS / "asyncapi.json")
     assert [each for each in found["said"] if each["severity"] <= 1] == []
-    assert sorted(found["channels"]) == sorted(topic.name for topic in TOPICS)
+    assert sorted(found["channels"]) == sorted(topic.value for topic in Topic)
     expected = [f"receive-{name}" for name in INPUT_TOPICS] + [f"send-{name}" for name in OUTPUT_TOPICS]
     assert sorted(found["operations"]) == sorted(expected)
 
@@ -83,9 +83,9 @@ def test_the_official_parser_refuses_an_operation_on_a_channel_that_is_not_there
 
 def test_every_channel_names_its_kafka_topic_and_the_key_of_its_messages() -> None:
     document = asyncapi()
-    for topic in TOPICS:
-        channel = document["channels"][topic.name]
-        assert channel["bindings"]["kafka"]["topic"] == topic.name
+    for topic in Topic:
+        channel = document["channels"][topic.value]
+        assert channel["bindings"]["kafka"]["topic"] == topic.value
         assert channel["bindings"]["kafka"]["topicConfiguration"]["cleanup.policy"] == [topic.cleanup]
         for name in channel["messages"]:
             message = document["components"]["messages"][name]

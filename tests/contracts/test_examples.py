@@ -11,10 +11,10 @@ from pydantic_core import from_json
 
 from contracts.catalogue import MESSAGES, messages_of
 from contracts.generate import SCHEMAS
-from contracts.topics import INPUT_TOPICS, TOPICS
+from contracts.topics import INPUT_TOPICS, Topic
 
 EXAMPLES = SCHEMAS / "examples"
-CARRIED = {topic.name: messages_of(topic) for topic in TOPICS}
+CARRIED = {topic.value: messages_of(topic) for topic in Topic}
 
 
 def examples(judgement: str) -> list[Any]:

@@ -4,10 +4,9 @@ from typing import get_args
 
 from contracts.catalogue import MESSAGES, messages_of
 from contracts.decision_parts import InputTopic
-from contracts.decisions import DECISIONS
 from contracts.generate import SCHEMAS, generated
-from contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS, TOPICS
-from contracts.withdrawals import WITHDRAWALS
+from contracts.kinds import DECISIONS
+from contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS, Topic
 
 STALE = "run `python -m contracts.generate` and commit what it changes"
 
@@ -19,14 +18,17 @@ def test_the_generated_files_are_those_that_the_models_stand_for() -> None:
 
 
 def test_every_message_is_carried_by_exactly_one_topic() -> None:
-    carried = [name for topic in TOPICS for name in messages_of(topic)]
+    carried = [name for topic in Topic for name in messages_of(topic)]
     assert sorted(carried) == sorted(MESSAGES)
 
 
-def test_every_decision_has_a_withdrawal() -> None:
-    kinds = [get_args(model.model_fields["kind"].annotation)[0] for model in DECISIONS]
-    withdrawn = [get_args(model.model_fields["kind"].annotation)[0] for model in WITHDRAWALS]
-    assert withdrawn == [f"{kind}_withdrawn" for kind in kinds]
+def test_every_decision_and_its_withdrawal_have_a_model_that_names_kind_and_rules() -> None:
+    for kind in DECISIONS:
+        decision, withdrawal = MESSAGES[kind.name].model_fields, MESSAGES[f"{kind.name}_withdrawn"].model_fields
+        assert get_args(decision["kind"].annotation) == (kind.name,)
+        assert get_args(decision["clause"].annotation) == kind.clauses
+        assert get_args(withdrawal["kind"].annotation) == (f"{kind.name}_withdrawn",)
+        assert ("account_id" in decision, "account_id" in withdrawal) == (not kind.of_company,) * 2
 
 
 def test_the_topics_are_those_of_the_contract() -> None:
@@ -43,4 +45,4 @@ def test_the_topics_are_those_of_the_contract() -> None:
         "account-standing",
         "dead-letters",
     )
-    assert [topic.name for topic in TOPICS if topic.cleanup == "compact"] == ["account-standing"]
+    assert [topic.value for topic in Topic if topic.cleanup == "compact"] == ["account-standing"]

@@ -10,9 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from contracts.catalogue import MESSAGES, messages_of
 from contracts.cloudevents import Headers
-from contracts.decisions import DECISIONS
 from contracts.generate import SCHEMAS
-from contracts.topics import TOPICS
+from contracts.kinds import DECISIONS
+from contracts.topics import Topic
 from tests.rules.story import Story, policy
 from workers.codec.messages import (
     Message,
@@ -29,7 +29,7 @@ from workers.rules.policy import PolicyStamp
 
 RECORDED = "2016-12-01T04:00:00.250000Z"
 POLICY = policy(stamp=PolicyStamp("2016-02", "0" * 64))
-ALLOWED = {topic.name: messages_of(topic) for topic in TOPICS}
+ALLOWED = {topic.value: messages_of(topic) for topic in Topic}
 
 
 @dataclass

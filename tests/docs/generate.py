@@ -11,7 +11,8 @@ from typing import Any
 
 import typer
 
-from contracts.topics import TOPICS
+from contracts.kinds import kinds_of
+from contracts.topics import Topic
 from workers.cli import app
 from workers.ops.metrics import METRICS
 from workers.settings import Settings
@@ -57,10 +58,10 @@ def rows(heading: Sequence[str], body: Iterable[Sequence[str]]) -> str:
 def topics() -> str:
     """The topics, from `contracts/topics.py`."""
     body = []
-    for topic in TOPICS:
-        kinds = ", ".join(f"`{kind}`" for kind in topic.kinds) or "-"
+    for topic in Topic:
+        kinds = ", ".join(f"`{kind.name}`" for kind in kinds_of(topic)) or "-"
         cleanup = "-" if topic.direction == "in" else "compact" if topic.cleanup == "compact" else "keep"
-        body.append([f"`{topic.name}`", topic.direction, topic.key.replace("_", " "), cleanup, kinds, topic.says])
+        body.append([f"`{topic.value}`", topic.direction, topic.key.replace("_", " "), cleanup, kinds, topic.says])
     return rows(["topic", "", "key", "cleanup", "kinds", "says"], body)
 
 

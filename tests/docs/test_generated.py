@@ -2,11 +2,10 @@
 
 import re
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
-from contracts.decisions import DECISIONS
+from contracts.kinds import DECISIONS
 from contracts.topics import INPUT_TOPICS
 from tests.docs.generate import DOCUMENTS, PROJECT, TABLES, commands, filled, settings, topics
 
@@ -39,7 +38,7 @@ def test_the_tables_name_every_topic_setting_and_command() -> None:
 
 
 def test_the_rulebook_defines_every_clause_a_decision_can_carry_once() -> None:
-    clauses = {clause for each in DECISIONS for clause in get_args(each.model_fields["clause"].annotation)}
+    clauses = {clause for each in DECISIONS for clause in each.clauses}
     defined = re.findall(r"^\| \*\*([ESTX]\d)\*\* \|", RULEBOOK, re.MULTILINE)
     assert len(defined) == len(set(defined))
     assert clauses <= set(defined)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import orjson
 
-from contracts.topics import TOPIC_OF_KIND
+from contracts.kinds import COMPLETED, DEAD_LETTER, KINDS, STANDING, WITHDRAWN
 from workers.rules.calendar import Instant, written
 from workers.rules.decisions import Because, Decision, Evidence, name_based_uuid
 from workers.rules.difference import Published
@@ -25,8 +25,6 @@ _DEAD_LETTER_HEAD = 1024
 
 _LAST_MILLISECOND = 253_402_300_799_999
 """The end of the year 9999; a producer may write any timestamp."""
-
-DEAD_LETTERS = "dead-letters"
 
 
 class Record(Protocol):
@@ -102,7 +100,7 @@ def decision_message(
         **{name: written(at) for name, at in decision.instants.items()},
     }
     return Message(
-        TOPIC_OF_KIND[decision.kind],
+        KINDS[decision.kind].topic,
         decision.subject.encode(),
         decision.subject,
         decision.kind,
@@ -124,7 +122,7 @@ def withdrawal_message(
     traceparent: str | None,
 ) -> Message:
     """A published decision is taken back; `company` is given for a decision about a company."""
-    kind = f"{published.kind}_withdrawn"
+    kind = published.kind + WITHDRAWN
     value: dict[str, object] = {"kind": kind}
     if company is None:
         value["account_id"] = subject
@@ -139,9 +137,8 @@ def withdrawal_message(
     }
     if because.left_out:
         value["because_left_out"] = because.left_out
-    topic = TOPIC_OF_KIND[published.kind]
     return Message(
-        topic,
+        KINDS[published.kind].topic,
         subject.encode(),
         subject,
         kind,
@@ -168,16 +165,16 @@ def standing_message(
     if standing.next is not None:
         value["next"] = standing.next
     value |= {
-        "reason": standing.reason,
+        "reason": KINDS[standing.brought_by].reason,
         "cure": standing.cure,
         "sequence": sequence,
         "recorded_at": recorded_at,
     }
     return Message(
-        "account-standing",
+        STANDING.topic,
         account_id.encode(),
         account_id,
-        "account_standing",
+        STANDING.name,
         orjson.dumps(value),
         traceparent=traceparent,
     )
@@ -185,13 +182,12 @@ def standing_message(
 
 def completed_message(value: dict[str, object], key: str, effective_at: Instant) -> Message:
     """The signal that all accounts of a terminated company are decided."""
-    kind = "company_termination_completed"
     return Message(
-        TOPIC_OF_KIND[kind],
+        COMPLETED.topic,
         key.encode(),
         key,
-        kind,
-        orjson.dumps({"kind": kind, **value}),
+        COMPLETED.name,
+        orjson.dumps({"kind": COMPLETED.name, **value}),
         None,
         effective_at,
     )
@@ -203,7 +199,7 @@ def dead_letter_message(record: Record, topic: str, reason: str, detail: str, re
     key = None if record.key is None else record.key[:_DEAD_LETTER_LIMIT]
     kept = _dead_headers(record.headers)
     value: dict[str, object] = {
-        "kind": "dead_letter",
+        "kind": DEAD_LETTER.name,
         "reason": reason,
         "detail": detail,
         "topic": topic,
@@ -219,7 +215,7 @@ def dead_letter_message(record: Record, topic: str, reason: str, detail: str, re
         value["key_length"] = len(record.key)
     if len(kept) < len(record.headers):
         value["headers_left_out"] = len(record.headers) - len(kept)
-    return Message(DEAD_LETTERS, key, place, "dead_letter", orjson.dumps(value))
+    return Message(DEAD_LETTER.topic, key, place, DEAD_LETTER.name, orjson.dumps(value))
 
 
 def _dead_headers(headers: Sequence[tuple[str, bytes]]) -> list[dict[str, str]]:

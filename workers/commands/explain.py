@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.kinds import KINDS
 from workers.codec.terminations import read_terminations
 from workers.enforcement.taking_in import take_in
 from workers.ops.refused import Refused
@@ -77,7 +78,7 @@ class Explanation:
                 "deadline": _written(self.deadline),
                 "deadline_not_before": _written(self.deadline_not_before),
                 "next": None if standing is None else standing.next,
-                "reason": None if standing is None else standing.reason,
+                "reason": None if standing is None else KINDS[standing.brought_by].reason,
                 "cure": None if standing is None else standing.cure,
                 "judged_until": _written(self.judged_until),
                 "waits": self.judgement.waits,

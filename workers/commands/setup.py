@@ -4,7 +4,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from contracts.topics import INPUT_TOPICS, TOPICS
+from contracts.topics import INPUT_TOPICS, Topic
 from workers.codec.policies import load_policies
 from workers.kafka.admin import Admin, TopicSpec, ensure_topics
 from workers.marks import MARKS_TOPIC, compare_marks, read_marks
@@ -21,13 +21,13 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
     """Every topic of the deployment, as `ensure_topics` creates or checks it."""
     specs = [
         TopicSpec(
-            settings.topic_prefix + topic.name,
+            settings.topic_prefix + topic.value,
             settings.partitions,
             {"cleanup.policy": "compact"}
             if topic.cleanup == "compact"
             else {"cleanup.policy": "delete", **_FOR_EVER},
         )
-        for topic in TOPICS
+        for topic in Topic
     ]
     marks = TopicSpec(settings.topic_prefix + MARKS_TOPIC, settings.shards, {"cleanup.policy": "compact"})
     return [*specs, marks]

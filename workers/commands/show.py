@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from contracts.kinds import KINDS, WITHDRAWN
 from workers.commands.explain import CompanyView, Explanation, facts_in_words
 from workers.commands.redrive import Redriven
 from workers.commands.status import Status
@@ -42,7 +43,7 @@ def explanation(console: Console, found: Explanation) -> None:
     judgement, standing = found.judgement, found.judgement.standing
     console.print(f"[bold]{found.account_id}[/bold] is [bold]{judgement.status}[/bold]", highlight=False)
     if standing is not None:
-        console.print(f"  since  {_short(standing.since)}: {standing.reason}", highlight=False)
+        console.print(f"  since  {_short(standing.since)}: {KINDS[standing.brought_by].reason}", highlight=False)
         if found.deadline_not_before is not None:
             least = _short(found.deadline_not_before)
             console.print(
@@ -69,7 +70,7 @@ def explanation(console: Console, found: Explanation) -> None:
     for decision in judgement.decisions:
         decisions.add_row(_short(decision.effective_at), decision.clause, in_words(decision))
     console.print(facts, decisions)
-    withdrawn = sum(message["kind"].endswith("_withdrawn") for message in found.log)
+    withdrawn = sum(message["kind"].endswith(WITHDRAWN) for message in found.log)
     console.print(f"{len(found.log)} messages published, {withdrawn} of them withdrawals", highlight=False)
 
 

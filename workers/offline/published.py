@@ -10,11 +10,10 @@ from typing import Any
 import orjson
 
 from contracts.fields import instant
-from workers.codec.messages import DEAD_LETTERS
+from contracts.topics import Topic
 from workers.kafka.fetched_records import FetchedRecord
 from workers.rules.calendar import Instant
 
-STANDING = "account-standing"
 OF_SILENCE = frozenset({"account_suspended", "reactivation_expired", "suspension_notice", "expiry_notice"})
 """Kinds that only a silence which was judged can give: none is later than the horizon was."""
 _NOT_COMPARED = ("recorded_at", "sequence")
@@ -42,9 +41,9 @@ class Published:
         for record in records:
             self.messages += 1
             value: Value = orjson.loads(record.value or b"{}")
-            if topic == DEAD_LETTERS:
+            if topic == Topic.DEAD_LETTERS:
                 self.dead.add((value["topic"], value["partition"], value["offset"]))
-            elif topic == STANDING:
+            elif topic == Topic.ACCOUNT_STANDING:
                 self.standings[value["account_id"]] = value
             else:
                 self._decided(value)

@@ -14,7 +14,8 @@ import orjson
 from rich.console import Console
 
 from contracts.fields import instant
-from workers.codec.messages import DEAD_LETTERS, Message
+from contracts.topics import Topic
+from workers.codec.messages import Message
 from workers.codec.policies import load_policies
 from workers.codec.terminations import read_terminations, write_because
 from workers.enforcement.completion import completion_mark
@@ -160,7 +161,9 @@ def _adopt_published(replayed: Replayed) -> tuple[int, Outbox]:
         del tables.net[of_company, name][decision_id]
     for each in changes.published:
         tables.net.setdefault(each[:2], {})[each.decision_id] = each
-    outbox.messages += [Message(DEAD_LETTERS, row.key, row.subject, row.kind, row.value) for row in replay.refused]
+    outbox.messages += [
+        Message(Topic.DEAD_LETTERS, row.key, row.subject, row.kind, row.value) for row in replay.refused
+    ]
     return accounts, outbox
 
 

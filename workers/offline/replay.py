@@ -12,10 +12,10 @@ from uuid import UUID
 
 import orjson
 
-from contracts.topics import INPUT_TOPICS
+from contracts.topics import INPUT_TOPICS, Topic
 from workers.codec.batch import Batch
 from workers.codec.decoding import Decoder
-from workers.codec.messages import DEAD_LETTERS, Record
+from workers.codec.messages import Record
 from workers.enforcement.road import Done, Enforcement
 from workers.offline.published import Value
 from workers.ops.clock import WallClock
@@ -116,7 +116,7 @@ class Replay:
         for shard, rows in self.store.tables.log.items():
             for seq in range(self._published, len(rows)):
                 row = rows[seq]
-                if row.topic == DEAD_LETTERS:
+                if row.topic == Topic.DEAD_LETTERS:
                     self.refused.append(row)
                 else:
                     self._net(row.topic, row.value)

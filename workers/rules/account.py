@@ -12,7 +12,7 @@ from workers.rules.company import Termination, Warned, case_details, case_eviden
 from workers.rules.decisions import Decision, Evidence
 from workers.rules.facts import Company, EffectiveOrder, RegistryFact, Request
 from workers.rules.policy import Policies, Policy, PolicyStamp
-from workers.rules.standing import REASONS, Standing, cure
+from workers.rules.standing import Standing, cure
 
 
 @dataclass(slots=True)
@@ -383,4 +383,4 @@ class Account:
         elif self.locked_out_until is not None:
             deadline, following = self.locked_out_until, "lockout_ends"
         said = cure(self.status, self.locked_out_until, deadline)
-        return Standing(self.status, self.since, self.company, deadline, following, REASONS[self.why], said)
+        return Standing(self.status, self.since, self.company, deadline, following, self.why, said)

@@ -1,7 +1,7 @@
-"""What is said of an account now: the content of `account-standing`, in the seller's words.
+"""What is said of an account now: the content of `account-standing`.
 
-Owns the sentences that give the reason for a standing and what cures it; the judgement fills them in. No
-sentence names what an ordinary order would change, for that is published without a message.
+Owns the sentences that say what cures a standing. No sentence names what an ordinary order would change, for that is
+published without a message.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,8 @@ class Standing:
     company: Company | None
     deadline: Instant | None
     next: str | None
-    reason: str
+    brought_by: str
+    """The kind of the decision that brought the account there."""
     cure: str
 
     @property
@@ -27,21 +28,7 @@ class Standing:
         """What is said, but for the deadline, which an order moves without a message."""
         deadline = None if self.standing == "active" else self.deadline
         company = (self.company.key, self.company.name) if self.company else None
-        return (self.standing, self.since, company, deadline, self.next, self.reason, self.cure)
-
-
-REASONS = {
-    "account_enrolled": "The account was enrolled (E1, E2).",
-    "account_restored": "An order became effective and restored the account (S2, S4).",
-    "account_reinstated": "The termination was taken back (X3).",
-    "reapplication_accepted": "The re-application was accepted (T3).",
-    "account_suspended": "No effective order within the inactivity period (S1).",
-    "reactivation_expired": "The temporary activation ended without a paid order (S5).",
-    "activation_granted": "A temporary activation was granted (S3).",
-    "account_terminated": "A case against an account of the company was upheld (T2, T4).",
-    "account_closed": "The registry closed the account (E2).",
-}
-"""Why an account stands as it does, by the kind of the decision that brought it there."""
+        return (self.standing, self.since, company, deadline, self.next, self.brought_by, self.cure)
 
 
 def cure(standing: str, locked_out_until: Instant | None, deadline: Instant | None) -> str:
