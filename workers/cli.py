@@ -3,43 +3,31 @@
 Each command imports what it needs by itself and starts half a second sooner for it.
 """
 
-from datetime import datetime
+import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from workers import arguments as may
 from workers import wiring
+from workers.arguments import Json
 from workers.ops import logs
-from workers.rules.calendar import Instant, instant
-from workers.running import NOT_DONE, fail, one_clear_line, read_settings, run, worker
+from workers.ops.terminal import Terminal
+from workers.running import CANNOT_RUN, NOT_DONE, fail, one_clear_line, read_settings, run, say, worker
 from workers.settings import Settings
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split("\n")[0]
-)
-letters = typer.Typer(no_args_is_help=True, help="Records that could not be taken in.")
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__.split("\n")[0])
+letters = typer.Typer(help="Records that could not be taken in.")
 app.add_typer(letters, name="dead-letters")
-console = Console()
-
-
-def _instant(text: str | None) -> Instant | None:
-    if text is None:
-        return None
-    found = datetime.fromisoformat(text)
-    if found.tzinfo is None:
-        raise typer.BadParameter("an instant needs an offset, as in 2016-08-01T00:00:00+08:00")
-    return instant(found)
-
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+terminal = Terminal()
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"standing {version('standing')}")
+        terminal.line(f"standing {version('standing')}")
         raise typer.Exit
 
 
@@ -59,7 +47,7 @@ def setup_command() -> None:
 
     async def work(settings: Settings) -> None:
         for line in await setup.run_setup(settings) or ["nothing to do: everything is set up"]:
-            console.print(line, highlight=False)
+            terminal.line(line)
 
     run(work)
 
@@ -109,17 +97,17 @@ def relay(
     from workers.offline import reconcile as reconciling
 
     async def work(settings: Settings) -> None:
-        done = await reconciling.reconcile(console, settings)
+        done = await reconciling.reconcile(terminal, settings)
         if done is None:
-            console.print("nothing to reconcile: all that was published is in the log", highlight=False)
+            terminal.line("nothing to reconcile: all that was published is in the log")
             return
-        console.print(
-            f"{done.facts:,} facts decided afresh; {done.messages:,} published messages are in the log again",
-            f"to be published: {done.unpublished:,} messages, and what differs of {done.accounts:,} accounts",
-            "now start the workers: standing work",
-            sep="\n",
-            highlight=False,
+        terminal.line(
+            f"{done.facts:,} facts decided afresh; {done.messages:,} published messages are in the log again"
         )
+        terminal.line(
+            f"to be published: {done.unpublished:,} messages, and what differs of {done.accounts:,} accounts"
+        )
+        terminal.line("now start the workers: standing work")
 
     run(work)
 
@@ -142,9 +130,9 @@ def status_command(as_json: Json = False) -> None:
         async with wiring.parts(settings, "status") as made:
             found = await status.read_status(made)
         if as_json:
-            print(found.as_json())
+            terminal.json(found.as_json())
         else:
-            show.status(console, found)
+            show.status(terminal, found)
         if found.stuck:
             raise typer.Exit(NOT_DONE)
 
@@ -152,13 +140,13 @@ def status_command(as_json: Json = False) -> None:
 
 
 @app.command()
-def drain(timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 600) -> None:
+def drain(timeout: may.Timeout = 600.0) -> None:
     """Wait until every fact now in the input topics is decided and every decision visible; exit 1 if it is not."""
     from workers.commands import show, status
 
     async def work(settings: Settings) -> None:
         async with wiring.parts(settings, "drain") as made:
-            with show.DrainProgress(console) as progress:
+            with show.DrainProgress(terminal) as progress:
                 if not await status.drain(made, timeout, progress.update):
                     raise typer.Exit(NOT_DONE)
 
@@ -166,7 +154,7 @@ def drain(timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 600
 
 
 @app.command("hold")
-def hold_command(why: str) -> None:
+def hold_command(why: may.Why) -> None:
     """Enforce no silence, for a back-fill or an emergency; facts go on being read and judged."""
     from workers.commands import hold
 
@@ -193,9 +181,9 @@ def release(
 
 @app.command("explain")
 def explain_command(
-    account: str,
+    account: may.Account,
     at: Annotated[
-        str | None, typer.Option(help="As it stood at this instant, which is part of it, by the facts known today.")
+        str | None, may.an_instant("As it stood at this instant, which is part of it, by the facts known today.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -204,17 +192,17 @@ def explain_command(
 
     async def work(settings: Settings) -> None:
         async with wiring.parts(settings, "explain") as made:
-            found = await explain.explain(made, account, _instant(at))
+            found = await explain.explain(made, account, None if at is None else may.instant_of(at))
         if as_json:
-            print(found.as_json())
+            terminal.json(found.as_json())
         else:
-            show.explanation(console, found)
+            show.explanation(terminal, found)
 
     run(work)
 
 
 @app.command()
-def company(key: str, as_json: Json = False) -> None:
+def company(key: may.CompanyKey, as_json: Json = False) -> None:
     """A company's accounts, terminations and re-application dates; KEY begins with id: or name:."""
     from workers.commands import explain, show
 
@@ -222,16 +210,17 @@ def company(key: str, as_json: Json = False) -> None:
         async with wiring.parts(settings, "company") as made:
             found = await explain.view_company(made, key)
         if as_json:
-            print(found.as_json())
+            terminal.json(found.as_json())
         else:
-            show.company(console, found)
+            show.company(terminal, found)
 
     run(work)
 
 
 @letters.command("list")
 def list_letters(
-    limit: Annotated[int, typer.Option(help="How many, newest first.")] = 20, as_json: Json = False
+    limit: Annotated[int, typer.Option(min=1, max=may.MOST_ROWS, help="How many, newest first.")] = 20,
+    as_json: Json = False,
 ) -> None:
     """The newest dead letters."""
     from workers.commands import dead_letters, show
@@ -240,31 +229,32 @@ def list_letters(
         async with wiring.parts(settings, "dead-letters") as made:
             found = await dead_letters.newest(made, limit)
         if as_json:
-            print(dead_letters.as_json(found))
+            terminal.json(dead_letters.as_json(found))
         else:
-            show.dead_letters(console, found)
+            show.dead_letters(terminal, found)
 
     run(work)
 
 
 @letters.command("show")
-def show_letter(place: Annotated[str, typer.Argument(help="TOPIC/PARTITION/OFFSET, as `list` prints it.")]) -> None:
+def show_letter(place: may.Place) -> None:
     """One dead letter, whole."""
     from workers.commands import dead_letters
 
     async def work(settings: Settings) -> None:
         async with wiring.parts(settings, "dead-letters") as made:
-            print(await dead_letters.one(made, place))
+            terminal.json(await dead_letters.one(made, place))
 
     run(work)
 
 
 @letters.command("accept")
 def accept_letters(
-    topic: Annotated[str, typer.Argument(help="The input topic, without prefix.")],
-    partition: int,
+    topic: may.Topic,
+    partition: Annotated[int, typer.Argument(min=0, max=may.MOST_PARTITIONS)],
     records: Annotated[
-        int | None, typer.Option(min=1, help="Only so many more; by default all the partition has now.")
+        int | None,
+        typer.Option(min=1, max=may.MOST_RECORDS, help="Only so many more; by default all the partition has now."),
     ] = None,
 ) -> None:
     """Go on with a partition that was paused because its records were mostly dead letters."""
@@ -272,17 +262,17 @@ def accept_letters(
 
     async def work(settings: Settings) -> None:
         async with wiring.parts(settings, "dead-letters") as made:
-            print(await dead_letters.accept(made, topic, partition, records))
+            terminal.line(await dead_letters.accept(made, topic, partition, records))
 
     run(work)
 
 
 @letters.command("redrive")
 def redrive_letters(
-    places: Annotated[list[str] | None, typer.Argument(help="TOPIC/PARTITION/OFFSET, as `list` prints it.")] = None,
-    reason: Annotated[list[str] | None, typer.Option(help="All of this reason; may be repeated.")] = None,
-    topic: Annotated[list[str] | None, typer.Option(help="All of this topic; may be repeated.")] = None,
-    since: Annotated[str | None, typer.Option(help="All recorded since this instant.")] = None,
+    places: may.Places = None,
+    reason: may.Reasons = None,
+    topic: may.Topics = None,
+    since: Annotated[str | None, may.an_instant("All recorded since this instant.")] = None,
     all_letters: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
 ) -> None:
     """Send dead letters back to their input topic, once each; exit 1 where one cannot be sent."""
@@ -291,12 +281,13 @@ def redrive_letters(
     filters = bool(reason or topic or since or all_letters)
     if bool(places) == filters:
         fail("give places, or --reason, --topic and --since together or alone, or --all")
-    wish = redrive.Wish(places or (), reason or (), topic or (), _instant(since))
+    began = None if since is None else may.instant_of(since)
+    wish = redrive.Wish(places or (), reason or (), topic or (), began)
 
     async def work(settings: Settings) -> None:
         async with wiring.parts(settings, "dead-letters") as made:
             done = await redrive.redrive(made, wish)
-        show.redriven(console, done)
+        show.redriven(terminal, done)
         if done.refused:
             raise typer.Exit(NOT_DONE)
 
@@ -306,57 +297,73 @@ def redrive_letters(
 @app.command()
 def generate(
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
-    accounts: Annotated[int, typer.Option(min=1)] = 2000,
-    companies: Annotated[int, typer.Option(min=1)] = 700,
-    days: Annotated[int, typer.Option(min=40, help="How long a time the history covers.")] = 730,
-    start: Annotated[str, typer.Option(help="Its first instant.")] = "2016-02-01T00:00:00+08:00",
-    facts: Annotated[int | None, typer.Option(help="About so many messages: sets the number of accounts.")] = None,
-    late: Annotated[float, typer.Option(min=0, max=1, help="Share of late messages.")] = 0.02,
-    doubled: Annotated[float, typer.Option(min=0, max=1, help="Share of doubled messages.")] = 0.01,
-    bad: Annotated[float, typer.Option(min=0, max=1, help="Share of bad messages.")] = 0.001,
-    out: Annotated[Path | None, typer.Option(help="A JSONL file instead of the topics.")] = None,
+    accounts: Annotated[int, typer.Option(min=1, max=10_000_000)] = 2000,
+    companies: Annotated[int, typer.Option(min=1, max=10_000_000)] = 700,
+    days: Annotated[int, typer.Option(min=40, max=100_000, help="How long a time the history covers.")] = 730,
+    start: Annotated[str, may.an_instant("Its first instant.")] = "2016-02-01T00:00:00+08:00",
+    facts: Annotated[
+        int | None,
+        typer.Option(min=1, max=1_000_000_000, help="About so many messages: sets the number of accounts."),
+    ] = None,
+    late: Annotated[float, may.share("Share of late messages.")] = 0.02,
+    doubled: Annotated[float, may.share("Share of doubled messages.")] = 0.01,
+    bad: Annotated[float, may.share("Share of bad messages.")] = 0.001,
+    out: Annotated[Path | None, may.output_file("A JSONL file instead of the topics.")] = None,
 ) -> None:
     """Make a seeded, realistic input history, for the topics or a file."""
     from workers.offline.generate import Wish, sized, write_history
 
-    wish = Wish(seed, accounts, companies, _instant(start) or 0, days, late, doubled, bad)
+    may.check_span(start, days)
+    wish = Wish(seed, accounts, companies, may.instant_of(start), days, late, doubled, bad)
     if facts is not None:
         wish = sized(wish, facts)
     with one_clear_line():
-        count = write_history(console, wish, read_settings(), out)
-    console.print(f"{count:,} messages of {wish.accounts:,} accounts")
+        count = write_history(terminal, wish, read_settings(), out)
+    terminal.line(f"{count:,} messages of {wish.accounts:,} accounts")
 
 
 @app.command()
 def replay(
-    files: Annotated[list[Path] | None, typer.Argument(help="JSONL files instead of the input topics.")] = None,
+    files: may.Files = None,
     horizon: Annotated[
-        str | None, typer.Option(help="Judge silence up to this instant, not to the live horizon.")
+        str | None, may.an_instant("Judge silence up to this instant, not to the live horizon.")
     ] = None,
-    against: Annotated[Path | None, typer.Option(help="Compare with the decisions of a JSONL file.")] = None,
-    write: Annotated[Path | None, typer.Option(help="Write the decisions to a JSONL file; compare nothing.")] = None,
+    against: Annotated[Path | None, may.input_file("Compare with the decisions of a JSONL file.")] = None,
+    write: Annotated[Path | None, may.output_file("Write the decisions to a JSONL file; compare nothing.")] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Decide the input topics, or files, afresh; exit 1 where the decisions published are others."""
     from workers.offline import compare, replaying
 
+    until = None if horizon is None else may.instant_of(horizon)
+
     async def work(settings: Settings) -> None:
-        status = Console(stderr=True) if as_json else console
-        wish = replaying.Wish(files or (), _instant(horizon), against, write)
-        differences = await replaying.replay(status, settings, wish)
+        bars = Terminal(error=True) if as_json else terminal
+        differences = await replaying.replay(bars, settings, replaying.Wish(files or (), until, against, write))
         if as_json:
-            print(differences.as_json())
+            terminal.json(differences.as_json())
         else:
-            compare.show(console, differences)
+            compare.show(terminal, differences)
         if not differences.equal:
             raise typer.Exit(NOT_DONE)
 
     run(work)
 
 
+def command_line(arguments: Sequence[str]) -> int:
+    """Run one command; returns its exit code. What cannot be parsed is one line."""
+    try:
+        return app(arguments, prog_name="standing", standalone_mode=False) or 0
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        command = "standing" if context is None else context.command_path
+        say(f"{error.format_message().rstrip('.')}; see `{command} --help`")
+        return CANNOT_RUN
+
+
 def main() -> None:
     """The entry point of `standing`."""
-    app()
+    sys.exit(command_line(sys.argv[1:]))
 
 
 if __name__ == "__main__":

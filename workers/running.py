@@ -6,10 +6,10 @@ and is started anew.
 """
 
 import gc
-import sys
+import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import asyncpg
 import typer
@@ -24,18 +24,21 @@ from workers.marks import Moved
 from workers.ops import logs
 from workers.ops.health import PortTaken
 from workers.ops.refused import Refused
+from workers.ops.terminal import Terminal, one_line
 from workers.settings import Settings
 from workers.store.postgres import LostOwnership
 
 CANNOT_RUN = 2
 NOT_DONE = 1
 
-_REFUSED = (
-    Refused,
+_DATABASE_REFUSES = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.ClientConfigurationError,
     asyncpg.InsufficientPrivilegeError,
+    asyncpg.UndefinedTableError,  # a database of something else
+    asyncpg.UndefinedColumnError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, for one
 )
 _AWAY = (
     KafkaUnreachable,
@@ -59,7 +62,7 @@ def one_clear_line(away: int = CANNOT_RUN) -> Iterator[None]:
         first = error.errors()[0]
         field = "".join(f" STANDING_{part}".upper() for part in first["loc"])  # none where several do not fit
         fail(f"bad setting{field}: {first['msg']}")
-    except _REFUSED as error:
+    except Refused as error:
         fail(str(error))
     except ImportError as error:  # a codec, most likely: without one, aiokafka tries a record for ever
         fail(
@@ -68,13 +71,22 @@ def one_clear_line(away: int = CANNOT_RUN) -> Iterator[None]:
         )
     except (PortTaken, Moved, LostOwnership) as error:
         fail(str(error), away)
+    except _DATABASE_REFUSES as error:
+        fail(f"the database refuses: {error}")
     except _AWAY as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            fail(f"{os.fsdecode(error.filename)}: {error.strerror}")
         fail(f"a server cannot be reached: {str(error) or 'no answer in time'}", away)
 
 
-def fail(why: str, code: int = CANNOT_RUN) -> None:
+def say(why: str) -> None:
+    """One line on standard error."""
+    Terminal(error=True).line(f"standing: {one_line(why)}")
+
+
+def fail(why: str, code: int = CANNOT_RUN) -> NoReturn:
     """Say why in one line, and exit."""
-    print(f"standing: {' '.join(why.split())}", file=sys.stderr)
+    say(why)
     raise typer.Exit(code)
 
 

@@ -5,13 +5,12 @@ import json
 from types import SimpleNamespace
 from typing import Any, cast
 
-from rich.console import Console
-
 from tests.enforcement.deployment import Deployment, deployed
 from tests.ingest.test_resting import SAMPLE
 from tests.model.story import case, enrolled, local, order
 from workers.commands import show
 from workers.commands.explain import explain
+from workers.ops.terminal import Terminal
 from workers.rules.calendar import Instant, written
 from workers.wiring import Parts
 
@@ -30,7 +29,7 @@ async def explained(deployment: Deployment, at: Instant | None) -> tuple[dict[st
     )
     found = await explain(cast("Parts", made), "a", at)
     shown = io.StringIO()
-    show.explanation(Console(file=shown, width=200), found)
+    show.explanation(Terminal(file=shown), found)
     return json.loads(found.as_json()), shown.getvalue()
 
 

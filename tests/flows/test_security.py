@@ -18,7 +18,6 @@ from typing import cast
 import asyncpg
 import pytest
 import typer
-from rich.console import Console
 
 from tests.flows.engine import STANDING, Engine, check_promises, net
 from tests.flows.facts import case, enrolled, paid
@@ -32,6 +31,7 @@ from workers.kafka.admin import cluster_id
 from workers.kafka.last_record import last_record
 from workers.marks import MARKS_TOPIC
 from workers.offline.replaying import replay_topics
+from workers.ops.terminal import Terminal
 from workers.running import one_clear_line
 
 pytestmark = pytest.mark.skipif(find_spec(WITH_TLS) is None, reason="there is no PostgreSQL with TLS for this system")
@@ -116,7 +116,7 @@ async def test_each_process_does_its_work_with_its_own_role_and_no_password_show
     assert sorted(account for kind, account in decided if kind == "account_terminated") == [f"m{n}" for n in range(5)]
     assert ("account_suspended", "idle") in decided
     assert len([each for each in messages if each.topic == "dead-letters"]) == 2, "the one sent back is bad again"
-    replayed = await replay_topics(Console(quiet=True), reader.settings, None)
+    replayed = await replay_topics(Terminal(), reader.settings, None)
     assert replayed.replay.net.keys() == net(messages).keys()
     printed = capfd.readouterr()
     assert "partitions claimed" in printed.err

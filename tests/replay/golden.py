@@ -8,13 +8,12 @@ the difference line by line: every line is a decision that some seller was told.
 import asyncio
 from pathlib import Path
 
-from rich.console import Console
-
 from workers.offline.cast import cast
 from workers.offline.compare import Differences
 from workers.offline.generate import Wish, history, json_line
 from workers.offline.replaying import Wish as Replaying
 from workers.offline.replaying import replay
+from workers.ops.terminal import Terminal
 from workers.rules import RULES_VERSION
 from workers.settings import Settings
 
@@ -45,7 +44,7 @@ def names() -> list[str]:
 
 async def decided_afresh(name: str) -> Differences:
     """What these rules decide otherwise than is kept."""
-    return await replay(Console(), SETTINGS, Replaying(files=[facts_of(name)], against=decisions_of(name)))
+    return await replay(Terminal(), SETTINGS, Replaying(files=[facts_of(name)], against=decisions_of(name)))
 
 
 def version_file() -> Path:
@@ -66,7 +65,7 @@ async def write() -> None:
     for name, messages in histories.items():
         facts_of(name).write_text("".join(json_line(each) + "\n" for each in messages), encoding="utf-8")
         wish = Replaying(files=[facts_of(name)], write=decisions_of(name))
-        done = await replay(Console(), SETTINGS, wish)
+        done = await replay(Terminal(), SETTINGS, wish)
         print(f"{name}: {done.facts} facts, {done.compared} decisions")
     version_file().write_text(f"{RULES_VERSION}\n")
 

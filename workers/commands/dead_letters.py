@@ -26,7 +26,7 @@ async def one(made: Parts, place: str) -> str:
     """One dead letter as JSON; raises NotFound."""
     row = await made.pool.fetchrow(statement("dead_letter"), place)
     if row is None:
-        raise NotFound(f"no dead letter at {place!r}: it takes the form TOPIC/PARTITION/OFFSET")
+        raise NotFound(f"no dead letter at {place}: it takes the form TOPIC/PARTITION/OFFSET")
     return json.dumps(json.loads(row[0]), ensure_ascii=False, indent=2)
 
 

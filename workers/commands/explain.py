@@ -125,7 +125,7 @@ async def explain(made: Parts, account_id: str, at: Instant | None) -> Explanati
         horizon = (await transaction.progress()).horizon(made.settings.settle)
         row = await made.store.account(account_id)
         if row is None:
-            raise NotFound(f"no fact of account {account_id!r} was ever read")
+            raise NotFound(f"no fact of account '{account_id}' was ever read")
         stored = (await transaction.histories([row]))[account_id]
         file, _ = take_in(row, stored, (), (), made.policies)
         companies = await transaction.companies(sorted(file.company_keys), "none")
@@ -204,7 +204,7 @@ async def view_company(made: Parts, key: str) -> CompanyView:
     company = await made.pool.fetchrow(statement("load_companies"), [stored])
     members = await made.pool.fetch("select account_id from memberships where company_key = $1", stored)
     if company is None and not members:
-        raise NotFound(f"no account ever belonged to a company {key!r}; keys begin with id: or name:")
+        raise NotFound(f"no account ever belonged to a company '{key}'; keys begin with id: or name:")
     found = [await made.store.account(row[0]) for row in members]
     accounts = sorted(row for row in found if row is not None)
     terminations = () if company is None else read_terminations(company["terminations"])

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from jgo.env import EnvironmentBuilder, LinkStrategy
 from jgo.maven import MavenContext
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+
+from workers.ops.terminal import Terminal
 
 KAFKA = "org.apache.kafka:kafka_2.13:4.3.1"
 KAFKA_LOGGING = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"
@@ -69,16 +69,15 @@ def _fetch_kafka(directory: Path) -> str:
 @contextmanager
 def _progress(directory: Path) -> Iterator[None]:
     """Show how much of Kafka has arrived; plain lines where standard error is no terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        console.print("fetching Apache Kafka 4.3.1 (about 70 MB, only the first time) ...")
+    terminal = Terminal(error=True)
+    if not terminal.is_terminal:
+        terminal.line("fetching Apache Kafka 4.3.1 (about 70 MB, only the first time) ...")
         yield
-        console.print("fetched Apache Kafka")
+        terminal.line("fetched Apache Kafka")
         return
-    columns = (TextColumn("fetching Apache Kafka"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
     done = threading.Event()
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("kafka", total=KAFKA_BYTES)
+    with terminal.bars(download=True) as progress:
+        task = progress.add_task("fetching Apache Kafka", total=KAFKA_BYTES)
 
         def watch() -> None:
             while not done.wait(0.2):

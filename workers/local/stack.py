@@ -12,6 +12,7 @@ from pathlib import Path
 from workers.kafka.security import KafkaAccess
 from workers.local.guardian import Guardian
 from workers.local.servers import LocalKafka, LocalPostgres
+from workers.ops.terminal import Terminal
 
 DATABASE = "standing"
 
@@ -72,8 +73,8 @@ def run_stack() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with local_servers() as servers:
         for name, value in servers.environment.items():
-            print(f"{name}={value}", flush=True)
-        print("# running until Ctrl-C; then everything here is gone", file=sys.stderr, flush=True)
+            Terminal().line(f"{name}={value}")
+        Terminal(error=True).line("# running until Ctrl-C; then everything here is gone")
         try:
             signal.pause()
         except KeyboardInterrupt:

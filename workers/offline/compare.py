@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from workers.offline.published import Subject, Value, compared, subject_of
+from workers.ops.terminal import Terminal, green, red
 from workers.rules.calendar import Instant, written
 
 SHOWN = 30
@@ -119,25 +117,22 @@ def _compare_one(what: str, now: Value, then: Value, value: Value, found: Differ
         found.add(what, value, "; ".join(details))
 
 
-def show(console: Console, differences: Differences) -> None:
+def show(terminal: Terminal, differences: Differences) -> None:
     """The verdict in a line, and the first differences as a table."""
     rate = differences.facts / max(differences.seconds, 1e-9)
     horizon = "nowhere" if differences.horizon is None else written(differences.horizon)
     decided = f"{differences.facts:,} facts decided afresh in {differences.seconds:.1f} s ({rate:,.0f} a second)"
-    console.print(f"{decided}, silence judged up to {horizon}", highlight=False)
+    terminal.line(f"{decided}, silence judged up to {horizon}")
     count = f"{differences.compared:,} decisions"
     if differences.written_to is not None:
-        console.print(f"{count} written to {differences.written_to}", highlight=False)
+        terminal.line(f"{count} written to {differences.written_to}")
     elif differences.equal:
-        console.print(f"[green]equal[/green]: {count} stand, and none differs", highlight=False)
+        terminal.line(green("equal"), f": {count} stand, and none differs")
     if differences.equal:
         return
-    console.print(f"[red]{len(differences.found):,} differences[/red] among {count}", highlight=False)
-    table = Table("difference", "subject", "kind", "effective at", "detail")
-    for each in differences.found[:SHOWN]:
-        table.add_row(
-            each["difference"], each["subject"], each["kind"], each["effective_at"] or "", each["detail"], style="red"
-        )
-    console.print(table)
+    terminal.line(red(f"{len(differences.found):,} differences"), f" among {count}")
+    names = ("difference", "subject", "kind", "effective_at", "detail")
+    rows = [[red(each[name] or "") for name in names] for each in differences.found[:SHOWN]]
+    terminal.table(("difference", "subject", "kind", "effective at", "detail"), rows)
     if len(differences.found) > SHOWN:
-        console.print(f"and {len(differences.found) - SHOWN:,} more; see --json", highlight=False)
+        terminal.line(f"and {len(differences.found) - SHOWN:,} more; see --json")

@@ -20,8 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from contracts.topics import OUTPUT_TOPICS
 from workers import wiring
@@ -30,6 +28,7 @@ from workers.commands.status import Status, drain
 from workers.local.stack import LocalServers, local_servers
 from workers.offline.cast import LATE, STORIES, Story, cast
 from workers.offline.generate import SHANGHAI, Generated, Wish, history, produce
+from workers.ops.terminal import Terminal, bold
 from workers.rules.calendar import DAY, moment
 from workers.settings import Settings
 
@@ -44,29 +43,29 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    console = Console()
+    terminal = Terminal()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         with local_servers() as servers:
             _demonstrate(
-                console, servers, Wish(seed=arguments.seed, accounts=arguments.accounts), once=arguments.once
+                terminal, servers, Wish(seed=arguments.seed, accounts=arguments.accounts), once=arguments.once
             )
     except KeyboardInterrupt:
-        console.print("stopped; nothing is left running")
+        terminal.line("stopped; nothing is left running")
 
 
-def _demonstrate(console: Console, servers: LocalServers, wish: Wish, *, once: bool) -> None:
+def _demonstrate(terminal: Terminal, servers: LocalServers, wish: Wish, *, once: bool) -> None:
     environment = servers.environment | {"STANDING_CLOCK": "events", "STANDING_ALLOWED_LATENESS_SECONDS": "0"}
     os.environ.update(environment)
     settings = Settings()
-    console.print("Kafka and PostgreSQL run; setting up topics and tables")
+    terminal.line("Kafka and PostgreSQL run; setting up topics and tables")
     asyncio.run(setup.run_setup(settings))
     messages = sorted([*history(wish), *cast()], key=lambda each: each.arrives_at)
     with _workers(environment):
-        took = _play(console, settings, messages)
+        took = _play(terminal, settings, messages)
         published = read_published(settings)
-        _tell(console, published, len(messages), took)
-        _what_next(console, environment)
+        _tell(terminal, published, len(messages), took)
+        _what_next(terminal, environment)
         if not once:
             signal.pause()
 
@@ -82,18 +81,11 @@ def _workers(environment: Mapping[str, str]) -> Iterator[None]:
         process.wait(20)
 
 
-def _play(console: Console, settings: Settings, messages: Sequence[Generated]) -> float:
+def _play(terminal: Terminal, settings: Settings, messages: Sequence[Generated]) -> float:
     """Send all messages and wait until everything is decided; returns the seconds it took."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[now]}"),
-        TimeElapsedColumn(),
-    )
     began = time.monotonic()
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        sending = progress.add_task("sent   ", total=len(messages), now="")
+    with terminal.bars("now") as progress:
+        sending = progress.add_task("sent", total=len(messages), now="")
         deciding = progress.add_task("decided", total=len(messages), now="")
 
         def sent(last: Generated, count: int) -> None:
@@ -112,7 +104,7 @@ def _play(console: Console, settings: Settings, messages: Sequence[Generated]) -
         rest = [each for each in messages if each.arrives_at >= late]
         asyncio.run(_send(settings, rest, lambda last, count: sent(last, before + count), shown))
     took = time.monotonic() - began
-    console.print(f"{len(messages):,} messages in {took:.0f} s: {len(messages) / took:,.0f} a second, all decided")
+    terminal.line(f"{len(messages):,} messages in {took:.0f} s: {len(messages) / took:,.0f} a second, all decided")
     return took
 
 
@@ -164,18 +156,18 @@ def read_published(settings: Settings) -> list[dict[str, Any]]:
     return found
 
 
-def _tell(console: Console, published: Sequence[Mapping[str, Any]], sent: int, took: float) -> None:
+def _tell(terminal: Terminal, published: Sequence[Mapping[str, Any]], sent: int, took: float) -> None:
     """The cast's stories, and totals by kind."""
-    console.rule("what became of the cast")
+    terminal.rule("what became of the cast")
     for story in STORIES:
-        console.print(f"[bold]{story.headline}[/bold]", highlight=False)
+        terminal.line(bold(story.headline))
         for line in told(story, published):
-            console.print(f"  {line}", highlight=False)
-    console.rule("totals")
+            terminal.line(f"  {line}")
+    terminal.rule("totals")
     kinds = Counter(each.get("kind", "account_standing") for each in published)
     for kind, count in sorted(kinds.items()):
-        console.print(f"  {count:>7,} {kind}", highlight=False)
-    console.print(f"{len(published):,} messages published for {sent:,} read, {sent / took:,.0f} a second")
+        terminal.line(f"  {count:>7,} {kind}")
+    terminal.line(f"{len(published):,} messages published for {sent:,} read, {sent / took:,.0f} a second")
 
 
 def told(story: Story, published: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -218,11 +210,11 @@ def _day(text: str) -> str:
     return f"{datetime.fromisoformat(text).astimezone(SHANGHAI):%Y-%m-%d}"
 
 
-def _what_next(console: Console, environment: Mapping[str, str]) -> None:
+def _what_next(terminal: Terminal, environment: Mapping[str, str]) -> None:
     ENVIRONMENT_FILE.parent.mkdir(exist_ok=True)
     ENVIRONMENT_FILE.write_text("".join(f"export {name}={value}\n" for name, value in sorted(environment.items())))
-    console.rule("try next, in another terminal")
-    console.print(f"  . {ENVIRONMENT_FILE}", highlight=False)
+    terminal.rule("try next, in another terminal")
+    terminal.line(f"  . {ENVIRONMENT_FILE}")
     for command in (
         "explain zhang-idle",
         "explain zheng-late",
@@ -230,8 +222,8 @@ def _what_next(console: Console, environment: Mapping[str, str]) -> None:
         "status",
         "dead-letters list",
     ):
-        console.print(f"  .venv/bin/standing {command}", highlight=False)
-    console.print("Ctrl-C ends everything.")
+        terminal.line(f"  .venv/bin/standing {command}")
+    terminal.line("Ctrl-C ends everything.")
 
 
 if __name__ == "__main__":

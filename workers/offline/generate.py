@@ -16,12 +16,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from confluent_kafka import KafkaError, Message, Producer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from workers.kafka.admin import cluster_id
 from workers.kafka.security import KafkaAccess
 from workers.kafka.transactional_producer import PublishError
+from workers.ops.refused import naming
+from workers.ops.terminal import Terminal
 from workers.rules.calendar import DAY, SECOND, Instant, local_ordinal, written
 from workers.settings import Settings
 
@@ -271,12 +271,11 @@ def sized(wish: Wish, facts: int) -> Wish:
     return replace(wish, accounts=accounts, companies=max(1, accounts * wish.companies // wish.accounts))
 
 
-def write_history(console: Console, wish: Wish, settings: Settings, out: Path | None) -> int:
+def write_history(terminal: Terminal, wish: Wish, settings: Settings, out: Path | None) -> int:
     """Write a history to a JSONL file, or to the topics of the settings, with a progress bar."""
-    with console.status("making the history"):
+    with terminal.busy("making the history"):
         messages = history(wish)
-    columns = (TextColumn("sent"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with terminal.bars() as progress:
         task = progress.add_task("sent", total=len(messages))
         if out is None:
             asyncio.run(cluster_id(settings.kafka))  # says why, where it cannot be reached
@@ -286,7 +285,7 @@ def write_history(console: Console, wish: Wish, settings: Settings, out: Path | 
                 settings.topic_prefix,
                 lambda _, count: progress.update(task, completed=count),
             )
-        with out.open("w", encoding="utf-8") as file:
+        with naming(out), out.open("w", encoding="utf-8") as file:
             for each in progress.track(messages, task_id=task):
                 file.write(json_line(each) + "\n")
     return len(messages)

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from rich.progress import Progress
 
 from contracts.fields import instant
 from contracts.topics import OUTPUT_TOPICS
@@ -19,6 +18,7 @@ from workers.kafka.fetched_records import FetchedRecord
 from workers.kafka.whole_topics import WholeTopics
 from workers.marks import Mark
 from workers.ops.refused import Refused
+from workers.ops.terminal import Bars
 from workers.settings import Settings
 from workers.store.records import LogRow
 from workers.store.refill import CHUNK, append_log
@@ -32,7 +32,7 @@ class Altered(Refused):
 
 
 async def restore_log(
-    connection: Any, settings: Settings, marks: Mapping[int, Mark], incarnation: UUID, progress: Progress
+    connection: Any, settings: Settings, marks: Mapping[int, Mark], incarnation: UUID, progress: Bars
 ) -> int:
     """Write every published message to the empty log, up to the marks. Returns how many; raises Altered."""
     await connection.execute(_FOUND)

@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from rich.console import Console
 
 from contracts.fields import instant
 from contracts.topics import Topic
@@ -25,9 +24,10 @@ from workers.marks import MARKS_TOPIC, Mark, SetBack, compare_marks
 from workers.offline.published import Published, Subject, Value, compared, subject_of
 from workers.offline.published_log import restore_log
 from workers.offline.replay import Replay
-from workers.offline.replaying import Replayed, bar, replay_topics
+from workers.offline.replaying import Replayed, replay_topics
 from workers.ops.clock import WallClock
 from workers.ops.refused import Refused
+from workers.ops.terminal import Terminal
 from workers.rules.calendar import written
 from workers.rules.company import Termination, case_details, company_decisions
 from workers.rules.decisions import Because
@@ -63,7 +63,7 @@ class Reconciled:
     """Messages about companies and dead letters that the relay will publish."""
 
 
-async def reconcile(console: Console, settings: Settings) -> Reconciled | None:
+async def reconcile(terminal: Terminal, settings: Settings) -> Reconciled | None:
     """Make the database what the topics say; None where it has all that was published.
 
     Raises StillWorking, BadHistory (the input topics lack their beginning), Altered or DeploymentMismatch.
@@ -78,16 +78,16 @@ async def reconcile(console: Console, settings: Settings) -> Reconciled | None:
         try:
             await compare_marks(connection, marks)
         except SetBack as set_back:
-            console.print(f"{set_back}", highlight=False)
+            terminal.line(f"{set_back}")
         else:
             return None
         incarnation = _incarnation(marks)
-        replayed = await replay_topics(console, settings, None)
+        replayed = await replay_topics(terminal, settings, None)
         async with connection.transaction():
             await connection.execute("set local statement_timeout = 0")
             await connection.execute("set local idle_in_transaction_session_timeout = 0")
             await empty_tables(connection)
-            with bar(console) as progress:
+            with terminal.bars() as progress:
                 messages = await restore_log(connection, settings, marks, incarnation, progress)
             heads = await _heads(connection, marks)
             accounts, outbox = _adopt_published(replayed)

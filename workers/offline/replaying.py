@@ -12,8 +12,6 @@ from pathlib import Path
 
 import asyncpg
 import orjson
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS
 from workers.codec.batch import Batch
@@ -25,7 +23,8 @@ from workers.offline.compare import Differences, compare
 from workers.offline.published import Published, Value, compared
 from workers.offline.replay import Partition, Replay, every_partition, quiet_collector
 from workers.ops.clock import WallClock
-from workers.ops.refused import Refused
+from workers.ops.refused import Refused, naming
+from workers.ops.terminal import Bars, Terminal
 from workers.rules.calendar import Instant
 from workers.settings import Settings
 from workers.store.postgres import connect_types, statement
@@ -58,12 +57,12 @@ class Replayed:
     """Up to where each input partition was read, topics without prefix."""
 
 
-async def replay(console: Console, settings: Settings, wish: Wish) -> Differences:
+async def replay(terminal: Terminal, settings: Settings, wish: Wish) -> Differences:
     """Decide afresh, and compare with what was published or stands in a file; or write the decisions to one."""
     if wish.files:
-        done = replay_files(console, settings, wish.files, wish.horizon)
+        done = replay_files(terminal, settings, wish.files, wish.horizon)
     else:
-        done = await replay_topics(console, settings, wish.horizon)
+        done = await replay_topics(terminal, settings, wish.horizon)
     made = done.replay
     if wish.write is not None:
         write_decisions(wish.write, made.net.values())
@@ -73,7 +72,7 @@ async def replay(console: Console, settings: Settings, wish: Wish) -> Difference
     else:
         published = done.published
         if published is None:
-            with bar(console) as progress:
+            with terminal.bars() as progress:
                 published = read_published(settings, progress)
         differences = compare(made.net, published.net, made.standings, published.standings)
         for letter in made.refused if not wish.files else ():
@@ -88,26 +87,35 @@ async def replay(console: Console, settings: Settings, wish: Wish) -> Difference
 def write_decisions(file: Path, decisions: Iterable[Value]) -> None:
     """Decisions as JSON lines by their instants, without what is not compared."""
     lines = sorted((each["effective_at"], each["decision_id"], orjson.dumps(compared(each))) for each in decisions)
-    file.write_bytes(b"".join(line + b"\n" for _, _, line in lines))
+    with naming(file):
+        file.write_bytes(b"".join(line + b"\n" for _, _, line in lines))
 
 
 def read_decisions(file: Path) -> list[Value]:
-    """What `write_decisions` wrote."""
-    return [orjson.loads(line) for line in file.read_bytes().splitlines()]
+    """What `write_decisions` wrote; raises BadHistory for what it cannot have written."""
+    with naming(file):
+        lines = file.read_bytes().splitlines()
+    found = []
+    for number, line in enumerate(lines):
+        try:
+            decision: Value = orjson.loads(line)
+            subject = decision["account_id"] if "account_id" in decision else decision["company"]["key"]
+            said = (subject, *(decision[name] for name in ("decision_id", "kind", "effective_at")))
+            if not all(isinstance(each, str) for each in said):
+                raise TypeError("a decision's id, kind, subject and instant are texts")
+        except (ValueError, KeyError, TypeError) as error:
+            shape = "a line is a decision, as `standing replay --write` writes it"
+            raise BadHistory(f"{file}, line {number + 1}: {error!r}; {shape}") from error
+        found.append(decision)
+    return found
 
 
-def bar(console: Console) -> Progress:
-    """A progress bar, where somebody looks."""
-    columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console, disable=not console.is_terminal)
-
-
-async def replay_topics(console: Console, settings: Settings, horizon: Instant | None) -> Replayed:
+async def replay_topics(terminal: Terminal, settings: Settings, horizon: Instant | None) -> Replayed:
     """Decide the input topics from their starts; compare up to the live horizon, or to one that is given."""
     policies = load_policies(settings.policies)
     live = horizon if horizon is not None else await _live_horizon(settings)
     quiet_collector()
-    with bar(console) as progress:
+    with terminal.bars() as progress:
         published = read_published(settings, progress)
         known = [at for at in (live, published.silence_until if horizon is None else None) if at is not None]
         prefix = settings.topic_prefix
@@ -130,7 +138,7 @@ async def replay_topics(console: Console, settings: Settings, horizon: Instant |
     return Replayed(replay, published, time.perf_counter() - begun, ends)
 
 
-def read_published(settings: Settings, progress: Progress) -> Published:
+def read_published(settings: Settings, progress: Bars) -> Published:
     """All that the output topics hold."""
     prefix = settings.topic_prefix
     outputs = WholeTopics(settings.kafka, settings.group, [prefix + topic for topic in OUTPUT_TOPICS])
@@ -171,7 +179,7 @@ async def _live_horizon(settings: Settings) -> Instant | None:
     return int(min(row["complete_until"], row["compared_until"])) - settings.settle
 
 
-def replay_files(console: Console, settings: Settings, files: Sequence[Path], horizon: Instant | None) -> Replayed:
+def replay_files(terminal: Terminal, settings: Settings, files: Sequence[Path], horizon: Instant | None) -> Replayed:
     """Decide JSONL files, as `standing generate --out` writes them, one after the other."""
     policies = load_policies(settings.policies)
     records = [record for file in files for record in read_jsonl(file)]
@@ -182,7 +190,7 @@ def replay_files(console: Console, settings: Settings, files: Sequence[Path], ho
     replay = Replay(policies, horizon, places, settings.max_record_bytes)
     quiet_collector()
     begun = time.perf_counter()
-    with bar(console) as progress:
+    with terminal.bars() as progress:
         task = progress.add_task("deciding", total=len(records))
         for first in range(0, len(records), CHUNK):
             chunk: dict[Partition, list[FetchedRecord]] = {}
@@ -196,12 +204,14 @@ def replay_files(console: Console, settings: Settings, files: Sequence[Path], ho
 
 def read_jsonl(file: Path) -> Iterator[FetchedRecord]:
     """The messages of a file: `topic`, `key`, and `value` or, of what is no JSON, `raw` in base64."""
-    with file.open("rb") as lines:
+    with naming(file), file.open("rb") as lines:
         for number, line in enumerate(lines):
             try:
                 content = orjson.loads(line)
                 topic, key = content["topic"], content["key"]
-                value = b64decode(content["raw"]) if "raw" in content else orjson.dumps(content["value"])
+                value = (
+                    b64decode(content["raw"], validate=True) if "raw" in content else orjson.dumps(content["value"])
+                )
             except (ValueError, KeyError, TypeError) as error:
                 shape = "a line is {topic, key, value}, as `standing generate --out` writes it"
                 raise BadHistory(f"{file}, line {number + 1}: {error!r}; {shape}") from error

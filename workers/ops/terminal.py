@@ -1,0 +1,200 @@
+"""What people read: the one place through which text reaches a terminal, a pipe or a file.
+
+Text from outside (ids, names, categories, reasons, errors) is shown as it is and whole: nothing in it is markup or an
+emoji code, nothing is cut or wrapped, and a row of a table is one line, which `grep` finds. Only what a terminal
+would act upon, or would not show at all, is escaped (`shown`).
+"""
+
+import os
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, ProgressColumn, Task
+from rich.progress import TimeElapsedColumn as Elapsed
+from rich.text import Text
+
+from workers.ops.refused import Refused
+
+_WIDEST = 60
+"""Columns are aligned up to this width; a longer cell moves the rest of its row."""
+_STYLES = {"bold": "1", "red": "31", "green": "32"}
+_ESCAPES = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode's categories that no terminal shows: control, format (bidi, zero width), lone surrogates, separators."""
+_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
+"""Characters of other categories that have no width or no ink."""
+_blank = re.compile(f"[{_BLANK}]")
+
+
+def shown(text: str) -> str:
+    """The text with every character escaped that a terminal acts upon or does not show: `\\x1b`, `\\u202e`."""
+    if text.isprintable() and _blank.search(text) is None:
+        return text
+    return "".join(_escaped(each) if _is_unseen(each) else each for each in text)
+
+
+def _is_unseen(character: str) -> bool:
+    return unicodedata.category(character) in _UNSEEN or _blank.match(character) is not None
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _json_escaped(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+
+
+def one_line(text: str) -> str:
+    """A text of several lines as one."""
+    return " ".join(line.strip() for line in text.split("\n") if line.strip())
+
+
+class Styled(NamedTuple):
+    """A part of a line that stands out on a terminal."""
+
+    text: str
+    style: str
+
+
+def bold(text: str) -> Styled:
+    """A part in bold."""
+    return Styled(text, "bold")
+
+
+def red(text: str) -> Styled:
+    """A part in red."""
+    return Styled(text, "red")
+
+
+def green(text: str) -> Styled:
+    """A part in green."""
+    return Styled(text, "green")
+
+
+Part = str | Styled
+Bars = Progress
+
+
+class CannotShow(Refused):
+    """Standard output takes nothing: a disk that is full, for one."""
+
+
+class Terminal:
+    """Standard output or standard error, whatever it is connected to."""
+
+    def __init__(self, *, error: bool = False, file: TextIO | None = None) -> None:
+        self._error = error
+        self._given = file
+
+    @property
+    def _file(self) -> TextIO:
+        return self._given or (sys.stderr if self._error else sys.stdout)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether somebody looks."""
+        return self._file.isatty()
+
+    def line(self, *parts: Part) -> None:
+        """One line."""
+        self._write("".join(self._rendered(part) for part in parts))
+
+    def json(self, text: str) -> None:
+        """JSON, with the escapes of JSON for what would not be shown; it reads as the same value."""
+        lines = [_json_line(line) for line in text.split("\n")]
+        self._write("\n".join(lines), _json_escaped)
+
+    def table(self, headings: Sequence[str], rows: Sequence[Sequence[Part]], title: str | None = None) -> None:
+        """A table: a line for each row, whole. Without headings where `headings` is empty."""
+        if title is not None:
+            self.line(bold(title))
+        lines: list[Sequence[Part]] = [[bold(heading) for heading in headings]] if headings else []
+        lines += rows
+        cells = [[shown(each.text if isinstance(each, Styled) else each) for each in line] for line in lines]
+        widths = [min(_WIDEST, max(map(cell_len, column))) for column in zip(*cells, strict=True)]
+        for line, texts in zip(lines, cells, strict=True):
+            gaps = [" " * (width - cell_len(text)) for text, width in zip(texts, widths, strict=True)]
+            gaps[-1] = ""
+            self._write(" " + "  ".join(self._rendered(part) + gap for part, gap in zip(line, gaps, strict=True)))
+
+    def rule(self, title: str) -> None:
+        """A heading above what follows."""
+        self.line(bold(f"── {title} ──"))
+
+    @contextmanager
+    def busy(self, what: str) -> Iterator[None]:
+        """Say what is being done while the block runs, where somebody looks."""
+        if not self.is_terminal:
+            yield
+            return
+        with self._console().status(Text(shown(what))):
+            yield
+
+    def bars(self, *fields: str, download: bool = False) -> Bars:
+        """Progress bars, where somebody looks: description, bar, count, the named fields of each task, the time."""
+        counted = DownloadColumn() if download else MofNCompleteColumn()
+        words = [_Words(each) for each in fields]
+        columns = (_Words(None), BarColumn(), counted, *words, Elapsed())
+        return Progress(*columns, console=self._console(), disable=not self.is_terminal)
+
+    def _console(self) -> Console:
+        return Console(file=self._file, markup=False, emoji=False, highlight=False)
+
+    def _rendered(self, part: Part) -> str:
+        if isinstance(part, str):
+            return shown(part)
+        if not self.is_terminal or os.environ.get("NO_COLOR"):
+            return shown(part.text)
+        return f"\x1b[{_STYLES[part.style]}m{shown(part.text)}\x1b[0m"
+
+    def _write(self, text: str, escaped: Callable[[str], str] = _escaped) -> None:
+        """Write a line that is safe to show, and make sure that it was taken."""
+        file = self._file
+        try:
+            text.encode(file.encoding or "utf-8")
+        except UnicodeEncodeError:
+            text = "".join(each if each.isascii() else escaped(each) for each in text)
+        try:
+            file.write(f"{text}\n")
+            file.flush()
+        except BrokenPipeError:
+            self._forget()
+            raise SystemExit(1) from None  # who read it has gone, as `head` does
+        except OSError as error:
+            self._forget()
+            raise CannotShow(f"standard output cannot be written: {error.strerror}") from error
+
+    def _forget(self) -> None:
+        """Let what is left in the buffer go nowhere, or the interpreter complains of it at its end."""
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), self._file.fileno())
+
+
+def _json_line(text: str) -> str:
+    """A line of JSON; what is escaped stands within strings only, for JSON itself is ASCII."""
+    if text.isprintable() and _blank.search(text) is None:
+        return text
+    return "".join(_json_escaped(each) if _is_unseen(each) else each for each in text)
+
+
+class _Words(ProgressColumn):
+    """A task's description, or one of its fields, as it is."""
+
+    def __init__(self, field: str | None) -> None:
+        super().__init__()
+        self._field = field
+
+    def render(self, task: Task) -> Text:
+        return Text(shown(str(task.description if self._field is None else task.fields[self._field])))
