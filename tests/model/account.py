@@ -102,7 +102,7 @@ class Account:
         assert policy is not None
         deadline = policy.period_end(start, getattr(policy, days))
         instants = {days_left: policy.notice_instant(deadline, days_left) for days_left in getattr(policy, notices)}
-        due = sorted((instant, -days_left) for days_left, instant in instants.items() if instant > start)
+        due = sorted((instant, -days_left) for days_left, instant in instants.items() if start < instant < deadline)
         self.period = Period(policy, deadline, [(instant, -negative) for instant, negative in due])
 
     def start_inactivity(self, start: Instant) -> None:

@@ -1,5 +1,7 @@
 """Suspension, temporary activation, lock-out and notices (S1 to S6) in the model."""
 
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from tests.model.story import activation, enrolled, local, only, order, play, policy, told
@@ -169,3 +171,31 @@ def test_of_two_orders_at_one_instant_the_smaller_id_in_code_points_restores() -
     at = local("2016-08-10")
     result = play(ENROLLED, order(at, order_id="o2"), order(at, order_id="O3"), horizon=at)
     assert only(result, "account_restored").order_id == "O3"
+
+
+APIA = ZoneInfo("Pacific/Apia")
+
+
+@pytest.mark.parametrize(
+    ("day_count", "joined", "days", "notices", "suspended"),
+    [
+        # Apia has no 30 December 2011. A day before 00:00 of the 31st is the 30th, whose midnight is the deadline.
+        ("calendar", "2011-12-26 12:00", 4, [("2011-12-28", 3), ("2011-12-29", 2)], "2011-12-31"),
+        ("calendar", "2011-12-26 12:00", 3, [("2011-12-28", 3), ("2011-12-29", 2)], "2011-12-31"),
+        ("calendar", "2011-12-29 12:00", 1, [], "2011-12-31"),
+        ("calendar", "2011-12-29 12:00", 2, [("2011-12-31", 2), ("2011-12-31", 1)], "2012-01-01"),
+        ("calendar", "2011-12-31", 1, [("2012-01-01", 1)], "2012-01-02"),
+        ("elapsed", "2011-12-29 12:00", 2, [("2011-12-31 12:00", 1)], "2012-01-01 12:00"),
+        ("elapsed", "2011-12-27", 4, [("2011-12-28", 3), ("2011-12-29", 2), ("2011-12-31", 1)], "2012-01-01"),
+    ],
+)
+def test_s6_where_a_zone_leaves_out_a_day_a_notice_comes_after_the_start_and_before_the_deadline(
+    day_count: str, joined: str, days: int, notices: list[tuple[str, int]], suspended: str
+) -> None:
+    zone = {"time_zone": "Pacific/Apia", "day_count": day_count, "effective_from": "2011-12-01T00:00:00+00:00"}
+    in_apia = policy(**zone, inactivity_days=days, inactivity_notices=(3, 2, 1))
+    decisions = play(enrolled(local(joined, APIA)), policies=(in_apia,)).decisions
+    assert [(one.effective_at, one.days_left) for one in decisions[1:-1]] == [
+        (local(at, APIA), left) for at, left in notices
+    ]
+    assert (decisions[-1].kind, decisions[-1].effective_at) == ("account_suspended", local(suspended, APIA))

@@ -29,9 +29,12 @@ PLACES = (
     ("America/Sao_Paulo", "2016-10-14"),
     ("America/Havana", "2016-03-11"),
     ("America/Havana", "2016-11-04"),
+    ("Pacific/Apia", "2011-12-28"),
     ("Asia/Shanghai", "2016-02-03"),
 )
-"""Zones, each with a day before its clocks change; those of Sao Paulo and Havana do at midnight, Shanghai's never."""
+"""Zones, each with a day before its clocks change; those of Sao Paulo and Havana do at midnight, Shanghai's never.
+
+Apia's leave out a whole day, 30 December 2011."""
 
 
 def examples(number: int) -> settings:

@@ -4,9 +4,12 @@
 180th day and the account is suspended at 00:00 of the 29th.
 """
 
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from tests.rules.story import QUIET, Story, at, policy, wall
+from workers.rules.calendar import Instant
 from workers.rules.policy import Policies
 
 SUSPENDED = "2016-08-29 00:00 account_suspended"
@@ -244,3 +247,38 @@ def test_orders_close_to_one_another_are_kept_as_one_span_in_which_no_silence_de
     spans = story.history.orders
     assert [(wall(span.first.at), wall(span.last.at)) for span in spans] == [("2016-03-02 00:00", "2017-02-01 00:00")]
     assert story.decided("2017-02-02 00:00") == []
+
+
+APIA = ZoneInfo("Pacific/Apia")
+LEFT_OUT = at("2011-12-31 00:00", APIA)
+"""Apia has no 30 December 2011: the midnight of the 30th is that of the 31st."""
+HOUR: Instant = 3_600_000_000
+
+
+@pytest.mark.parametrize(
+    ("day_count", "start", "days", "deadline", "notices"),
+    [
+        ("calendar", -84 * HOUR, 4, 0, [(-48 * HOUR, 3), (-24 * HOUR, 2)]),  # the 26th; a day before is the deadline
+        ("calendar", -84 * HOUR, 3, 0, [(-48 * HOUR, 3), (-24 * HOUR, 2)]),  # the deadline itself is left out
+        ("calendar", -12 * HOUR, 1, 0, []),  # the 29th
+        ("calendar", -12 * HOUR, 2, 24 * HOUR, [(0, 2), (0, 1)]),
+        ("calendar", 0, 1, 48 * HOUR, [(24 * HOUR, 1)]),  # two and three days before are the start
+        ("calendar", 1, 2, 72 * HOUR, [(24 * HOUR, 2), (48 * HOUR, 1)]),  # three days before is before the start
+        ("elapsed", -12 * HOUR, 2, 36 * HOUR, [(12 * HOUR, 1)]),  # two days before are the start
+        ("elapsed", -96 * HOUR, 4, 0, [(-72 * HOUR, 3), (-48 * HOUR, 2), (-24 * HOUR, 1)]),
+    ],
+)
+def test_s6_where_a_zone_leaves_out_a_day_a_notice_comes_after_the_start_and_before_the_deadline(
+    day_count: str, start: Instant, days: int, deadline: Instant, notices: list[tuple[Instant, int]]
+) -> None:
+    in_apia = policy(
+        zone=APIA,
+        day_count=day_count,
+        inactivity_days=days,
+        inactivity_notices=(3, 2, 1),
+        activation_days=days,
+        activation_notices=(1, 2, 3),
+    )
+    expected = LEFT_OUT + deadline, [(LEFT_OUT + when, left) for when, left in notices]
+    assert in_apia.inactivity(LEFT_OUT + start) == in_apia.activation(LEFT_OUT + start) == expected
+    assert in_apia.first_silence(LEFT_OUT + start) == (expected[1][0][0] if notices else expected[0])

@@ -71,12 +71,12 @@ class Policy:
             deadline, found = _elapsed_period(start, days, notices)
         else:
             deadline, found = _calendar_period(local_ordinal(start, self.zone), days, notices, self.zone)
-        return deadline, [notice for notice in found if notice[0] > start]  # S6: later than the start
+        return deadline, [notice for notice in found if start < notice[0] < deadline]  # S6
 
     def first_silence(self, last_effective_at: Instant) -> Instant:
         """The first instant at which silence since an effective order would decide anything (S1, S6)."""
         deadline, notices = self.inactivity(last_effective_at)
-        return min(notices[0][0], deadline) if notices else deadline
+        return notices[0][0] if notices else deadline
 
     def exempts(self, case: CaseFact) -> bool:
         """Whether an upheld outcome is not the seller's (X1) or no refusal of Trade Assurance (X2)."""
