@@ -26,7 +26,7 @@ DecisionId = Annotated[
     str,
     Field(
         pattern="^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
-        description="a UUIDv5 of account id or company key, kind, effective_at and cause",
+        description="a UUIDv5 of account id or company key, kind, effective_at and cause, a line each",
     ),
 ]
 

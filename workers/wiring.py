@@ -188,7 +188,7 @@ async def run_ingest(settings: Settings) -> None:
     from workers.kafka.consumer import Intake  # with FastStream, which nobody else needs
 
     stop = stop_on_signals()
-    with take_slot(f"{settings.kafka_bootstrap} {settings.group}", settings.instance) as instance:
+    with take_slot(f"{settings.kafka_bootstrap}\n{settings.group}", settings.instance) as instance:
         async with (
             vital(settings, "ingest", ("database", "kafka")) as vitals,
             parts(settings, f"ingest {instance}", waits=True) as made,

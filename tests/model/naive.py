@@ -150,7 +150,7 @@ class Walk:
         for termination in self.terminations.get(company, []):
             in_force = termination.reversed_at is None and fact.at < termination.reapply_from
             if in_force and termination not in account.holders:
-                cause = f"{termination.event_id} {termination.root_account_id} {fact.id}"
+                cause = "\n".join((termination.event_id, termination.root_account_id, fact.id))
                 account.terminate(termination, "T4", fact.at, cause)
 
     def take_case(self, account: Account, fact: Fact, awake: bool) -> None:
@@ -191,7 +191,7 @@ class Walk:
             case.termination = self.terminate_company(account.company, fact, policy)
         elif account.enrolled and awake:
             said = case_fields(fact)
-            cause = f"{fact.id} {account.id}"
+            cause = f"{fact.id}\n{account.id}"
             self.decide(account, "violation_warned", "T1", fact.at, cause, account.standing, **said)
 
     def upheld_cases(self, account: Account, fact: Fact, policy: Policy, row: Violation) -> int:
@@ -221,7 +221,7 @@ class Walk:
             reapply_from=policy.period_end(fact.at, policy.reapply_days),
         )
         self.terminations.setdefault(company, []).append(termination)
-        cause = f"{fact.id} {fact.account_id}"
+        cause = f"{fact.id}\n{fact.account_id}"
         self.decide_company("company_terminated", "T2", company, fact, policy)
         for member in self.accounts.values():
             if member.enrolled and member.company == company and member.is_awake(fact.at, self.horizon):
@@ -236,7 +236,7 @@ class Walk:
         self.decide_company("company_termination_reversed", "X3", termination.company, fact, policy)
         for account in self.accounts.values():
             if termination in account.holders:
-                account.release(termination, fact.at, f"{fact.id} {fact.account_id}", case_fields(fact))
+                account.release(termination, fact.at, f"{fact.id}\n{fact.account_id}", case_fields(fact))
 
     def decide(
         self,
@@ -273,7 +273,7 @@ class Walk:
 
     def decide_company(self, kind: str, clause: str, company: str, fact: Fact, policy: Policy) -> None:
         """Writes down a decision about a company."""
-        cause = f"{fact.id} {fact.account_id}"
+        cause = f"{fact.id}\n{fact.account_id}"
         self.decisions.append(
             Decision(
                 topic=TOPIC_OF_KIND[kind],

@@ -135,4 +135,4 @@ def test_cases_of_one_company_at_one_instant_come_by_event_id_and_then_by_accoun
         case(at, account="b", case_id="k3", event_id="Z"), horizon=at,
     )  # fmt: skip
     hits = [one.cause for one in result.decisions if one.kind == "account_terminated" and one.subject == "a"]
-    assert hits == ["Z b", "same a", "same b"]
+    assert hits == ["Z\nb", "same\na", "same\nb"]

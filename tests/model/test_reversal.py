@@ -63,11 +63,11 @@ def test_x3_a_case_no_longer_against_the_seller_reinstates_every_account_it_hit(
     event = reversal[1]["event_id"]
     assert told(result, "id:c")[1:] == [("company_termination_reversed", "X3", BACK)]
     company = only(result, "company_termination_reversed")
-    assert (company.cause, company.case_event_id, company.case_id) == (f"{event} a", event, "k")
+    assert (company.cause, company.case_event_id, company.case_id) == (f"{event}\na", event, "k")
     for account in ("a", "b"):
         assert told(result, account)[2:] == [("account_reinstated", "X3", BACK)]
         assert reinstated(result, account) == ("terminated", "active")
-        assert only(result, "account_reinstated", account).cause == f"{event} a"
+        assert only(result, "account_reinstated", account).cause == f"{event}\na"
         # 20 March + 180: 11 days to 31 March, then 41, 72, 102, 133, 164 (31 August): 16 September is day 180.
         assert result.accounts[account].deadline == local("2016-09-17")
         assert result.accounts[account].reapply_from is None
@@ -157,7 +157,7 @@ def test_x3_an_account_that_another_termination_holds_stays_until_that_one_is_ta
         ("account_reinstated", "X3", BACK),
     ]
     decision = only(result, "account_reinstated", "a")
-    assert (decision.cause, decision.root_account_id, decision.case_id) == ("k2-withdrawn b", "b", "k2")
+    assert (decision.cause, decision.root_account_id, decision.case_id) == ("k2-withdrawn\nb", "b", "k2")
     assert decision.standing_after == "active"
 
 

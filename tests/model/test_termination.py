@@ -37,11 +37,11 @@ def test_t1_t2_one_upheld_case_terminates_every_account_of_the_company() -> None
         assert told(result, account)[1:] == [("account_terminated", "T2", at)]
         decision = only(result, "account_terminated", account)
         assert (decision.root_account_id, decision.case_id, decision.case_event_id) == ("a", "k", "k-upheld")
-        assert (decision.cause, decision.reapply_from, decision.source) == ("k-upheld a", REAPPLY, "buyer_complaint")
+        assert (decision.cause, decision.reapply_from, decision.source) == ("k-upheld\na", REAPPLY, "buyer_complaint")
         assert result.accounts[account].reapply_from == REAPPLY
     assert result.accounts["x"].standing == "active"
     company = only(result, "company_terminated")
-    assert (company.account_id, company.topic, company.cause) == (None, "company-terminations", "k-upheld a")
+    assert (company.account_id, company.topic, company.cause) == (None, "company-terminations", "k-upheld\na")
 
 
 def test_t1_a_finding_of_the_platform_needs_no_complaint() -> None:
@@ -55,7 +55,7 @@ def test_t1_a_warning_changes_no_standing_and_no_penalty_says_nothing() -> None:
         horizon=local("2016-04-01"),
     )  # fmt: skip
     warned = only(result, "violation_warned")
-    assert (warned.clause, warned.case_id, warned.cause) == ("T1", "k1", "k1-upheld a")
+    assert (warned.clause, warned.case_id, warned.cause) == ("T1", "k1", "k1-upheld\na")
     assert (warned.standing_before, warned.standing_after) == ("active", "active")
     assert penalties(result) == [("violation_warned", "k1")]
 
@@ -155,7 +155,7 @@ def test_t4_who_enrols_under_a_terminated_company_is_terminated_until_its_90_day
     if standing == "terminated":
         assert told(result, "x") == [("account_enrolled", "E1", joined_at), ("account_terminated", "T4", joined_at)]
         hit = only(result, "account_terminated", "x")
-        assert (hit.cause, hit.reapply_from, hit.standing_before) == ("k-upheld a r", REAPPLY, "active")
+        assert (hit.cause, hit.reapply_from, hit.standing_before) == ("k-upheld\na\nr", REAPPLY, "active")
 
 
 def test_t4_who_moves_is_terminated_by_each_termination_that_does_not_hold_it_already() -> None:
@@ -166,7 +166,7 @@ def test_t4_who_moves_is_terminated_by_each_termination_that_does_not_hold_it_al
     )  # fmt: skip
     hits = [one for one in result.decisions if one.kind == "account_terminated" and one.subject == "b"]
     assert [(one.clause, one.case_id, one.cause) for one in hits] == [
-        ("T2", "k1", "k1-upheld a"), ("T4", "k2", "k2-upheld a back"),
+        ("T2", "k1", "k1-upheld\na"), ("T4", "k2", "k2-upheld\na\nback"),
     ]  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, reset_tzpath
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from contracts.fields import Identifier
 from workers.ops.refused import Refused
 from workers.rules.calendar import instant, written
 from workers.rules.policy import Policies, Policy, PolicyStamp, Violation
@@ -48,7 +49,6 @@ def _with_offset(at: datetime) -> datetime:
 
 _Days = Annotated[int, Field(ge=1, le=36_500, strict=True)]
 _Notices = Annotated[list[_Days], AfterValidator(_distinct)]
-_Identifier = Annotated[str, Field(min_length=1, max_length=128, strict=True)]
 
 
 class _Strict(BaseModel):
@@ -64,12 +64,12 @@ class _ViolationRow(_Strict):
     penalty: Literal["none", "warn", "terminate"]
     after: _Days = 1
     within_days: _Days | None = None
-    exempt_causes: list[_Identifier] = []
+    exempt_causes: list[Identifier] = []
     minimum_order_value: _Money | None = None
 
 
 class _PolicyFile(_Strict):
-    id: _Identifier
+    id: Identifier
     effective_from: Annotated[datetime, Field(strict=True), AfterValidator(_with_offset)]
     time_zone: Annotated[str, AfterValidator(_zone)]
     day_count: Literal["calendar", "elapsed"]
@@ -79,8 +79,8 @@ class _PolicyFile(_Strict):
     reapply_days: _Days
     inactivity_notices: _Notices
     activation_notices: _Notices
-    exempt_causes: list[_Identifier]
-    violations: dict[_Identifier, _ViolationRow]
+    exempt_causes: list[Identifier]
+    violations: dict[Identifier, _ViolationRow]
 
 
 def read_policy(name: str, content: bytes) -> Policy:

@@ -12,6 +12,7 @@ import orjson
 from workers.codec.terminations import read_terminations
 from workers.enforcement.publishing import Outbox
 from workers.rules.company import Termination, case_details
+from workers.rules.decisions import joined
 from workers.rules.judge import Judgement
 from workers.store.postgres import Transaction
 from workers.store.records import UNDECIDED, Changes, Spread
@@ -38,11 +39,11 @@ def count_hits(spread: Spread, members: Sequence[str], judgements: Mapping[str, 
 
 def completion_mark(termination: Termination) -> str:
     """What a company's row keeps of a termination whose completion was published."""
-    return f"{termination.upheld.at} {_cause(termination)}"
+    return joined(str(termination.upheld.at), _cause(termination))
 
 
 def _cause(termination: Termination) -> str:
-    return f"{termination.upheld.event_id} {termination.root_account_id}"
+    return joined(termination.upheld.event_id, termination.root_account_id)
 
 
 async def complete(transaction: Transaction, spread: Spread, changes: Changes, outbox: Outbox) -> None:

@@ -7,6 +7,7 @@ go on.
 from collections.abc import Mapping
 from hashlib import blake2b
 
+import orjson
 import structlog
 
 from workers.enforcement.companies import Company
@@ -61,7 +62,7 @@ def publish_account(
     sequence = outbox.difference(file.account_id, found, row.sequence, file.because or because)
     said = row.said
     if judgement.standing is not None:
-        said = blake2b(repr(judgement.standing.compared).encode(), digest_size=16).digest()
+        said = blake2b(orjson.dumps(judgement.standing.compared), digest_size=16).digest()
         if said != row.said:
             outbox.standing(file.account_id, judgement.standing, sequence)
     changes.accounts.append(_judged_row(row, judgement, until, sequence, said))

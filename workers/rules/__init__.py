@@ -5,5 +5,5 @@ Read in this order: `calendar` (how periods are counted), `policy` (the paramete
 to be published).
 """
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Grows with every change that would judge the past differently; adopted only by `standing setup`."""

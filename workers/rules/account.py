@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from workers.rules.calendar import Instant
 from workers.rules.company import Termination, Warned, case_details, case_evidence
-from workers.rules.decisions import Decision, Evidence
+from workers.rules.decisions import Decision, Evidence, joined
 from workers.rules.facts import Company, EffectiveOrder, RegistryFact, Request
 from workers.rules.policy import Policies, Policy, PolicyStamp
 from workers.rules.standing import Standing, cure
@@ -139,7 +139,8 @@ class Account:
             )
             if in_force and termination.order not in self.held_by:
                 upheld = termination.upheld
-                self._terminated(termination, "T4", fact.at, f" {fact.event_id}", [evidence], upheld.policy)
+                cause = joined(upheld.event_id, termination.root_account_id, fact.event_id)
+                self._terminated(termination, "T4", fact.at, cause, [evidence], upheld.policy)
 
     def closed(self, fact: RegistryFact) -> None:
         """E2: periods, lock-outs and notices end, and nothing is carried over."""
@@ -257,7 +258,7 @@ class Account:
             "violation_warned",
             "T1",
             upheld.at,
-            f"{upheld.event_id} {self.account_id}",
+            joined(upheld.event_id, self.account_id),
             [Evidence("complaints", upheld.event_id, self.account_id, upheld.at)],
             details={
                 "case_id": upheld.case_id,
@@ -271,14 +272,15 @@ class Account:
         """T2: every account that then belongs to the company, whatever its standing."""
         belongs = self.company is not None and self.company.key == termination.company_key
         if belongs and self.status not in ("not_enrolled", "closed"):
-            self._terminated(termination, "T2", termination.upheld.at, "", [], None)
+            cause = joined(termination.upheld.event_id, termination.root_account_id)
+            self._terminated(termination, "T2", termination.upheld.at, cause, [], None)
 
     def _terminated(
         self,
         termination: Termination,
         clause: str,
         at: Instant,
-        cause_suffix: str,
+        cause: str,
         evidence: list[Evidence],
         policy: PolicyStamp | None,
     ) -> None:
@@ -292,7 +294,7 @@ class Account:
             "account_terminated",
             clause,
             at,
-            f"{upheld.event_id} {root}{cause_suffix}",
+            cause,
             [case_evidence(upheld, root), *evidence],
             to="terminated",
             stamp=policy,
@@ -316,7 +318,7 @@ class Account:
             "account_reinstated",
             "X3",
             reversal.at,
-            f"{reversal.event_id} {root}",
+            joined(reversal.event_id, root),
             [evidence],
             to="active" if active else "suspended",
             details=case_details(reversal, termination),

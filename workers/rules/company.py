@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from workers.rules.calendar import Instant
-from workers.rules.decisions import Decision, Evidence
+from workers.rules.decisions import Decision, Evidence, joined
 from workers.rules.facts import CaseFact, Company, History, RegistryFact
 from workers.rules.policy import Policies, Policy, PolicyStamp
 
@@ -195,7 +195,7 @@ def _company_decision(
         subject=key,
         company=Company(key, outcome.company_name),
         effective_at=outcome.at,
-        cause=f"{outcome.event_id} {termination.root_account_id}",
+        cause=joined(outcome.event_id, termination.root_account_id),
         policy=outcome.policy,
         evidence=(case_evidence(outcome, termination.root_account_id),),
         standing_before="terminated" if before else "active",

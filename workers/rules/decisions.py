@@ -46,9 +46,14 @@ class Because:
         return bool(self.facts)
 
 
+def joined(*parts: str) -> str:
+    """Parts as one text that no other parts give: ids may hold spaces, but no control character."""
+    return "\n".join(parts)
+
+
 def decision_id(subject: str, kind: str, effective_at: Instant, cause: str) -> str:
     """The id that two runs over the same facts agree on: a UUIDv5 of subject, kind, instant and cause."""
-    return name_based_uuid(_NAMESPACE, "\n".join((subject, kind, written(effective_at), cause)))
+    return name_based_uuid(_NAMESPACE, joined(subject, kind, written(effective_at), cause))
 
 
 def name_based_uuid(namespace: bytes, name: str) -> str:
@@ -95,7 +100,7 @@ class Decision:
             said = (
                 f"{self.kind}\0{self.effective_at}\0{self.cause}\0{self.clause}\0{self.policy.id}\0"
                 f"{self.policy.digest}\0{self.standing_before}\0{self.standing_after}\0{key}"
-            )  # no part holds a control character, so the separators keep them apart
+            )  # no part holds a null character, so the separators keep them apart
             for fact in self.evidence:
                 said += f"\0{fact.topic}\0{fact.id}\0{fact.account_id}\0{fact.occurred_at}"
             for name in sorted(self.details):
