@@ -175,6 +175,15 @@ def test_t4_who_joins_at_the_very_instant_is_hit_by_the_case_itself() -> None:
     assert [each.clause for each in joiner.judged("2016-07-01 00:00").decisions] == ["E1", "T2"]
 
 
+def test_t4_who_joins_at_the_very_instant_of_the_reversal_is_terminated_and_reinstated_active() -> None:
+    joiner = Story("b").enrolled("2016-06-10 00:00")
+    joiner.company_hit(terminated().case("2016-06-10 00:00", "reversed"))
+    assert joiner.decided("2016-07-01 00:00") == [
+        "2016-06-10 00:00 account_terminated c0 until 2016-08-31 00:00",
+        "2016-06-10 00:00 account_reinstated c1 active",
+    ]
+
+
 def test_t4_who_left_and_came_back_is_not_hit_twice_by_one_termination() -> None:
     story = terminated().enrolled("2016-06-10 00:00", "globex").enrolled("2016-06-11 00:00", "acme")
     assert story.decided("2016-07-01 00:00") == [f"2016-06-01 00:00 {HIT}"]
@@ -275,6 +284,17 @@ def test_x3_another_termination_goes_on_holding() -> None:
 def test_x3_who_was_readmitted_since_is_not_reinstated() -> None:
     story = terminated().reapplies("2016-08-31 00:00").case("2016-09-10 00:00", "reversed")
     assert story.decided("2016-10-01 00:00")[1:] == ["2016-08-31 00:00 reapplication_accepted"]
+
+
+def test_x3_a_spell_ends_with_the_readmission_and_the_next_one_begins_as_the_account_stands_then() -> None:
+    story = terminated().reapplies("2016-08-31 00:00")  # active at the first hit, suspended on 28 February
+    story.case("2017-03-10 00:00", case_id="k2").case("2017-03-20 00:00", "reversed", case_id="k2")
+    assert story.decided("2017-03-21 00:00")[1:] == [
+        "2016-08-31 00:00 reapplication_accepted",
+        "2017-02-28 00:00 account_suspended",
+        "2017-03-10 00:00 account_terminated c1 until 2017-06-09 00:00",
+        "2017-03-20 00:00 account_reinstated c2 suspended",
+    ]
 
 
 def test_x3_who_closed_since_stays_closed_and_who_moved_since_is_reinstated_where_he_is() -> None:
