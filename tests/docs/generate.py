@@ -18,7 +18,7 @@ from workers.ops.metrics import METRICS
 from workers.settings import Settings
 
 PROJECT = Path(__file__).parents[2]
-DOCUMENTS = (PROJECT / "README.md", PROJECT / "docs" / "operations.md")
+DOCUMENTS = (PROJECT / "docs" / "subscribing.md", PROJECT / "docs" / "operations.md")
 
 SETTINGS = {
     "kafka_bootstrap": "Brokers, `host:port`, comma separated.",

@@ -1,4 +1,4 @@
-"""The tour of the README, run on real servers: every command prints what the README says."""
+"""The tour, run on real servers: every command prints what the page says."""
 
 import os
 import sys
@@ -9,8 +9,8 @@ from tests.docs.tour import run, steps
 from tests.flows.engine import Engine
 
 
-def test_the_tour_of_the_readme_prints_what_the_readme_says(engine: Engine) -> None:
-    told = steps((PROJECT / "README.md").read_text(encoding="utf-8"))
+def test_the_tour_prints_what_the_page_says(engine: Engine) -> None:
+    told = steps((PROJECT / "docs" / "tour.md").read_text(encoding="utf-8"))
     assert any("standing explain" in step.command for step in told)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, **engine.environment, "PATH": path, "COLUMNS": "100"}

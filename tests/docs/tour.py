@@ -1,4 +1,4 @@
-"""The commands of the README's tour, and what the README says that they print.
+"""The commands of the tour, and what the page says that they print.
 
 Owns how a block is read and run; `test_tour` compares.
 """
@@ -34,7 +34,7 @@ def steps(text: str) -> list[Step]:
 
 
 def run(command: str, environment: Mapping[str, str]) -> Step:
-    """Run a command as a reader of the README would; lines without their trailing white space."""
+    """Run a command as a reader of the page would; lines without their trailing white space."""
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=PROJECT,
