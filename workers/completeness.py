@@ -1,12 +1,11 @@
 """How far the inputs are known to be complete: the proof that the horizon rests on.
 
-Owns this worker's positions in memory and the arithmetic of `complete_until`. At the end of a partition, behind
-which no transaction is open, it is the present as read before the request whose answer showed the end; elsewhere the
-smaller of the last record's timestamp and the latest `occurred_at` read; never beyond the clock, never smaller than
-before.
+Owns this worker's positions in memory and the arithmetic of `complete_until`. Where a position has reached the high
+watermark of its partition, it is the present as read before the request that asked for that; elsewhere the smaller of
+the last record's timestamp and the latest `occurred_at` read; never beyond the clock, never smaller than before.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from workers.codec.decoding import Read
@@ -33,17 +32,17 @@ class Present:
         instants = [each.latest_occurred_at for each in await self.store.positions()]
         return max((each for each in instants if each is not None), default=None)
 
-    def reached_by(self, at: Instant, wall: Instant) -> Instant:
-        """When a fact of `at` that was read at `wall` is no longer ahead of the present."""
-        return at if self.events else min(at, wall)
-
 
 @dataclass(slots=True)
 class _Owned:
     position: Position
     end: int | None = None
-    end_seen_at: Instant | None = None
-    """None too where a transaction was open behind the end."""
+    """The high watermark last asked for, after the present `asked_after` was read."""
+    asked_after: Instant | None = None
+
+    def proved(self, next_offset: int) -> Instant | None:
+        """Up to when all is known to be read with this position; None where its end was not reached."""
+        return self.asked_after if self.end is not None and next_offset >= self.end else None
 
 
 class Completeness:
@@ -74,12 +73,9 @@ class Completeness:
         """The move of a position over what was read."""
         owned = self._owned[place]
         latest = _later(owned.position.latest_occurred_at, read.latest)
-        if owned.end is not None and owned.end_seen_at is not None and next_offset >= owned.end:
-            complete = owned.end_seen_at
-        elif read.stamp is not None and latest is not None:
+        complete = owned.proved(next_offset)
+        if complete is None and read.stamp is not None and latest is not None:
             complete = min(read.stamp, latest, now)
-        else:
-            complete = None
         position = owned.position
         return Advance(*place, position.next_offset, next_offset, position.epoch, complete, latest)
 
@@ -93,14 +89,12 @@ class Completeness:
                 latest_occurred_at=each.latest_occurred_at,
             )
 
-    def ends_seen(self, ends: Mapping[Partition, int], present: Instant, unsettled: Collection[Partition]) -> None:
-        """The partitions ended there, by requests sent after `present` was read; the end of one that was `unsettled`
-        proves nothing.
-        """
+    def ends_seen(self, ends: Mapping[Partition, int], present: Instant) -> None:
+        """These are the high watermarks, by requests sent after `present` was read."""
         for place, end in ends.items():
             if place in self._owned:
                 self._owned[place].end = end
-                self._owned[place].end_seen_at = None if place in unsettled else present
+                self._owned[place].asked_after = present
 
     def lags(self) -> dict[Partition, int]:
         """How many records each partition is behind the end last seen."""
@@ -111,9 +105,7 @@ class Completeness:
         return [
             self.advance(place, owned.position.next_offset, Read(), 0)
             for place, owned in self._owned.items()
-            if owned.end is not None
-            and owned.position.next_offset >= owned.end
-            and owned.end_seen_at not in (None, owned.position.complete_until)
+            if owned.proved(owned.position.next_offset) not in (None, owned.position.complete_until)
         ]
 
 

@@ -192,7 +192,6 @@ async def run_ingest(settings: Settings) -> None:
         async with (
             vital(settings, "ingest", ("database", "kafka")) as vitals,
             parts(settings, f"ingest {instance}", waits=True) as made,
-            listening(made.pool, "standing_case") as listener,
             beside(settings, partial(reach_kafka, settings.kafka, vitals)),
         ):
             intake = Intake(
@@ -212,7 +211,6 @@ async def run_ingest(settings: Settings) -> None:
                 intake=intake,
                 clock=WallClock(),
                 present=Present(WallClock(), made.store, settings.clock == "events"),
-                bell=listener.bell(),
                 owner=instance,
                 input_partitions=settings.partitions,
                 vitals=vitals,

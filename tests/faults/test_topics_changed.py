@@ -83,7 +83,7 @@ CHANGES = (
     pytest.param(make_anew, "partition halted", marks=long),
     pytest.param(make_anew_and_fill, "was deleted and made again"),
     pytest.param(pass_with_retention, "partition halted", marks=long),
-    pytest.param(add_partitions, "silence is not enforced", marks=long),
+    pytest.param(add_partitions, "no deadline is enforced", marks=long),
 )
 
 

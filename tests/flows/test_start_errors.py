@@ -76,7 +76,7 @@ def test_a_topic_with_another_number_of_partitions_is_named_once_and_no_silence_
     engine.send([enrolled("idle", "2016-03-01 10:00"), enrolled("clock", "2017-03-01 10:00", "other")])
     log = tmp_path / "log"
     with log.open("wb") as file, engine.working(log=file) as supervisor:
-        until(engine, lambda _: "silence is not enforced" in log.read_text())
+        until(engine, lambda _: "no deadline is enforced" in log.read_text())
         found = until(engine, lambda found: not any(found["lag"].values()) and not found["unpublished"])
         assert supervisor.poll() is None
     assert found["horizon"] is None
@@ -84,7 +84,7 @@ def test_a_topic_with_another_number_of_partitions_is_named_once_and_no_silence_
     assert sorted(decided) == [("account_enrolled", "clock"), ("account_enrolled", "idle")]
     lines = log.read_text().splitlines()
     assert not [line for line in lines if "worker died" in line]
-    [line] = [line for line in lines if "silence is not enforced" in line]
+    [line] = [line for line in lines if "no deadline is enforced" in line]
     assert "order-status has 5 partitions, but 4 were set up" in line
 
 

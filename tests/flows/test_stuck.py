@@ -73,7 +73,7 @@ async def test_a_partition_that_is_halted_is_named_with_its_reason(engine: Engin
     await asyncio.wrap_future(admin.create_partitions([NewPartitions(requests, 5)])[requests])
     await make_anew(admin, orders)
     assert sorted(stuck(engine)) == [
-        "account-requests has 5 partitions, 4 were set up: no silence is enforced",
+        "account-requests has 5 partitions, 4 were set up: no deadline is enforced",
         "complaints/2 is halted: the next record to read has the offset 0, the topic has 2 to 3",
         *(f"order-status/{number} is halted: the topic was deleted and made again" for number in range(4)),
     ]

@@ -20,9 +20,7 @@ from workers.ingest import Ingest
 from workers.kafka.consumer import Intake
 from workers.kafka.handling import Partition, PartitionBatch
 from workers.ops.clock import WallClock
-from workers.store.listener import Listener
 from workers.store.postgres import LostOwnership, statement
-from workers.wiring import listening
 
 SAMPLE = policies_of((Path(__file__).parents[2] / "schemas" / "policies" / "2016-02.toml").read_text())
 PLACES = [(topic, number) for topic in INPUT_TOPICS for number in range(2)]
@@ -50,14 +48,17 @@ class PlayedIntake:
         self.reclaimed += 1
         await self.handler.claim(PLACES)
 
-    def unsettled(self) -> set[Partition]:
-        return set()
-
     async def ends(self) -> Mapping[Partition, int]:
         self.asked += 1
         if self.failures:
             raise self.failures.pop()
         return self.ended
+
+    async def ends_of(self, topic: str) -> Mapping[int, int]:
+        return {number: end for (name, number), end in self.ended.items() if name == topic}
+
+    def decided_until(self, topic: str, partition: int) -> int:
+        return 0
 
     async def partition_counts(self) -> Mapping[str, int]:
         return dict.fromkeys(INPUT_TOPICS, 2)
@@ -69,7 +70,7 @@ class PlayedIntake:
         self.resting.discard((topic, partition))
 
 
-def ingest(deployment: Deployment, intake: PlayedIntake, listener: Listener | None = None) -> Ingest:
+def ingest(deployment: Deployment, intake: PlayedIntake) -> Ingest:
     clock = WallClock()
     return Ingest(
         store=deployment.store,
@@ -78,7 +79,6 @@ def ingest(deployment: Deployment, intake: PlayedIntake, listener: Listener | No
         intake=cast("Intake", intake),
         clock=clock,
         present=Present(clock, deployment.store, events=False),
-        bell=(listener or Listener(deployment.pool, "standing_case")).bell(),
         owner="test",
         input_partitions=2,
     )
@@ -88,8 +88,8 @@ def ingest(deployment: Deployment, intake: PlayedIntake, listener: Listener | No
 async def running(deployment: Deployment, intake: PlayedIntake) -> AsyncIterator[Ingest]:
     """A worker that runs meanwhile; it must not end before."""
     stop = asyncio.Event()
-    async with listening(deployment.pool, "standing_case") as listener, asyncio.TaskGroup() as tasks:
-        worker = ingest(deployment, intake, listener)
+    async with asyncio.TaskGroup() as tasks:
+        worker = ingest(deployment, intake)
         run = tasks.create_task(worker.run(stop))
         yield worker
         assert not run.done()

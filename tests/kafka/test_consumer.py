@@ -77,7 +77,7 @@ async def test_positions_reach_the_end_beyond_markers_and_aborted_records(stream
     assert all_once(positions) == [b"True", b"True"]
 
 
-async def test_the_end_is_fresh_and_a_transaction_behind_it_is_seen(stream: Stream) -> None:
+async def test_the_end_is_fresh_and_counts_what_an_open_transaction_has_sent(stream: Stream) -> None:
     positions = Positions()
     intake = stream.intake()
     async with running(intake, worker := Worker(positions)):
@@ -85,26 +85,58 @@ async def test_the_end_is_fresh_and_a_transaction_behind_it_is_seen(stream: Stre
         for count in range(1, 20):
             stream.produce([(b"k", b"v", ())])
             assert (await intake.ends())["orders", 0] == count
-        await until(lambda: not intake.unsettled())
+        await positions.until({("orders", 0): 19})
         with transaction(stream.bootstrap, stream.prefix) as producer:
             producer.produce(stream.prefix + "orders", b"in a transaction", partition=0)
             producer.flush()
+            assert (await intake.ends())["orders", 0] == 20
             stream.produce([(b"k", b"behind it", ())])
-            assert (await intake.ends())["orders", 0] == 19
-            await until(lambda: intake.unsettled() == {("orders", 0)})
-        await until(lambda: not intake.unsettled())
+            assert (await intake.ends())["orders", 0] == 21
+            stream.produce([(b"k", b"v", ())], partition=1)
+            await positions.until({("orders", 1): 1})
+            assert positions.next_offset["orders", 0] == 19
+            assert await intake.ends_of("orders") == {0: 21, 1: 1, 2: 0}
+            assert intake.decided_until("orders", 0) == 19
+        await positions.until({("orders", 0): 22})
         assert (await intake.ends())["orders", 0] == 22, "with the marker of its end"
 
 
-async def test_a_transaction_that_was_open_before_a_start_is_seen(stream: Stream) -> None:
+async def test_a_transaction_that_was_open_before_a_start_is_counted(stream: Stream) -> None:
     left_open(stream.bootstrap, stream.prefix, stream.prefix + "orders")
     intake = stream.intake()
     async with running(intake, worker := Worker(Positions())):
         await until(lambda: bool(worker.claims))
-        while ("orders", 1) in intake.unsettled():
-            assert ("orders", 0) in intake.unsettled()
-            await intake.ends()
-        assert intake.unsettled() >= {("orders", 0)}
+        assert (await intake.ends())["orders", 0] == 1
+        assert await intake.ends_of("orders") == {0: 1, 1: 0, 2: 0}
+        assert intake.decided_until("orders", 0) == 0
+
+
+@pytest.mark.parametrize("commit", [True, False], ids=["committed", "aborted"])
+async def test_a_position_reaches_a_high_watermark_that_only_a_marker_or_aborted_records_precede(
+    stream: Stream, commit: bool
+) -> None:
+    positions = Positions()
+    intake = stream.intake()
+    async with running(intake, worker := Worker(positions)):
+        await until(lambda: bool(worker.claims))
+        with transaction(stream.bootstrap, stream.prefix, commit=commit) as producer:
+            producer.produce(stream.prefix + "orders", b"in a transaction", partition=0)
+            producer.flush()
+            targets = await intake.ends_of("orders")
+            assert targets is not None
+        await positions.until({("orders", 0): targets[0]})
+        await positions.until({("orders", 0): 2})
+    assert all_once(positions) == [b"in a transaction"] * commit
+
+
+async def test_the_ends_of_a_topic_are_those_of_all_its_partitions_or_none(stream: Stream) -> None:
+    intake = stream.intake(topic_ids=await stream.topic_ids())
+    async with running(intake, worker := Worker(Positions())):
+        await until(lambda: bool(worker.claims))
+        assert await intake.ends_of("cases") == {0: 0, 1: 0, 2: 0}
+        assert await intake.ends_of("nowhere") is None
+        await stream.make_anew("cases")
+        assert await intake.ends_of("cases") is None
 
 
 async def test_partitions_that_were_added_are_counted_at_once(stream: Stream) -> None:

@@ -48,6 +48,7 @@ def compare(world: World) -> Seen:
     messages = _published(world)
     seen.messages = len(messages)
     net, standings = _read(messages, world, seen)
+    _check_cases(messages, net, world.scenario.timely_cases)
     _same("net decisions", {of_message(each) for each in net.values()}, set(map(of_model, expected.decisions)))
     in_force = sorted(net.values(), key=lambda value: (value["effective_at"], value["sequence"]))
     found, in_order = _by_subject(map(of_message, in_force)), _by_subject(map(of_model, expected.decisions))
@@ -62,10 +63,10 @@ def compare(world: World) -> Seen:
 def _horizon(world: World) -> Instant:
     """The horizon in the end, which is as far as it can be; all was read."""
     for place, position in world.store.tables.positions.items():
-        _same(f"position of {place}", position.next_offset, len(world.records[place]))
+        _same(f"position of {place}", position.next_offset, world.logs[place].high_watermark)
     horizon: Instant = run_alone(world.store.transaction().progress()).horizon(world.scenario.settle)
     newest = max(each.message[1]["occurred_at"] for each in world.scenario.arrivals)
-    present = newest if world.scenario.events_clock else world.clock.now
+    present = newest if world.scenario.events_clock else world.clock.now + max(0, *world.scenario.clocks)
     _same("horizon", horizon, present - world.scenario.settle)
     return horizon
 
@@ -113,6 +114,16 @@ def _read(
         elif "decision_id" in value and net.setdefault(value["decision_id"], value) is not value:
             raise Amiss(f"published though it stands: {value}")
     return net, standings
+
+
+def _check_cases(
+    messages: list[tuple[str, Mapping[str, Any]]], net: Mapping[str, Mapping[str, Any]], timely: frozenset[str]
+) -> None:
+    """What a case in time terminated stays terminated by it; it may be published again, behind an earlier case."""
+    for _, value in messages:
+        in_time = value.get("kind") == "company_terminated" and value["case_event_id"] in timely
+        if in_time and value["decision_id"] not in net:
+            raise Amiss(f"a case that came in time was taken back: {value}")
 
 
 def _check_standings(world: World, expected: Result, standings: Mapping[str, Mapping[str, Any]]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing import get_context
+from typing import Any
 
 import structlog
 
@@ -92,7 +93,17 @@ def smallest(given: Scenario, seconds: float = SHRINK_SECONDS) -> Scenario:
 
 
 def _smaller(given: Scenario) -> Iterator[Scenario]:
-    simpler = {"kills": 0, "moves": 0, "failures": 0, "ingests": 1, "timers": 1, "spreads": 1, "relays": 1, "end": 0}
+    simpler: dict[str, Any] = {
+        "kills": 0,
+        "moves": 0,
+        "failures": 0,
+        "ingests": 1,
+        "timers": 1,
+        "spreads": 1,
+        "relays": 1,
+        "end": 0,
+    }
+    simpler |= {"lags": {}, "clocks": (0,) * len(given.clocks)}
     size = len(given.arrivals)
     for length in sorted({size // 2, size // 4, 1} - {0}, reverse=True):
         for first in range(0, size, length):
@@ -101,7 +112,10 @@ def _smaller(given: Scenario) -> Iterator[Scenario]:
                 yield replace(given, arrivals=kept)
     for name, value in simpler.items():
         if getattr(given, name) != value:
-            yield replace(given, **{name: value})  # type: ignore[arg-type]
+            yield replace(given, **{name: value})
+    plain = tuple(replace(each, open_for=0, ghost=None, skew=0) for each in given.arrivals)
+    if plain != given.arrivals:
+        yield replace(given, arrivals=plain)
     if given.most_steps > 0:
         yield replace(given, most_steps=given.most_steps // 2)
 

@@ -5,9 +5,11 @@ other and the deadlines of policies with periods of a few days. It owns no rule 
 """
 
 import json
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from random import Random
+from typing import Any
 from zlib import crc32
 
 import orjson
@@ -15,7 +17,8 @@ import orjson
 from tests.model.reading import Message
 from tests.model.story import activation, case, closed, enrolled, local, order, reapplication
 from tests.properties.test_against_the_model import HOURLY, SHORT
-from workers.rules.calendar import DAY, Instant, written
+from workers.kafka.handling import Partition
+from workers.rules.calendar import DAY, SECOND, Instant, written
 
 MINUTE: Instant = 60_000_000
 HOUR: Instant = 60 * MINUTE
@@ -24,6 +27,16 @@ LONG_AFTER: Instant = local("2018-01-01")
 POLICY_FILES = (SHORT, HOURLY)
 PARTITIONS = 2
 SHARDS = 2
+CLOCKS: tuple[Instant, ...] = (0, 0, 2 * MINUTE, -2 * MINUTE)
+"""How far a clock can be ahead."""
+PROMPT = "p-"
+"""So begin the ids of what is sent once, when it happens."""
+GHOSTS: dict[str, dict[str, Any]] = {
+    "seller-accounts": {"status": "enrolled", "company_id": "ghost", "company_name": "ghost"},
+    "complaints": {"case_id": "ghost", "outcome": "upheld", "category": "refusal"},
+    "order-status": {"order_id": "ghost", "status": "awaiting_shipment"},
+}
+"""What would be seen of a message whose transaction was aborted, if it were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +46,21 @@ class Arrival:
     at: Instant
     partition: int
     message: Message
+    skew: Instant = 0
+    """How far its producer's clock is ahead."""
+    open_for: int = 0
+    """It is sent in a transaction that stays open while so many messages are produced; 0: in none."""
+    ghost: Message | None = None
+    """What is sent before it, in a transaction that is aborted: it never happened."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One run. `end` is how long after the last arrival the clock stands still; `schedule` seeds the interleaving."""
+    """One run. `end` is how long after the last arrival the clock stands still; `schedule` seeds the interleaving.
+
+    `clocks` are how far each ingest worker's is ahead; `lags` the partitions that nobody reads until so many messages
+    were produced.
+    """
 
     arrivals: tuple[Arrival, ...]
     events_clock: bool
@@ -52,13 +75,38 @@ class Scenario:
     moves: float
     failures: float
     most_steps: int
+    clocks: tuple[Instant, ...]
+    lags: Mapping[Partition, int]
+
+    @property
+    def ahead(self) -> Instant:
+        """How far any clock is ahead at most: a watermark may be further by so much."""
+        return max(0, *self.clocks, *(each.skew for each in self.arrivals))
 
     @property
     def timely(self) -> bool:
-        """Whether every message came within `settle` of its instant, by the clock that the horizon follows."""
+        """Whether every message came within `settle` of its instant, by whichever clock the horizon follows."""
         return not self.events_clock and all(
-            each.at <= each.message[1]["occurred_at"] + self.settle for each in self.arrivals
+            each.at + self.ahead <= each.message[1]["occurred_at"] + self.settle for each in self.arrivals
         )
+
+    @property
+    def timely_cases(self) -> frozenset[str]:
+        """The cases before which all was acknowledged that decides whom they terminate: none may be taken back.
+
+        What the registry says of the account up to that instant, and its cases, these in the same partition. Cases
+        that were sent twice are left out.
+        """
+        found = []
+        for number, each in enumerate(self.arrivals):
+            topic, content = each.message
+            if topic != "complaints":
+                continue
+            others = [other for other in self.arrivals if other is not each and _bears_on(other, content)]
+            before = self.arrivals[:number]
+            if all(_came_first(other, each, before) for other in others):
+                found.append(content["event_id"])
+        return frozenset(found)
 
     def __str__(self) -> str:
         names = [each.name for each in fields(self) if each.name != "arrivals"]
@@ -66,8 +114,27 @@ class Scenario:
         for each in self.arrivals:
             topic, content = each.message
             shown = json.dumps(content | {"occurred_at": written(content["occurred_at"])})
-            lines.append(f"  read at {written(each.at)} {topic}/{each.partition} {shown}")
+            how = f" open for {each.open_for}" if each.open_for else ""
+            how += f" clock ahead {each.skew // SECOND} s" if each.skew else ""
+            how += " behind an aborted one" if each.ghost else ""
+            lines.append(f"  sent at {written(each.at)} {topic}/{each.partition}{how} {shown}")
         return "\n".join(lines)
+
+
+def _bears_on(other: Arrival, content: Mapping[str, Any]) -> bool:
+    """Whether another message may change whom a case terminates."""
+    topic, about = other.message
+    ours = about["account_id"] == content["account_id"] and about["occurred_at"] <= content["occurred_at"]
+    return ours and topic in ("complaints", "seller-accounts")
+
+
+def _came_first(other: Arrival, case: Arrival, before: Sequence[Arrival]) -> bool:
+    """Whether what bears on a case is read before it, by the promise."""
+    topic, about = other.message
+    if topic == "seller-accounts":
+        return any(each.message == other.message for each in before)
+    earlier = about["occurred_at"] < case.message[1]["occurred_at"]
+    return earlier and other in before and other.partition == case.partition
 
 
 def scenario(seed: str) -> Scenario:
@@ -78,13 +145,17 @@ def scenario(seed: str) -> Scenario:
     settle = random.choice([0, 10 * MINUTE, DAY])
     late = random.choice([0, settle, settle, 3 * DAY, 40 * DAY])
     rough = random.random()
+    arrivals = _arrivals(random, history, late, settle)
+    ingests = random.choice([1, 2, 2, 3])
+    if random.random() < 0.5:
+        arrivals = _in_transactions(random, arrivals)
     return Scenario(
-        arrivals=_arrivals(random, history, late, settle),
+        arrivals=arrivals,
         events_clock=events,
         settle=settle,
         end=random.choice([0, 0, HOUR, DAY, 6 * DAY, 30 * DAY]),
         schedule=random.randrange(2**32),
-        ingests=random.choice([1, 2, 2, 3]),
+        ingests=ingests,
         timers=random.choice([1, 2]),
         spreads=random.choice([1, 1, 2]),
         relays=random.choice([1, 1, 2]),
@@ -92,7 +163,15 @@ def scenario(seed: str) -> Scenario:
         moves=random.choice([0, 0.02, 0.05]) if rough < 0.8 else 0,
         failures=random.choice([0, 0.1, 0.3]) if rough < 0.8 else 0,
         most_steps=1_500,
+        clocks=tuple(random.choice(CLOCKS) if rough < 0.5 else 0 for _ in range(ingests)),
+        lags=_lags(random, len(arrivals)) if random.random() < 0.5 else {},
     )
+
+
+def _lags(random: Random, count: int) -> dict[Partition, int]:
+    """Some partitions are not read while others are, the registry's most often."""
+    topics = random.choices(["seller-accounts", "seller-accounts", "complaints", "order-status"], k=2)
+    return {(topic, random.randrange(PARTITIONS)): random.randrange(count + 1) for topic in topics}
 
 
 def _history(random: Random) -> list[Message]:
@@ -109,7 +188,17 @@ def _history(random: Random) -> list[Message]:
         if random.random() < 0.25:
             at += random.choice([-1, 1])
         history.append(_message(random, at, random.choice(accounts), companies, f"n{number}"))
+    for number in range(random.choice([0, 0, 0, 1, 2, 3])):
+        at = START + random.randrange(2 * days) * DAY // 2
+        history += _move_and_case(random, at, random.choice(accounts), f"{PROMPT}{number}")
     return history
+
+
+def _move_and_case(random: Random, at: Instant, account: str, name: str) -> list[Message]:
+    """An account moves, and a case that terminates comes right behind it: they are sent promptly and once."""
+    then = at + random.choice([1, MINUTE, DAY // 2])
+    move = enrolled(at, account, random.choice("cdef"), f"{name}-move")
+    return [move, case(then, "upheld", account, name, event_id=f"{name}-case")]
 
 
 def _message(random: Random, at: Instant, account: str, companies: str, name: str) -> Message:
@@ -133,17 +222,37 @@ def _message(random: Random, at: Instant, account: str, companies: str, name: st
 
 def _arrivals(random: Random, history: list[Message], late: Instant, settle: Instant) -> tuple[Arrival, ...]:
     keyed = random.random() < 0.6
-    doubled = random.sample(history, random.choice([0, 0, 1, len(history) // 3]))
+    once = [each for each in history if not each[1].get("event_id", "").startswith(PROMPT)]
+    doubled = random.sample(once, random.choice([0, 0, min(1, len(once)), len(once) // 3]))
     found = []
+    skews = CLOCKS if random.random() < 0.3 else (0,)
     for message in history + doubled:
         delay = random.choice([0, 1, late, late - 1, random.randrange(late)]) if late else 0
         if delay > settle and random.random() < 0.5:
             delay = settle
-        account = message[1]["account_id"]
+        account, prompt = message[1]["account_id"], message[1].get("event_id", "").startswith(PROMPT)
         partition = crc32(account.encode()) % PARTITIONS if keyed else random.randrange(PARTITIONS)
-        found.append(Arrival(message[1]["occurred_at"] + max(delay, 0), partition, message))
+        skew = random.choice(skews)
+        at = message[1]["occurred_at"] if prompt else message[1]["occurred_at"] + max(delay, 0) - skew
+        found.append(Arrival(at, partition, message, 0 if prompt else skew))
     random.shuffle(found)
     return tuple(sorted(found, key=lambda each: each.at))
+
+
+def _in_transactions(random: Random, arrivals: tuple[Arrival, ...]) -> tuple[Arrival, ...]:
+    """Some are sent in transactions, some of them behind one that is aborted."""
+    return tuple(_in_transaction(random, number, each) for number, each in enumerate(arrivals))
+
+
+def _in_transaction(random: Random, number: int, arrival: Arrival) -> Arrival:
+    kind = random.random()
+    if kind < 0.3:
+        arrival = replace(arrival, open_for=random.choice([1, 2, 3, 8]))
+    if kind < 0.05 or kind > 0.95:
+        topic, content = arrival.message
+        named = "request_id" if "request_id" in content else "event_id"
+        arrival = replace(arrival, ghost=(topic, content | {named: f"ghost{number}"} | GHOSTS.get(topic, {})))
+    return arrival
 
 
 @cache

@@ -4,31 +4,31 @@ Everything that decides is the engine's own (ingest with its waiting cases, enfo
 the relay's mark); played are Kafka, the clock and the processes. The same scenario runs the same way every time.
 """
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
 
-from contracts.topics import INPUT_TOPICS
+from tests.model.reading import Message
 from tests.properties.rules_engine import both
-from tests.simulator.scenario import LONG_AFTER, PARTITIONS, POLICY_FILES, SHARDS, Scenario, value_of
+from tests.simulator.played_kafka import PLACES, Log, PlayedIntake
+from tests.simulator.scenario import LONG_AFTER, PARTITIONS, POLICY_FILES, SHARDS, Arrival, Scenario, value_of
 from workers.codec.decoding import Decoder
 from workers.completeness import Present
 from workers.enforcement.road import Enforcement
 from workers.ingest import Ingest
 from workers.kafka.consumer import Intake
-from workers.kafka.handling import Partition, PartitionBatch
+from workers.kafka.handling import Partition
 from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
 from workers.relay import Shard
-from workers.rules.calendar import Instant
-from workers.store.listener import Bell, Listener
+from workers.rules.calendar import Instant, written
 from workers.store.memory import STEP, MemoryStore, Step, run_alone
 from workers.store.postgres import LostOwnership, Store
 
 MODEL_POLICIES, POLICIES = both(*POLICY_FILES)
-PLACES: list[Partition] = [(topic, number) for topic in INPUT_TOPICS for number in range(PARTITIONS)]
 INCARNATION = UUID(int=1)
 MARKS = "marks"
 ROUNDS = 60
@@ -48,6 +48,17 @@ class Clock:
 
     def wall(self) -> Instant:
         return self.now
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersClock:
+    """The clock of one worker's machine, which may be ahead or behind."""
+
+    right: Clock
+    ahead: Instant
+
+    def wall(self) -> Instant:
+        return self.right.now + self.ahead
 
 
 @dataclass(slots=True)
@@ -93,74 +104,6 @@ class Producer:
             raise PublishError("the outcome is unknown")
 
 
-@dataclass(slots=True)
-class PlayedIntake:
-    """One ingest worker's consumer: the partitions it was assigned, and where it reads on."""
-
-    world: "World"
-    number: int
-    reads_at: dict[Partition, int] = field(default_factory=dict)
-    resting: set[Partition] = field(default_factory=set)
-    seen: int = -1
-    ingest: Ingest = field(init=False)
-
-    async def claim(self, places: list[Partition]) -> None:
-        if places:
-            self.reads_at |= await self.ingest.claim(places)
-            self.resting -= set(places)
-
-    async def reclaim(self) -> None:
-        await self.follow()
-        await self.claim(list(self.reads_at))
-
-    async def follow(self) -> None:
-        """Learn which partitions are assigned to this worker now."""
-        assigned = [place for place in PLACES if self.world.assigned[place] == self.number]
-        revoked = [place for place in self.reads_at if place not in assigned]
-        if revoked:
-            await self.ingest.revoked(revoked)
-            for place in revoked:
-                del self.reads_at[place]
-        await self.claim([place for place in assigned if place not in self.reads_at])
-
-    def unsettled(self) -> set[Partition]:
-        return set()
-
-    async def ends(self) -> Mapping[Partition, int]:
-        await STEP
-        ends = {place: len(self.world.records[place]) for place in self.reads_at}
-        await STEP
-        return ends
-
-    async def partition_counts(self) -> Mapping[str, int]:
-        return dict.fromkeys(INPUT_TOPICS, PARTITIONS)
-
-    def pause(self, topic: str, partition: int) -> None:
-        self.resting.add((topic, partition))
-
-    def resume(self, topic: str, partition: int) -> None:
-        self.resting.discard((topic, partition))
-        self.world.store.moves += 1
-
-    def unread(self) -> list[Partition]:
-        records = self.world.records
-        return [at for at, offset in self.reads_at.items() if at not in self.resting and offset < len(records[at])]
-
-    def may_go_on(self) -> bool:
-        return self.seen != self.world.store.moves or bool(self.unread())
-
-    def fetch(self) -> list[PartitionBatch]:
-        """Some records of some partitions."""
-        random, found = self.world.random, []
-        for place in self.unread():
-            if random.random() < 0.75:
-                first = self.reads_at[place]
-                records = self.world.records[place][first : first + random.choice([1, 1, 2, 5, 50])]
-                self.reads_at[place] = first + len(records)
-                found.append(PartitionBatch(*place, first, self.reads_at[place], records))
-        return found
-
-
 class World:
     """Everything that outlives a process, and the scheduler."""
 
@@ -170,7 +113,11 @@ class World:
         self.clock = Clock(LONG_AFTER if scenario.events_clock else scenario.arrivals[0].at)
         self.store = MemoryStore(PLACES, SHARDS)
         self.topics = OutputTopics()
-        self.records: dict[Partition, list[Any]] = {place: [] for place in PLACES}
+        self.logs = {place: Log() for place in PLACES}
+        self.produced = 0
+        """How many of the arrivals were."""
+        self.open: list[tuple[int, Partition, int, bool]] = []
+        """Open transactions: after how many arrivals each ends, where its record is, and whether it commits."""
         self.assigned = {place: index % scenario.ingests for index, place in enumerate(PLACES)}
         self.decoder = Decoder(POLICIES, 1 << 20)
         store = cast("Store", self.store)
@@ -179,18 +126,18 @@ class World:
 
     # -- the processes -------------------------------------------------------------------------------------
 
-    def intake(self, number: int) -> PlayedIntake:
-        """A fresh ingest worker with its intake."""
+    def intake(self, number: int, ahead: Instant | None = None) -> PlayedIntake:
+        """A fresh ingest worker with its intake; `ahead` where its clock is not the scenario's."""
         intake = PlayedIntake(self, number)
         store = cast("Store", self.store)
+        clock = WorkersClock(self.clock, self.scenario.clocks[number] if ahead is None else ahead)
         intake.ingest = Ingest(
             store=store,
             enforcement=self.enforcement,
             decoder=self.decoder,
             intake=cast("Intake", intake),
-            clock=self.clock,
-            present=Present(self.clock, store, self.scenario.events_clock),
-            bell=Bell(cast("Listener", None)),  # the scheduler wakes whoever waits
+            clock=clock,
+            present=Present(clock, store, self.scenario.events_clock),
             owner=f"ingest {number}",
             input_partitions=PARTITIONS,
         )
@@ -199,24 +146,58 @@ class World:
     async def produce(self) -> None:
         for each in self.scenario.arrivals:
             await STEP
-            self.arrives(each.at, (each.message[0], each.partition), value_of(each.message))
+            self.arrives(each)
 
-    def arrives(self, at: Instant, place: Partition, value: bytes) -> None:
+    def arrives(self, each: Arrival) -> None:
+        """A message is produced and acknowledged; transactions that have been open for long enough end."""
         if not self.scenario.events_clock:
-            self.clock.now = max(self.clock.now, at)
-        records = self.records[place]
-        records.append(
-            SimpleNamespace(
-                topic=place[0],
-                partition=place[1],
-                offset=len(records),
-                timestamp=self.clock.now // 1000,
-                key=None,
-                value=value,
-                headers=(),
-            )
-        )
+            self.clock.now = max(self.clock.now, each.at)
+        place = (each.message[0], each.partition)
+        if each.ghost is not None:
+            self._append(place, each, each.ghost, commits=False)
+        self._append(place, each, each.message, commits=True)
+        self.produced += 1
+        self._end_transactions(self.produced)
         self.store.moves += 1
+
+    def _append(self, place: Partition, each: Arrival, message: Message, *, commits: bool) -> None:
+        record = SimpleNamespace(
+            topic=place[0],
+            partition=place[1],
+            offset=self.logs[place].high_watermark,
+            timestamp=(self.clock.now + each.skew) // 1000,
+            key=None,
+            value=value_of(message),
+            headers=(),
+        )
+        opens = bool(each.open_for) or not commits
+        offset = self.logs[place].append(record, self.clock.now, in_transaction=opens)
+        if opens:
+            self.open.append((self.produced + each.open_for, place, offset, commits))
+
+    def _end_transactions(self, until: float) -> None:
+        for one in [each for each in self.open if each[0] <= until]:
+            _, place, offset, commits = one
+            self.logs[place].end(offset, self.clock.now, commit=commits)
+            self.open.remove(one)
+
+    def lags(self, place: Partition) -> bool:
+        """Whether nothing of a partition is read yet."""
+        return self.produced < self.scenario.lags.get(place, 0)
+
+    def check_watermarks(self) -> None:
+        """No partition passes for complete beyond any clock, nor up to when something of it was unread."""
+        if self.scenario.events_clock:
+            return
+        for place, position in self.store.tables.positions.items():
+            until = position.complete_until
+            unread = self.logs[place].unread_since(position.next_offset)
+            if until is None:
+                continue
+            if until > self.clock.now + max(0, *self.scenario.clocks):
+                raise Amiss(f"{place} is complete beyond every clock: {written(until)}")
+            if unread is not None and until > unread + self.scenario.ahead:
+                raise Amiss(f"{place} is complete up to {written(until)}, but what came {written(unread)} is unread")
 
     async def ingest(self, number: int) -> None:
         intake = self.intake(number)
@@ -224,6 +205,7 @@ class World:
         while True:
             await Step(intake.may_go_on)
             await self.read_some(intake)
+            self.check_watermarks()
 
     async def read_some(self, intake: PlayedIntake) -> None:
         """One heartbeat, or one fetch or two on the heels of each other, decided."""
@@ -233,6 +215,7 @@ class World:
             if self.random.random() < 0.3 or not intake.unread():
                 intake.seen = self.store.moves
                 await intake.ingest._heartbeat()
+                await intake.ingest._let_cases_go_on()
                 return
             fetched = [intake.fetch() for _ in range(self.random.choice([1, 1, 2]))]
             for batch in fetched:
@@ -341,14 +324,14 @@ class World:
 
     def _come_to_rest(self) -> None:
         """All arrives, the clock stands at its end, and one fresh worker of each kind does what is left to do."""
-        produced = sum(map(len, self.records.values()))
-        for each in self.scenario.arrivals[produced:]:
-            self.arrives(each.at, (each.message[0], each.partition), value_of(each.message))
+        for each in self.scenario.arrivals[self.produced :]:
+            self.arrives(each)
+        self._end_transactions(inf)
         if not self.scenario.events_clock:
             self.clock.now += self.scenario.end
         self.assigned = dict.fromkeys(PLACES, 0)
         self.store.tables.leases.clear()
-        intake = self.intake(0)
+        intake = self.intake(0, ahead=max(0, *self.scenario.clocks))
         run_alone(intake.reclaim())
         for _ in range(ROUNDS):
             before = (self.store.changes, self.store.moves)
@@ -363,6 +346,7 @@ class World:
         while intake.unread():
             run_alone(self.read_some(intake))
         run_alone(intake.ingest._heartbeat())
+        run_alone(intake.ingest._let_cases_go_on())
         while run_alone(self.enforcement.enforce_due(50)).accounts:
             pass
         while (spread := run_alone(self.store.claim_spread(0.0))) is not None:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from tests.simulator.__main__ import main
+from tests.simulator.played_kafka import PLACES
 from tests.simulator.running import failure, quiet, run_some, smallest
 from tests.simulator.scenario import SHARDS, scenario
-from tests.simulator.simulation import PLACES, World
+from tests.simulator.simulation import World
 from workers.enforcement import fast_path
 from workers.relay import Shard
 from workers.store.memory import MemoryStore, MemoryTransaction, run_alone

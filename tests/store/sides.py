@@ -17,7 +17,7 @@ from workers.store.postgres import Store, Transaction
 
 PLACES = [(topic, number) for topic in INPUT_TOPICS for number in range(2)]
 LIMIT_SECONDS = 10.0
-LISTENED = ("standing_case", "standing_horizon", "standing_log", "standing_spread")
+LISTENED = ("standing_horizon", "standing_log", "standing_spread")
 
 Tables = dict[str, list[tuple[Any, ...]]]
 

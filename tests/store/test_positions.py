@@ -151,11 +151,6 @@ async def test_counts_of_dead_letters_are_replaced_and_given_for_the_partitions_
     assert sorted(await side.store.rejects([OTHER, ORDERS])) == [later, other]
 
 
-async def test_who_reads_the_registry_is_woken_where_a_case_waits_for_it(side: Side) -> None:
-    await side.store.notify_case()
-    await side.wakes("standing_case")
-
-
 async def test_who_waits_for_the_horizon_is_woken(side: Side) -> None:
     await side.store.claim_positions([ORDERS], "one")
     await in_one(side, "advance", [advance(complete=1)])

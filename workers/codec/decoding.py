@@ -161,16 +161,13 @@ def keep_before(said: Batch, offset: int) -> None:
     said.rejected = [each for each in said.rejected if each.record.offset < offset]
 
 
-def read_of(said: Batch, refused: Collection[int] = (), waiting: Instant | None = None) -> Read:
-    """What one partition's facts say of time, without the records at the offsets `refused`; a case of `waiting`
-    that comes after them was read too.
-    """
+def read_of(said: Batch, refused: Collection[int] = ()) -> Read:
+    """What one partition's facts say of time, without the records at the offsets `refused`."""
     facts = [fact for each in said.facts.values() for fact in each if fact.record.offset not in refused]
-    instants = [fact.at for fact in facts]
-    if waiting is not None:
-        instants.append(waiting)
     last = max(facts, key=lambda fact: fact.record.offset, default=None)
-    return Read(max(instants, default=None), None if last is None else _arrival(last.record.timestamp))
+    return Read(
+        max((fact.at for fact in facts), default=None), None if last is None else _arrival(last.record.timestamp)
+    )
 
 
 def _arrival(timestamp: int) -> Instant:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from workers.kafka.admin import Partition, TopicState
 from workers.rules.calendar import SECOND, Instant, written
 from workers.store.records import Position
+from workers.waiting_cases import CASES, REGISTRY
 
 STUCK_SECONDS = 60
 """What lags, waits or is overdue for longer is stuck."""
@@ -52,17 +53,39 @@ def of_topics(positions: Sequence[Position], inputs: Inputs) -> Iterator[str]:
     for topic, state in inputs.topics.items():
         known = sum(each.topic == topic for each in positions)
         if state.partitions > known:
-            yield f"{topic} has {state.partitions} partitions, {known} were set up: no silence is enforced"
+            stopped = (
+                "no deadline is enforced and no case decided" if topic == REGISTRY else "no deadline is enforced"
+            )
+            yield f"{topic} has {state.partitions} partitions, {known} were set up: {stopped}"
 
 
 def of_partitions(
     positions: Sequence[Position], inputs: Inputs, named: Collection[str], now: Instant
 ) -> Iterator[str]:
     """Partitions that were not read to their end lately, but for those that are named already."""
+    registry = [each for each in positions if each.topic == REGISTRY]
+    unread = [_name(each) for each in registry if _is_late(each, now) or _name(each) in named]
     for each in positions:
-        late = each.complete_until is None or each.complete_until < now - STUCK_SECONDS * SECOND
-        if late and f"{each.topic}/{each.partition}" not in named:
-            since = "never" if each.complete_until is None else f"up to {written(each.complete_until)} only"
-            is_open = (each.topic, each.partition) in inputs.in_transaction
-            why = "a transaction is open there, see `kafka-transactions.sh`" if is_open else "does ingest run?"
-            yield f"{each.topic}/{each.partition} was read to its end {since}; {why}"
+        if not _is_late(each, now) or _name(each) in named:
+            continue
+        if each.topic == CASES and inputs.lag(each):
+            if inputs.topics[REGISTRY].partitions > len(registry):
+                continue  # its next case waits for the partitions that `of_topics` names
+            why = f"its next case waits for {unread[0]}" if unread else _why(each, inputs)
+        else:
+            why = _why(each, inputs)
+        since = "never" if each.complete_until is None else f"up to {written(each.complete_until)} only"
+        yield f"{_name(each)} was read to its end {since}; {why}"
+
+
+def _name(position: Position) -> str:
+    return f"{position.topic}/{position.partition}"
+
+
+def _is_late(position: Position, now: Instant) -> bool:
+    return position.complete_until is None or position.complete_until < now - STUCK_SECONDS * SECOND
+
+
+def _why(position: Position, inputs: Inputs) -> str:
+    is_open = (position.topic, position.partition) in inputs.in_transaction
+    return "a transaction is open there, see `kafka-transactions.sh`" if is_open else "does ingest run?"

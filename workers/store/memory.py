@@ -110,10 +110,6 @@ class MemoryStore:
     async def notify_horizon(self) -> None:
         await STEP
 
-    async def notify_case(self) -> None:
-        await STEP
-        self.moves += 1
-
     def free_spreads(self) -> list[str]:
         """The companies whose spread can be claimed, whose lease ended first before the others."""
         tables = self.tables

@@ -204,10 +204,6 @@ class Store:
         """Wake the timers: the horizon may have moved."""
         await self.fetch("select pg_notify('standing_horizon', '')")
 
-    async def notify_case(self) -> None:
-        """Wake the ingest workers: a case waits until each has proved how far it read the registry."""
-        await self.fetch("select pg_notify('standing_case', '')")
-
     async def claim_spread(self, lease_seconds: float) -> Spread | None:
         """A spread under way that nobody works on, leased to the caller; the key as it is stored."""
         rows = await self.fetch(statement("claim_spread"), timedelta(seconds=lease_seconds))

@@ -1,0 +1,164 @@
+"""A case never terminates the company that its account had left, whatever of the registry is unread when it comes.
+
+With the wall clock, one partition of each topic, and several ingest workers, so that the registry and the cases are
+read by different ones. A move that was acknowledged before the case was produced counts before it, always.
+"""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.faults.load import long
+from tests.flows.databases import rows, until
+from tests.flows.engine import Engine
+from tests.flows.facts import Message
+from tests.kafka.broker import transaction
+from tests.kafka.three_brokers import three_brokers
+from workers.commands.setup import topic_specs
+from workers.local.stack import LocalServers
+
+ROUNDS = 6
+OPEN_SECONDS = 0.4
+BEHIND = timedelta(seconds=120)
+BACKLOG = 6_000
+OF_THE_OLD_COMPANIES = "exists (select from decision_log where subject like 'id:left-%' or kind like '%withdrawn')"
+
+
+@pytest.fixture(params=[2, 3])
+def ingests(request: pytest.FixtureRequest) -> int:
+    """How many ingest workers share the topics: with three the registry is not read by the one that has the cases."""
+    number: int = request.param
+    return number
+
+
+@pytest.fixture
+def wall(engine: Engine, ingests: int) -> Engine:
+    """A deployment for the wall clock, not set up yet, of one partition each."""
+    return with_wall_clock(engine.environment, ingests)
+
+
+def with_wall_clock(environment: dict[str, str], ingests: int) -> Engine:
+    """Another deployment on the same servers, with the wall clock and one partition of each topic."""
+    prefix = environment["STANDING_TOPIC_PREFIX"].rstrip(".")
+    return Engine(
+        environment
+        | {
+            "STANDING_CLOCK": "wall",
+            "STANDING_PARTITIONS": "1",
+            "STANDING_INGESTS": str(ingests),
+            "STANDING_TOPIC_PREFIX": f"{prefix}w.",
+            "STANDING_DATABASE_URL": environment["STANDING_DATABASE_URL"] + "w",
+            "STANDING_ALLOWED_LATENESS_SECONDS": "600",
+        }
+    )
+
+
+def before_now(by: timedelta = timedelta(0)) -> str:
+    """An instant, `by` before this one."""
+    return (datetime.now(UTC) - by).isoformat()
+
+
+def moves(account: str, company: str, at: str) -> Message:
+    """The account enrols under a company, or moves there."""
+    fields = {"event_id": f"{account}-{company}", "account_id": account, "status": "enrolled", "occurred_at": at}
+    return ("seller-accounts", account, fields | {"company_id": company, "company_name": company})
+
+
+def upheld(account: str, at: str) -> Message:
+    """A case against the account that terminates its company."""
+    fields = {"event_id": f"case-{account}", "case_id": "k", "account_id": account, "outcome": "upheld"}
+    fields |= {"source": "buyer_complaint", "category": "refusal_of_trade_assurance", "occurred_at": at}
+    return ("complaints", account, fields)
+
+
+def enrolled(number: int) -> list[Message]:
+    """An account and another one, both of a company that the first one is to leave."""
+    yesterday = before_now(timedelta(days=1))
+    return [moves(f"{who}-{number}", f"left-{number}", yesterday) for who in ("mover", "stayer")]
+
+
+async def decided(engine: Engine, number: int) -> None:
+    """Wait until the case against the mover is decided, one way or the other."""
+    await until(
+        engine, f"exists (select from decision_log where subject = 'mover-{number}' and kind = 'account_terminated')"
+    )
+
+
+async def nobody_else_was_hit(engine: Engine, rounds: int) -> None:
+    """Each case terminated the company that its account had moved to, and nothing was ever taken back."""
+    assert not (await rows(engine, f"select {OF_THE_OLD_COMPANIES}"))[0][0]
+    found = await rows(engine, "select subject from decision_log where kind = 'company_terminated' order by subject")
+    assert found == [(f"id:joined-{number}",) for number in range(rounds)]
+
+
+async def a_move_lies_in_an_open_transaction(engine: Engine) -> None:
+    for number in range(ROUNDS):
+        engine.send(enrolled(number))
+        await until(
+            engine, f"exists (select from accounts where account_id = 'stayer-{number}' and standing = 'active')"
+        )
+        topic, key, move = moves(f"mover-{number}", f"joined-{number}", before_now(timedelta(minutes=1)))
+        with transaction(engine.environment["STANDING_KAFKA_BOOTSTRAP"], f"{engine.prefix}{number}") as registry:
+            registry.produce(engine.prefix + topic, json.dumps(move).encode(), key)
+            registry.flush()
+            engine.send([upheld(f"mover-{number}", before_now())])
+            await asyncio.sleep(OPEN_SECONDS)  # how long the transaction stays open is the fault
+        await decided(engine, number)
+    await nobody_else_was_hit(engine, ROUNDS)
+
+
+async def test_a_move_in_a_transaction_that_is_open_when_the_case_comes_counts_before_it(wall: Engine) -> None:
+    wall.standing("setup")
+    with wall.working():
+        await a_move_lies_in_an_open_transaction(wall)
+
+
+async def test_a_move_behind_a_backlog_counts_before_its_case_whatever_the_producers_clocks_say(wall: Engine) -> None:
+    wall.standing("setup")
+    with wall.working():
+        wall.send(enrolled(0))
+        await until(wall, "(select count(*) = 2 from accounts where standing = 'active')")
+        others = [moves(f"other-{number}", f"other-{number}", before_now(BEHIND)) for number in range(BACKLOG)]
+        producer = Producer({**wall.settings.kafka.librdkafka(), "linger.ms": 50, "acks": "all"})
+        for topic, key, move in [*others, moves("mover-0", "joined-0", before_now(BEHIND))]:
+            stamp = int((datetime.now(UTC) - BEHIND).timestamp() * 1000)
+            producer.produce(wall.prefix + topic, json.dumps(move).encode(), key, timestamp=stamp)
+        assert producer.flush(30) == 0
+        wall.send([upheld("mover-0", before_now(BEHIND))])
+        await decided(wall, 0)
+        await nobody_else_was_hit(wall, 1)
+
+
+async def led_by(bootstrap: str, engine: Engine, leaders: dict[str, int]) -> None:
+    """Make topics whose only partition is led by the broker that is named."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    specs = {each.name.removeprefix(engine.prefix): each for each in topic_specs(engine.settings)}
+    made = []
+    for topic, leader in leaders.items():
+        replicas = [leader, *(number for number in (1, 2, 3) if number != leader)]
+        made.append(NewTopic(specs[topic].name, 1, replica_assignment=[replicas], config=dict(specs[topic].config)))
+    for created in admin.create_topics(made).values():
+        await asyncio.wrap_future(created)
+
+
+@long
+async def test_the_leaders_of_the_registry_and_of_the_cases_are_different_brokers(
+    servers: LocalServers, topic_prefix: str
+) -> None:
+    with three_brokers() as nodes:
+        bootstrap = ",".join(each.bootstrap for each in nodes)
+        environment = {
+            "STANDING_KAFKA_BOOTSTRAP": bootstrap,
+            "STANDING_DATABASE_URL": servers.postgres.url(topic_prefix.rstrip(".")),
+            "STANDING_TOPIC_PREFIX": topic_prefix,
+            "STANDING_SHARDS": "1",
+        }
+        engine = with_wall_clock(environment, 3)
+        await led_by(bootstrap, engine, {"seller-accounts": 1, "complaints": 2, "order-status": 3})
+        engine.standing("setup")
+        with engine.working():
+            await a_move_lies_in_an_open_transaction(engine)

@@ -1,0 +1,77 @@
+"""A topic that has more partitions than were set up stops deadlines; of cases only the registry's topic stops any."""
+
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewPartitions
+
+from tests.flows.databases import rows, until
+from tests.flows.engine import Engine
+from tests.flows.facts import case, enrolled, paid
+
+ENFORCED = "(select partitions_compared_until is not null from deployment)"
+NO_DEADLINES = "(select partitions_compared_until < now() - interval '2 seconds' from deployment)"
+A_CASE_WAITS = """
+    select array_agg(distinct topic) filter (where complete_until < now() - interval '1 minute') = '{complaints}'
+       and count(*) filter (where complete_until < now() - interval '1 minute') = 1 from positions
+"""
+"""What was at its end is read to it again with the next heartbeats; the partition at the case is not."""
+
+
+@pytest.fixture
+def wall(engine: Engine) -> Engine:
+    """The deployment by the wall clock."""
+    return replace(engine, environment=engine.environment | {"STANDING_CLOCK": "wall", "STANDING_INGESTS": "2"})
+
+
+async def grow(engine: Engine, topic: str) -> None:
+    """The topic has a fifth partition."""
+    admin = AdminClient({"bootstrap.servers": engine.environment["STANDING_KAFKA_BOOTSTRAP"], "log_level": 0})
+    name = engine.prefix + topic
+    await asyncio.wrap_future(admin.create_partitions([NewPartitions(name, 5)])[name])
+
+
+def stuck(engine: Engine) -> list[str]:
+    """What `standing status` says is stuck."""
+    found: list[str] = json.loads(engine.standing("status", "--json", check=False).stdout)["stuck"]
+    return found
+
+
+async def compared(engine: Engine) -> object:
+    """When the brokers' numbers of partitions last agreed with those set up."""
+    return await rows(engine, "select partitions_compared_until from deployment")
+
+
+@pytest.mark.parametrize("topic", ["account-requests", "order-status", "complaints"])
+async def test_a_case_is_decided_while_another_topic_has_more_partitions(wall: Engine, topic: str) -> None:
+    with wall.working():
+        wall.send([enrolled("zhang", "2016-03-01 10:00"), enrolled("li", "2016-03-01 10:00")])
+        await until(wall, "(select count(*) = 2 from accounts where standing <> 'not_enrolled')")
+        await until(wall, ENFORCED)
+        await grow(wall, topic)
+        await until(wall, NO_DEADLINES)
+        before = await compared(wall)
+        wall.send([case("zhang", "2016-03-02 10:00")])
+        await until(wall, "(select count(*) = 2 from accounts where standing = 'terminated')")
+        assert await compared(wall) == before
+        assert stuck(wall) == [f"{topic} has 5 partitions, 4 were set up: no deadline is enforced"]
+
+
+async def test_a_case_waits_while_the_registry_has_more_partitions_and_status_says_so_in_one_line(
+    wall: Engine,
+) -> None:
+    with wall.working():
+        wall.send([enrolled("zhang", "2016-03-01 10:00")])
+        await until(wall, "(select count(*) = 1 from accounts where standing <> 'not_enrolled')")
+        await until(wall, ENFORCED)
+        await grow(wall, "seller-accounts")
+        await until(wall, NO_DEADLINES)
+        wall.send([case("zhang", "2016-03-02 10:00"), paid("zhang", "2016-03-03 10:00")])
+        await until(wall, "exists (select from accounts where last_order_id is not null)")
+        await rows(wall, "update positions set complete_until = complete_until - interval '2 minutes'")
+        await until(wall, A_CASE_WAITS)
+        line = "seller-accounts has 5 partitions, 4 were set up: no deadline is enforced and no case decided"
+        assert stuck(wall) == [line]
+        assert await rows(wall, "select sum(next_offset) from positions where topic = 'complaints'") == [(0,)]

@@ -1,0 +1,120 @@
+"""Faults in what keeps the engine from acting on what it has not read: the simulator finds each of them soon."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from tests.simulator.played_kafka import PlayedIntake
+from tests.simulator.running import failure, quiet, run_some
+from tests.simulator.scenario import PARTITIONS, scenario
+from workers.codec.batch import Batch
+from workers.codec.decoding import Read
+from workers.completeness import Completeness
+from workers.ingest import Ingest
+from workers.kafka.handling import Partition
+from workers.rules.calendar import Instant
+from workers.store.memory import STEP
+from workers.store.records import Advance
+from workers.waiting_cases import WaitingCases
+
+FOR_EVER = 2**62
+UNREAD = "is unread"
+BEYOND = "complete beyond every clock"
+TAKEN_BACK = "a case that came in time was taken back"
+
+
+async def the_stable_ends(self: PlayedIntake) -> Mapping[Partition, int]:
+    await STEP
+    return {place: self.world.logs[place].stable for place in self.reads_at}
+
+
+async def the_stable_ends_of(self: PlayedIntake, topic: str) -> Mapping[int, int]:
+    await STEP
+    return {number: self.world.logs[topic, number].stable for number in range(PARTITIONS)}
+
+
+async def reads_the_clock_last(self: Ingest) -> None:
+    if self.complete:
+        ends = await self.intake.ends()
+        present = await self.present.now()
+        if present is not None:
+            await self._compare_partitions(present)
+            self.complete.ends_seen(ends, present)
+            advances = self.complete.idle_advances()
+            await self.enforcement.take_in(advances, Batch())
+            self.complete.committed(advances)
+
+
+def without_the_clock(
+    advance: Callable[..., Advance],
+) -> Callable[[Completeness, Partition, int, Read, Instant], Advance]:
+    return lambda self, place, next_offset, read, _: advance(self, place, next_offset, read, FOR_EVER)
+
+
+def opened_by(reached: Callable[[Mapping[int, int], Mapping[int, int]], bool]) -> Any:
+    """A gate that opens when, of the positions and the targets by partition, `reached` says so."""
+
+    async def gone_on(self: WaitingCases) -> list[Partition]:
+        await self._ask()
+        read = await self._registry_read()
+        told = {place: each for place, each in self._waiting.items() if each.targets is not None}
+        gone = [place for place, each in told.items() if each.targets is not None and reached(read, each.targets)]
+        for place in gone:
+            self._cleared[place] = self._waiting.pop(place).covers
+        return gone
+
+    return gone_on
+
+
+def what_was_ever_read(read: Mapping[int, int], targets: Mapping[int, int]) -> bool:
+    return all(read[number] >= end for number, end in targets.items() if read[number])
+
+
+def the_furthest(read: Mapping[int, int], targets: Mapping[int, int]) -> bool:
+    return any(read[number] >= end for number, end in targets.items())
+
+
+def no_case(self: WaitingCases, place: Partition, offsets: Sequence[int]) -> None:
+    return None
+
+
+def all_later_ones_too(wait: Callable[..., None]) -> Callable[[WaitingCases, Partition, int, int], None]:
+    return lambda self, place, offset, _: wait(self, place, offset, FOR_EVER)
+
+
+async def what_it_answered_first(self: PlayedIntake, topic: str) -> Mapping[int, int]:
+    await STEP
+    ends = {number: self.world.logs[topic, number].high_watermark for number in range(PARTITIONS)}
+    known: Mapping[int, int] = vars(self.world).setdefault("answered_first", ends)
+    return known
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "fault", "why"),
+    [
+        pytest.param(PlayedIntake, "ends", the_stable_ends, UNREAD, id="an open transaction's end is believed"),
+        pytest.param(PlayedIntake, "ends_of", the_stable_ends_of, TAKEN_BACK, id="the same of the registry"),
+        pytest.param(Ingest, "_heartbeat", reads_the_clock_last, UNREAD, id="the clock is read after the ends"),
+        pytest.param(Completeness, "advance", without_the_clock, BEYOND, id="a watermark beyond the clock"),
+        pytest.param(
+            WaitingCases, "gone_on", opened_by(what_was_ever_read), TAKEN_BACK, id="one partition never read"
+        ),
+        pytest.param(WaitingCases, "gone_on", opened_by(the_furthest), TAKEN_BACK, id="by the furthest partition"),
+        pytest.param(WaitingCases, "first", no_case, TAKEN_BACK, id="no gate"),
+        pytest.param(WaitingCases, "wait", all_later_ones_too, TAKEN_BACK, id="later cases pass with an earlier one"),
+        pytest.param(
+            PlayedIntake, "ends_of", what_it_answered_first, TAKEN_BACK, id="ends from before the case was read"
+        ),
+    ],
+)
+def test_acting_on_what_is_unread_is_found(
+    owner: type, name: str, fault: Any, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if fault in (without_the_clock, all_later_ones_too):
+        fault = fault(getattr(owner, name))
+    monkeypatch.setattr(owner, name, fault)
+    _, _, failed = run_some([f"2/{index}" for index in range(1000)])
+    assert failed is not None
+    with quiet():
+        assert why in str(failure(scenario(failed)))
