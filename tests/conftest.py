@@ -1,17 +1,30 @@
 """Real servers for the tests: one Kafka and one PostgreSQL for the session, a database and a prefix for each test."""
 
+import os
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import cast
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
+from workers.local.servers import LocalKafka, LocalPostgres
 from workers.local.stack import LocalServers, local_servers
+
+RUNNING = "TESTS_USE_SERVERS"
+"""The variable by which `make mutants` lends its servers to tests that neither stop nor restart them."""
 
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[LocalServers]:
     """Kafka and PostgreSQL, started once."""
+    if RUNNING in os.environ:
+        bootstrap, postgres = os.environ[RUNNING].split(" ")
+        kafka = SimpleNamespace(bootstrap=bootstrap)
+        lent = SimpleNamespace(url=lambda database="postgres": f"{postgres}/{database}")
+        yield LocalServers(cast("LocalKafka", kafka), cast("LocalPostgres", lent))
+        return
     with local_servers() as running:
         yield running
 

@@ -84,7 +84,7 @@ async def _keep(worker: WorkerProcess, number: int, lifeline: int, stop: asyncio
             log.error("worker cannot run; stopping all", worker=worker.name)
             stop.set()
             return FATAL
-        pause = 0.0 if loop.time() - started > SETTLED_SECONDS else _longer(pause)
+        pause = 0.0 if loop.time() - started > SETTLED_SECONDS else longer_pause(pause)
         vitals.metrics.count(names.RESTARTS, worker=worker.name)
         log.warning("worker died", worker=worker.name, code=process.returncode, restart_in_seconds=pause)
         if await _wait(stop, pause):
@@ -97,7 +97,8 @@ def _note(worker: WorkerProcess, number: int, vitals: Vitals, *, running: bool) 
     vitals.metrics.set(names.RUNNING, running, worker=worker.name, number=str(number))
 
 
-def _longer(pause: float) -> float:
+def longer_pause(pause: float) -> float:
+    """The pause before the next start, after one of `pause` seconds."""
     return min(LONGEST_PAUSE_SECONDS, max(0.2, pause * 2))
 
 

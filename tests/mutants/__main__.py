@@ -20,7 +20,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from tests.conftest import RUNNING
 from tests.mutants.patches import PROJECT, BadPatch, Patch, chosen, read_patches
+from workers.local.stack import LocalServers, local_servers
 
 LIMIT_SECONDS = 300.0
 """For the tests of one patch."""
@@ -43,14 +45,17 @@ def copied(directory: Path) -> Path:
     return Path(shutil.copytree(PROJECT, directory / "standing", ignore=_NOT_COPIED, symlinks=True))
 
 
-def pytest_in(copy: Path, tests: tuple[str, ...], limit: float = LIMIT_SECONDS) -> tuple[int | None, str]:
+def pytest_in(
+    copy: Path, tests: tuple[str, ...], limit: float = LIMIT_SECONDS, servers: LocalServers | None = None
+) -> tuple[int | None, str]:
     """The exit code of pytest in a copy, and what it printed; None where it took too long."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(copy),  # before the project that is installed
-        "PYTHONDONTWRITEBYTECODE": "1",  # a patch can leave the size and the second of a file as they were
         "STANDING_CACHE": os.environ.get("STANDING_CACHE", str(PROJECT / ".cache")),
     }
+    if servers is not None:
+        environment[RUNNING] = f"{servers.bootstrap} {servers.postgres.url('')[:-1]}"
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     with subprocess.Popen(
         command,
@@ -68,18 +73,25 @@ def pytest_in(copy: Path, tests: tuple[str, ...], limit: float = LIMIT_SECONDS) 
     return process.returncode, output
 
 
-def judged(patch: Patch, copy: Path) -> Verdict:
+def judged(patch: Patch, copy: Path, servers: LocalServers | None = None) -> Verdict:
     """Put a patch into a copy, run its tests, and take it out again."""
     began = time.monotonic()
     file = copy / patch.file
     whole = file.read_text(encoding="utf-8")
-    file.write_text(patch.patched(whole), encoding="utf-8")
+    _rewrite(file, patch.patched(whole))
     try:
-        code, output = pytest_in(copy, patch.killed_by)
+        code, output = pytest_in(copy, patch.killed_by, servers=servers)
     finally:
-        file.write_text(whole, encoding="utf-8")
+        _rewrite(file, whole)
     said = {PASSED: "survived", FAILED: "killed"}.get(-1 if code is None else code, "broken")
     return Verdict(patch.name, said, time.monotonic() - began, output)
+
+
+def _rewrite(file: Path, text: str) -> None:
+    """Write a file; what was compiled of it goes, for size and second may be those of the text before."""
+    file.write_text(text, encoding="utf-8")
+    for compiled in (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc"):
+        compiled.unlink()
 
 
 def run(patches: list[Patch], jobs: int, console: Console) -> list[Verdict]:
@@ -90,7 +102,7 @@ def run(patches: list[Patch], jobs: int, console: Console) -> list[Verdict]:
     def one(patch: Patch) -> Verdict:
         copy = copies.get()
         try:
-            return judged(patch, copy)
+            return judged(patch, copy, servers)
         finally:
             copies.put(copy)
 
@@ -99,12 +111,13 @@ def run(patches: list[Patch], jobs: int, console: Console) -> list[Verdict]:
         tempfile.TemporaryDirectory(prefix="standing-mutants-") as directory,
         ThreadPoolExecutor(jobs) as pool,
         Progress(*columns, console=console) as progress,
+        local_servers() as servers,
     ):
         task = progress.add_task("without a patch", total=len(patches))
         for number in range(jobs):
             copies.put(copied(Path(directory) / str(number)))
         tests = tuple(sorted({test for patch in patches for test in patch.killed_by}))
-        code, output = pytest_in(Path(directory) / "0" / "standing", tests, LIMIT_SECONDS * 4)
+        code, output = pytest_in(Path(directory) / "0" / "standing", tests, LIMIT_SECONDS * 4, servers)
         if code != PASSED:
             raise BadPatch(f"the tests do not pass without a patch:\n{output}")
         progress.update(task, description="patches")

@@ -1,6 +1,7 @@
 """Both stores for every test: one database for all of them, emptied before each, and a fresh store in memory."""
 
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -11,16 +12,15 @@ from tests.store.sides import InMemory, InPostgres, Side
 from workers.local.stack import LocalServers
 from workers.store.postgres import Store
 
-DATABASE = "both_stores"
-
 
 @pytest.fixture(scope="session")
 async def store(servers: LocalServers) -> AsyncIterator[Store]:
     """A deployment's store in PostgreSQL."""
     connection = await asyncpg.connect(servers.postgres.url())
-    await connection.execute(f"create database {DATABASE}")
+    name = f"both_stores_{uuid4().hex[:10]}"
+    await connection.execute(f"create database {name}")
     await connection.close()
-    async with deployed(servers.postgres.url(DATABASE), policies_of(SAMPLE.read_text())) as made:
+    async with deployed(servers.postgres.url(name), policies_of(SAMPLE.read_text())) as made:
         yield made.store
 
 

@@ -1,0 +1,80 @@
+"""What the relay hands to Kafka: every row once, in the order of the log, beside the checkpoint of the last."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import cast
+from uuid import UUID
+
+import pytest
+
+from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
+from workers.marks import Mark
+from workers.relay import Shard
+from workers.store.postgres import Store
+from workers.store.records import LogRow
+
+INCARNATION = UUID(int=1)
+
+
+@dataclass
+class PlayedProducer:
+    """Keeps what was published, one list for each transaction; `refuses` all of it where told to."""
+
+    transactions: list[Sequence[Outgoing]] = field(default_factory=list)
+    refuses: bool = False
+
+    async def publish(self, messages: Sequence[Outgoing]) -> None:
+        if self.refuses:
+            raise PublishError("refused")
+        self.transactions.append(messages)
+
+
+def row(seq: int) -> LogRow:
+    value = f"value {seq}".encode()
+    return LogRow(
+        2, seq, f"hash {seq}".encode(), "suspensions", b"a", '[["ce_id","x"]]', value, None, "a", "k", None, 0
+    )
+
+
+def shard(producer: PlayedProducer, log: list[LogRow]) -> Shard:
+    async def read_log(number: int, after: int, limit: int) -> list[LogRow]:
+        assert number == 2
+        return [each for each in log if each.seq > after][:limit]
+
+    store = cast("Store", SimpleNamespace(read_log=read_log))
+    played = cast("TransactionalProducer", producer)
+    return Shard(2, store, played, INCARNATION, "p.", "marks", ["suspensions"])
+
+
+def published(seq: int) -> Outgoing:
+    return Outgoing("p.suspensions", b"a", [("ce_id", b"x")], f"value {seq}".encode())
+
+
+def checkpoint(seq: int) -> Outgoing:
+    return Outgoing("marks", b"2", (), Mark(seq, f"hash {seq}".encode(), INCARNATION).encode(), 2)
+
+
+async def test_each_row_is_published_once_beside_the_checkpoint_of_the_last_one() -> None:
+    log = [row(1), row(2)]
+    publishing = shard(producer := PlayedProducer(), log)
+    assert [await publishing.publish_some(), await publishing.publish_some()] == [2, 0]
+    log.append(row(3))
+    assert await publishing.publish_some() == 1
+    assert producer.transactions == [[published(1), published(2), checkpoint(2)], [published(3), checkpoint(3)]]
+
+
+async def test_what_was_refused_is_published_by_the_next_try() -> None:
+    publishing = shard(producer := PlayedProducer(refuses=True), [row(1)])
+    with pytest.raises(PublishError):
+        await publishing.publish_some()
+    producer.refuses = False
+    assert await publishing.publish_some() == 1
+    assert producer.transactions == [[published(1), checkpoint(1)]]
+
+
+async def test_nothing_is_published_behind_a_gap_in_the_log() -> None:
+    publishing = shard(producer := PlayedProducer(), [row(1), row(3)])
+    with pytest.raises(AssertionError, match="shard 2 has a gap before seq 3"):
+        await publishing.publish_some()
+    assert producer.transactions == []
