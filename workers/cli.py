@@ -15,6 +15,7 @@ from workers import arguments as may
 from workers import wiring
 from workers.arguments import Json
 from workers.ops import logs
+from workers.ops.stderr import open_standard_descriptors
 from workers.ops.terminal import Terminal
 from workers.running import CANNOT_RUN, NOT_DONE, fail, one_clear_line, read_settings, run, say, worker
 from workers.settings import Settings
@@ -363,6 +364,7 @@ def command_line(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """The entry point of `standing`."""
+    open_standard_descriptors()
     sys.exit(command_line(sys.argv[1:]))
 
 

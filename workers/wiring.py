@@ -5,9 +5,7 @@ settings and the parts.
 """
 
 import asyncio
-import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -31,6 +29,7 @@ from workers.ops.clock import WallClock
 from workers.ops.health import Server, Vitals, serving
 from workers.ops.metrics import Measured
 from workers.ops.slots import take_slot
+from workers.ops.stderr import end_process
 from workers.ops.watchdog import Watchdog
 from workers.rules import RULES_VERSION
 from workers.rules.policy import Policies
@@ -177,8 +176,7 @@ def stop_on_signals() -> asyncio.Event:
 
 def _end_now() -> None:
     log.warning("ended without waiting any longer; what was not committed is read again", seconds=STOP_SECONDS)
-    sys.stderr.flush()
-    os._exit(NOT_STOPPED)
+    end_process(NOT_STOPPED)
 
 
 async def run_ingest(settings: Settings) -> None:

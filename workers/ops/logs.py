@@ -1,17 +1,34 @@
-"""Logs: a line for each event, as JSON where standard error is no terminal, with the worker's name."""
+"""Logs: a line for each event, as JSON where standard error is no terminal, with the worker's name.
+
+Owns where lines go and which of the libraries' lines are kept: warnings and errors, each text once a minute. The
+invariant: to log never waits.
+"""
 
 import logging
-import sys
+import time
+from collections import OrderedDict
 
 import structlog
 
+<<<<<<< HEAD
 from workers.ops.terminal import shown
+=======
+from workers.ops.stderr import queue_stderr
+
+REPEAT_SECONDS = 60.0
+_MOST_TEXTS = 1000
+>>>>>>> 2c5e5e8 (Logging never waits: standard error is written by a thread of its own)
 
 
 def configure(worker: str) -> structlog.typing.FilteringBoundLogger:
     """Log to standard error as `worker`; returns its logger."""
+<<<<<<< HEAD
     for_people = [_shown, structlog.dev.ConsoleRenderer()]
     renderers = for_people if sys.stderr.isatty() else [structlog.processors.JSONRenderer()]
+=======
+    stderr = queue_stderr()
+    renderer = structlog.dev.ConsoleRenderer() if stderr.isatty() else structlog.processors.JSONRenderer()
+>>>>>>> 2c5e5e8 (Logging never waits: standard error is written by a thread of its own)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -21,20 +38,47 @@ def configure(worker: str) -> structlog.typing.FilteringBoundLogger:
             *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(stderr),
     )
     structlog.contextvars.bind_contextvars(worker=worker)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what fails is raised, and logged where it is handled
+    logging.basicConfig(level=logging.WARNING, handlers=[LibraryLines()], force=True)
     logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)  # it tries again; who needs a connection says why
     logging.getLogger("workers.kafka").setLevel(logging.ERROR)  # librdkafka's retries
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return logger
 
 
+<<<<<<< HEAD
 def _shown(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Escape what a terminal would act upon; a traceback keeps its lines."""
     return {
         name: "\n".join(map(shown, value.split("\n"))) if isinstance(value, str) else value
         for name, value in event.items()
     }
+=======
+class LibraryLines(logging.Handler):
+    """Logs what libraries say as the engine's own events, each text once a minute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._log = structlog.get_logger()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log one record, unless its text was logged within the last minute."""
+        try:
+            self._emit(record, record.getMessage(), time.monotonic())
+        except Exception:
+            self.handleError(record)  # as every handler does: who logs must not fail
+
+    def _emit(self, record: logging.LogRecord, text: str, now: float) -> None:
+        since, repeated = self._said.pop(text, (-REPEAT_SECONDS, 0))
+        if now - since < REPEAT_SECONDS:
+            self._said[text] = (since, repeated + 1)
+            return
+        self._said[text] = (now, 0)
+        if len(self._said) > _MOST_TEXTS:
+            self._said.popitem(last=False)
+        more = {"repeated": repeated} if repeated else {}
+        self._log.log(record.levelno, text, logger=record.name, exc_info=record.exc_info, **more)
+>>>>>>> 2c5e5e8 (Logging never waits: standard error is written by a thread of its own)

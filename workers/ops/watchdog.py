@@ -6,9 +6,10 @@ Owns one thread, which needs nothing of the event loop it watches. The invariant
 
 import faulthandler
 import os
-import sys
 import threading
 from collections.abc import Mapping
+
+from workers.ops.stderr import end_process
 
 EXIT_CODE = 75
 """`EX_TEMPFAIL`: started anew, the worker may well succeed."""
@@ -60,7 +61,15 @@ class Watchdog:
                 self._end(loop, silent)
 
     def _end(self, loop: str, silent: int) -> None:
-        sys.stderr.write(f"{self._name}: {loop} did not turn over for {silent} seconds; ending the process\n")
-        sys.stderr.flush()
-        faulthandler.dump_traceback(all_threads=True)
-        os._exit(EXIT_CODE)
+        why = f"{self._name}: {loop} did not turn over for {silent} seconds; ending the process\n"
+        end_process(EXIT_CODE, why + _stacks())
+
+
+def _stacks() -> str:
+    """The stack of every thread; what the pipe does not hold is left out, for the dump keeps Python's lock."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    faulthandler.dump_traceback(writing, all_threads=True)
+    os.close(writing)
+    with open(reading, encoding="utf-8", errors="replace") as dumped:  # noqa: PTH123  # a descriptor
+        return dumped.read()

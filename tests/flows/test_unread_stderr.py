@@ -1,0 +1,73 @@
+"""Workers whose standard error nobody reads go on when PostgreSQL comes back, and end in time."""
+
+import asyncio
+import os
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from tests.faults.proxy import Proxy, never
+from tests.flows.engine import STANDING, Engine, net
+from tests.flows.facts import enrolled
+from tests.ops.unread import unread_pipe
+from workers.local.stack import LocalServers
+
+CUTS = 12
+"""Connections refused before PostgreSQL is back: each of them makes a worker log something."""
+STOP_SECONDS = 20.0
+"""What the operator is told that a stop takes."""
+
+
+@asynccontextmanager
+async def unread(engine: Engine, postgres: int, *commands: str) -> AsyncIterator[tuple[Proxy, list[Process]]]:
+    """Each command in a process of its own with a full pipe, and a proxy before PostgreSQL; killed at the end."""
+    async with AsyncExitStack() as stack:
+        proxy = await stack.enter_async_context(Proxy(postgres))
+        url = engine.environment["STANDING_DATABASE_URL"].replace(f":{postgres}/", f":{proxy.port}/")
+        environment = {**os.environ, **engine.environment, "STANDING_DATABASE_URL": url}
+        processes: list[Process] = []
+        try:
+            for command in commands:
+                pipe, _ = stack.enter_context(unread_pipe())
+                started = await asyncio.create_subprocess_exec(*STANDING, command, env=environment, stderr=pipe)
+                processes.append(started)
+            yield proxy, processes
+        finally:
+            for each in processes:
+                if each.returncode is None:
+                    each.kill()
+                await each.wait()
+
+
+async def go_on_and_end(engine: Engine, postgres: int, *commands: str) -> None:
+    """Facts are decided before and after PostgreSQL was away, and SIGTERM ends every process in time, in order."""
+    async with unread(engine, postgres, *commands) as (proxy, processes):
+        await asyncio.to_thread(engine.send, [enrolled("idle", "2016-03-01 10:00")])
+        await asyncio.to_thread(engine.drain)
+        proxy.cut_at = lambda _: True
+        proxy.cut_all()
+        async with asyncio.timeout(60):
+            while proxy.cuts < CUTS:  # noqa: ASYNC110  # the proxy tells nobody
+                await asyncio.sleep(0.05)
+        proxy.cut_at = never
+        await asyncio.to_thread(engine.send, [enrolled("clock", "2017-03-01 10:00", "other")])
+        await asyncio.to_thread(engine.drain)
+        for each in processes:
+            each.terminate()
+        async with asyncio.timeout(STOP_SECONDS):
+            assert [await each.wait() for each in processes] == [0] * len(processes)
+    kinds = {(each["account_id"], each["kind"]) for each in net(engine.published()).values()}
+    assert ("idle", "account_suspended") in kinds
+    assert ("clock", "account_enrolled") in kinds
+
+
+async def test_workers_go_on_and_end_though_nobody_reads_their_standard_error(
+    engine: Engine, servers: LocalServers
+) -> None:
+    await go_on_and_end(engine, servers.postgres.port, "ingest", "timers", "spread", "relay")
+
+
+async def test_a_process_tree_goes_on_and_ends_though_nobody_reads_its_standard_error(
+    engine: Engine, servers: LocalServers
+) -> None:
+    await go_on_and_end(engine, servers.postgres.port, "work")
