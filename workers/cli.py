@@ -129,7 +129,7 @@ def status_command(as_json: Json = False) -> None:
 
     async def work(settings: Settings) -> None:
         async with wiring.parts(settings, "status") as made:
-            found = await status.read_status(made)
+            found = await status.read_status(made, fetching=True)
         if as_json:
             terminal.json(found.as_json())
         else:

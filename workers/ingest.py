@@ -316,4 +316,7 @@ class Ingest:
             metrics.set(names.LAG, lag, topic=topic, partition=str(partition))
         metrics.set(names.PARTITIONS, len(lags))
         metrics.set(names.HALTED, len(self.intake.halted))
+        metrics.clear(names.HALTED_BY)
+        for (topic, partition), error in self.intake.halted_by.items():
+            metrics.set(names.HALTED_BY, 1, topic=topic, partition=str(partition), error=error)
         metrics.set(names.CASES_WAITING, len(self.cases))

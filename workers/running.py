@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from workers import supervisor
 from workers.kafka.admin import KafkaUnreachable
+from workers.kafka.connections import TaskEnded
 from workers.kafka.last_record import NoAnswer
 from workers.kafka.transactional_producer import PublishError
 from workers.marks import Moved
@@ -69,7 +70,7 @@ def one_clear_line(away: int = CANNOT_RUN) -> Iterator[None]:
             f"{error}: this installation is not whole; install what requirements.lock names, and for the embedded "
             "servers the extra `local`: pip install 'standing[local]'"
         )
-    except (PortTaken, Moved, LostOwnership) as error:
+    except (PortTaken, Moved, LostOwnership, TaskEnded) as error:
         fail(str(error), away)
     except _DATABASE_REFUSES as error:
         fail(f"the database refuses: {error}")

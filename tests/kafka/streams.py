@@ -10,6 +10,7 @@ from tests.kafka.stored import Partition, Positions, Worker
 from workers.kafka.admin import Admin, end_offsets
 from workers.kafka.consumer import Intake
 from workers.kafka.security import KafkaAccess
+from workers.ops.health import Vitals
 
 TOPICS = ("orders", "cases")
 
@@ -22,7 +23,11 @@ class Stream:
     prefix: str
 
     def intake(
-        self, instance: str = "one", batch_size: int = 500, topic_ids: Mapping[str, str] | None = None
+        self,
+        instance: str = "one",
+        batch_size: int = 500,
+        topic_ids: Mapping[str, str] | None = None,
+        vitals: Vitals | None = None,
     ) -> Intake:
         return Intake(
             kafka=KafkaAccess(self.bootstrap),
@@ -32,6 +37,7 @@ class Stream:
             instance_id=instance,
             batch_size=batch_size,
             topic_ids=topic_ids,
+            vitals=vitals,
         )
 
     def produce(self, messages: list[Message], topic: str = "orders", partition: int = 0, **options: object) -> None:

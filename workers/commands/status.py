@@ -5,13 +5,13 @@ Reads only; nothing here changes a table or a topic. What is stuck, `stuck` says
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 
 from contracts.topics import INPUT_TOPICS
 from workers.commands.stuck import STUCK_SECONDS, Inputs, halts, of_partitions, of_topics
-from workers.kafka import admin
+from workers.kafka import admin, probing
 from workers.marks import MARKS_TOPIC, read_marks
 from workers.rules.calendar import SECOND, Instant, written
 from workers.settings import Settings
@@ -57,8 +57,8 @@ class Status:
         return json.dumps(values, indent=2)
 
 
-async def read_status(made: Parts) -> Status:
-    """The status now."""
+async def read_status(made: Parts, *, fetching: bool = False) -> Status:
+    """The status now; where `fetching`, with what a fetch of each partition that lags meets."""
     positions = await made.store.positions()
     inputs = await _inputs(made)
     progress = await _progress(made)
@@ -76,7 +76,11 @@ async def read_status(made: Parts) -> Status:
         paused={f"{row[0]}/{row[1]}": row[2] for row in await made.pool.fetch(statement("paused_partitions"))},
         **counts,
     )
-    status.stuck.extend(_stuck(made, status, positions, inputs))
+    halted = halts(positions, inputs, made.deployment.topic_ids)
+    if fetching:
+        asked = [each for each in positions if inputs.lag(each) and f"{each.topic}/{each.partition}" not in halted]
+        halted |= await _unreadable(made, asked)
+    status.stuck.extend(_stuck(made, status, positions, inputs, halted))
     return status
 
 
@@ -113,6 +117,18 @@ async def _inputs(made: Parts) -> Inputs:
     )
 
 
+async def _unreadable(made: Parts, positions: Sequence[Position]) -> dict[str, str]:
+    """The partitions that cannot be fetched from, as topic/partition, and why."""
+    prefix = made.settings.topic_prefix
+    offsets = {(prefix + each.topic, each.partition): each.next_offset for each in positions}
+    found = await probing.unreadable(made.settings.kafka, offsets)
+    return {
+        f"{topic.removeprefix(prefix)}/{number}": f"a fetch from offset {offsets[topic, number]} fails with {name}; "
+        "its worker tries again by itself, see `a batch that cannot be read` in docs/operations.md"
+        for (topic, number), name in found.items()
+    }
+
+
 async def _progress(made: Parts) -> Progress:
     async with made.store.transaction() as transaction:
         return await transaction.progress()
@@ -139,7 +155,9 @@ async def relay_marks(settings: Settings, shards: int) -> dict[int, int]:
     return {shard: mark.seq for shard, mark in marks.items()}
 
 
-def _stuck(made: Parts, status: Status, positions: list[Position], inputs: Inputs) -> Iterator[str]:
+def _stuck(
+    made: Parts, status: Status, positions: list[Position], inputs: Inputs, halted: Mapping[str, str]
+) -> Iterator[str]:
     if status.held is not None:
         yield f"silence is held: {status.held}"
     if status.accounts_held:
@@ -151,7 +169,6 @@ def _stuck(made: Parts, status: Status, positions: list[Position], inputs: Input
     for place, why in status.paused.items():
         accept = f"standing dead-letters accept {place.replace('/', ' ')}"
         yield f"{place} is paused: {why}; see `standing dead-letters list`, and go on with `{accept}`"
-    halted = halts(positions, inputs, made.deployment.topic_ids)
     for place, why in halted.items():
         yield f"{place} is halted: {why}"
     yield from of_topics(positions, inputs)

@@ -1,4 +1,4 @@
-"""How an aiokafka consumer ends: at once, and without an error of its own.
+"""How an aiokafka consumer ends: at once, and without an error of its own; or by itself, which is one.
 
 Owns that alone. Over TLS an orderly end can take 30 seconds: where an answer is still on its way, uvloop waits for a
 farewell that a broker does not send. And where a fetch waits before it is tried again, aiokafka's `stop` raises that
@@ -9,6 +9,10 @@ unpublished until the watchdog. Nothing here is worth a wait: what is read is re
 import asyncio
 
 from aiokafka import AIOKafkaConsumer
+
+
+class TaskEnded(Exception):
+    """A task of the client library ended by itself: the worker must be started again."""
 
 
 def end_at_once(consumer: AIOKafkaConsumer) -> None:

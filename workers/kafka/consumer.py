@@ -2,7 +2,7 @@
 
 Owns the tie between the position a batch was fetched from and the one stored in the database: before every
 poll the consumer is taken back wherever the two differ, and a poll during which the assignment changed is
-dropped whole. Kafka's own committed offsets are neither written nor read.
+dropped whole. Kafka's own committed offsets are written for dashboards and never read.
 """
 
 import asyncio
@@ -11,18 +11,20 @@ from functools import partial
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import ConsumerStoppedError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka import TopicPartition, errors
+from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
-from faststream import AckPolicy
-from faststream.kafka import KafkaBroker
 
+from workers.kafka import fetch_errors as names
 from workers.kafka.admin import Admin, KafkaUnreachable, TopicState
-from workers.kafka.connections import end_at_once
-from workers.kafka.ends import REQUEST_SECONDS, high_watermarks
-from workers.kafka.fetched_records import UnreadableRecords, guard_fetches, pass_through, raw
+from workers.kafka.committed_offsets import CommittedOffsets
+from workers.kafka.ends import NO_LEADER, REQUEST_SECONDS, high_watermarks
+from workers.kafka.fetched_records import UnreadableRecords, guard_fetches
+from workers.kafka.halts import ANEW, GONE, Halts
 from workers.kafka.handling import Handler, Partition, PartitionBatch
+from workers.kafka.positioned_consumer import Listener, PositionedConsumer, first_of
 from workers.kafka.security import KafkaAccess
+from workers.kafka.subscription import subscribed
 from workers.ops.backoff import Backoff
 from workers.ops.health import Vitals
 
@@ -30,50 +32,7 @@ log = structlog.get_logger()
 
 KAFKA_TRANSIENT = (KafkaError, KafkaUnreachable, KafkaException)
 TRIES = 8
-POLL_MILLISECONDS = 10
-SESSION_MILLISECONDS = 10_000
-_ANEW = "the topic was deleted and made again: its stored position is of the old one"
-_GONE = "its stored position is not in the topic: retention passed it, or the topic was made anew"
-
-
-class _PositionedConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
-    """A consumer whose polls give `PartitionBatch`es, tied to the intake's book of positions."""
-
-    def __init__(self, *, intake: "Intake", **options: Any) -> None:
-        super().__init__(**options)
-        end_at_once(self)
-        self._intake = intake
-
-    async def getmany(
-        self, *_: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
-    ) -> dict[TopicPartition, Sequence[PartitionBatch]]:
-        """Poll, as FastStream's loop calls it; recovers from what Kafka answers by itself.
-
-        FastStream starts its loop anew for ever after any other exception, and tells nobody.
-        """
-        try:
-            return await self._intake.poll(partial(super().getmany, timeout_ms=timeout_ms, max_records=max_records))
-        except KafkaError as error:
-            await self._intake.kafka_failed(error)
-        except ConsumerStoppedError:
-            raise
-        except Exception as error:
-            self._intake.fail(error)
-            raise ConsumerStoppedError from error
-        return {}
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """aiokafka swallows what these raise, so every failure is given to the intake."""
-
-    def __init__(self, intake: "Intake") -> None:
-        self._intake = intake
-
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        await self._intake.guard(self._intake.on_revoked(revoked))
-
-    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        await self._intake.guard(self._intake.on_assigned(assigned))
+TEND_SECONDS = 0.1
 
 
 class Intake:
@@ -94,51 +53,27 @@ class Intake:
         self._vitals = vitals or Vitals()
         self._topics = topics
         self._prefix = prefix
-        self._batch_size = batch_size
         self._topic_ids = topic_ids or {}
         self._handler: Handler | None = None
         self._book: dict[TopicPartition, int] = {}
-        self._halted: set[TopicPartition] = set()
+        self._halted = Halts(self._vitals, self._named)
+        self._resting: set[TopicPartition] = set()
+        """Those that the handler has paused."""
+        self._offsets = CommittedOffsets(self._vitals.failed)
         self._generation = 0
         self._committing: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
         self._failed = asyncio.Event()
         self._kafka_backoff = Backoff(TRIES, self._vitals.failed, first_seconds=0.1, longest_seconds=2.0)
         self._commit_backoff = Backoff(TRIES, self._vitals.failed)
-        self._consumer: _PositionedConsumer | None = None
+        self._consumer: PositionedConsumer | None = None
         self._kafka = kafka
         self._admin = Admin(kafka)
-        self._broker = broker = KafkaBroker(
-            kafka.bootstrap,
-            apply_types=False,
-            consumer_only=True,
-            allow_auto_create_topics=False,
-            request_timeout_ms=int(REQUEST_SECONDS * 1000),
-            logger=None,  # what happens is logged here, once
-            graceful_timeout=10,
-        )
-        broker.subscriber(
-            *(self._prefix + topic for topic in self._topics),
-            batch=True,
-            batch_timeout_ms=POLL_MILLISECONDS,
-            max_records=self._batch_size,
-            group_id=group,
-            group_instance_id=instance_id,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            ack_policy=AckPolicy.MANUAL,
-            session_timeout_ms=SESSION_MILLISECONDS,
-            heartbeat_interval_ms=1000,
-            max_poll_interval_ms=120_000,
-            fetch_max_wait_ms=50,  # a partition that goes on after a rest waits so long for the fetch under way
-            max_partition_fetch_bytes=2 * 1024 * 1024,
-            listener=_Listener(self),
-            parser=pass_through,
-            decoder=raw,
-        )(self._on_batch)
+        whole = [prefix + topic for topic in topics]
+        self._broker = subscribed(kafka, whole, group, instance_id, batch_size, Listener(self), self._on_batch)
 
-    def _make_consumer(self, builder: Any, **options: Any) -> _PositionedConsumer:
-        self._consumer = _PositionedConsumer(intake=self, **{**builder.keywords, **self._kafka.aiokafka(), **options})
+    def _make_consumer(self, builder: Any, **options: Any) -> PositionedConsumer:
+        self._consumer = PositionedConsumer(intake=self, **{**builder.keywords, **self._kafka.aiokafka(), **options})
         return self._consumer
 
     # -- running -------------------------------------------------------------------------------------------
@@ -151,16 +86,21 @@ class Intake:
         config = self._broker.config.broker_config
         config.builder = partial(self._make_consumer, config.builder)  # FastStream offers no other place for it
         await self._broker.start()
+        tending = asyncio.create_task(self.guard(self._tend()))
         try:
-            waits = [asyncio.ensure_future(each.wait()) for each in (stop, self._failed)]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for each in waits:
-                each.cancel()
+            await first_of(stop, self._failed)
         finally:
+            tending.cancel()
             self._generation += 1
             await self._settle()
+            self._need_consumer().unwatch()
+            if self._failure is None:
+                await self._offsets.write(self._need_consumer())
             self._leave_to_others()
-            await self._broker.stop()
+            try:
+                await self._broker.stop()
+            except Exception as error:
+                self.fail(error)  # of two errors the first is raised
         if self._failure is not None:
             raise self._failure
 
@@ -188,13 +128,17 @@ class Intake:
 
     async def kafka_failed(self, error: KafkaError) -> None:
         """Kafka refused a poll: halt what cannot be read, else back off, and give up after some tries."""
-        if isinstance(error, NoOffsetForPartitionError):
+        if isinstance(error, errors.NoOffsetForPartitionError):
             return  # the book says where to read; Kafka's committed offsets do not count
-        if isinstance(error, OffsetOutOfRangeError):
+        if isinstance(error, errors.OffsetOutOfRangeError):
             for place, offset in error.args[0].items():
-                self._halt(place, offset, _GONE)
+                self._halt(place, offset, names.OFFSET_OUT_OF_RANGE, GONE)
         elif isinstance(error, UnreadableRecords):
-            self._halt(error.place, error.offset, str(error))
+            self._fetch_failed(error.place, error.offset, names.CORRUPT_MESSAGE, str(error))
+        elif isinstance(error, errors.TopicAuthorizationFailedError) and any(
+            each in self._halted for each in self._book if each.topic == error.args[0]
+        ):
+            return  # `fetched` heard of it
         else:
             log.warning("poll failed", error=repr(error))
             try:
@@ -202,27 +146,64 @@ class Intake:
             except KafkaError as last:
                 self.fail(KafkaUnreachable(f"{self._kafka}: {last}"))
 
-    def _halt(self, place: TopicPartition, offset: int, why: str) -> None:
-        """A partition that cannot be read on is never skipped or reset in silence."""
-        if place not in self._book:
-            return  # revoked meanwhile: its new owner will find out
-        if place not in self._halted:
-            log.error(
-                "partition halted; nothing of it is read, and no silence enforced, until it is set right",
-                why=why,
-                topic=place.topic,
-                partition=place.partition,
-                offset=offset,
-            )
-        self._halted.add(place)
-        self._need_consumer().pause(place)
+    def _halt(self, place: TopicPartition, offset: int, name: str, why: str) -> None:
+        """Read nothing more of a partition until it is claimed again."""
+        if place in self._book:  # else it was revoked meanwhile: its new owner will find out
+            self._halted.halt(place, offset, name, why)
+            self._need_consumer().pause(place)
+
+    # -- partitions whose fetches fail ---------------------------------------------------------------------
+
+    def fetched(self, place: TopicPartition, offset: int, code: int, empty: bool) -> None:
+        """How the fetch of a partition fared; what was fetched shows in `poll` whether it can be read."""
+        if place not in self._book or self._need_consumer().position_now(place) != offset:
+            return
+        if code:
+            self._fetch_failed(place, offset, names.error_name(code), "the broker's answer to a fetch")
+        elif empty:
+            self._halted.went_well(place)
+
+    def _fetch_failed(self, place: TopicPartition, offset: int, name: str, why: str) -> None:
+        if place in self._book:
+            self._halted.failed(place, offset, name, why, asyncio.get_running_loop().time())
+            self._need_consumer().pause(place)
+
+    async def _tend(self) -> None:
+        """Beside the polls, for ever: try again what failed, and tell Kafka what is stored."""
+        while True:
+            await asyncio.sleep(TEND_SECONDS)
+            consumer = self._need_consumer()
+            for place in [each for each in self._book if each not in self._halted]:
+                if consumer._client.cluster.leader_for_partition(place) in (None, NO_LEADER):
+                    self._fetch_failed(place, self._book[place], names.LEADER_NOT_AVAILABLE, "no broker leads it")
+            if due := self._halted.due(asyncio.get_running_loop().time()):
+                await self._try_again(due)
+            await self._offsets.write_sometimes(consumer)
+
+    async def _try_again(self, due: Sequence[TopicPartition]) -> None:
+        """Fetch again from where the book says, unless the topic is another one now."""
+        try:
+            found = await self._admin.describe(sorted({each.topic for each in due}) if self._topic_ids else ())
+        except (KafkaUnreachable, KafkaException) as error:
+            self._vitals.failed(error)
+            return
+        for place in due:
+            if self._is_anew(place.topic, found.get(place.topic)):
+                self._halt(place, self._book.get(place, 0), names.UNKNOWN_TOPIC_ID, ANEW)
+            elif place in self._book:
+                self._halted.trying(place)
+                self._resume(place)
+
+    def _resume(self, place: TopicPartition) -> None:
+        if place not in self._resting and not self._halted.rests(place):
+            self._need_consumer().resume(place)
 
     # -- polls and assignments -----------------------------------------------------------------------------
 
     async def poll(self, fetch: Callable[[], Any]) -> dict[TopicPartition, Sequence[PartitionBatch]]:
         """One poll, tied to the book; an assignment that changes meanwhile drops it whole."""
         for place, expected in self._book.items():
-            if self._position(place) != expected:
+            if self._need_consumer().position_now(place) != expected:
                 self._need_consumer().seek(place, expected)
         self._vitals.turned("polls")
         generation, asked_from = self._generation, dict(self._book)
@@ -232,7 +213,7 @@ class Intake:
             return {}
         found: dict[TopicPartition, Sequence[PartitionBatch]] = {}
         for place, fetched_from in self._book.items():
-            reached = self._position(place)
+            reached = self._need_consumer().position_now(place)
             if reached is None or reached == fetched_from or asked_from.get(place) != fetched_from:
                 continue  # nothing new, or taken back meanwhile: what was fetched began elsewhere
             some = records.get(place, ())
@@ -240,21 +221,14 @@ class Intake:
                 continue  # fetched before a seek; the next poll takes the consumer back
             found[place] = (PartitionBatch(*self._named(place), fetched_from, reached, some),)
             self._book[place] = reached
+            self._halted.went_well(place)
         return found
-
-    def _position(self, place: TopicPartition) -> int | None:
-        """The consumer's position, without waiting for one."""
-        subscription = self._need_consumer()._subscription.subscription
-        assignment = None if subscription is None else subscription.assignment
-        if assignment is None or place not in assignment.tps:
-            return None
-        state = assignment.state_value(place)
-        return state.position if state.has_valid_position else None
 
     async def on_revoked(self, revoked: set[TopicPartition]) -> None:
         """Finish the commit under way, then forget everything: the next assignment claims anew."""
         self._generation += 1
         await self._settle()
+        self._offsets.forget(self._book)
         self._book.clear()
         self._halted.clear()
         if revoked:
@@ -271,7 +245,8 @@ class Intake:
     async def _claim(self, places: set[TopicPartition]) -> None:
         offsets = await self._need_handler().claim(sorted(self._named(place) for place in places))
         found = await self._admin.describe(sorted({each.topic for each in places}) if self._topic_ids else ())
-        self._halted -= places  # tried anew
+        self._halted.forget(places)  # tried from the beginning
+        self._resting -= places
         for place in places:
             offset = offsets.get(self._named(place))
             self._need_consumer().seek(place, offset or 0)
@@ -280,14 +255,18 @@ class Intake:
                 self._need_consumer().pause(place)
                 continue
             self._book[place] = offset
+            self._offsets.stored(place, offset)
             self._need_consumer().resume(place)
             if self._is_anew(place.topic, found.get(place.topic)):
-                self._halt(place, offset, _ANEW)
+                self._halt(place, offset, names.UNKNOWN_TOPIC_ID, ANEW)
 
     def _is_anew(self, topic: str, state: TopicState | None) -> bool:
         """Whether a topic is there and not the one whose positions are stored, though it may have records there."""
         known = self._topic_ids.get(topic.removeprefix(self._prefix))
         return state is not None and known is not None and state.topic_id != known
+
+    def _placed(self, topic: str, partition: int) -> TopicPartition:
+        return TopicPartition(self._prefix + topic, partition)
 
     def _named(self, place: TopicPartition) -> Partition:
         return (place.topic.removeprefix(self._prefix), place.partition)
@@ -301,7 +280,7 @@ class Intake:
             decoded = await self._need_handler().decode(batch)
             await self._settle()
             if generation == self._generation:
-                self._committing = asyncio.create_task(self._commit(decoded))
+                self._committing = asyncio.create_task(self._commit(batch, decoded))
                 await asyncio.sleep(0)  # the database is asked before the next fetch is parsed, not after it
         except Exception as error:
             self.fail(error)
@@ -311,13 +290,16 @@ class Intake:
         if self._committing is not None and self._committing is not asyncio.current_task():
             await asyncio.shield(self._committing)
 
-    async def _commit(self, decoded: Any) -> None:
+    async def _commit(self, batch: Sequence[PartitionBatch], decoded: Any) -> None:
         try:
             taken_back = await self._need_handler().commit(decoded)
             self._commit_backoff.succeeded()
             for (topic, partition), offset in taken_back.items():
-                if (place := TopicPartition(self._prefix + topic, partition)) in self._book:
+                if (place := self._placed(topic, partition)) in self._book:
                     self._book[place] = offset
+            for each in batch:
+                offset = taken_back.get((each.topic, each.partition), each.next_offset)
+                self._offsets.stored(self._placed(each.topic, each.partition), offset)
         except Exception as error:
             self._generation += 1  # what was fetched behind this batch must not be committed
             log.warning("batch rolled back", error=repr(error))
@@ -340,13 +322,15 @@ class Intake:
 
     def pause(self, topic: str, partition: int) -> None:
         """Fetch no more of a partition until `resume`, or until it is claimed anew."""
-        if (place := TopicPartition(self._prefix + topic, partition)) in self._book:
+        if (place := self._placed(topic, partition)) in self._book:
+            self._resting.add(place)
             self._need_consumer().pause(place)
 
     def resume(self, topic: str, partition: int) -> None:
         """Go on with a partition that was paused, but for one that is halted."""
-        if (place := TopicPartition(self._prefix + topic, partition)) in self._book and place not in self._halted:
-            self._need_consumer().resume(place)
+        if (place := self._placed(topic, partition)) in self._book:
+            self._resting.discard(place)
+            self._resume(place)
 
     async def ends(self) -> Mapping[Partition, int]:
         """The high watermark of every partition read, by requests sent after this call. One that lies before what was
@@ -373,8 +357,7 @@ class Intake:
 
     def decided_until(self, topic: str, partition: int) -> int:
         """The offset before which all could be read when the last fetch was answered; 0 before the first."""
-        place, consumer = TopicPartition(self._prefix + topic, partition), self._need_consumer()
-        return (consumer.last_stable_offset(place) or 0) if place in consumer.assignment() else 0
+        return self._need_consumer().decided_until(self._placed(topic, partition))
 
     async def partition_counts(self) -> Mapping[str, int]:
         """How many partitions the brokers have of each input topic, by a request sent after this call; what is read
@@ -383,7 +366,7 @@ class Intake:
         found = await self._admin.describe([self._prefix + topic for topic in self._topics])
         for place, offset in self._book.items():
             if self._is_anew(place.topic, found.get(place.topic)):
-                self._halt(place, offset, _ANEW)
+                self._halt(place, offset, names.UNKNOWN_TOPIC_ID, ANEW)
         counts = {
             topic: found[name].partitions if (name := self._prefix + topic) in found else 0 for topic in self._topics
         }
@@ -399,9 +382,14 @@ class Intake:
     @property
     def halted(self) -> list[Partition]:
         """Partitions that cannot be read."""
-        return sorted(self._named(place) for place in self._halted)
+        return sorted(self.halted_by)
 
-    def _need_consumer(self) -> _PositionedConsumer:
+    @property
+    def halted_by(self) -> Mapping[Partition, str]:
+        """The same, with Kafka's name for why."""
+        return self._halted.names()
+
+    def _need_consumer(self) -> PositionedConsumer:
         assert self._consumer is not None, "the intake is not running"
         return self._consumer
 

@@ -10,25 +10,18 @@ from collections import OrderedDict
 
 import structlog
 
-<<<<<<< HEAD
-from workers.ops.terminal import shown
-=======
 from workers.ops.stderr import queue_stderr
+from workers.ops.terminal import shown
 
 REPEAT_SECONDS = 60.0
 _MOST_TEXTS = 1000
->>>>>>> 2c5e5e8 (Logging never waits: standard error is written by a thread of its own)
 
 
 def configure(worker: str) -> structlog.typing.FilteringBoundLogger:
     """Log to standard error as `worker`; returns its logger."""
-<<<<<<< HEAD
-    for_people = [_shown, structlog.dev.ConsoleRenderer()]
-    renderers = for_people if sys.stderr.isatty() else [structlog.processors.JSONRenderer()]
-=======
     stderr = queue_stderr()
-    renderer = structlog.dev.ConsoleRenderer() if stderr.isatty() else structlog.processors.JSONRenderer()
->>>>>>> 2c5e5e8 (Logging never waits: standard error is written by a thread of its own)
+    for_people = [_shown, structlog.dev.ConsoleRenderer()]
+    renderers = for_people if stderr.isatty() else [structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -48,14 +41,14 @@ def configure(worker: str) -> structlog.typing.FilteringBoundLogger:
     return logger
 
 
-<<<<<<< HEAD
 def _shown(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Escape what a terminal would act upon; a traceback keeps its lines."""
     return {
         name: "\n".join(map(shown, value.split("\n"))) if isinstance(value, str) else value
         for name, value in event.items()
     }
-=======
+
+
 class LibraryLines(logging.Handler):
     """Logs what libraries say as the engine's own events, each text once a minute."""
 
@@ -81,4 +74,3 @@ class LibraryLines(logging.Handler):
             self._said.popitem(last=False)
         more = {"repeated": repeated} if repeated else {}
         self._log.log(record.levelno, text, logger=record.name, exc_info=record.exc_info, **more)
->>>>>>> 2c5e5e8 (Logging never waits: standard error is written by a thread of its own)

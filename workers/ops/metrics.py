@@ -104,6 +104,20 @@ HALTED = Metric(
     ("ingest",),
     "Partitions of this worker that cannot be read on: the stored position is gone, or a batch is unreadable.",
 )
+HALTED_BY = Metric(
+    "standing_partition_halted",
+    "gauge",
+    ("ingest",),
+    "1 for each partition of this worker that cannot be read on, with Kafka's name for the error.",
+    ("topic", "partition", "error"),
+)
+FETCH_ERRORS = Metric(
+    "standing_fetch_errors_total",
+    "counter",
+    ("ingest",),
+    "Fetches of a partition that failed, by Kafka's name for the error; the next one waits up to 10 seconds.",
+    ("topic", "partition", "error"),
+)
 CASES_WAITING = Metric(
     "standing_partitions_waiting", "gauge", ("ingest",), "Partitions at a case that waits for the registry."
 )
