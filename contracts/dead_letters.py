@@ -27,7 +27,8 @@ class DeadHeader(Published):
     """One header of the record."""
 
     name: str
-    value: Base64
+    value: Base64 | None
+    """Null where the header had no value."""
 
 
 class LargeValue(Published):

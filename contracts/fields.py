@@ -66,8 +66,11 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def instant(timestamp: str) -> int:
-    """Microseconds since 1970-01-01T00:00:00Z of a `Timestamp`; ValueError for a text that is none."""
-    return (datetime.fromisoformat(timestamp.upper()) - _EPOCH) // _MICROSECOND
+    """Microseconds since 1970-01-01T00:00:00Z of a `Timestamp`; ValueError for what is none or lies before."""
+    at = (datetime.fromisoformat(timestamp.upper()) - _EPOCH) // _MICROSECOND
+    if at < 0:
+        raise ValueError("it lies before 1970-01-01T00:00:00Z")
+    return at
 
 
 class Message(BaseModel):

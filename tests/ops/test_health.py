@@ -94,7 +94,10 @@ async def test_metrics_are_what_was_counted_and_what_is_measured_when_asked() ->
     ("request_bytes", "status"),
     [
         (get("/elsewhere"), 404),
-        (b"POST /live HTTP/1.1\r\n\r\n", 400),
+        (b"POST /live HTTP/1.1\r\n\r\n", 405),
+        (b"POST /elsewhere HTTP/1.1\r\n\r\n", 404),
+        (b"get /live HTTP/1.1\r\n\r\n", 405),
+        (b"GET /live\r\n\r\n", 400),
         (b"\r\n\r\n", 400),
         (b"\xff\xfe\r\n\r\n", 400),
         (b"GET /" + b"x" * 100_000, 400),
@@ -105,6 +108,15 @@ async def test_a_strange_request_gets_an_answer_and_the_next_one_its_own(request
     async with served(Vitals(), Measured("ingest")) as port:
         assert (await asked(port, request_bytes))[0] == status
         assert (await asked(port, get("/live")))[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/live", "/ready", "/metrics", "/elsewhere"])
+async def test_head_is_answered_as_get_without_the_body(path: str) -> None:
+    async with served(Vitals(("kafka",)), Measured("ingest")) as port:
+        status, head, body = await asked(port, get(path))
+        assert body
+        assert await asked(port, b"HEAD" + get(path)[3:]) == (status, head, "")
+    assert status == {"/live": 200, "/ready": 503, "/metrics": 200, "/elsewhere": 404}[path]
 
 
 async def test_a_port_that_is_taken_is_said_in_one_line() -> None:

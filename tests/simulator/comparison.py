@@ -74,7 +74,7 @@ def _horizon(world: World) -> Instant:
 def _published(world: World) -> list[tuple[str, Mapping[str, Any]]]:
     """Topic and value of every message, in the order of its shard: each row of the log once."""
     found: list[tuple[str, Mapping[str, Any]]] = []
-    ids: set[bytes] = set()
+    ids: set[bytes | None] = set()
     for shard, outgoing in enumerate(world.topics.published):
         log = world.store.tables.log[shard]
         _same(f"values of shard {shard}", [each.value for each in outgoing], [row.value for row in log])

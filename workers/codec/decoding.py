@@ -4,6 +4,7 @@ Owns the limits that hold before parsing. Orders are decoded on the
 hot path: nothing is kept of them but the instant and the id.
 """
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ from workers.rules.policy import Policies
 
 FUTURE_LIMIT: Instant = 5 * 60 * SECOND
 _NONE: Instant = -(2**62)
+_TRACE_CONTEXT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+"""The header `traceparent` of W3C Trace Context: version, trace id, parent id and flags."""
 
 _ORDER = TypeAdapter(OrderStatus)
 _FACTS: dict[str, TypeAdapter[Complaint | SellerAccount | AccountRequest]] = {
@@ -196,7 +199,7 @@ def _in_future(record: Record, topic: str, occurred_at: str) -> Rejected:
 
 
 def _trace(record: Record, account_id: str, into: Batch) -> None:
-    """Keep the W3C trace context of a fact, for the decisions that follow from it."""
+    """Keep the W3C trace context of a fact, for the decisions that follow from it; nothing that is none."""
     for name, value in record.headers:
-        if name == "traceparent" and value and len(value) <= 64 and value.isascii():
+        if name == "traceparent" and value is not None and _TRACE_CONTEXT.fullmatch(value):
             into.traceparents[account_id] = value.decode("ascii")

@@ -43,7 +43,7 @@ class Record(Protocol):
     @property
     def value(self) -> bytes | None: ...
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
 
 def ce_id(incarnation: UUID, shard: int, seq: int) -> str:
@@ -218,15 +218,15 @@ def dead_letter_message(record: Record, topic: str, reason: str, detail: str, re
     return Message(DEAD_LETTER.topic, key, place, DEAD_LETTER.name, orjson.dumps(value))
 
 
-def _dead_headers(headers: Sequence[tuple[str, bytes]]) -> list[dict[str, str]]:
+def _dead_headers(headers: Sequence[tuple[str, bytes | None]]) -> list[dict[str, str | None]]:
     """The first headers, as many as are kept."""
-    kept: list[dict[str, str]] = []
+    kept: list[dict[str, str | None]] = []
     room = _DEAD_LETTER_LIMIT
     for name, value in headers[:_DEAD_LETTER_HEADERS]:
         room -= len(name.encode()) + len(value or b"")
         if room < 0:
             break
-        kept.append({"name": name, "value": base64.b64encode(value or b"").decode()})
+        kept.append({"name": name, "value": None if value is None else base64.b64encode(value).decode()})
     return kept
 
 

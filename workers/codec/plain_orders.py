@@ -20,6 +20,10 @@ _SECOND_AT = len("2016-08-01T16:00:")
 _FRACTION_AT = len("2016-08-01T16:00:00")
 _OFFSET_AT = -len("+08:00")
 _MICROSECOND_DIGITS = 6
+_MOST_BRACKETS = 100
+"""How deep msgspec reads depends on how deep Python's calls are; the model reads 200 levels, always."""
+_ANY_DAY = "2016-02-01"
+"""On which an offset is read; every offset of it lies after 1970."""
 _SECONDS: dict[str, Instant] = {f"{second:02}": second * SECOND for second in range(60)}
 
 
@@ -45,7 +49,7 @@ _decode = msgspec.json.Decoder(PlainOrder).decode
 
 def read_plain(value: bytes) -> tuple[PlainOrder, Instant] | None:
     """The order in `value` and its instant; None where it must be read by the contract's model."""
-    if not value.isascii():
+    if not value.isascii() or value.count(b"[") + value.count(b"{") > _MOST_BRACKETS:
         return None
     try:
         order = _decode(value)
@@ -84,6 +88,8 @@ def _plain_instant(text: str) -> Instant:
         if fraction[0] != "." or not fraction.isascii() or not fraction[1:].isdigit():
             raise ValueError(text)
         at += int(digits) if len(digits) == _MICROSECOND_DIGITS else int(digits.ljust(_MICROSECOND_DIGITS, "0"))
+    if at < 0:
+        raise ValueError(text)
     return at
 
 
@@ -94,7 +100,7 @@ def _minute(text: str) -> Instant:
 
 @lru_cache(maxsize=10_000)
 def _offset(text: str) -> Instant:
-    return _checked(f"1970-01-01T00:00:00{text}")
+    return _checked(f"{_ANY_DAY}T00:00:00{text}") - _checked(f"{_ANY_DAY}T00:00:00Z")
 
 
 def _checked(timestamp: str) -> Instant:

@@ -118,12 +118,14 @@ def outgoing(letter: dict[str, Any], prefix: str) -> Outgoing:
     """The record of a dead letter, for the partition it was read from, with its origin in a header."""
     place = f"{letter['topic']}/{letter['partition']}/{letter['offset']}"
     headers = [
-        (each["name"], base64.b64decode(each["value"])) for each in letter["headers"] if each["name"] != ORIGIN
+        (each["name"], None if each["value"] is None else base64.b64decode(each["value"]))
+        for each in letter["headers"]
+        if each["name"] != ORIGIN
     ]
     return Outgoing(
         prefix + letter["topic"],
         None if letter["key"] is None else base64.b64decode(letter["key"]),
-        [*(header for header in headers if header[0] != ORIGIN), (ORIGIN, place.encode())],
+        [*headers, (ORIGIN, place.encode())],
         None if letter["value"] is None else base64.b64decode(letter["value"]),
         letter["partition"],
     )

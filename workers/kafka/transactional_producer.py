@@ -53,7 +53,7 @@ class Outgoing:
 
     topic: str
     key: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: Sequence[tuple[str, bytes | None]]
     value: bytes | None
     partition: int | None = None
 

@@ -95,7 +95,7 @@ async def serving(host: str, port: int, vitals: Vitals, metrics: Measured) -> As
                 async with asyncio.timeout(REQUEST_SECONDS):
                     request = await _request(reader)
                     async with one_at_a_time:
-                        await _send(writer, *_answer(request, vitals, metrics))
+                        await _send(writer, *_answer(request, vitals, metrics), bodiless=request[0] == b"HEAD")
         finally:
             writer.close()
 
@@ -107,28 +107,33 @@ async def serving(host: str, port: int, vitals: Vitals, metrics: Measured) -> As
         yield
 
 
-async def _request(reader: asyncio.StreamReader) -> bytes | None:
-    """The path that is asked for; None for what is no GET request."""
+async def _request(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """The method and the path that are asked for; both empty for what is no request."""
     try:
         words = (await reader.readline()).split()
         for _ in range(MOST_HEADERS):
             if not (await reader.readline()).strip():
-                return words[1].partition(b"?")[0] if len(words) == 3 and words[0] == b"GET" else None
+                return (words[0], words[1].partition(b"?")[0]) if len(words) == 3 else _NO_REQUEST
     except ValueError:  # a line that is too long
-        return None
-    return None
+        return _NO_REQUEST
+    return _NO_REQUEST
 
 
-def _answer(path: bytes | None, vitals: Vitals, metrics: Measured) -> tuple[int, Iterable[bytes]]:
-    match path:
-        case b"/metrics":
+_NO_REQUEST = (b"", b"")
+
+
+def _answer(request: tuple[bytes, bytes], vitals: Vitals, metrics: Measured) -> tuple[int, Iterable[bytes]]:
+    match request:
+        case (b"GET" | b"HEAD", b"/metrics"):
             return 200, metrics.rendered()
-        case b"/live":
+        case (b"GET" | b"HEAD", b"/live"):
             return _verdict(vitals.dead())
-        case b"/ready":
+        case (b"GET" | b"HEAD", b"/ready"):
             return _verdict(vitals.unready())
-        case None:
+        case (b"", _):
             return 400, [b"GET /live, /ready or /metrics\n"]
+        case (_, b"/metrics" | b"/live" | b"/ready"):
+            return 405, [b"GET or HEAD it\n"]
         case _:
             return 404, [b"/live, /ready and /metrics are here\n"]
 
@@ -137,11 +142,12 @@ def _verdict(problems: Sequence[str]) -> tuple[int, list[bytes]]:
     return (503, [f"{each}\n".encode() for each in problems]) if problems else (200, [b"ok\n"])
 
 
-async def _send(writer: asyncio.StreamWriter, status: int, body: Iterable[bytes]) -> None:
+async def _send(writer: asyncio.StreamWriter, status: int, body: Iterable[bytes], *, bodiless: bool) -> None:
     """Send an answer piece by piece; the end of the connection is the end of it."""
     head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {CONTENT_TYPE_PLAIN_0_0_4}"
-    writer.write(f"{head}\r\nConnection: close\r\n\r\n".encode())
-    for piece in body:
+    allow = "\r\nAllow: GET, HEAD" if status == HTTPStatus.METHOD_NOT_ALLOWED else ""
+    writer.write(f"{head}{allow}\r\nConnection: close\r\n\r\n".encode())
+    for piece in () if bodiless else body:
         writer.write(piece)
         await writer.drain()
         await asyncio.sleep(0)  # drain gives way only where the buffer is full
