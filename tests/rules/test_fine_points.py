@@ -1,6 +1,9 @@
 """Fine points of the rulebook that a small slip in the code would miss; each has its patch in `tests/mutants`."""
 
+import pytest
+
 from tests.rules.story import QUIET, Story, policy
+from workers.rules.policy import Policy
 
 
 def test_s1_elapsed_days_have_24_hours() -> None:
@@ -71,3 +74,20 @@ def test_at_one_instant_an_order_comes_before_a_request() -> None:
         "2016-09-05 00:00 account_restored o0",
         "2016-09-05 00:00 activation_refused not_suspended",
     ]
+
+
+@pytest.mark.parametrize(
+    ("rules", "paid", "decided"),
+    [
+        (policy(), "2016-07-31 00:00", ["2016-07-31 00:00 suspension_notice 30"]),
+        (policy(), "2016-07-30 23:59:59.999999", []),
+        (QUIET, "2016-08-30 00:00", ["2016-08-30 00:00 account_suspended", "2016-08-30 00:00 account_restored o1"]),
+        (QUIET, "2016-08-29 23:59:59.999999", []),
+    ],
+)
+def test_an_order_at_the_very_instant_of_a_notice_or_deadline_begins_a_span_of_its_own(
+    rules: Policy, paid: str, decided: list[str]
+) -> None:
+    story = Story(policies=[rules]).enrolled("2016-03-01 00:00").paid("2016-03-02 10:00").paid(paid)
+    assert len(story.history.orders) == 1 + bool(decided)
+    assert story.decided("2016-09-01 00:00") == decided

@@ -1,0 +1,162 @@
+"""One account's unit of work without a database: what is refused, judged, said and kept, from batch to batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import orjson
+import pytest
+
+from tests.enforcement.conftest import SAMPLE
+from tests.enforcement.deployment import policies_of
+from tests.model.story import local
+from workers.codec.batch import ReceivedFact
+from workers.codec.facts import read_fact
+from workers.enforcement.judging import judge_file, publish_account
+from workers.enforcement.publishing import Outbox
+from workers.enforcement.taking_in import take_in
+from workers.rules.calendar import DAY, Instant
+from workers.rules.decisions import Because
+from workers.rules.difference import Published
+from workers.store.records import MINUS_INFINITY, AccountRow, Changes, Progress, StoredHistory
+
+POLICIES = policies_of(SAMPLE.read_text())
+ENROLLED = local("2016-03-01 10:00")
+SUSPENDED = local("2016-08-29")
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """The record that a fact came in."""
+
+    offset: int
+    topic: str = ""
+    partition: int = 0
+    timestamp: int = 0
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+def fact(topic: str, name: str, at: Instant, offset: int = 0, **fields: object) -> ReceivedFact:
+    """A fact of the account as it was read."""
+    text = orjson.dumps({"occurred_at": at, **fields}, option=orjson.OPT_SORT_KEYS).decode()
+    return ReceivedFact("a", topic, name, at, text, read_fact(topic, text), At(offset))
+
+
+def enrolled(at: Instant = ENROLLED, name: str = "Acme", event_id: str = "e0") -> ReceivedFact:
+    return fact(
+        "seller-accounts", event_id, at, event_id=event_id, status="enrolled", company_id="acme", company_name=name
+    )
+
+
+def request(name: str, at: Instant, offset: int = 0, kind: str = "reapplication") -> ReceivedFact:
+    return fact("account-requests", name, at, offset, request_id=name, kind=kind)
+
+
+@dataclass
+class One:
+    """The account as it is stored."""
+
+    row: AccountRow = field(default_factory=lambda: AccountRow("a"))
+    stored: StoredHistory = field(default_factory=StoredHistory)
+
+    def reads(self, *facts: ReceivedFact, orders: Sequence[tuple[Instant, str]] = (), horizon: Instant) -> list[str]:
+        """One transaction; the kinds of the messages that it publishes."""
+        file, _ = take_in(self.row, self.stored, facts, orders, POLICIES)
+        changes = Changes()
+        outbox = Outbox(0, changes, {})
+        companies = {key: _Nothing() for key in file.company_keys}
+        judged = judge_file(file, companies, POLICIES, horizon)  # type: ignore[arg-type]
+        publish_account(file, judged, Because(), changes, outbox)
+        [self.row] = changes.accounts
+        withdrawn = {decision_id for _, _, decision_id in changes.withdrawn}
+        published = [each for each in self.stored.published if each.decision_id not in withdrawn]
+        published += [
+            Published(new.decision_id, new.kind, new.effective_at, new.sequence, new.content)
+            for new in changes.published
+        ]
+        self.stored = StoredHistory([*self.stored.facts, *file.new_facts], list(file.history.orders), published)
+        return [message.kind for message in outbox.messages]
+
+
+@dataclass
+class _Nothing:
+    """A company that was never terminated."""
+
+    terminations: tuple[object, ...] = ()
+
+
+def refused(stored: StoredHistory, *facts: ReceivedFact) -> list[tuple[str, int]]:
+    """Why which records are refused."""
+    _, rejected = take_in(AccountRow("a"), stored, facts, (), POLICIES)
+    return [(each.reason, each.record.offset) for each in rejected]
+
+
+def kept(*facts: ReceivedFact) -> StoredHistory:
+    """What is stored of facts that were read before."""
+    file, _ = take_in(AccountRow("a"), StoredHistory(), facts, (), POLICIES)
+    return StoredHistory(list(file.new_facts))
+
+
+NOON = 20_000 * DAY + DAY // 2
+
+
+def test_fifty_requests_of_a_utc_day_are_taken_in_and_the_next_is_refused_however_they_were_read() -> None:
+    asked = [request(f"r{number}", NOON + number, number) for number in range(52)]
+    assert refused(StoredHistory(), *asked[:50]) == []
+    assert refused(StoredHistory(), *asked) == [("too_many_requests", 50), ("too_many_requests", 51)]
+    assert refused(kept(*asked[:49]), *asked[49:]) == [("too_many_requests", 50), ("too_many_requests", 51)]
+    assert refused(kept(*asked[:50]), *asked) == [("too_many_requests", 50), ("too_many_requests", 51)]
+
+
+@pytest.mark.parametrize(
+    ("at", "reasons"),
+    [
+        (20_001 * DAY - 1, [("too_many_requests", 50)]),
+        (20_001 * DAY, []),
+        (20_000 * DAY, [("too_many_requests", 50)]),
+        (20_000 * DAY - 1, []),
+    ],
+)
+def test_the_day_of_a_request_is_that_of_utc(at: Instant, reasons: list[tuple[str, int]]) -> None:
+    asked = [request(f"r{number}", NOON, number) for number in range(50)]
+    assert refused(kept(*asked), request("one more", at, 50)) == reasons
+
+
+def test_of_one_id_the_first_that_was_read_counts_in_one_batch_and_over_two() -> None:
+    first, same, other = request("r", NOON, 0), request("r", NOON, 1), request("r", NOON + 1, 2)
+    of_another_topic = replace(enrolled(event_id="r"), record=At(3))
+    assert refused(StoredHistory(), first, same, other, of_another_topic) == [("conflicting_duplicate", 2)]
+    assert refused(kept(first), other, same) == [("conflicting_duplicate", 2)]
+
+
+def test_what_is_said_of_an_account_is_said_once_and_again_where_its_company_has_another_name() -> None:
+    one, horizon = One(), ENROLLED + DAY
+    assert one.reads(enrolled(), horizon=horizon) == ["account_enrolled", "account_standing"]
+    assert one.reads(enrolled(), horizon=horizon) == []
+    assert one.reads(orders=[(ENROLLED + DAY, "o")], horizon=horizon) == []
+    assert one.reads(enrolled(ENROLLED + DAY, "Acme Trading", "e1"), horizon=horizon) == ["account_standing"]
+
+
+def test_an_account_is_judged_with_the_furthest_watermark_that_it_was_ever_judged_with() -> None:
+    one = One()
+    one.reads(enrolled(), horizon=SUSPENDED)
+    assert (one.row.standing, one.row.judged_until) == ("suspended", SUSPENDED)
+    for lower in (SUSPENDED - DAY, MINUS_INFINITY):
+        assert one.reads(request(f"r{lower}", ENROLLED + DAY), horizon=lower)[-1] != "account_suspended_withdrawn"
+        assert (one.row.standing, one.row.judged_until) == ("suspended", SUSPENDED)
+    one.reads(request("later", SUSPENDED + DAY), horizon=SUSPENDED + 2 * DAY)
+    assert one.row.judged_until == SUSPENDED + 2 * DAY
+
+
+def test_an_account_that_was_judged_with_no_watermark_has_none() -> None:
+    one = One()
+    assert one.reads(enrolled(), horizon=MINUS_INFINITY) == ["account_enrolled", "account_standing"]
+    assert (one.row.standing, one.row.judged_until) == ("active", None)
+
+
+def test_the_watermark_is_the_least_of_what_was_read_and_compared_less_the_allowed_lateness() -> None:
+    assert Progress(100, 90, 500, None).horizon(7) == 83
+    assert Progress(90, 100, 500, None).horizon(7) == 83
+    for nothing in (Progress(None, 90, 500, None), Progress(100, None, 500, None), Progress(100, 90, 500, "why")):
+        assert nothing.horizon(7) == MINUS_INFINITY
