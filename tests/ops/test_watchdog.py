@@ -4,6 +4,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from workers.ops.watchdog import EXIT_CODE
 
@@ -23,10 +25,15 @@ ONE_HANGS = HANGS.replace("time.sleep(60)", "while True: watchdog.turned('one');
 NEVER_STARTS = HANGS.replace("range(30)", "range(0)")
 
 
-def start(program: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+@contextmanager
+def start(program: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that runs the program, and that is gone afterwards whatever the watchdog did."""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_a_process_that_hangs_is_ended_with_every_stack_printed() -> None:
