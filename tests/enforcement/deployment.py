@@ -122,8 +122,12 @@ class Deployment:
     async def check(self, horizon: Instant) -> None:
         """All that was decided is what judging every message at once decides, field by field."""
         decisions, judgements = from_scratch(self.read, self.policies, horizon)
-        stored = await self.pool.fetch("select subject, decision_id::text, kind, content from net_decisions")
-        assert sorted(map(tuple, stored)) == sorted((d.subject, d.id, d.kind, d.content) for d in decisions)
+        stored = await self.pool.fetch(
+            "select of_company, subject, decision_id::text, kind, content from net_decisions "
+            "order by of_company, subject, effective_at, sequence"
+        )
+        decisions.sort(key=lambda each: (each.kind.startswith("company_"), each.subject))  # each's in its own order
+        assert [tuple(row)[1:] for row in stored] == [(d.subject, d.id, d.kind, d.content) for d in decisions]
         assert await self.net() == {d.id: d.kind for d in decisions}
         rows = await self.pool.fetch("select account_id, standing from accounts")
         assert dict(map(tuple, rows)) == {name: each.status for name, each in judgements.items()}

@@ -7,7 +7,7 @@ import pytest
 
 from tests.flows.databases import drop, keep_copy, make_empty, rows, set_back, url_of
 from tests.flows.engine import Engine, Published, check_all
-from tests.flows.facts import enrolled
+from tests.flows.facts import enrolled, paid
 from workers.local.stack import LocalServers
 
 HISTORY = ("--accounts", "60", "--companies", "20", "--late", "0.1", "--doubled", "0.1", "--bad", "0.02")
@@ -84,6 +84,25 @@ async def test_a_database_set_back_to_an_older_state_is_brought_up_to_what_was_p
         drained.drain()
     assert [each.headers["ce_id"] for each in drained.published()] == [each.headers["ce_id"] for each in before]
     await check_all(drained)
+
+
+async def test_decisions_that_were_published_in_a_wrong_order_are_published_again_in_theirs(engine: Engine) -> None:
+    engine.send([enrolled("zhang", "2016-03-01 10:00"), paid("zhang", "2016-08-29 00:00")])
+    with engine.working():
+        engine.drain()
+    suspended = engine.published(["suspensions"])[0].value
+    number = max(each.value["sequence"] for each in engine.published())
+    taken_back = {**suspended, "kind": "account_suspended_withdrawn", "sequence": number + 1}
+    taken_back["withdraws"] = taken_back.pop("decision_id")
+    behind = {**suspended, "sequence": number + 2}
+    engine.send([("suspensions", "zhang", taken_back), ("suspensions", "zhang", behind)])
+    assert "in another order" in engine.standing("replay", check=False).stdout
+    await drop(engine)
+    engine.standing("setup")
+    assert "what differs of 1 accounts" in engine.standing("relay", "--reconcile").stdout
+    with engine.working():
+        engine.drain()
+    assert "equal" in engine.standing("replay").stdout
 
 
 async def test_the_database_of_another_deployment_is_refused_and_stays_as_it_is(
