@@ -237,6 +237,7 @@ def compare_decisions(seen: Seen, expected: Expected, verdict: Verdict) -> None:
         if differing:
             verdict.wrong.append(f"{wanted[name].kind} {name} of {wanted[name].subject}: {differing}")
     compare_order(net, expected, verdict)
+    compare_last(seen, net, verdict)
     stored = Counter(row["decision_id"] for row in seen.rows["net_decisions"])
     if stored != Counter(net.keys()):
         verdict.wrong.append(f"the database has other net decisions: {sorted(stored.keys() ^ net.keys())[:3]}")
@@ -254,6 +255,17 @@ def compare_order(net: Mapping[str, Record], expected: Expected, verdict: Verdic
         known = [each["decision_id"] for each in of_one if each["decision_id"] in places]
         if known != wanted.get(subject, []):
             verdict.wrong.append(f"what stands of {subject} is in the order {[places[name] for name in known]}")
+
+
+def compare_last(seen: Seen, net: Mapping[str, Record], verdict: Verdict) -> None:
+    """An account's newest `account-standing` is that of its last decision in force, where there is one (README)."""
+    newest = {
+        each.json["account_id"]: each.json["standing"] for each in seen.outputs if each.topic == "account-standing"
+    }
+    for (kind, name), of_one in in_force(net.values()).items():
+        after, standing = of_one[-1]["standing_after"], newest.get(name, "not_enrolled")
+        if kind == "account" and after != standing:
+            verdict.wrong.append(f"{name} is said to be {standing}, and by its last decision in force {after}")
 
 
 def in_force(net: Iterable[Record]) -> dict[tuple[str, str], list[dict[str, Any]]]:

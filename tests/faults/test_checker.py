@@ -144,6 +144,12 @@ def test_decisions_of_one_instant_that_stand_in_another_order_are_wrong(seen: Se
     assert [each for each in verdict(seen).wrong if "in the order [1, 0" in each]
 
 
+def test_a_standing_that_is_not_that_of_the_last_decision_in_force_is_wrong(seen: Seen) -> None:
+    index = last_of(seen, "account-standing", lambda value: value["account_id"] == "wang")
+    seen.outputs[index] = changed(seen.outputs[index], standing="suspended")
+    assert "wang is said to be suspended, and by its last decision in force active" in verdict(seen).wrong
+
+
 @pytest.mark.parametrize("topic", ["order-status", "complaints", "seller-accounts", "account-requests"])
 def test_each_fact_that_was_never_read_is_lost_and_one_nobody_sent_is_wrong(seen: Seen, topic: str) -> None:
     records = list(seen.inputs)
