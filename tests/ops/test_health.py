@@ -140,3 +140,11 @@ async def test_a_scrape_of_many_partitions_gives_way_to_others_between_the_metri
             await asyncio.sleep(0)
             turns += 1
     assert turns > len(METRICS) / 2, "it did not give way"
+
+
+def test_a_loop_counts_as_dead_at_half_of_the_watchdog_s_time() -> None:
+    watchdog = Watchdog("the worker", 120)
+    vitals = Vitals(watchdog=watchdog)
+    for silent, problems in ((59, []), (60, ["polls has not turned over for 60 s"])):
+        watchdog._silent = {"polls": silent, "heartbeats": 0}
+        assert vitals.dead() == vitals.unready() == problems
