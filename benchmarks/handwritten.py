@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from contracts.fields import instant
 from contracts.order_status import EFFECTIVE, OrderStatus
 from workers.settings import Settings
-from workers.store.postgres import connect_types
+from workers.store.connections import connect_types
 
 SCHEMA = """
 create table if not exists hand_accounts (

@@ -17,8 +17,9 @@ import structlog
 from workers.kafka.last_record import NoAnswer, last_record
 from workers.kafka.security import KafkaAccess
 from workers.ops.refused import Refused
+from workers.store.connections import connect_types
 from workers.store.deployment import Server, server_of
-from workers.store.postgres import connect_types, statement
+from workers.store.postgres import statement
 
 log = structlog.get_logger()
 

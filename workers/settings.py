@@ -188,10 +188,11 @@ def _problem_of_url(url: str) -> str | None:
     """What is wrong with the URL of the database, said without any part of it that may be secret."""
     try:
         parts = urlsplit(url)
-        port_is_good = parts.port is None or parts.port > 0
+        hosts = parts.netloc.rpartition("@")[2].split(",")
+        ports = [urlsplit(f"//{host}").port for host in hosts]
     except ValueError:
-        port_is_good = False
-    if not port_is_good:
+        ports = [0]
+    if 0 in ports:
         return "it cannot be read: write special characters of the password as %XX (/ is %2F, @ is %40, ? is %3F)"
     if parts.scheme not in {"postgresql", "postgres"}:
         return "it must begin with postgresql://"

@@ -34,9 +34,10 @@ from workers.ops.watchdog import Watchdog
 from workers.rules import RULES_VERSION
 from workers.rules.policy import Policies
 from workers.settings import Settings
+from workers.store.connections import open_pool
 from workers.store.deployment import Deployment, Wanted, adopt_server, check_rights, load_deployment
 from workers.store.listener import Listener
-from workers.store.postgres import ACQUIRE_SECONDS, Store, open_pool
+from workers.store.postgres import ACQUIRE_SECONDS, Store
 from workers.supervisor import WorkerProcess, supervise
 
 log = structlog.get_logger()

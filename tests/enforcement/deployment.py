@@ -19,8 +19,9 @@ from workers.enforcement.road import Done, Enforcement
 from workers.ops.clock import WallClock
 from workers.rules.calendar import Instant, written
 from workers.rules.policy import Policies
+from workers.store.connections import connect, open_pool
 from workers.store.deployment import Wanted, load_deployment, set_up
-from workers.store.postgres import Store, open_pool
+from workers.store.postgres import Store
 from workers.store.records import Advance, LogRow, Position
 
 SHARDS = 3
@@ -173,7 +174,7 @@ def break_for(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, account_i
 async def deployed(url: str, policies: Policies) -> AsyncIterator[Deployment]:
     """A fresh deployment in the empty database at `url`, its partitions claimed."""
     expected = wanted(policies)
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     await set_up(connection, expected, 0)
     await connection.close()
     pool = await open_pool(url, name="test", connections=6)

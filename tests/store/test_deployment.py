@@ -13,8 +13,8 @@ import pytest
 from tests.enforcement.conftest import SAMPLE
 from tests.enforcement.deployment import policies_of, wanted
 from workers.rules.calendar import DAY, SECOND, Instant, written
+from workers.store.connections import open_pool
 from workers.store.deployment import DeploymentMismatch, Wanted, check_same_one, load_deployment, set_up
-from workers.store.postgres import open_pool
 
 Listed = tuple[str, str, Instant]
 """Id, digest and effective_from of a policy."""

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
+from workers.store.connections import open_pool
 from workers.store.listener import Listener
-from workers.store.postgres import open_pool
 
 LONG = 30.0
 

@@ -10,8 +10,9 @@ import pytest
 from tests.enforcement.conftest import SAMPLE
 from tests.enforcement.deployment import policies_of, wanted
 from workers.store import deployment, listener, postgres
+from workers.store.connections import open_pool
 from workers.store.listener import Listener
-from workers.store.postgres import Store, open_pool
+from workers.store.postgres import Store
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """`standing setup`: creates or migrates the database, creates or checks the topics, records the policies."""
 
-from urllib.parse import urlsplit, urlunsplit
-
 import asyncpg
 
 from contracts.topics import INPUT_TOPICS, Topic
@@ -10,8 +8,8 @@ from workers.kafka.admin import Admin, TopicSpec, ensure_topics
 from workers.marks import MARKS_TOPIC, compare_marks, read_marks
 from workers.ops.clock import WallClock
 from workers.settings import Settings
+from workers.store.connections import connect, database_of
 from workers.store.deployment import record_topics, set_up
-from workers.store.postgres import connect
 from workers.wiring import wanted
 
 _FOR_EVER = {"retention.ms": "-1", "retention.bytes": "-1"}
@@ -36,12 +34,14 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
 async def run_setup(settings: Settings) -> list[str]:
     """Set everything up; safe to repeat. Returns what was done, a line each.
 
-    Raises BadPolicy, DeploymentMismatch, SetBack, KafkaUnreachable, TopicMismatch or the database's own errors.
+    Raises BadPolicy, DatabaseUnfit, DeploymentMismatch, SetBack, KafkaUnreachable, TopicMismatch or the
+    database's own errors.
     """
     policies = load_policies(settings.policies)
     expected = await wanted(settings, policies)
-    done = await _create_database(settings.database_url.get_secret_value())
-    connection = await connect(settings.database_url.get_secret_value(), timeout=10)
+    url = settings.database_url.get_secret_value()
+    done = await _create_database(url)
+    connection = await connect(url)
     try:
         await _compare(settings, connection)
         done += await set_up(connection, expected, WallClock().wall())
@@ -67,14 +67,14 @@ async def _compare(settings: Settings, connection: asyncpg.Connection) -> None:
 
 async def _create_database(url: str) -> list[str]:
     """Create the database that the URL names, where it is missing and the user may."""
-    parts = urlsplit(url)
-    name = parts.path.lstrip("/")
+    name = database_of(url)
     try:
-        connection = await connect(url, timeout=10)
+        connection = await connect(url)
     except asyncpg.InvalidCatalogNameError:
-        connection = await connect(urlunsplit(parts._replace(path="/postgres")), timeout=10)
+        connection = await connect(url, database="postgres")
         quoted = '"' + name.replace('"', '""') + '"'
-        await connection.execute(f"create database {quoted} encoding 'UTF8' template template0")
+        how = "encoding 'UTF8' locale_provider libc locale 'C' template template0"  # whatever those of the server are
+        await connection.execute(f"create database {quoted} {how}")
         await connection.close()
         return [f"created database {name}"]
     await connection.close()

@@ -34,8 +34,8 @@ from workers.rules.decisions import Because
 from workers.rules.difference import Published as PublishedDecision
 from workers.rules.difference import difference
 from workers.settings import Settings
+from workers.store.connections import connect, connect_types
 from workers.store.deployment import adopt, check_same_one
-from workers.store.postgres import connect, connect_types
 from workers.store.records import AccountRow, Changes, CompanyRow, NetDecision, ShardHead, Spread
 from workers.store.refill import append_log, empty_tables, fill_tables, move_heads
 from workers.wiring import wanted
@@ -69,7 +69,7 @@ async def reconcile(terminal: Terminal, settings: Settings) -> Reconciled | None
     Raises StillWorking, BadHistory (the input topics lack their beginning), Altered or DeploymentMismatch.
     """
     expected = await wanted(settings, load_policies(settings.policies))
-    connection = await connect(settings.database_url.get_secret_value(), timeout=10)
+    connection = await connect(settings.database_url.get_secret_value())
     try:
         await connect_types(connection)
         await check_same_one(connection, expected)

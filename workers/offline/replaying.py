@@ -27,7 +27,8 @@ from workers.ops.refused import Refused, naming
 from workers.ops.terminal import Bars, Terminal
 from workers.rules.calendar import Instant
 from workers.settings import Settings
-from workers.store.postgres import connect_types, statement
+from workers.store.connections import connect, connect_types
+from workers.store.postgres import statement
 
 LIMIT_SECONDS = 5.0
 
@@ -164,7 +165,7 @@ def _check_starts(inputs: WholeTopics) -> None:
 async def _live_horizon(settings: Settings) -> Instant | None:
     """Up to where silence is judged live, where the database says so; None where it does not answer."""
     try:
-        connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=LIMIT_SECONDS)
+        connection = await connect(settings.database_url.get_secret_value(), timeout=LIMIT_SECONDS)
     except (OSError, TimeoutError, asyncpg.PostgresError):
         return None
     try:

@@ -16,7 +16,8 @@ import asyncpg
 
 from workers.ops.refused import Refused
 from workers.rules.calendar import Instant, written
-from workers.store.postgres import ACQUIRE_SECONDS, connect_types
+from workers.store.connections import check_server, connect_types
+from workers.store.postgres import ACQUIRE_SECONDS
 
 MIGRATIONS = Path(__file__).parents[2] / "schemas" / "postgres"
 _MIGRATION = "[0-9]*.sql"
@@ -81,8 +82,9 @@ def schema_version() -> int:
 
 
 async def load_deployment(pool: asyncpg.Pool, wanted: Wanted) -> Deployment:
-    """The deployment, if it is the one wanted; raises DeploymentMismatch with the first difference."""
+    """The deployment, if it is the one wanted; raises DatabaseUnfit, or DeploymentMismatch with a difference."""
     async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+        await check_server(connection)
         row = await _recorded(connection)
         shards = await connection.fetchval("select count(*) from shards")
     expected = {
@@ -169,8 +171,9 @@ async def adopt_server(pool: asyncpg.Pool) -> None:
 async def set_up(connection: asyncpg.Connection, wanted: Wanted, now: Instant) -> list[str]:
     """Migrate and record the deployment; safe to repeat. Returns what was done, for the operator.
 
-    Raises DeploymentMismatch where a change would judge what was already read differently.
+    Raises DatabaseUnfit, and DeploymentMismatch where a change would judge what was already read differently.
     """
+    await check_server(connection)
     await connect_types(connection)
     async with connection.transaction():
         await connection.execute("select pg_advisory_xact_lock(hashtext('standing setup'))")

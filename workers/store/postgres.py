@@ -5,13 +5,12 @@ of thousands costs a handful of round trips. Locks are taken in one order everyw
 companies, spreads, shards, each sorted.
 """
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import cache
 from importlib.resources import files
-from typing import Any, cast
-from urllib.parse import urlsplit
+from typing import Any
 
 import asyncpg
 
@@ -34,15 +33,10 @@ from workers.store.records import (
     StoredHistory,
 )
 
-_POSTGRES_EPOCH: Instant = 946_684_800_000_000  # 2000-01-01T00:00:00Z
-
-
 TRANSIENT = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What rolls a transaction back and may be tried again: the database is away, restarting or contended. asyncpg takes
 a session that the server ends between two messages for an error of its own (InternalClientError).
 """
-_AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
-"""Why no connection can be made just now; OSError is a time-out too."""
 ACQUIRE_SECONDS = 30.0
 """How long to wait for a connection of the pool: as long as a statement may keep one."""
 
@@ -50,10 +44,6 @@ READ_BYTES = 16 * 1024 * 1024
 """Rows of the log are read until their values are so large together: what the relay holds in memory of a shard, and
 sends well within the time of a Kafka transaction. 5,000 ordinary rows are a third of it; dead letters can be large.
 """
-
-
-class DatabaseUnreachable(ConnectionError):
-    """PostgreSQL did not let a connection be made, though it may later."""
 
 
 class LostOwnership(Exception):
@@ -72,64 +62,6 @@ class UnknownAccounts(Exception):
 def statement(name: str) -> str:
     """The SQL statement of that name."""
     return files("workers.store").joinpath("sql", f"{name}.sql").read_text()
-
-
-async def connect_types(connection: asyncpg.Connection) -> None:
-    """Read and write timestamptz as instants: microseconds since 1970 in UTC."""
-    await connection.set_type_codec(
-        "timestamptz",
-        schema="pg_catalog",
-        encoder=lambda at: (at - _POSTGRES_EPOCH,),
-        decoder=lambda parts: parts[0] + _POSTGRES_EPOCH,
-        format="tuple",
-    )
-
-
-async def connect(url: str, **options: Any) -> asyncpg.Connection:
-    """One connection; raises DatabaseUnreachable, which names the server and never the password."""
-    try:
-        return await asyncpg.connect(url, **options)
-    except _AWAY as error:
-        server = urlsplit(url).netloc.rpartition("@")[2] or "its default address"
-        why = str(error) or "no answer in time"
-        raise DatabaseUnreachable(f"PostgreSQL at {server} cannot be reached: {why}") from error
-
-
-async def open_pool(
-    url: str,
-    *,
-    name: str,
-    connections: int = 4,
-    connected: Callable[[Any], Coroutine[Any, Any, None]] = connect_types,
-    **options: Any,
-) -> asyncpg.Pool:
-    """A pool whose every wait has a limit; `name` is shown in pg_stat_activity.
-
-    `connected` makes each new connection ready, or raises where it must not be used.
-    """
-    return await asyncpg.create_pool(
-        url,
-        min_size=1,
-        max_size=connections,
-        connect=cast("Any", connect),  # the stubs want every option of it named
-        init=connected,
-        timeout=10,
-        command_timeout=40,  # longer than the server lets a statement take
-        server_settings={
-            "application_name": f"standing {name}",
-            "timezone": "UTC",
-            "statement_timeout": "30s",
-            "lock_timeout": "20s",
-            "idle_in_transaction_session_timeout": "30s",
-            "jit": "off",
-            # Every statement looks rows up by their keys; a plan that reads whole tables is never the right one,
-            # and must not be chosen because statistics are stale.
-            "enable_hashjoin": "off",
-            "enable_mergejoin": "off",
-            "enable_seqscan": "off",
-        },
-        **options,
-    )
 
 
 class Store:
