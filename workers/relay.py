@@ -113,7 +113,8 @@ async def _run_shard(shard: Shard, bell: Bell, vitals: Vitals, stop: asyncio.Eve
                     await bell.wait(IDLE_SECONDS, stop)
                 elif count >= BUSY:
                     with suppress(TimeoutError):  # they have gathered
-                        await asyncio.wait_for(stop.wait(), GATHER_SECONDS)
+                        async with asyncio.timeout(GATHER_SECONDS):
+                            await stop.wait()
                 backoff.succeeded()
         except (PublishError, NoAnswer, *TRANSIENT) as error:
             log.warning("producer recycled", shard=shard.number, error=repr(error))

@@ -114,7 +114,8 @@ async def _ended(process: asyncio.subprocess.Process, stop: asyncio.Event) -> bo
 async def _stop(process: asyncio.subprocess.Process, name: str) -> None:
     process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), STOP_SECONDS)
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
     except TimeoutError:
         log.warning("worker did not stop in time and was killed", worker=name)
         process.kill()
@@ -124,7 +125,8 @@ async def _stop(process: asyncio.subprocess.Process, name: str) -> None:
 async def _wait(stop: asyncio.Event, seconds: float) -> bool:
     """Whether the order to stop came within `seconds`."""
     try:
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()
     except TimeoutError:
         return False
     return True

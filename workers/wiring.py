@@ -99,7 +99,8 @@ async def parts(settings: Settings, name: str, *, connections: int = 4, waits: b
         )
         yield Parts(settings, policies, pool, deployment, store, enforcement, guard)
     finally:
-        await asyncio.wait_for(pool.close(), 10)
+        async with asyncio.timeout(10):
+            await pool.close()
 
 
 def worker_processes(settings: Settings) -> list[WorkerProcess]:

@@ -152,7 +152,8 @@ class Admin:
     async def _answer(self, future: "Future[Answer]") -> Answer:
         """Wait for an answer of the library's threads; silence is `KafkaUnreachable`, or `KafkaRefused`."""
         try:
-            answer = await asyncio.wait_for(asyncio.wrap_future(future), LIMIT_SECONDS + 1)
+            async with asyncio.timeout(LIMIT_SECONDS + 1):
+                answer = await asyncio.wrap_future(future)
         except TimeoutError as error:
             raise self._silent("no answer") from error
         except KafkaException as error:

@@ -372,7 +372,8 @@ class Intake:
         }
         client = self._need_consumer()._client
         if counts != self._counted(client.cluster):  # the group shares them out anew only when it looks
-            await asyncio.wait_for(client.force_metadata_update(), REQUEST_SECONDS)
+            async with asyncio.timeout(REQUEST_SECONDS):
+                await client.force_metadata_update()
         return counts
 
     def _counted(self, cluster: Any) -> dict[str, int]:

@@ -1,0 +1,75 @@
+"""The ingest worker ends when its intake does, also where an answer of Kafka comes just then.
+
+Before Python 3.12 `asyncio.wait_for` swallows a cancellation that comes with the answer: the heartbeats went on for
+ever, the worker waited for their end, and read nothing until its watchdog ended it.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import pytest
+
+from contracts.topics import INPUT_TOPICS
+from tests.enforcement.deployment import deployed
+from tests.ingest.test_resting import PLACES, SAMPLE, PlayedIntake, ingest
+from workers.ingest import Ingest
+from workers.kafka.admin import Admin
+from workers.kafka.security import KafkaAccess
+from workers.wiring import listening
+
+NOWHERE = KafkaAccess("127.0.0.1:1")
+
+
+class Failed(Exception):
+    """What ends the intake."""
+
+
+@dataclass
+class EndingIntake(PlayedIntake):
+    """An intake that fails in the very turn of the event loop in which Kafka answers the heartbeat."""
+
+    failed: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    async def run(self, handler: Ingest, stop: asyncio.Event) -> None:
+        await handler.claim(PLACES)
+        await self.failed
+
+    async def partition_counts(self) -> Mapping[str, int]:
+        answer: Future[dict[str, int]] = Future()
+        asyncio.get_running_loop().call_soon(answer_and_fail, answer, self.failed)
+        return await Admin(NOWHERE)._answer(answer)
+
+
+def answer_and_fail(answer: "Future[dict[str, int]]", failed: "asyncio.Future[None]") -> None:
+    """The intake is woken first, so that its end reaches the heartbeat with the answer."""
+    if not failed.done():
+        failed.set_exception(Failed())
+    answer.set_result(dict.fromkeys(INPUT_TOPICS, 2))
+
+
+async def test_a_worker_ends_with_its_intake_whatever_its_heartbeat_is_told_just_then(database_url: str) -> None:
+    async with deployed(database_url, SAMPLE) as deployment, listening(deployment.pool, "standing_case") as listener:
+        worker = ingest(deployment, EndingIntake(), listener)
+        async with asyncio.timeout(20):
+            with pytest.raises(ExceptionGroup) as ended:
+                await worker.run(asyncio.Event())
+    assert ended.group_contains(Failed)
+
+
+async def test_a_cancellation_that_comes_with_an_answer_is_not_swallowed() -> None:
+    answer: Future[str] = Future()
+    asked = asyncio.create_task(Admin(NOWHERE)._answer(answer))
+    await asyncio.sleep(0.01)
+    loop = asyncio.get_running_loop()
+    loop.call_soon(answer.set_result, "in time")
+    for turns in range(4):  # one of these is the turn in which the answer is known and not yet handed over
+        after(loop, turns, asked)
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+
+
+def after(loop: asyncio.AbstractEventLoop, turns: int, task: "asyncio.Task[str]") -> None:
+    """Cancel a task after so many turns of the event loop."""
+    loop.call_soon(after, loop, turns - 1, task) if turns else loop.call_soon(task.cancel)
