@@ -1,5 +1,6 @@
 """What a relay does before it publishes: it believes a mark only where no transaction of its own is open any more."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -9,9 +10,11 @@ from uuid import UUID
 import pytest
 
 from workers.kafka.last_record import LeftOpen
-from workers.kafka.transactional_producer import TransactionalProducer
+from workers.kafka.transactional_producer import PublishError, TransactionalProducer
 from workers.marks import Mark
-from workers.relay import Shard
+from workers.ops.health import Vitals
+from workers.relay import Shard, run
+from workers.store.listener import Listener
 from workers.store.postgres import Store
 
 INCARNATION = UUID(int=1)
@@ -33,6 +36,9 @@ class PlayedProducer:
         if not self.ended or self.stays:
             raise LeftOpen(f"{topic}/{partition}")
         return Mark(7, b"hash", INCARNATION).encode()
+
+    async def close(self) -> None:
+        self.calls.append("close")
 
     async def end_what_is_open(self, topics: Sequence[str], *places: tuple[str, int]) -> None:
         self.calls.append((topics, *places))
@@ -61,3 +67,19 @@ async def test_a_mark_that_stays_hidden_is_not_believed() -> None:
     with pytest.raises(LeftOpen):
         await opened.open()
     assert opened.seq == 0
+
+
+async def test_a_relay_that_kafka_lets_open_no_transaction_is_not_ready_and_blames_kafka() -> None:
+    """As on one broker that keeps its transactions three times: it has no coordinator for them."""
+    refused, stop = shard(producer := PlayedProducer()), asyncio.Event()
+    vitals = Vitals(("database", "kafka"))
+
+    async def fail() -> None:
+        stop.set()
+        raise PublishError("producer standing-relay-2: no coordinator")
+
+    producer.open = fail  # type: ignore[method-assign]
+    bells = cast("Listener", SimpleNamespace(bell=lambda: None))
+    await run([refused], bells, vitals, stop)
+    vitals.answered("kafka")  # the brokers answer what else they are asked
+    assert vitals.unready() == ["without shard 2", "Kafka: producer standing-relay-2: no coordinator"]

@@ -37,6 +37,12 @@ class Moved(Exception):
     """This is another PostgreSQL than the one that was set up, and the relay did not compare it yet."""
 
 
+class NotCompared(ConnectionError):
+    """Kafka did not tell what was published: a connection to the database cannot be used yet."""
+
+    server = "Kafka"
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """The last row of a shard that Kafka has."""
@@ -114,7 +120,7 @@ class Guard:
             raise Moved(_MOVED)
 
     async def compare(self, connection: Any, *, even_moved: bool = False) -> None:
-        """Compare the database with the marks; raises SetBack, or ConnectionError where Kafka does not answer.
+        """Compare the database with the marks; raises SetBack, or NotCompared where Kafka does not answer.
 
         The server is admitted unless it moved; `even_moved` is for who adopts it, or only looks.
         """
@@ -123,7 +129,7 @@ class Guard:
         try:
             marks = await read_marks(self.kafka, self.marks_topic, shards)
         except NoAnswer as error:
-            raise ConnectionError(f"what was published cannot be compared: {error}") from error
+            raise NotCompared(f"what was published cannot be compared: {error}") from error
         await compare_marks(connection, marks)
         row = await connection.fetchrow("select system_identifier, timeline from deployment")
         self.moved = tuple(row) != (server.system_identifier, server.timeline)

@@ -20,6 +20,7 @@ from workers.kafka.transactional_producer import Outgoing, PublishError, Transac
 from workers.marks import Mark, Moved, SetBack
 from workers.ops import metrics as names
 from workers.ops.backoff import Backoff
+from workers.ops.blame import server_of
 from workers.ops.health import Vitals
 from workers.store.listener import Bell, Listener
 from workers.store.postgres import TRANSIENT, Store
@@ -101,11 +102,15 @@ async def run(shards: Sequence[Shard], listener: Listener, vitals: Vitals, stop:
 async def _run_shard(shard: Shard, bell: Bell, vitals: Vitals, stop: asyncio.Event) -> None:
     backoff = Backoff(TRIES, vitals.failed)
     name = f"shard {shard.number}"
+    vitals.has(name, really=False)
     while not stop.is_set():
         try:
             vitals.turned(name)
+            await shard.store.log_row_hash(shard.number, shard.seq)  # without a database it must fence nobody
+            vitals.answered("database")
             await shard.open()
-            vitals.answered("database", "kafka")
+            vitals.answered("kafka")
+            vitals.has(name, really=True)
             while not stop.is_set():
                 vitals.turned(name)
                 count = await _publish_some(shard, vitals)
@@ -117,7 +122,8 @@ async def _run_shard(shard: Shard, bell: Bell, vitals: Vitals, stop: asyncio.Eve
                             await stop.wait()
                 backoff.succeeded()
         except (PublishError, NoAnswer, *TRANSIENT) as error:
-            log.warning("producer recycled", shard=shard.number, error=repr(error))
+            vitals.has(name, really=False)
+            log.warning("producer recycled", shard=shard.number, server=server_of(error), error=repr(error))
             vitals.metrics.count(names.RECYCLED, shard=str(shard.number))
             await backoff.failed(error)
     await shard.producer.close()

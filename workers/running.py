@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import asyncpg
 import typer
 import uvloop
+from confluent_kafka import KafkaException
 from pydantic import ValidationError
 
 from workers import supervisor
@@ -23,6 +24,7 @@ from workers.kafka.last_record import NoAnswer
 from workers.kafka.transactional_producer import PublishError
 from workers.marks import Moved
 from workers.ops import logs
+from workers.ops.blame import named
 from workers.ops.health import PortTaken
 from workers.ops.refused import Refused
 from workers.ops.terminal import Terminal, one_line
@@ -45,11 +47,13 @@ _AWAY = (
     KafkaUnreachable,
     NoAnswer,
     PublishError,
+    KafkaException,
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,  # no connection left, disk full
     asyncpg.OperatorInterventionError,  # shut down, starting, a statement that took too long
     asyncpg.LockNotAvailableError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby
 )
 """A server that cannot be reached: an operator's command ends, a worker is started anew."""
 
@@ -77,7 +81,7 @@ def one_clear_line(away: int = CANNOT_RUN) -> Iterator[None]:
     except _AWAY as error:
         if isinstance(error, OSError) and error.filename is not None:
             fail(f"{os.fsdecode(error.filename)}: {error.strerror}")
-        fail(f"a server cannot be reached: {str(error) or 'no answer in time'}", away)
+        fail(f"a server cannot be reached: {named(error)}", away)
 
 
 def say(why: str) -> None:
@@ -94,6 +98,8 @@ def fail(why: str, code: int = CANNOT_RUN) -> NoReturn:
 def run(work: Callable[[Settings], Coroutine[Any, Any, None]], away: int = CANNOT_RUN) -> None:
     """Run a command on the settings of the environment; `away` is the exit code where a server is."""
     with one_clear_line(away):
+        if not __debug__:
+            fail("Python runs without assertions (PYTHONOPTIMIZE or -O), on which the engine relies: unset it")
         settings = read_settings()
         try:
             uvloop.run(work(settings))

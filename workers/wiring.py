@@ -37,7 +37,7 @@ from workers.settings import Settings
 from workers.store.connections import open_pool
 from workers.store.deployment import Deployment, Wanted, adopt_server, check_rights, load_deployment
 from workers.store.listener import Listener
-from workers.store.postgres import ACQUIRE_SECONDS, Store
+from workers.store.postgres import Store, acquired
 from workers.supervisor import WorkerProcess, supervise
 
 log = structlog.get_logger()
@@ -88,7 +88,7 @@ async def parts(settings: Settings, name: str, *, connections: int = 4, waits: b
     pool = await open_pool(url, name=name, connections=connections, connected=guard.connected)
     try:
         deployment = await load_deployment(pool, expected)
-        async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+        async with acquired(pool) as connection:
             await guard.compare(connection, even_moved=not waits)
             if waits:
                 await check_rights(connection)

@@ -5,12 +5,21 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import asyncpg
 import pytest
+from aiokafka.errors import KafkaTimeoutError
+from confluent_kafka import KafkaError, KafkaException
 
+from workers.kafka.admin import KafkaUnreachable
+from workers.kafka.last_record import NoAnswer
+from workers.kafka.transactional_producer import PublishError
+from workers.marks import NotCompared
 from workers.ops import health
+from workers.ops.blame import named
 from workers.ops.health import PortTaken, Vitals, serving
 from workers.ops.metrics import LAG, METRICS, RECORDS, Measured
 from workers.ops.watchdog import Watchdog
+from workers.store.connections import DatabaseSilent
 
 
 @asynccontextmanager
@@ -59,6 +68,44 @@ async def test_a_server_that_answers_no_more_makes_a_worker_unready(monkeypatch:
     later = time.monotonic() + health.READY_SECONDS + 1
     monkeypatch.setattr(time, "monotonic", lambda: later)
     assert vitals.unready() == ["database has not answered for 30 s"]
+
+
+async def test_a_server_is_not_blamed_for_another_that_failed_before_it_was_asked() -> None:
+    vitals = Vitals(needs=("database", "kafka"))
+    vitals.has("shard 0", really=False)
+    vitals.failed(PublishError("producer standing-relay-0: no coordinator"))
+    assert vitals.unready() == [
+        "kafka has not answered for 30 s",
+        "without shard 0",
+        "Kafka: producer standing-relay-0: no coordinator",
+    ]
+    vitals.failed(asyncpg.CannotConnectNowError("the database system is starting up"))
+    assert vitals.unready() == [
+        "database has not answered for 30 s",
+        "kafka has not answered for 30 s",
+        "without shard 0",
+        "Kafka: producer standing-relay-0: no coordinator",
+        "PostgreSQL: the database system is starting up",
+    ]
+    vitals.answered("database", "kafka")
+    vitals.has("shard 0", really=True)
+    assert vitals.unready() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (DatabaseSilent("PostgreSQL gave no answer in time"), "PostgreSQL gave no answer in time"),
+        (asyncpg.SerializationError("could not serialize"), "PostgreSQL: could not serialize"),
+        (NotCompared("marks/0 cannot be read"), "Kafka: marks/0 cannot be read"),
+        (NoAnswer("marks/0 cannot be read"), "Kafka: marks/0 cannot be read"),
+        (KafkaTimeoutError("no leader told"), "Kafka: KafkaTimeoutError: no leader told"),
+        (KafkaException(KafkaError(KafkaError.INVALID_REPLICATION_FACTOR)), "Kafka: KafkaError"),
+        (KafkaUnreachable("Kafka at b:1 cannot be reached"), "Kafka at b:1 cannot be reached"),
+    ],
+)
+def test_an_error_names_the_server_that_gave_it(error: Exception, line: str) -> None:
+    assert named(error).startswith(line)
 
 
 async def test_a_loop_that_hangs_is_neither_alive_nor_ready_while_the_others_turn() -> None:

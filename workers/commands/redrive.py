@@ -15,7 +15,7 @@ from typing import Any
 from workers.commands.explain import NotFound
 from workers.kafka.transactional_producer import Outgoing, TransactionalProducer
 from workers.rules.calendar import Instant
-from workers.store.postgres import ACQUIRE_SECONDS, statement
+from workers.store.postgres import acquired, statement
 from workers.wiring import Parts
 
 ORIGIN = "standing-redriven-from"
@@ -93,8 +93,7 @@ async def _letters(made: Parts, wish: Wish) -> AsyncGenerator[tuple[str, dict[st
         for row in rows:
             yield row["subject"], json.loads(row["letter"]), row["redriven_at"]
         return
-    acquired = made.pool.acquire(timeout=ACQUIRE_SECONDS)
-    async with acquired as connection, connection.transaction(readonly=True):
+    async with acquired(made.pool) as connection, connection.transaction(readonly=True):
         async for row in connection.cursor(statement("letters_since"), wish.since, prefetch=CHUNK):
             letter = json.loads(row["letter"])
             if row["redriven_at"] is None and wish.fits(letter):
@@ -106,7 +105,7 @@ async def _send(made: Parts, producer: TransactionalProducer, chunk: dict[str, O
     if not chunk:
         return
     now = made.enforcement.clock.wall()
-    async with made.pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
+    async with acquired(made.pool) as connection, connection.transaction():
         marked = {row[0] for row in await connection.fetch(statement("mark_redriven"), sorted(chunk), now)}
         if marked:
             await producer.publish([message for place, message in chunk.items() if place in marked])

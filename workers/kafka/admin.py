@@ -36,6 +36,8 @@ Answer = TypeVar("Answer")
 class KafkaUnreachable(Exception):
     """No broker answered in time."""
 
+    server = "Kafka"
+
 
 class KafkaRefused(Refused):
     """The brokers' certificate or our proof of who we are was not accepted, or we may not do it."""

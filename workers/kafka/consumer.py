@@ -26,6 +26,7 @@ from workers.kafka.positioned_consumer import Listener, PositionedConsumer, firs
 from workers.kafka.security import KafkaAccess
 from workers.kafka.subscription import subscribed
 from workers.ops.backoff import Backoff
+from workers.ops.blame import server_of
 from workers.ops.health import Vitals
 
 log = structlog.get_logger()
@@ -302,7 +303,7 @@ class Intake:
                 self._offsets.stored(self._placed(each.topic, each.partition), offset)
         except Exception as error:
             self._generation += 1  # what was fetched behind this batch must not be committed
-            log.warning("batch rolled back", error=repr(error))
+            log.warning("batch rolled back", server=server_of(error), error=repr(error))
             await self.guard(self._recover(error))
 
     async def _recover(self, error: Exception) -> None:

@@ -24,6 +24,8 @@ _POLL_MS = 100
 class NoAnswer(Exception):
     """The partition could not be read in time."""
 
+    server = "Kafka"
+
 
 class LeftOpen(NoAnswer):
     """A transaction is open at the partition's end, and hides what comes after its first record."""

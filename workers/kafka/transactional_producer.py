@@ -42,6 +42,8 @@ Result = TypeVar("Result")
 class PublishError(Exception):
     """The transaction failed, or its outcome is unknown; the producer must be opened anew."""
 
+    server = "Kafka"
+
 
 class Fenced(PublishError):
     """Another producer with the same transactional id took over."""

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import structlog
 
+from workers.ops.blame import server_of
+
 log = structlog.get_logger()
 
 Result = TypeVar("Result")
@@ -57,7 +59,7 @@ async def insist(
     try:
         done = await work()
     except transient as error:
-        log.warning("rolled back", error=repr(error))
+        log.warning("rolled back", server=server_of(error), error=repr(error))
         await backoff.failed(error)
         return None
     backoff.succeeded()

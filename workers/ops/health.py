@@ -7,7 +7,7 @@ a time. The invariant: nothing here asks a server anything, so a storm of scrape
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -15,6 +15,7 @@ from typing import Literal
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from workers.ops.blame import named, server_of
 from workers.ops.metrics import FAILURES, Measured, Metrics, Unmeasured
 from workers.ops.watchdog import Watchdog
 
@@ -25,10 +26,16 @@ LONGEST_LINE = 8192
 MOST_HEADERS = 100
 
 Server = Literal["database", "kafka"]
+_NAMES: dict[Server, str] = {"database": "PostgreSQL", "kafka": "Kafka"}
 
 
 class PortTaken(Exception):
     """Somebody else listens where the worker's health was to be served."""
+
+
+def asked(server: Server, failed: Collection[str]) -> bool:
+    """Whether a server was asked for all that is known: no other failed lately, or it did itself."""
+    return not failed or _NAMES[server] in failed
 
 
 @dataclass(slots=True)
@@ -42,6 +49,8 @@ class Vitals:
     lacks: set[str] = field(default_factory=set)
     """What else it must have to be ready, and has not."""
     _answered: dict[str, float] = field(default_factory=dict)
+    _failed: dict[str, tuple[float, str]] = field(default_factory=dict)
+    """When a server last failed, and how, by the name that the error gives."""
 
     def turned(self, loop: str) -> None:
         """A loop of the worker turned over."""
@@ -55,6 +64,7 @@ class Vitals:
 
     def failed(self, error: Exception) -> None:
         """Something failed and will be tried again."""
+        self._failed[server_of(error)] = (time.monotonic(), named(error))
         self.metrics.count(FAILURES, error=type(error).__name__)
 
     def has(self, what: str, really: bool) -> None:
@@ -74,14 +84,18 @@ class Vitals:
         ]
 
     def unready(self) -> list[str]:
-        """Why it is not ready; nothing where it is."""
+        """Why it is not ready; nothing where it is. Of a server that was not asked because another failed, only the
+        other is named.
+        """
         limit = time.monotonic() - READY_SECONDS
+        failed = {server: text for server, (at, text) in self._failed.items() if at > limit}
         silent = [each for each in self.needs if self._answered.get(each, limit) <= limit]
-        return [
+        problems = [
             *self.dead(),
-            *(f"{each} has not answered for {READY_SECONDS:.0f} s" for each in silent),
+            *(f"{each} has not answered for {READY_SECONDS:.0f} s" for each in silent if asked(each, failed)),
             *(f"without {each}" for each in sorted(self.lacks)),
         ]
+        return [*problems, *(failed[each] for each in sorted(failed))] if problems or silent else []
 
 
 @asynccontextmanager

@@ -62,7 +62,15 @@ _AWAY = (
 
 
 class DatabaseUnreachable(ConnectionError):
-    """PostgreSQL did not let a connection be made, or gave no answer, though it may later."""
+    """PostgreSQL did not let a connection be made, though it may later."""
+
+    server = "PostgreSQL"
+
+
+class DatabaseSilent(TimeoutError):
+    """PostgreSQL gave no answer, or no connection to it became free, in time."""
+
+    server = "PostgreSQL"
 
 
 class DatabaseUnfit(Refused):

@@ -17,7 +17,7 @@ import asyncpg
 from workers.ops.refused import Refused
 from workers.rules.calendar import Instant, written
 from workers.store.connections import check_server, connect_types
-from workers.store.postgres import ACQUIRE_SECONDS
+from workers.store.postgres import acquired
 
 MIGRATIONS = Path(__file__).parents[2] / "schemas" / "postgres"
 _MIGRATION = "[0-9]*.sql"
@@ -83,7 +83,7 @@ def schema_version() -> int:
 
 async def load_deployment(pool: asyncpg.Pool, wanted: Wanted) -> Deployment:
     """The deployment, if it is the one wanted; raises DatabaseUnfit, or DeploymentMismatch with a difference."""
-    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+    async with acquired(pool) as connection:
         await check_server(connection)
         row = await _recorded(connection)
         shards = await connection.fetchval("select count(*) from shards")
@@ -161,7 +161,7 @@ async def check_rights(connection: Any) -> None:
 
 async def adopt_server(pool: asyncpg.Pool) -> None:
     """Note that the deployment lives on this server now; only once its log has all that was published."""
-    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+    async with acquired(pool) as connection:
         server = await server_of(connection)
         await connection.execute(
             "update deployment set system_identifier = $1, timeline = $2", server.system_identifier, server.timeline

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from workers.store.postgres import ACQUIRE_SECONDS
+from workers.store.postgres import acquire
 
 
 class Bell:
@@ -55,7 +55,7 @@ class Listener:
         async with self._connecting:
             if self._connection is not None:
                 return
-            connection: Any = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+            connection = await acquire(self._pool)
             try:
                 await connection.add_listener(self._channel, self._hear)
             except BaseException:

@@ -17,6 +17,7 @@ import asyncpg
 from workers.rules.calendar import Instant
 from workers.rules.difference import Published
 from workers.rules.facts import EffectiveOrder, OrderSpan
+from workers.store.connections import DatabaseSilent
 from workers.store.keys import stored, stored_key
 from workers.store.records import (
     AccountRow,
@@ -64,6 +65,24 @@ def statement(name: str) -> str:
     return files("workers.store").joinpath("sql", f"{name}.sql").read_text()
 
 
+async def acquire(pool: asyncpg.Pool) -> Any:
+    """A connection of the pool, to be released; raises DatabaseSilent where none becomes free."""
+    try:
+        return await pool.acquire(timeout=ACQUIRE_SECONDS)
+    except TimeoutError as error:
+        raise DatabaseSilent(f"no connection to PostgreSQL became free within {ACQUIRE_SECONDS:.0f} s") from error
+
+
+@asynccontextmanager
+async def acquired(pool: asyncpg.Pool) -> AsyncIterator[Any]:
+    """A connection of the pool while the block runs."""
+    connection = await acquire(pool)
+    try:
+        yield connection
+    finally:
+        await pool.release(connection)
+
+
 class Store:
     """The database of one deployment, as the workers use it."""
 
@@ -78,7 +97,7 @@ class Store:
         Raises LostOwnership where the deployment is no longer the one this worker started with.
         """
         async with (
-            self.pool.acquire(timeout=ACQUIRE_SECONDS) as connection,
+            acquired(self.pool) as connection,
             self._given_up_if_silent(connection),
             connection.transaction(),
             self._given_up_if_silent(connection),
@@ -93,14 +112,16 @@ class Store:
         """
         try:
             yield
-        except (TimeoutError, asyncpg.InternalClientError):
+        except (TimeoutError, asyncpg.InternalClientError) as error:
             connection.terminate()
             await self.pool.expire_connections()
+            if isinstance(error, TimeoutError):
+                raise DatabaseSilent("PostgreSQL gave no answer in time") from error
             raise
 
     async def fetch(self, query: str, *arguments: object) -> list[Any]:
         """The rows that one statement gives, in a transaction of its own."""
-        async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as connection, self._given_up_if_silent(connection):
+        async with acquired(self.pool) as connection, self._given_up_if_silent(connection):
             rows: list[Any] = await connection.fetch(query, *arguments)
         return rows
 
