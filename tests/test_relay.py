@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from workers import relay
 from workers.kafka.last_record import LeftOpen
 from workers.kafka.transactional_producer import PublishError, TransactionalProducer
 from workers.marks import Mark
@@ -49,7 +50,7 @@ def shard(producer: PlayedProducer) -> Shard:
     async def log_row_hash(shard: int, seq: int) -> bytes:
         return b"hash"
 
-    store = cast("Store", SimpleNamespace(log_row_hash=log_row_hash))
+    store = cast("Store", SimpleNamespace(log_row_hash=log_row_hash, pool=None))
     played = cast("TransactionalProducer", producer)
     return Shard(2, store, played, INCARNATION, "", "marks", ["suspensions"])
 
@@ -69,7 +70,13 @@ async def test_a_mark_that_stays_hidden_is_not_believed() -> None:
     assert opened.seq == 0
 
 
-async def test_a_relay_that_kafka_lets_open_no_transaction_is_not_ready_and_blames_kafka() -> None:
+async def no_room_to_make(pool: object) -> int:
+    return 0
+
+
+async def test_a_relay_that_kafka_lets_open_no_transaction_is_not_ready_and_blames_kafka(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """As on one broker that keeps its transactions three times: it has no coordinator for them."""
     refused, stop = shard(producer := PlayedProducer()), asyncio.Event()
     vitals = Vitals(("database", "kafka"))
@@ -80,6 +87,7 @@ async def test_a_relay_that_kafka_lets_open_no_transaction_is_not_ready_and_blam
 
     producer.open = fail  # type: ignore[method-assign]
     bells = cast("Listener", SimpleNamespace(bell=lambda: None))
+    monkeypatch.setattr(relay, "make_room", no_room_to_make)
     await run([refused], bells, vitals, stop)
     vitals.answered("kafka")  # the brokers answer what else they are asked
     assert vitals.unready() == ["without shard 2", "Kafka: producer standing-relay-2: no coordinator"]

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from workers import arguments as may
-from workers import wiring
+from workers import upkeep, wiring
 from workers.arguments import Json
 from workers.ops import logs
 from workers.ops.stderr import open_standard_descriptors
@@ -23,6 +23,7 @@ from workers.settings import Settings
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__.split("\n")[0])
 letters = typer.Typer(help="Records that could not be taken in.")
 app.add_typer(letters, name="dead-letters")
+app.add_typer(upkeep.app)
 terminal = Terminal()
 
 
@@ -129,7 +130,7 @@ def status_command(as_json: Json = False) -> None:
 
     async def work(settings: Settings) -> None:
         async with wiring.parts(settings, "status") as made:
-            found = await status.read_status(made, fetching=True)
+            found = await status.whole_status(made)
         if as_json:
             terminal.json(found.as_json())
         else:

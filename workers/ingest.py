@@ -245,7 +245,8 @@ class Ingest:
             self.vitals.turned("waiting cases")
             with suppress(TimeoutError):
                 seconds = WAITING_SECONDS if self.cases.are_told else HEARTBEAT_SECONDS
-                await asyncio.wait_for(self._case_began_to_wait.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._case_began_to_wait.wait()
             self._case_began_to_wait.clear()
             await insist(self._let_cases_go_on, backoff, (*TRANSIENT, *KAFKA_TRANSIENT))
 
@@ -269,7 +270,8 @@ class Ingest:
 
     async def _beat(self, stop: asyncio.Event) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), HEARTBEAT_SECONDS)
+            async with asyncio.timeout(HEARTBEAT_SECONDS):
+                await stop.wait()
         await self._heartbeat()
 
     async def _heartbeat(self) -> None:

@@ -11,18 +11,21 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
+import asyncpg
 import structlog
 
 from workers.kafka.last_record import LeftOpen, NoAnswer
 from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
 from workers.marks import Mark, Moved, SetBack
 from workers.ops import metrics as names
-from workers.ops.backoff import Backoff
+from workers.ops.backoff import Backoff, insist
 from workers.ops.blame import server_of
 from workers.ops.health import Vitals
 from workers.store.listener import Bell, Listener
+from workers.store.log_parts import make_room
 from workers.store.postgres import TRANSIENT, Store
 from workers.store.records import LogRow
 
@@ -37,6 +40,8 @@ depends on its size, and small ones by the hundred took more of a small machine 
 """
 IDLE_SECONDS = 1.0
 TRIES = 20
+ROOM_SECONDS = 60.0
+"""How often it is looked whether the log has room ahead."""
 
 
 @dataclass(slots=True)
@@ -95,6 +100,7 @@ async def run(shards: Sequence[Shard], listener: Listener, vitals: Vitals, stop:
         async with asyncio.TaskGroup() as tasks:
             for shard in shards:
                 tasks.create_task(_run_shard(shard, listener.bell(), vitals, stop))
+            tasks.create_task(_keep_room(shards[0].store, vitals, stop))
     except* (SetBack, Moved) as refused:
         raise refused.exceptions[0] from None
 
@@ -127,6 +133,24 @@ async def _run_shard(shard: Shard, bell: Bell, vitals: Vitals, stop: asyncio.Eve
             vitals.metrics.count(names.RECYCLED, shard=str(shard.number))
             await backoff.failed(error)
     await shard.producer.close()
+
+
+async def _make_room(store: Store) -> None:
+    try:
+        if made := await make_room(store.pool):
+            log.info("parts of the decision log were made", count=made)
+    except asyncpg.CheckViolationError:
+        log.error("rows of the decision log found no part: run `standing setup`, which makes one for them")
+
+
+async def _keep_room(store: Store, vitals: Vitals, stop: asyncio.Event) -> None:
+    """Make parts of the log ahead of need, until `stop` is set."""
+    backoff = Backoff(TRIES, vitals.failed)
+    while not stop.is_set():
+        await insist(partial(_make_room, store), backoff, TRANSIENT)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ROOM_SECONDS):
+                await stop.wait()
 
 
 async def _publish_some(shard: Shard, vitals: Vitals) -> int:

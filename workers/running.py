@@ -53,7 +53,6 @@ _AWAY = (
     asyncpg.InsufficientResourcesError,  # no connection left, disk full
     asyncpg.OperatorInterventionError,  # shut down, starting, a statement that took too long
     asyncpg.LockNotAvailableError,
-    asyncpg.ReadOnlySQLTransactionError,  # a standby
 )
 """A server that cannot be reached: an operator's command ends, a worker is started anew."""
 
@@ -68,7 +67,9 @@ def one_clear_line(away: int = CANNOT_RUN) -> Iterator[None]:
         field = "".join(f" STANDING_{part}".upper() for part in first["loc"])  # none where several do not fit
         fail(f"bad setting{field}: {first['msg']}")
     except Refused as error:
-        fail(str(error))
+        for each in error.args[:-1]:
+            say(str(each))
+        fail(str(error.args[-1]))
     except ImportError as error:  # a codec, most likely: without one, aiokafka tries a record for ever
         fail(
             f"{error}: this installation is not whole; install what requirements.lock names, and for the embedded "

@@ -5,7 +5,11 @@
 
 revoke all on deployment, positions, rejects, redriven, accounts, facts, order_spans, net_decisions, companies,
     memberships, spreads, decision_log, shards from public, standing_worker, standing_relay, standing_reader;
+revoke all on log_parts from public, standing_worker, standing_relay, standing_reader;
 revoke all on function mark_redriven from public, standing_relay;
+revoke all on function extend_log from public, standing_reader;
+grant execute on function extend_log to standing_worker, standing_relay;
+grant select on log_parts to standing_worker, standing_reader;
 
 -- ingest, timers, spread; the relay too, where `standing work` runs all of them; hold, release and accept
 grant select on deployment, positions, rejects, redriven, accounts, facts, order_spans, net_decisions, companies,

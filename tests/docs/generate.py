@@ -14,6 +14,7 @@ import typer
 from contracts.kinds import kinds_of
 from contracts.topics import Topic
 from workers.cli import app
+from workers.kafka.topic_settings import COMPACTED, KEPT, of_inputs
 from workers.ops.metrics import METRICS
 from workers.settings import Settings
 
@@ -30,7 +31,7 @@ SETTINGS = {
     "kafka_certificate_file": "PEM file of this client's certificate, where the brokers ask for one.",
     "kafka_key_file": "PEM file of the certificate's key.",
     "kafka_key_password": "The key's password, where it has one: secret.",
-    "database_url": "PostgreSQL; `setup` creates the database where it is missing and the user may.",
+    "database_url": "PostgreSQL, on one host or several; `setup` creates the database where the user may.",
     "policies": "Directory of the policy files (`*.toml`).",
     "topic_prefix": "Put before every topic name, the consumer group and the transactional ids.",
     "partitions": "Partitions of each topic; fixed by the first `setup`.",
@@ -113,7 +114,24 @@ def metrics() -> str:
     return rows(["metric", "kind", "of", "labels", "says"], body)
 
 
-TABLES = {"topics": topics, "settings": settings, "commands": commands, "metrics": metrics}
+def topic_settings() -> str:
+    """What the settings of topics must be, from `workers/kafka/topic_settings.py`."""
+    inputs = of_inputs(max_record_bytes=0)
+    body = [
+        [which, f"`{each.setting}`", f"`{each.text}`", each.why, "refused" if each.refused else "a warning"]
+        for which, needed in (("input", inputs), ("output, kept", KEPT), ("compacted", COMPACTED))
+        for each in needed
+    ]
+    return rows(["topics", "setting", "must be", "else", "is then"], body)
+
+
+TABLES = {
+    "topics": topics,
+    "settings": settings,
+    "commands": commands,
+    "metrics": metrics,
+    "topic settings": topic_settings,
+}
 
 
 def filled(text: str) -> str:

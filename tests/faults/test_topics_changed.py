@@ -5,11 +5,8 @@ ever set back or forward to make the reading go on; what the other topics tell i
 """
 
 import asyncio
-import re
-import textwrap
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from pathlib import Path
 
 import asyncpg
 import pytest
@@ -20,11 +17,11 @@ from tests.faults.deployment import Deployment
 from tests.faults.load import long
 from tests.flows.engine import Engine
 from tests.flows.facts import Message, enrolled, paid
+from workers import wiring
+from workers.commands.positions import set_to_start
 from workers.commands.setup import run_setup
 from workers.settings import Settings
 from workers.store.deployment import DeploymentMismatch
-
-OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
 SELLERS = [f"seller-{number}" for number in range(20)]
 BEFORE = [
@@ -144,14 +141,14 @@ async def test_a_topic_made_anew_is_read_from_its_start_where_an_operator_does_a
     settings = Settings.model_validate(given)
     with pytest.raises(DeploymentMismatch, match="order-status was deleted and made again"):
         await run_setup(settings)
-    [statements] = re.findall(r"```sql\n(.*?)```", OPERATIONS.read_text(), re.DOTALL)
-    connection = await asyncpg.connect(deployment.database_url)
-    await connection.execute(textwrap.dedent(statements))
+    async with wiring.parts(settings, "test") as made:
+        assert len(await set_to_start(made, "order-status", new_topic=True)) == 3
     await run_setup(settings)
     async with deployment.working():
         await deployment.until(
             "select bool_and(last_effective_at = '2016-03-14 15:00+08') from accounts where account_id ^@ 'seller-'"
         )
+    connection = await asyncpg.connect(deployment.database_url)
     spans = await connection.fetch("select dense_since from accounts where account_id ^@ 'seller-'")
     await connection.close()
     assert {row["dense_since"] for row in spans} == {datetime.fromisoformat("2016-03-10T10:00:00+08:00")}

@@ -97,3 +97,14 @@ def test_an_installation_without_the_codecs_is_one_line_and_no_loop(tmp_path: Pa
     assert ended.returncode == 2  # so that `standing work` does not start it anew
     assert ended.stderr.startswith("standing: No module named 'cramjam': this installation is not whole")
     assert len(ended.stderr.splitlines()) == 1
+
+
+def test_python_without_assertions_is_refused() -> None:
+    """The engine's checks stay on in production."""
+    without = os.environ | NOWHERE | {"PYTHONOPTIMIZE": "1"}
+    ended = subprocess.run(
+        [*STANDING, "status"], env=without, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert ended.returncode == CANNOT_RUN
+    assert ended.stderr.startswith("standing: Python runs without assertions (PYTHONOPTIMIZE or -O)")
+    assert len(ended.stderr.splitlines()) == 1

@@ -17,7 +17,6 @@ from tests.ingest.test_resting import PLACES, SAMPLE, PlayedIntake, ingest
 from workers.ingest import Ingest
 from workers.kafka.admin import Admin
 from workers.kafka.security import KafkaAccess
-from workers.wiring import listening
 
 NOWHERE = KafkaAccess("127.0.0.1:1")
 
@@ -43,15 +42,15 @@ class EndingIntake(PlayedIntake):
 
 
 def answer_and_fail(answer: "Future[dict[str, int]]", failed: "asyncio.Future[None]") -> None:
-    """The intake is woken first, so that its end reaches the heartbeat with the answer."""
+    """The answer is there, and not handed over yet, when the end of the intake reaches the heartbeat."""
+    answer.set_result(dict.fromkeys(INPUT_TOPICS, 2))
     if not failed.done():
         failed.set_exception(Failed())
-    answer.set_result(dict.fromkeys(INPUT_TOPICS, 2))
 
 
 async def test_a_worker_ends_with_its_intake_whatever_its_heartbeat_is_told_just_then(database_url: str) -> None:
-    async with deployed(database_url, SAMPLE) as deployment, listening(deployment.pool, "standing_case") as listener:
-        worker = ingest(deployment, EndingIntake(), listener)
+    async with deployed(database_url, SAMPLE) as deployment:
+        worker = ingest(deployment, EndingIntake())
         async with asyncio.timeout(20):
             with pytest.raises(ExceptionGroup) as ended:
                 await worker.run(asyncio.Event())

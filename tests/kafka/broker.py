@@ -17,6 +17,7 @@ from confluent_kafka.admin import AdminClient
 
 from workers.kafka.admin import Admin, TopicSpec, ensure_topics
 from workers.kafka.security import KafkaAccess
+from workers.kafka.topic_settings import Needed
 
 Header = tuple[str, bytes]
 Message = tuple[bytes | None, bytes | None, Sequence[Header]]
@@ -43,8 +44,8 @@ class Servers(Protocol):
 async def make_topic(bootstrap: str, partitions: int = 1, name: str | None = None, **config: str) -> str:
     """A new topic; dots in the names of its settings are written as underscores."""
     topic = name or f"t{os.urandom(6).hex()}"
-    dotted = {setting.replace("_", "."): value for setting, value in config.items()}
-    await ensure_topics(KafkaAccess(bootstrap), [TopicSpec(topic, partitions, dotted)])
+    needed = [Needed(setting.replace("_", "."), value, "the test says so") for setting, value in config.items()]
+    await ensure_topics(KafkaAccess(bootstrap), [TopicSpec(topic, partitions, needed)])
     return topic
 
 

@@ -18,13 +18,15 @@ from workers.kafka.admin import (
     ensure_topics,
 )
 from workers.kafka.security import KafkaAccess
+from workers.kafka.topic_settings import Needed
 
+COMPACTED = Needed("cleanup.policy", "compact", "it is asked for")
 NOBODY = KafkaAccess("127.0.0.1:1")
 
 
 async def test_missing_topics_are_created_and_answer_at_once(servers: Servers) -> None:
     name = f"new{os.urandom(4).hex()}"
-    specs = [TopicSpec(f"{name}-a", 4, {"cleanup.policy": "compact"}), TopicSpec(f"{name}-b", 2)]
+    specs = [TopicSpec(f"{name}-a", 4, [COMPACTED]), TopicSpec(f"{name}-b", 2)]
     assert await ensure_topics(servers.access, specs) == [f"{name}-a", f"{name}-b"]
     ends = await end_offsets(servers.access, [f"{name}-a", f"{name}-b"])
     assert ends == {
@@ -34,16 +36,19 @@ async def test_missing_topics_are_created_and_answer_at_once(servers: Servers) -
 
 async def test_what_exists_as_it_should_is_left_alone(servers: Servers) -> None:
     topic = await make_topic(servers.bootstrap, 2, cleanup_policy="compact")
-    assert await ensure_topics(servers.access, [TopicSpec(topic, 2, {"cleanup.policy": "compact"})]) == []
+    assert await ensure_topics(servers.access, [TopicSpec(topic, 2, [COMPACTED])]) == []
 
 
 async def test_every_mismatch_is_named_and_nothing_is_created(servers: Servers) -> None:
     topic = await make_topic(servers.bootstrap, 2, cleanup_policy="delete")
-    specs = [TopicSpec(topic, 3, {"cleanup.policy": "compact"}), TopicSpec(f"{topic}-other", 1)]
+    specs = [TopicSpec(topic, 3, [COMPACTED]), TopicSpec(f"{topic}-other", 1)]
     with pytest.raises(TopicMismatch) as raised:
         await ensure_topics(servers.access, specs)
-    assert str(raised.value) == (
-        f"topic {topic} has 2 partitions, not 3; topic {topic} has cleanup.policy=delete, not compact"
+    change = f"--alter --entity-type topics --entity-name {topic} --add-config cleanup.policy=compact"
+    wrong = f"topic {topic} has cleanup.policy=delete, not compact: it is asked for"
+    assert raised.value.args == (
+        f"topic {topic} has 2 partitions, not 3",
+        f"{wrong}; kafka-configs.sh --bootstrap-server ... {change}",
     )
     assert await Admin(servers.access).describe([f"{topic}-other"]) == {}
 

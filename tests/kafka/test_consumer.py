@@ -24,7 +24,7 @@ from tests.kafka.broker import (
 )
 from tests.kafka.stored import Partition, Positions, Worker
 from tests.kafka.streams import TOPICS, Stream, all_once, running, until
-from workers.kafka.subscription import SESSION_MILLISECONDS
+from workers.kafka.broker_settings import SESSION_MILLISECONDS
 
 
 async def test_every_record_is_handed_over_once_and_in_order(stream: Stream) -> None:

@@ -20,6 +20,7 @@ from workers.ops.health import PortTaken, Vitals, serving
 from workers.ops.metrics import LAG, METRICS, RECORDS, Measured
 from workers.ops.watchdog import Watchdog
 from workers.store.connections import DatabaseSilent
+from workers.store.postgres import LostOwnership
 
 
 @asynccontextmanager
@@ -72,6 +73,8 @@ async def test_a_server_that_answers_no_more_makes_a_worker_unready(monkeypatch:
 
 async def test_a_server_is_not_blamed_for_another_that_failed_before_it_was_asked() -> None:
     vitals = Vitals(needs=("database", "kafka"))
+    vitals.failed(LostOwnership("another worker owns a partition now"))
+    assert vitals.unready() == ["database has not answered for 30 s", "kafka has not answered for 30 s"]
     vitals.has("shard 0", really=False)
     vitals.failed(PublishError("producer standing-relay-0: no coordinator"))
     assert vitals.unready() == [

@@ -71,6 +71,7 @@ def given(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> Settings
         ({"KAFKA_SECURITY_PROTOCOL": "TLS"}, "bad setting STANDING_KAFKA_SECURITY_PROTOCOL: Input should be "),
         (SASL_SSL | USER | {"KAFKA_SASL_MECHANISM": "GSSAPI"}, "bad setting STANDING_KAFKA_SASL_MECHANISM: Input"),
         ({"DATABASE_URL": f"postgresql://me:{SECRET}/x@host/db"}, "write special characters of the password as %XX"),
+        ({"DATABASE_URL": f"postgresql://me:{SECRET}@one:5432,two:0/db"}, "write special characters of the password"),
         ({"DATABASE_URL": f"mysql://me:{SECRET}@host/db"}, "STANDING_DATABASE_URL: it must begin with postgresql://"),
         (
             {"DATABASE_URL": f"postgresql://me:{SECRET}@host/db?sslmode=verify-full&sslrootcert=none.pem"},
@@ -106,6 +107,7 @@ def test_what_does_not_go_together_is_one_line_that_names_the_setting(
         SSL
         | {"KAFKA_CERTIFICATE_FILE": "client.pem", "KAFKA_KEY_FILE": "locked-key.pem", "KAFKA_KEY_PASSWORD": SECRET},
         {"DATABASE_URL": f"postgresql://me:{SECRET}@host/db?sslmode=verify-full&sslrootcert=ca.pem"},
+        {"DATABASE_URL": f"postgresql://me:{SECRET}@one:5432,[::1]:5433,two/db?target_session_attrs=read-write"},
     ],
 )
 def test_no_representation_shows_a_secret(

@@ -1,10 +1,14 @@
 """`standing setup`: creates or migrates the database, creates or checks the topics, records the policies."""
 
+from collections.abc import Sequence
+
 import asyncpg
 
 from contracts.topics import INPUT_TOPICS, Topic
 from workers.codec.policies import load_policies
-from workers.kafka.admin import Admin, TopicSpec, ensure_topics
+from workers.kafka.admin import Admin, TopicSpec, compare_settings, ensure_topics
+from workers.kafka.broker_settings import check_brokers
+from workers.kafka.topic_settings import COMPACTED, KEPT, Needed, of_inputs
 from workers.marks import MARKS_TOPIC, compare_marks, read_marks
 from workers.ops.clock import WallClock
 from workers.settings import Settings
@@ -12,30 +16,27 @@ from workers.store.connections import connect, database_of
 from workers.store.deployment import record_topics, set_up
 from workers.wiring import wanted
 
-_FOR_EVER = {"retention.ms": "-1", "retention.bytes": "-1"}
-
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:
     """Every topic of the deployment, as `ensure_topics` creates or checks it."""
     specs = [
-        TopicSpec(
-            settings.topic_prefix + topic.value,
-            settings.partitions,
-            {"cleanup.policy": "compact"}
-            if topic.cleanup == "compact"
-            else {"cleanup.policy": "delete", **_FOR_EVER},
-        )
+        TopicSpec(settings.topic_prefix + topic.value, settings.partitions, _needed(topic, settings))
         for topic in Topic
     ]
-    marks = TopicSpec(settings.topic_prefix + MARKS_TOPIC, settings.shards, {"cleanup.policy": "compact"})
-    return [*specs, marks]
+    return [*specs, TopicSpec(settings.topic_prefix + MARKS_TOPIC, settings.shards, COMPACTED)]
+
+
+def _needed(topic: Topic, settings: Settings) -> Sequence[Needed]:
+    if topic.direction == "in":
+        return of_inputs(settings.max_record_bytes)
+    return COMPACTED if topic.cleanup == "compact" else KEPT
 
 
 async def run_setup(settings: Settings) -> list[str]:
     """Set everything up; safe to repeat. Returns what was done, a line each.
 
-    Raises BadPolicy, DatabaseUnfit, DeploymentMismatch, SetBack, KafkaUnreachable, TopicMismatch or the
-    database's own errors.
+    Raises BadPolicy, DatabaseUnfit, BrokersUnfit, DeploymentMismatch, SetBack, KafkaUnreachable, TopicMismatch
+    or the database's own errors.
     """
     policies = load_policies(settings.policies)
     expected = await wanted(settings, policies)
@@ -43,10 +44,13 @@ async def run_setup(settings: Settings) -> list[str]:
     done = await _create_database(url)
     connection = await connect(url)
     try:
+        await check_brokers(settings.kafka)
         await _compare(settings, connection)
         done += await set_up(connection, expected, WallClock().wall())
         created = await ensure_topics(settings.kafka, topic_specs(settings))
         done += [f"created topic {name}" for name in created]
+        findings = await compare_settings(Admin(settings.kafka), topic_specs(settings))
+        done += [f"warning: {line}" for line in findings.warnings]
         names = {settings.topic_prefix + topic: topic for topic in INPUT_TOPICS}
         found = await Admin(settings.kafka).describe(list(names))
         await record_topics(connection, {names[name]: state.topic_id for name, state in found.items()})

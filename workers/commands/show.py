@@ -32,6 +32,8 @@ def status(terminal: Terminal, found: Status) -> None:
     terminal.table([], rows)
     for line in found.stuck:
         terminal.line(red("stuck:"), f" {line}")
+    for line in found.warnings:
+        terminal.line(bold("warning:"), f" {line}")
 
 
 def explanation(terminal: Terminal, found: Explanation) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from datetime import timedelta
 
 from contracts.topics import INPUT_TOPICS
+from workers.commands.setup import topic_specs
 from workers.commands.stuck import STUCK_SECONDS, Inputs, halts, of_partitions, of_topics
 from workers.kafka import admin, probing
 from workers.marks import MARKS_TOPIC, read_marks
@@ -45,6 +46,8 @@ class Status:
     paused: dict[str, str] = field(default_factory=dict)
     """Partitions of mostly dead letters, by topic/partition, and why they rest."""
     stuck: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    """What breaks no promise, and an operator should know."""
 
     @property
     def done(self) -> bool:
@@ -55,6 +58,17 @@ class Status:
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         values["horizon"] = None if self.horizon is None else written(self.horizon)
         return json.dumps(values, indent=2)
+
+
+async def whole_status(made: Parts) -> Status:
+    """The status now, with what a fetch of each partition that lags meets, and which of the topics' settings were
+    changed since the set-up.
+    """
+    status = await read_status(made, fetching=True)
+    findings = await admin.compare_settings(admin.Admin(made.settings.kafka), topic_specs(made.settings))
+    status.stuck.extend(findings.broken)
+    status.warnings.extend(findings.warnings)
+    return status
 
 
 async def read_status(made: Parts, *, fetching: bool = False) -> Status:

@@ -8,7 +8,7 @@ answers, or raises `KafkaUnreachable` or `KafkaRefused`, within `LIMIT_SECONDS`,
 import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -21,6 +21,7 @@ from confluent_kafka.admin import (
 )
 
 from workers.kafka.security import KafkaAccess
+from workers.kafka.topic_settings import Findings, Needed, compare
 from workers.ops.refused import Refused
 
 LIMIT_SECONDS = 10.0
@@ -57,7 +58,12 @@ class TopicSpec:
 
     name: str
     partitions: int
-    config: Mapping[str, str] = field(default_factory=dict)
+    needed: Sequence[Needed] = ()
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The settings that it is made with."""
+        return {each.setting: each.value for each in self.needed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,8 @@ class TopicState:
 
     topic_id: str
     partitions: int
+    replicas: int = 1
+    """Of the partition that has fewest."""
 
 
 class Admin:
@@ -101,7 +109,8 @@ class Admin:
                 if code(error) == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     continue
                 raise
-            found[name] = TopicState(str(state.topic_id), len(state.partitions))
+            replicas = min(len(each.replicas) for each in state.partitions)
+            found[name] = TopicState(str(state.topic_id), len(state.partitions), replicas)
         return found
 
     async def end_offsets(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
@@ -116,15 +125,33 @@ class Admin:
         """The first offset that each partition still has."""
         return await self._offsets(partitions, OffsetSpec.earliest())
 
-    async def cleanup_policy(self, topic: str) -> str:
-        """What `cleanup.policy` is in force for a topic."""
-        resource = ConfigResource(ResourceType.TOPIC, topic)
-        future = self._client.describe_configs([resource], request_timeout=LIMIT_SECONDS)[resource]
-        return str((await self._answer(future))["cleanup.policy"].value)
+    async def settings(self, topics: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        """What settings are in force for each topic, its own or the broker's."""
+        resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
+        return {each.name: found for each, found in (await self._configs(resources)).items()}
+
+    async def broker_settings(self) -> Mapping[str, str]:
+        """The settings of one broker, as all of a cluster should have them."""
+        resource = ConfigResource(ResourceType.BROKER, str(min(await self.brokers())))
+        return (await self._configs([resource]))[resource]
+
+    async def brokers(self) -> list[int]:
+        """The ids of the brokers that are there."""
+        future = self._client.describe_cluster(request_timeout=LIMIT_SECONDS)
+        return [node.id for node in (await self._answer(future)).nodes]
+
+    async def _configs(self, resources: list[ConfigResource]) -> Mapping[ConfigResource, Mapping[str, str]]:
+        if not resources:
+            return {}
+        futures = self._client.describe_configs(resources, request_timeout=LIMIT_SECONDS)
+        return {
+            resource: {name: str(entry.value) for name, entry in (await self._answer(future)).items()}
+            for resource, future in futures.items()
+        }
 
     async def create(self, spec: TopicSpec) -> bool:
         """Create a topic; False where another was quicker."""
-        wanted = NewTopic(spec.name, num_partitions=spec.partitions, config=dict(spec.config))
+        wanted = NewTopic(spec.name, num_partitions=spec.partitions, config=spec.config)
         futures = self._client.create_topics([wanted], operation_timeout=LIMIT_SECONDS, request_timeout=LIMIT_SECONDS)
         try:
             await self._answer(futures[spec.name])
@@ -229,13 +256,13 @@ async def ensure_topics(kafka: KafkaAccess, specs: Sequence[TopicSpec]) -> Seque
     admin = Admin(kafka)
     existing = await admin.describe([spec.name for spec in specs])
     wrong = [
-        problem
+        f"topic {spec.name} has {existing[spec.name].partitions} partitions, not {spec.partitions}"
         for spec in specs
-        if spec.name in existing
-        for problem in await _problems(admin, spec, existing[spec.name])
+        if spec.name in existing and existing[spec.name].partitions != spec.partitions
     ]
+    wrong += (await compare_settings(admin, specs)).broken
     if wrong:
-        raise TopicMismatch("; ".join(wrong))
+        raise TopicMismatch(*wrong)
     missing = [spec for spec in specs if spec.name not in existing]
     outcomes = await asyncio.gather(*(admin.create(spec) for spec in missing))
     await _wait_until_ready(kafka, specs)
@@ -260,15 +287,17 @@ async def end_offsets(kafka: KafkaAccess, topics: Sequence[str]) -> Mapping[Part
     )
 
 
-async def _problems(admin: Admin, spec: TopicSpec, state: TopicState) -> list[str]:
-    found = []
-    if state.partitions != spec.partitions:
-        found.append(f"topic {spec.name} has {state.partitions} partitions, not {spec.partitions}")
-    wanted = spec.config.get("cleanup.policy")
-    policy = await admin.cleanup_policy(spec.name)
-    if wanted is not None and policy != wanted:
-        found.append(f"topic {spec.name} has cleanup.policy={policy}, not {wanted}")
-    return found
+async def compare_settings(admin: Admin, specs: Sequence[TopicSpec]) -> Findings:
+    """What the settings of the topics that are there break; raises KafkaUnreachable, KafkaRefused."""
+    states = await admin.describe([spec.name for spec in specs])
+    settings, brokers = await admin.settings(list(states)), len(await admin.brokers())
+    findings = Findings()
+    for spec in specs:
+        if (state := states.get(spec.name)) is None:
+            continue
+        for refused, line in compare(spec.name, spec.needed, settings[spec.name], state.replicas, brokers):
+            (findings.broken if refused else findings.warnings).append(line)
+    return findings
 
 
 async def _wait_until_ready(kafka: KafkaAccess, specs: Sequence[TopicSpec]) -> None:

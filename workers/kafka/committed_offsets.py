@@ -52,7 +52,8 @@ class CommittedOffsets:
         if not changed:
             return
         try:
-            await asyncio.wait_for(consumer.commit(changed), LIMIT_SECONDS)
+            async with asyncio.timeout(LIMIT_SECONDS):
+                await consumer.commit(changed)
         except (KafkaError, TimeoutError) as error:
             if not self._failing:
                 log.warning(

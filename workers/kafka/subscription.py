@@ -9,13 +9,13 @@ from typing import Any
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
+from workers.kafka.broker_settings import SESSION_MILLISECONDS
 from workers.kafka.ends import REQUEST_SECONDS
 from workers.kafka.fetched_records import pass_through, raw
 from workers.kafka.positioned_consumer import Listener
 from workers.kafka.security import KafkaAccess
 
 POLL_MILLISECONDS = 10
-SESSION_MILLISECONDS = 10_000
 
 
 def subscribed(

@@ -16,14 +16,13 @@ from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from workers.kafka.broker_settings import TRANSACTION_SECONDS
 from workers.kafka.last_record import last_record
 from workers.kafka.security import KafkaAccess
 
 log = logging.getLogger(__name__)  # librdkafka's own lines; it would print them to stderr
 
 OPEN_SECONDS = 20.0
-TRANSACTION_SECONDS = 30.0
-"""How long the brokers keep a transaction open for a producer that fell silent."""
 COMMIT_SECONDS = 20.0
 _RECONNECT_MS = 1000
 """The longest wait between two connections. It doubles with each that ends early, up to 10 s unless told."""

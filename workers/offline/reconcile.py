@@ -36,6 +36,7 @@ from workers.rules.difference import difference
 from workers.settings import Settings
 from workers.store.connections import connect, connect_types
 from workers.store.deployment import adopt, check_same_one
+from workers.store.log_parts import extend_log
 from workers.store.records import AccountRow, Changes, CompanyRow, NetDecision, ShardHead, Spread
 from workers.store.refill import append_log, empty_tables, fill_tables, move_heads
 from workers.wiring import wanted
@@ -87,6 +88,7 @@ async def reconcile(terminal: Terminal, settings: Settings) -> Reconciled | None
             await connection.execute("set local statement_timeout = 0")
             await connection.execute("set local idle_in_transaction_session_timeout = 0")
             await empty_tables(connection)
+            await extend_log(connection, max(mark.seq for mark in marks.values()))
             with terminal.bars() as progress:
                 messages = await restore_log(connection, settings, marks, incarnation, progress)
             heads = await _heads(connection, marks)

@@ -64,7 +64,8 @@ class Vitals:
 
     def failed(self, error: Exception) -> None:
         """Something failed and will be tried again."""
-        self._failed[server_of(error)] = (time.monotonic(), named(error))
+        if server := server_of(error):
+            self._failed[server] = (time.monotonic(), named(error))
         self.metrics.count(FAILURES, error=type(error).__name__)
 
     def has(self, what: str, really: bool) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class Refused(Exception):
-    """Said in one line, with exit code 2, never in a traceback. The message says what to do."""
+    """Said in one line for each argument, with exit code 2, never in a traceback. The message says what to do."""
 
 
 @contextmanager

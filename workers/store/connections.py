@@ -92,6 +92,8 @@ def hosts_of(url: str) -> list[str]:
     """The URL once for each of its hosts, in their order."""
     parts = urlsplit(url)
     user, at, hosts = parts.netloc.rpartition("@")
+    if "," not in hosts:
+        return [url]
     return [urlunsplit(parts._replace(netloc=f"{user}{at}{host}")) for host in hosts.split(",")]
 
 

@@ -17,15 +17,12 @@ import asyncpg
 from workers.ops.refused import Refused
 from workers.rules.calendar import Instant, written
 from workers.store.connections import check_server, connect_types
+from workers.store.log_parts import empty_default, extend_log
 from workers.store.postgres import acquired
 
 MIGRATIONS = Path(__file__).parents[2] / "schemas" / "postgres"
 _MIGRATION = "[0-9]*.sql"
 ROLES = ("standing_owner", "standing_worker", "standing_relay", "standing_reader")
-LOG_PART = 10_000_000
-"""Rows of a shard in one part of the decision log."""
-LOG_PARTS = 16
-"""Parts made by a set-up; rows beyond them go to the default part."""
 
 
 class DeploymentMismatch(Refused):
@@ -190,6 +187,10 @@ async def set_up(connection: asyncpg.Connection, wanted: Wanted, now: Instant) -
             list(wanted.input_topics),
             wanted.input_partitions,
         )
+        if moved := await empty_default(connection):
+            done.append(f"moved {moved} rows of decision_log_default into parts of their own")
+        if made := await extend_log(connection):
+            done.append(f"made {made} parts of the decision log")
         done += await _grant(connection)
     return done
 
@@ -246,11 +247,6 @@ async def _insert_deployment(connection: asyncpg.Connection, wanted: Wanted) -> 
         *columns,
     )
     await connection.execute("insert into shards (shard) select generate_series(0, $1 - 1)::smallint", wanted.shards)
-    for part in range(LOG_PARTS):
-        await connection.execute(
-            f"create table decision_log_{part:03} partition of decision_log "
-            f"for values from ({part * LOG_PART}) to ({(part + 1) * LOG_PART})"
-        )
 
 
 def _columns(incarnation: UUID, wanted: Wanted) -> list[object]:

@@ -1,0 +1,44 @@
+"""`standing log`: the parts of the decision log, and detaching those that are old.
+
+Owns which part may go: every shard is past it, and all of it was published.
+"""
+
+from workers.commands.status import relay_marks
+from workers.ops.refused import Refused
+from workers.rules.calendar import Instant, written
+from workers.store.log_parts import LogPart, detach, log_parts
+from workers.store.postgres import acquired
+from workers.wiring import Parts
+
+
+class StillNeeded(Refused):
+    """A part of the log cannot be detached."""
+
+
+async def list_parts(made: Parts) -> list[LogPart]:
+    """The parts, oldest first."""
+    async with acquired(made.pool) as connection:
+        return await log_parts(connection)
+
+
+def in_words(part: LogPart) -> str:
+    """One part, in a line."""
+    newest = "empty" if part.newest is None else f"newest row of {written(part.newest)}"
+    return f"{part.name}: {part.first_seq} to {part.end_seq - 1} of each shard, {newest}"
+
+
+async def detach_before(made: Parts, before: Instant) -> list[LogPart]:
+    """Detach the parts whose rows were all recorded before an instant; raises StillNeeded where one may not go."""
+    marks = await relay_marks(made.settings, made.deployment.shards)
+    published = min(marks.get(shard, 0) for shard in range(made.deployment.shards))
+    async with acquired(made.pool) as connection, connection.transaction():
+        old = [each for each in await log_parts(connection) if each.newest is not None and each.newest < before]
+        for part in old:
+            if part.end_seq - 1 > published:
+                raise StillNeeded(
+                    f"{part.name} holds rows up to {part.end_seq - 1} of a shard, and {published} is the last that "
+                    f"every shard has published; the newest in it is of {written(part.newest or 0)}"
+                )
+        for part in old:
+            await detach(connection, part)
+    return old

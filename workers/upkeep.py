@@ -1,0 +1,65 @@
+"""The commands of `standing` that an operator needs seldom: positions that are set, and old parts of the log.
+
+Parses and prints, as `workers.cli`, of which they are a part.
+"""
+
+from typing import Annotated
+
+import typer
+
+from workers import arguments as may
+from workers import wiring
+from workers.ops.terminal import Terminal
+from workers.running import fail, run
+from workers.settings import Settings
+
+app = typer.Typer()
+terminal = Terminal()
+
+
+@app.command("position")
+def position_command(
+    topic: may.Topic,
+    partition: Annotated[int | None, typer.Option(min=0, max=may.MOST_PARTITIONS, help="One partition.")] = None,
+    offset: Annotated[int | None, typer.Option(min=0, max=may.MOST_RECORDS, help="Its next record to read.")] = None,
+    to_start: Annotated[bool, typer.Option("--to-start", help="Every partition, from its first record.")] = False,
+    new_topic: Annotated[
+        bool, typer.Option("--new-topic", help="The same, of a topic that was deleted and made again.")
+    ] = False,
+) -> None:
+    """Set from where a topic is read on, while no ingest worker runs."""
+    from workers.commands import positions
+
+    if [to_start, new_topic, offset is not None].count(True) != 1 or (partition is None) != (offset is None):
+        fail("give --partition and --offset, or --to-start, or --new-topic")
+
+    async def work(settings: Settings) -> None:
+        async with wiring.parts(settings, "position") as made:
+            if partition is not None and offset is not None:
+                done = await positions.set_position(made, topic, partition, offset)
+            else:
+                done = await positions.set_to_start(made, topic, new_topic=new_topic)
+        for line in done:
+            terminal.line(line)
+
+    run(work)
+
+
+@app.command("log")
+def log_command(
+    detach_before: Annotated[
+        str | None, may.an_instant("Detach the parts of which every row was recorded before this instant.")
+    ] = None,
+) -> None:
+    """The parts of the decision log. What is detached, `explain` and `dead-letters` show no longer."""
+    from workers.commands import log
+
+    async def work(settings: Settings) -> None:
+        async with wiring.parts(settings, "log") as made:
+            if detach_before is not None:
+                for part in await log.detach_before(made, may.instant_of(detach_before)):
+                    terminal.line(f"detached {part.name}: its table is kept; archive it, then drop it")
+            for part in await log.list_parts(made):
+                terminal.line(log.in_words(part))
+
+    run(work)
