@@ -1,10 +1,13 @@
 """What an operator can mend, or has to wait for, is one line and an exit code."""
 
+from pathlib import Path
+
 import asyncpg
 import pytest
 import typer
 
 from workers.kafka.admin import KafkaRefused, KafkaUnreachable
+from workers.ops.refused import Refused
 from workers.running import CANNOT_RUN, NOT_DONE, one_clear_line
 
 AWAY = (
@@ -24,6 +27,10 @@ REFUSED = (
     asyncpg.InvalidPasswordError("wrong password"),
     asyncpg.InvalidCatalogNameError("no such database"),
     asyncpg.InsufficientPrivilegeError("permission denied"),
+    asyncpg.UndefinedTableError('relation "positions" does not exist'),
+    asyncpg.UndefinedColumnError('column "held" does not exist'),
+    asyncpg.ReadOnlySQLTransactionError("cannot execute UPDATE in a read-only transaction"),
+    Refused("several  spaces, [red] and 100:"),
 )
 
 
@@ -45,3 +52,16 @@ def test_a_worker_whose_server_is_away_is_started_anew_and_one_that_is_refused_i
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("standing: ")
     assert str(error) in line
+
+
+def test_a_file_that_cannot_be_opened_is_named_and_no_server_is_blamed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, one_clear_line():
+        Path("/no/such\x1b file").open()  # noqa: SIM115  # it is never open
+    assert ended.value.exit_code == CANNOT_RUN
+    assert capsys.readouterr().err == "standing: /no/such\\x1b file: No such file or directory\n"
+
+
+def test_an_error_of_several_lines_is_one_with_nothing_in_it_acted_upon(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), one_clear_line():
+        raise Refused("first\n   second \x1b[2J\u202e\n\nDETAIL: third")
+    assert capsys.readouterr().err == "standing: first second \\x1b[2J\\u202e DETAIL: third\n"

@@ -141,15 +141,15 @@ def status_command(as_json: Json = False) -> None:
     run(work)
 
 
-@app.command()
-def drain(timeout: may.Timeout = 600.0) -> None:
+@app.command("drain")
+def drain_command(timeout: may.Timeout = 600.0) -> None:
     """Wait until every fact now in the input topics is decided and every decision visible; exit 1 if it is not."""
-    from workers.commands import show, status
+    from workers.commands import drain, show
 
     async def work(settings: Settings) -> None:
         async with wiring.parts(settings, "drain") as made:
             with show.DrainProgress(terminal) as progress:
-                if not await status.drain(made, timeout, progress.update):
+                if not await drain.drain(made, timeout, progress.update):
                     raise typer.Exit(NOT_DONE)
 
     run(work)
@@ -161,8 +161,11 @@ def hold_command(why: may.Why) -> None:
     from workers.commands import hold
 
     async def work(settings: Settings) -> None:
-        async with wiring.parts(settings, "hold") as made:
-            await hold.hold(made, why)
+        async with wiring.database(settings, "hold") as made:
+            left = await hold.hold(made, why)
+        if left:
+            fail(f"held, but these began before and may still decide something: {', '.join(left)}", NOT_DONE)
+        terminal.line(f"held: {why}")
 
     run(work)
 
@@ -175,8 +178,12 @@ def release(
     from workers.commands import hold
 
     async def work(settings: Settings) -> None:
+        if force:
+            async with wiring.database(settings, "release") as found:
+                await hold.release_by_force(found)
+            return
         async with wiring.parts(settings, "release") as made:
-            await hold.release(made, force=force)
+            await hold.release(made)
 
     run(work)
 
@@ -193,7 +200,7 @@ def explain_command(
     from workers.commands import explain, show
 
     async def work(settings: Settings) -> None:
-        async with wiring.parts(settings, "explain") as made:
+        async with wiring.parts(settings, "explain", asks_kafka=False) as made:
             found = await explain.explain(made, account, None if at is None else may.instant_of(at))
         if as_json:
             terminal.json(found.as_json())
@@ -209,7 +216,7 @@ def company(key: may.CompanyKey, as_json: Json = False) -> None:
     from workers.commands import explain, show
 
     async def work(settings: Settings) -> None:
-        async with wiring.parts(settings, "company") as made:
+        async with wiring.database(settings, "company") as made:
             found = await explain.view_company(made, key)
         if as_json:
             terminal.json(found.as_json())
@@ -228,7 +235,7 @@ def list_letters(
     from workers.commands import dead_letters, show
 
     async def work(settings: Settings) -> None:
-        async with wiring.parts(settings, "dead-letters") as made:
+        async with wiring.database(settings, "dead-letters") as made:
             found = await dead_letters.newest(made, limit)
         if as_json:
             terminal.json(dead_letters.as_json(found))
@@ -244,7 +251,7 @@ def show_letter(place: may.Place) -> None:
     from workers.commands import dead_letters
 
     async def work(settings: Settings) -> None:
-        async with wiring.parts(settings, "dead-letters") as made:
+        async with wiring.database(settings, "dead-letters") as made:
             terminal.json(await dead_letters.one(made, place))
 
     run(work)
@@ -354,6 +361,7 @@ def replay(
 
 def command_line(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code. What cannot be parsed is one line."""
+    logs.configure_command()
     try:
         return app(arguments, prog_name="standing", standalone_mode=False) or 0
     except typer.TyperException as error:

@@ -60,10 +60,20 @@ class Parts:
     guard: Guard
 
 
-async def wanted(settings: Settings, policies: Policies) -> Wanted:
+@dataclass(frozen=True, slots=True)
+class Database:
+    """What a command has that asks the database alone."""
+
+    settings: Settings
+    pool: asyncpg.Pool
+    deployment: Deployment
+    store: Store
+
+
+async def wanted(settings: Settings, policies: Policies, *, asks_kafka: bool = True) -> Wanted:
     """What these settings, this code and the reachable Kafka say that the deployment is."""
     return Wanted(
-        kafka_cluster_id=await admin.cluster_id(settings.kafka),
+        kafka_cluster_id=await admin.cluster_id(settings.kafka) if asks_kafka else None,
         topic_prefix=settings.topic_prefix,
         consumer_group=settings.group,
         input_topics=INPUT_TOPICS,
@@ -76,20 +86,36 @@ async def wanted(settings: Settings, policies: Policies) -> Wanted:
 
 
 @asynccontextmanager
-async def parts(settings: Settings, name: str, *, connections: int = 4, waits: bool = False) -> AsyncIterator[Parts]:
+async def database(settings: Settings, name: str) -> AsyncIterator[Database]:
+    """The database of this deployment and nothing else: no Kafka, no policies; raises DeploymentMismatch."""
+    pool = await open_pool(settings.database_url.get_secret_value(), name=name, connections=2)
+    try:
+        deployment = await load_deployment(pool, {"topic_prefix": settings.topic_prefix})
+        yield Database(settings, pool, deployment, Store(pool, deployment.fingerprint))
+    finally:
+        async with asyncio.timeout(10):
+            await pool.close()
+
+
+@asynccontextmanager
+async def parts(
+    settings: Settings, name: str, *, connections: int = 4, waits: bool = False, asks_kafka: bool = True
+) -> AsyncIterator[Parts]:
     """Everything that a worker called `name` shares with the others; raises DeploymentMismatch or SetBack.
 
-    A worker that `waits` writes only to a server that the relay knows.
+    A worker that `waits` writes only to a server that the relay knows. Only a command that reads and shows what the
+    database says need not ask Kafka.
     """
     policies = load_policies(settings.policies)
-    expected = await wanted(settings, policies)
+    expected = await wanted(settings, policies, asks_kafka=asks_kafka)
     guard = Guard(settings.kafka, settings.topic_prefix + MARKS_TOPIC)
     url = settings.database_url.get_secret_value()
     pool = await open_pool(url, name=name, connections=connections, connected=guard.connected)
     try:
-        deployment = await load_deployment(pool, expected)
+        deployment = await load_deployment(pool, expected.expected)
         async with acquired(pool) as connection:
-            await guard.compare(connection, even_moved=not waits)
+            if asks_kafka:
+                await guard.compare(connection, even_moved=not waits)
             if waits:
                 await check_rights(connection)
                 await guard.wait_for_relay(connection)

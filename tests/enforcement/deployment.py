@@ -179,7 +179,7 @@ async def deployed(url: str, policies: Policies) -> AsyncIterator[Deployment]:
     await connection.close()
     pool = await open_pool(url, name="test", connections=6)
     try:
-        deployment = await load_deployment(pool, expected)
+        deployment = await load_deployment(pool, expected.expected)
         store = Store(pool, deployment.fingerprint)
         enforcement = Enforcement(store, policies, WallClock(), 0, deployment.incarnation, deployment.shards)
         places = [(topic, number) for topic in INPUT_TOPICS for number in range(2)]

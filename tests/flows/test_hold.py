@@ -14,7 +14,7 @@ from tests.flows.facts import enrolled, paid
 from tests.flows.raw import send_to
 from tests.model import story
 from workers import wiring
-from workers.commands.hold import CannotRelease, hold, release
+from workers.commands.hold import CannotRelease, hold, release, release_by_force
 from workers.commands.status import read_status
 from workers.ops.health import Vitals
 from workers.store.records import Advance
@@ -52,7 +52,7 @@ async def test_silence_is_not_released_before_every_partition_was_read_to_its_en
         assert (refused.returncode, refused.stderr) == (2, f"standing: {refusal(*UNREAD)}\n")
         await read_to_its_end(made, UNREAD[0])
         with pytest.raises(CannotRelease) as behind:
-            await release(made, force=False)
+            await release(made)
         assert str(behind.value) == refusal(UNREAD[1])
         assert await held(made) == "a back-fill"
 
@@ -61,7 +61,7 @@ async def test_silence_is_not_released_before_every_partition_was_read_to_its_en
 
         await hold(made, "an emergency")
         await read_to_its_end(made, UNREAD[1])
-        await release(made, force=False)
+        await release(made)
         assert await held(made) is None
 
 
@@ -88,7 +88,7 @@ async def test_a_company_whose_members_wait_for_a_held_silence_is_counted_only_o
         await worker.spreads()
         assert await made.pool.fetchval("select count(*) from spreads") == 1
         assert await spreads(made) == (0, 0)
-        await release(made, force=True)
+        await release_by_force(made)
         await worker.reaches(story.local("2016-09-03"))
         assert await spreads(made) == (1, 1)
         await worker.spreads()

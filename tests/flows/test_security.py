@@ -24,9 +24,10 @@ from tests.flows.facts import case, enrolled, paid
 from tests.flows.secured import KAFKA_PASSWORD, PREFIX, WITH_TLS, SecuredServers, secured_servers
 from tests.flows.test_health import ask, free_ports
 from workers import wiring
+from workers.commands.drain import drain
 from workers.commands.hold import hold
 from workers.commands.redrive import Wish, redrive
-from workers.commands.status import drain, read_status
+from workers.commands.status import read_status
 from workers.kafka.admin import cluster_id
 from workers.kafka.last_record import last_record
 from workers.marks import MARKS_TOPIC

@@ -3,15 +3,17 @@
 import ast
 import io
 import json
+import logging
 import os
 import sys
 from pathlib import Path
 
 import pytest
+import structlog
 from rich.cells import cell_len
 
 from tests.docs.generate import PROJECT
-from workers.ops.logs import configure
+from workers.ops.logs import configure, configure_command
 from workers.ops.terminal import CannotShow, Terminal, bold, red, shown
 
 AS_IT_IS = [
@@ -148,6 +150,19 @@ def test_the_log_on_a_terminal_escapes_too_and_a_traceback_keeps_its_lines(monke
     assert "\u202e" not in file.getvalue()
     assert r"a\x1b[2J\u202e" in file.getvalue()
     assert len(file.getvalue().splitlines()) > 2
+
+
+def test_what_a_command_logs_goes_to_standard_error_escaped_and_what_libraries_say_nowhere(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_command()
+    structlog.get_logger().warning("account held", account_id="a\x1b[2J")
+    logging.getLogger("aiokafka.cluster").warning("Topic %s not found", "x")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "account held" in err
+    assert r"a\x1b[2J" in err
+    assert err.count("\n") == 1
 
 
 def test_nothing_else_writes_to_a_terminal() -> None:

@@ -101,7 +101,7 @@ async def assert_refused(url: str, why: str) -> None:
         with pytest.raises(DatabaseUnfit, match=why):
             await set_up(one, wanted(POLICIES), 0)
         with pytest.raises(DatabaseUnfit, match=why):
-            await load_deployment(pool, wanted(POLICIES))
+            await load_deployment(pool, wanted(POLICIES).expected)
     finally:
         await one.close()
         await pool.close()

@@ -35,7 +35,7 @@ async def listen(pool: asyncpg.Pool) -> None:
 
 
 async def load(pool: asyncpg.Pool) -> None:
-    await deployment.load_deployment(pool, wanted(policies_of(SAMPLE.read_text())))
+    await deployment.load_deployment(pool, wanted(policies_of(SAMPLE.read_text())).expected)
 
 
 @pytest.mark.parametrize("work", [begin, listen, load, deployment.adopt_server])

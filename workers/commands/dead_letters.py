@@ -10,19 +10,19 @@ from workers.commands.explain import NotFound
 from workers.kafka import admin
 from workers.ops.refused import Refused
 from workers.store.postgres import statement
-from workers.wiring import Parts
+from workers.wiring import Database, Parts
 
 
 class NotPaused(Refused):
     """There is nothing to accept."""
 
 
-async def newest(made: Parts, limit: int) -> list[dict[str, Any]]:
+async def newest(made: Database, limit: int) -> list[dict[str, Any]]:
     """The newest dead letters, newest first."""
     return [json.loads(row[0]) for row in await made.pool.fetch(statement("dead_letters"), limit)]
 
 
-async def one(made: Parts, place: str) -> str:
+async def one(made: Database, place: str) -> str:
     """One dead letter as JSON; raises NotFound."""
     row = await made.pool.fetchrow(statement("dead_letter"), place)
     if row is None:

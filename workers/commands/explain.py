@@ -20,7 +20,7 @@ from workers.rules.judge import Judgement, judge
 from workers.store.keys import stored_key
 from workers.store.postgres import statement
 from workers.store.records import MINUS_INFINITY, AccountRow
-from workers.wiring import Parts
+from workers.wiring import Database, Parts
 
 
 class NotFound(Refused):
@@ -198,7 +198,7 @@ class CompanyView:
         )
 
 
-async def view_company(made: Parts, key: str) -> CompanyView:
+async def view_company(made: Database, key: str) -> CompanyView:
     """A company's accounts (former members too), terminations and re-application dates."""
     stored = stored_key(key)
     company = await made.pool.fetchrow(statement("load_companies"), [stored])

@@ -1,27 +1,53 @@
-"""`standing hold` and `standing release`: the brake for back-fills and emergencies."""
+"""`standing hold` and `standing release`: the brake for back-fills and emergencies.
+
+The brake asks the database alone: neither Kafka nor the policies are needed to hold, or to release by force.
+"""
+
+import asyncio
 
 from workers.commands.status import read_status
 from workers.ops.refused import Refused
 from workers.store.deployment import hold as write_hold
-from workers.wiring import Parts
+from workers.store.deployment import under_way
+from workers.wiring import Database, Parts
+
+WAIT_SECONDS = 60.0
+"""How long to wait for older transactions: longer than any one statement of theirs may take."""
+_ASK_SECONDS = 0.05
 
 
 class CannotRelease(Refused):
-    """Silence cannot be enforced yet."""
+    """Deadlines cannot be enforced yet."""
 
 
-async def hold(made: Parts, why: str) -> None:
-    """Enforce no silence until `release`."""
+async def hold(made: Database | Parts, why: str) -> list[str]:
+    """Enforce no deadline until `release`.
+
+    Returns once no transaction can commit any more that read before that deadlines were enforced; names those that
+    are still under way after `WAIT_SECONDS`.
+    """
     await write_hold(made.pool, why)
+    older = await under_way(made.pool)
+    loop = asyncio.get_running_loop()
+    limit = loop.time() + WAIT_SECONDS
+    while left := older.keys() & (await under_way(made.pool)).keys():
+        if loop.time() > limit:
+            return sorted(f"{older[each]} (pid {each[0]})" for each in left)
+        await asyncio.sleep(_ASK_SECONDS)
+    return []
 
 
-async def release(made: Parts, *, force: bool) -> None:
-    """Enforce silence again; raises CannotRelease until every partition was read to its end."""
-    if not force:
-        status = await read_status(made)
-        behind = [place for place, lag in status.lag.items() if lag]
-        if behind:
-            raise CannotRelease(
-                f"not read to the end yet: {', '.join(behind)}; wait (`standing status`), or release with --force"
-            )
+async def release(made: Parts) -> None:
+    """Enforce deadlines again; raises CannotRelease until every partition was read to its end."""
+    status = await read_status(made)
+    behind = [place for place, lag in status.lag.items() if lag]
+    if behind:
+        raise CannotRelease(
+            f"not read to the end yet: {', '.join(behind)}; wait (`standing status`), or release with --force"
+        )
+    await release_by_force(made)
+
+
+async def release_by_force(made: Database | Parts) -> None:
+    """Enforce deadlines again, however far the partitions were read."""
     await write_hold(made.pool, None)

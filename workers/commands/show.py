@@ -4,9 +4,10 @@ from types import TracebackType
 from typing import Any
 
 from contracts.kinds import KINDS, WITHDRAWN
+from workers.commands.drain import Left
 from workers.commands.explain import CompanyView, Explanation, facts_in_words
 from workers.commands.redrive import Redriven
-from workers.commands.status import Status
+from workers.commands.status import COUNTED, Status
 from workers.ops.terminal import Terminal, bold, red
 from workers.rules.calendar import Instant, written
 from workers.rules.decisions import Decision
@@ -16,24 +17,39 @@ def _short(at: Instant | None) -> str:
     return "-" if at is None else written(at)[:19].replace("T", " ") + " UTC"
 
 
+MOST_LINES = 20
+"""Of partitions that lag, and of what is stuck: a thousand partitions may rest for one cause. The JSON has all."""
+
+
+def _counted(number: int) -> str:
+    return f"{number:,} or more" if number >= COUNTED else f"{number:,}"
+
+
 def status(terminal: Terminal, found: Status) -> None:
     """`standing status`."""
     lag = sum(found.lag.values())
     rows = [("records not read yet", f"{lag:,}")]
-    rows += [(f"  {place}", f"{behind:,}") for place, behind in found.lag.items() if behind]
+    behind = [(f"  {place}", f"{lag:,}") for place, lag in found.lag.items() if lag]
+    rows += behind[:MOST_LINES]
+    if len(behind) > MOST_LINES:
+        rows.append((f"  and {len(behind) - MOST_LINES:,} more", ""))
     rows += [
         ("horizon", _short(found.horizon)),
-        ("deadlines due", f"{found.due:,}" + (f" ({found.overdue:,} overdue)" if found.overdue else "")),
-        ("deadlines ahead", f"{found.waiting:,}"),
+        ("deadlines due", _counted(found.due) + (f" ({_counted(found.overdue)} overdue)" if found.overdue else "")),
+        ("deadlines ahead", _counted(found.waiting)),
         ("decisions unpublished", f"{found.unpublished:,} (oldest {found.unpublished_seconds:.1f} s)"),
-        ("spreads under way", f"{found.spreads:,}"),
-        ("dead letters", f"{found.dead_letters:,}"),
+        ("spreads under way", _counted(found.spreads)),
+        ("dead letters", _counted(found.dead_letters)),
     ]
     terminal.table([], rows)
-    for line in found.stuck:
+    for line in found.stuck[:MOST_LINES]:
         terminal.line(red("stuck:"), f" {line}")
-    for line in found.warnings:
+    if len(found.stuck) > MOST_LINES:
+        terminal.line(red("stuck:"), f" and {len(found.stuck) - MOST_LINES:,} more, see --json")
+    for line in found.warnings[:MOST_LINES]:
         terminal.line(bold("warning:"), f" {line}")
+    if len(found.warnings) > MOST_LINES:
+        terminal.line(bold("warning:"), f" and {len(found.warnings) - MOST_LINES:,} more, see --json")
 
 
 def explanation(terminal: Terminal, found: Explanation) -> None:
@@ -139,10 +155,10 @@ class DrainProgress:
     ) -> None:
         self._progress.stop()
 
-    def update(self, found: Status) -> None:
-        """Show a status."""
-        lag = sum(found.lag.values())
-        left = lag + found.due + found.unpublished + found.spreads
+    def update(self, found: Left) -> None:
+        """Show what is left."""
+        left = found.unread + found.due + found.spreads + (found.unpublished or 0)
         self._most = max(self._most, left)
-        words = f"{lag:,} unread, {found.due:,} due, {found.unpublished:,} unpublished, {found.spreads:,} spreads"
+        words = f"{found.unread:,} unread, {found.due:,} due, {found.spreads:,} spreads"
+        words += "" if found.unpublished is None else f", {found.unpublished:,} unpublished"
         self._progress.update(self._task, total=self._most or None, completed=self._most - left, left=words)

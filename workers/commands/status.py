@@ -1,11 +1,11 @@
-"""`standing status` and `standing drain`: how far everything is, and waiting until it is all done.
+"""`standing status`: how far everything is.
 
-Reads only; nothing here changes a table or a topic. What is stuck, `stuck` says.
+Reads only; nothing here changes a table or a topic. Everything is counted by its index and no further than
+`COUNTED`. What is stuck, `stuck` says.
 """
 
-import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 
@@ -19,6 +19,9 @@ from workers.settings import Settings
 from workers.store.postgres import statement
 from workers.store.records import MINUS_INFINITY, Position, Progress
 from workers.wiring import Parts
+
+COUNTED = 10_000
+"""How far accounts, companies and dead letters are counted: this many may be more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +52,10 @@ class Status:
     warnings: list[str] = field(default_factory=list)
     """What breaks no promise, and an operator should know."""
 
-    @property
-    def done(self) -> bool:
-        """Whether nothing is left to do up to the horizon."""
-        return not (any(self.lag.values()) or self.due or self.unpublished or self.spreads)
-
     def as_json(self) -> str:
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         values["horizon"] = None if self.horizon is None else written(self.horizon)
+        values["counted_up_to"] = COUNTED
         return json.dumps(values, indent=2)
 
 
@@ -79,7 +78,7 @@ async def read_status(made: Parts, *, fetching: bool = False) -> Status:
     horizon = progress.horizon(made.settings.settle)
     due = None if horizon == MINUS_INFINITY else horizon
     overdue = None if due is None else due - STUCK_SECONDS * SECOND
-    [counts] = await made.pool.fetch(_COUNTS, due, overdue, timedelta(seconds=STUCK_SECONDS))
+    [counts] = await made.pool.fetch(statement("status"), due, overdue, timedelta(seconds=STUCK_SECONDS), COUNTED)
     unpublished, age = await _unpublished(made)
     status = Status(
         lag={f"{each.topic}/{each.partition}": inputs.lag(each) for each in positions},
@@ -96,20 +95,6 @@ async def read_status(made: Parts, *, fetching: bool = False) -> Status:
         halted |= await _unreadable(made, asked)
     status.stuck.extend(_stuck(made, status, positions, inputs, halted))
     return status
-
-
-_COUNTS = """
-select (select count(*) from accounts where wake_at <= $1 and not held) as due,
-       (select count(*) from accounts where wake_at <= $2 and not held) as overdue,
-       (select count(*) from accounts where wake_at > $1 and not held) as waiting,
-       (select count(*) from accounts where held) as accounts_held,
-       (select count(*) from decision_log where kind = 'dead_letter') as dead_letters,
-       count(*) as spreads,
-       count(*) filter (where worked_at < clock_timestamp() - $3::interval) as spreads_idle
-from spreads s where not (hits = 'null' and cursor = '' and coalesce((
-    select true from memberships m join accounts using (account_id)
-    where m.company_key = s.company_key and (waits or held) limit 1), false))
-"""
 
 
 async def _inputs(made: Parts) -> Inputs:
@@ -190,38 +175,3 @@ def _stuck(
         if status.overdue:
             yield f"{status.overdue} deadlines are overdue by over {STUCK_SECONDS} s; does timers run?"
         yield from of_partitions(positions, inputs, {*status.paused, *halted}, made.enforcement.clock.wall())
-
-
-async def drain(made: Parts, timeout_seconds: float, report: Callable[[Status], None]) -> bool:
-    """Wait until every fact now in the input topics is decided and visible; False after the time-out."""
-    settings = made.settings
-    begun = made.enforcement.clock.wall()
-    topics = [settings.topic_prefix + topic for topic in INPUT_TOPICS]
-    targets = await admin.end_offsets(settings.kafka, topics)
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout_seconds
-    while True:
-        reached = await _reached(made, targets, begun)
-        status = await read_status(made)
-        report(status)
-        if reached and status.done:
-            return True
-        if loop.time() >= deadline:
-            return False
-        await asyncio.sleep(0.1)
-
-
-async def _reached(made: Parts, targets: Mapping[tuple[str, int], int], begun: Instant) -> bool:
-    """Whether every target was read, and the horizon moved up to what was read."""
-    prefix = made.settings.topic_prefix
-    positions = await made.store.positions()
-    if any(each.next_offset < targets[prefix + each.topic, each.partition] for each in positions):
-        return False
-    progress = await _progress(made)
-    if progress.held is not None:
-        return True
-    present = begun if made.settings.clock == "wall" else progress.latest_occurred_at
-    if present is None:
-        return True  # nothing was ever read
-    limits = (progress.complete_until, progress.compared_until)
-    return all(limit is not None and limit >= present for limit in limits)

@@ -24,7 +24,7 @@ from confluent_kafka import Consumer, TopicPartition
 from contracts.topics import OUTPUT_TOPICS
 from workers import wiring
 from workers.commands import setup
-from workers.commands.status import Status, drain
+from workers.commands.drain import Left, drain
 from workers.local.stack import LocalServers, local_servers
 from workers.offline.cast import LATE, STORIES, Story, cast
 from workers.offline.generate import SHANGHAI, Generated, Wish, history, produce
@@ -92,10 +92,8 @@ def _play(terminal: Terminal, settings: Settings, messages: Sequence[Generated])
             day = moment(last.arrives_at).astimezone(SHANGHAI).date()
             progress.update(sending, completed=count, now=f"{day}")
 
-        def shown(status: Status) -> None:
-            unread = sum(status.lag.values())
-            words = f"{status.due} due, {status.unpublished} to publish"
-            progress.update(deciding, completed=len(messages) - unread, now=words)
+        def shown(left: Left) -> None:
+            progress.update(deciding, completed=len(messages) - left.unread, now=f"{left.due:,} due")
 
         # What arrives late must find that its absence was acted upon, as it would in two slow years.
         late = min(each.arrives_at for each in messages if each.key == LATE and each.arrives_at > each.event_at + DAY)
@@ -112,7 +110,7 @@ async def _send(
     settings: Settings,
     messages: Sequence[Generated],
     sent: Callable[[Generated, int], None],
-    shown: Callable[[Status], None],
+    shown: Callable[[Left], None],
 ) -> None:
     """Send messages from a thread, show meanwhile what the engine does, and wait until all is decided."""
     sending = asyncio.ensure_future(asyncio.to_thread(produce, messages, settings.kafka, settings.topic_prefix, sent))

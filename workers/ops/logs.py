@@ -5,6 +5,7 @@ invariant: to log never waits.
 """
 
 import logging
+import sys
 import time
 from collections import OrderedDict
 
@@ -39,6 +40,20 @@ def configure(worker: str) -> structlog.typing.FilteringBoundLogger:
     logging.getLogger("workers.kafka").setLevel(logging.ERROR)  # librdkafka's retries
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return logger
+
+
+def configure_command() -> None:
+    """Log what a command has to say to standard error, and nothing of the libraries: what fails is raised too."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            _shown,
+            structlog.dev.ConsoleRenderer(colors=False),
+        ],
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
+    logging.basicConfig(handlers=[logging.NullHandler()], force=True)
 
 
 def _shown(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

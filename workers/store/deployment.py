@@ -18,7 +18,7 @@ from workers.ops.refused import Refused
 from workers.rules.calendar import Instant, written
 from workers.store.connections import check_server, connect_types
 from workers.store.log_parts import empty_default, extend_log
-from workers.store.postgres import acquired
+from workers.store.postgres import acquired, statement
 
 MIGRATIONS = Path(__file__).parents[2] / "schemas" / "postgres"
 _MIGRATION = "[0-9]*.sql"
@@ -33,7 +33,8 @@ class DeploymentMismatch(Refused):
 class Wanted:
     """What this process's settings and code say the deployment is."""
 
-    kafka_cluster_id: str
+    kafka_cluster_id: str | None
+    """None where Kafka was not asked, and need not answer."""
     topic_prefix: str
     consumer_group: str
     input_topics: Sequence[str]
@@ -50,6 +51,20 @@ class Wanted:
         return json.dumps(
             [{"id": each[0], "digest": each[1], "effective_from": written(each[2])} for each in self.policies]
         )
+
+    @property
+    def expected(self) -> dict[str, object]:
+        """What the row must say, by column."""
+        known = {
+            "kafka_cluster_id": self.kafka_cluster_id,
+            "topic_prefix": self.topic_prefix,
+            "consumer_group": self.consumer_group,
+            "input_partitions": self.input_partitions,
+            "rules_version": self.rules_version,
+            "tzdata_version": self.tzdata_version,
+            "policies": self.policies_text,
+        }
+        return {name: value for name, value in known.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +93,13 @@ def schema_version() -> int:
     return max(int(path.name.split("-")[0]) for path in MIGRATIONS.glob(_MIGRATION))
 
 
-async def load_deployment(pool: asyncpg.Pool, wanted: Wanted) -> Deployment:
-    """The deployment, if it is the one wanted; raises DatabaseUnfit, or DeploymentMismatch with a difference."""
+async def load_deployment(pool: asyncpg.Pool, expected: Mapping[str, object]) -> Deployment:
+    """The deployment, if its columns are as expected; raises DatabaseUnfit or DeploymentMismatch."""
     async with acquired(pool) as connection:
         await check_server(connection)
         row = await _recorded(connection)
         shards = await connection.fetchval("select count(*) from shards")
-    expected = {
-        "schema_version": schema_version(),
-        "kafka_cluster_id": wanted.kafka_cluster_id,
-        "topic_prefix": wanted.topic_prefix,
-        "consumer_group": wanted.consumer_group,
-        "input_partitions": wanted.input_partitions,
-        "rules_version": wanted.rules_version,
-        "tzdata_version": wanted.tzdata_version,
-        "policies": wanted.policies_text,
-    }
-    for name, value in expected.items():
+    for name, value in {"schema_version": schema_version(), **expected}.items():
         if row[name] != value:
             raise DeploymentMismatch(_difference(name, row[name], value))
     return Deployment(row["incarnation"], row["fingerprint"], shards, json.loads(row["input_topic_ids"] or "{}"))
@@ -107,6 +112,8 @@ async def _recorded(connection: Any) -> Any:
     row = await connection.fetchrow("select * from deployment")
     if row is None:
         raise DeploymentMismatch("the database was not set up to its end: run `standing setup` again")
+    if "schema_version" not in row:
+        raise DeploymentMismatch("the database is of something else: its table `deployment` has no schema_version")
     return row
 
 
@@ -332,5 +339,14 @@ def _check_policies(stored: list[dict[str, str]], wanted: Wanted, newest: Instan
 
 
 async def hold(pool: asyncpg.Pool, why: str | None) -> None:
-    """Hold silence for a reason, or with None enforce it again."""
+    """Enforce no deadline, for a reason, or with None enforce them again. It holds for what begins from now on."""
     await pool.execute("update deployment set held = $1", why)
+
+
+async def under_way(pool: asyncpg.Pool) -> dict[tuple[int, str], str]:
+    """The transactions of this deployment's processes that may have read whether deadlines are held.
+
+    By process and virtual transaction, with the process's name.
+    """
+    rows = await pool.fetch(statement("under_way"))
+    return {(row["pid"], row["virtualtransaction"]): row["application_name"] for row in rows}

@@ -1,0 +1,96 @@
+"""`standing hold` on a real database: once it returns, nothing that began before can still enforce a deadline."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import asyncpg
+import pytest
+
+from tests.enforcement.deployment import Deployment, deployed
+from tests.ingest.test_resting import SAMPLE
+from tests.model.story import enrolled, local
+from workers.commands import hold as brake
+from workers.commands.hold import hold
+from workers.wiring import Parts
+
+ACCOUNTS = 120
+SUSPENDED = "select count(*) from decision_log where kind = 'account_suspended'"
+
+
+@pytest.fixture
+async def deployment(database_url: str) -> AsyncIterator[Deployment]:
+    """Accounts whose deadlines are due, with nobody who enforces them yet."""
+    async with deployed(database_url, SAMPLE) as made:
+        await made.reads(*(enrolled("2016-03-01", f"a{number:03}") for number in range(ACCOUNTS)))
+        await made.move_horizon(local("2017-01-01"))
+        yield made
+
+
+def made_of(deployment: Deployment) -> Parts:
+    return cast("Parts", SimpleNamespace(pool=deployment.pool))
+
+
+async def until_held(deployment: Deployment) -> None:
+    """Wait until the brake is written."""
+    while await deployment.pool.fetchval("select held from deployment") is None:  # noqa: ASYNC110  # nobody tells
+        await asyncio.sleep(0.01)
+
+
+async def test_hold_waits_for_a_transaction_that_read_before_that_nothing_is_held(deployment: Deployment) -> None:
+    async with deployment.store.transaction() as older:
+        assert (await older.progress()).held is None
+        holding = asyncio.create_task(hold(made_of(deployment), "an emergency"))
+        await until_held(deployment)
+        async with deployment.store.transaction() as newer:
+            assert (await newer.progress()).held == "an emergency"
+            done, _ = await asyncio.wait({holding}, timeout=0.5)
+            assert not done, "the older transaction can still commit"
+    assert await holding == []
+
+
+async def test_hold_does_not_wait_for_a_transaction_that_began_after_it_or_is_of_another_program(
+    deployment: Deployment, database_url: str
+) -> None:
+    dump = await asyncpg.connect(database_url, server_settings={"application_name": "pg_dump"})
+    async with dump.transaction(), deployment.store.transaction() as older:
+        await dump.fetch("select * from deployment")
+        await older.progress()
+        holding = asyncio.create_task(hold(made_of(deployment), "an emergency"))
+        await until_held(deployment)
+        newer = deployment.store.transaction()
+        transaction = await newer.__aenter__()
+        assert (await transaction.progress()).held == "an emergency"
+    # the older one has ended, the newer one has not
+    assert await asyncio.wait_for(holding, 10) == []
+    await newer.__aexit__(None, None, None)
+    await dump.close()
+
+
+async def test_nothing_is_suspended_any_more_once_hold_has_returned_though_timers_are_in_full_swing(
+    deployment: Deployment,
+) -> None:
+    async def timer() -> None:
+        while (await deployment.enforcement.enforce_due(3)).accounts:
+            pass
+
+    timers = [asyncio.create_task(timer()) for _ in range(3)]
+    while not await deployment.pool.fetchval(SUSPENDED):  # noqa: ASYNC110  # nobody tells
+        await asyncio.sleep(0)
+    assert await hold(made_of(deployment), "an emergency") == []
+    at_return = await deployment.pool.fetchval(SUSPENDED)
+    await asyncio.gather(*timers)
+    assert await deployment.pool.fetchval(SUSPENDED) == at_return
+    assert 0 < at_return < ACCOUNTS
+
+
+async def test_hold_says_what_is_still_under_way_and_holds_all_the_same(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(brake, "WAIT_SECONDS", 0.2)
+    async with deployment.store.transaction() as older:
+        await older.progress()
+        pid: Any = await older._connection.fetchval("select pg_backend_pid()")  # to know its name
+        assert await hold(made_of(deployment), "an emergency") == [f"standing test (pid {pid})"]
+    assert await deployment.pool.fetchval("select held from deployment") == "an emergency"
