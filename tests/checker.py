@@ -123,7 +123,9 @@ def compare_facts(seen: Seen, expected: Expected, verdict: Verdict) -> None:
     verdict.lost += [f"fact {each} is not stored" for each in expected.facts - stored.keys()]
     verdict.wrong += [f"fact {each} was never read" for each in stored.keys() - expected.facts]
     rows = {row["account_id"]: row for row in seen.rows["accounts"]}
-    verdict.wrong += [f"account {name} is held" for name, row in rows.items() if row["held"]]
+    verdict.wrong += [
+        f"account {name} is quarantined: {row['quarantined']}" for name, row in rows.items() if row["quarantined"]
+    ]
     spans: dict[str, list[list[Instant]]] = {}
     for row in seen.rows["order_spans"]:
         span = [definite(row["first_at"]), definite(row["last_at"])]

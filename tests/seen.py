@@ -20,7 +20,7 @@ POLL_SECONDS = 30.0
 ROWS = {
     "deployment": "select incarnation::text, fingerprint, held, partitions_compared_until::text from deployment",
     "positions": "select topic, partition, next_offset, complete_until::text from positions",
-    "accounts": "select account_id, standing, held, last_effective_at::text, last_order_id from accounts",
+    "accounts": "select account_id, standing, quarantined, last_effective_at::text, last_order_id from accounts",
     "facts": "select account_id, topic, id from facts",
     "order_spans": "select account_id, first_at::text, last_at::text from order_spans",
     "net_decisions": "select subject, decision_id::text from net_decisions",

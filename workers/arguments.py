@@ -132,7 +132,11 @@ _output = _each(_problem_of_output)
 _place = _each(_problem_of_place)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Account = Annotated[str, typer.Argument(callback=_each(lambda text: _problem_of_text(text, _ID_LENGTH)))]
+_account = _each(lambda text: _problem_of_text(text, _ID_LENGTH))
+Account = Annotated[str, typer.Argument(callback=_account)]
+Accounts = Annotated[
+    list[str] | None, typer.Argument(help="Only these; by default all that are quarantined.", callback=_account)
+]
 CompanyKey = Annotated[str, typer.Argument(callback=_each(_problem_of_key))]
 Why = Annotated[str, typer.Argument(callback=_each(lambda text: _problem_of_text(text, _WHY_LENGTH)))]
 Timeout = Annotated[float, typer.Option(help="Seconds to wait.", callback=_each(_finite(0, _MOST_SECONDS)))]

@@ -226,6 +226,23 @@ def company(key: may.CompanyKey, as_json: Json = False) -> None:
     run(work)
 
 
+@app.command("retry")
+def retry_command(
+    accounts: may.Accounts = None,
+) -> None:
+    """Evaluate quarantined accounts and companies again, after a repair; exit 1 where some still fail."""
+    from workers.commands import retry, show
+
+    async def work(settings: Settings) -> None:
+        async with wiring.parts(settings, "retry", waits=True) as made:
+            done = await retry.retry(made, accounts or ())
+        show.retried(terminal, done)
+        if done.remaining:
+            raise typer.Exit(NOT_DONE)
+
+    run(work)
+
+
 @letters.command("list")
 def list_letters(
     limit: Annotated[int, typer.Option(min=1, max=may.MOST_ROWS, help="How many, newest first.")] = 20,

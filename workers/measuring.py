@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from math import inf
 
+import asyncpg
 import structlog
 from confluent_kafka import KafkaException
 
@@ -39,7 +40,7 @@ def decided(metrics: Metrics, done: Done, seconds: float) -> None:
     metrics.observe(names.TRANSACTION_SECONDS, seconds)
     metrics.count(names.ACCOUNTS, done.fast, path="fast")
     metrics.count(names.ACCOUNTS, done.accounts - done.fast, path="judged")
-    metrics.count(names.HELD, len(done.held))
+    metrics.count(names.QUARANTINED, len(done.quarantined))
     for reason, number in done.reasons.items():
         metrics.count(names.DEAD_LETTERS, number, reason=reason)
     for kind, number in done.kinds.items():
@@ -81,7 +82,7 @@ class Sampler:
         while True:
             try:
                 await self.sample()
-            except (*TRANSIENT, NoAnswer, LostOwnership) as error:
+            except (*TRANSIENT, asyncpg.PostgresError, NoAnswer, LostOwnership) as error:
                 log.warning("gauges not sampled", error=repr(error))
                 self.failed(error)
             await asyncio.sleep(SAMPLE_SECONDS)
@@ -111,7 +112,7 @@ class Sampler:
         self.metrics.set(names.DUE, found["due"])
         self.metrics.set(names.OVERDUE, found["overdue"])
         self.metrics.set(names.OLDEST_DUE, 0 if oldest is None else (horizon - oldest) / SECOND)
-        self.metrics.set(names.ACCOUNTS_HELD, found["accounts_held"])
+        self.metrics.set(names.ACCOUNTS_QUARANTINED, found["accounts_quarantined"])
         self.metrics.set(names.SPREADS, found["spreads"])
         paused = await self.store.fetch(statement("paused_partitions"))
         self.metrics.clear(names.PAUSED)

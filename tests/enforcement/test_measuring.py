@@ -53,7 +53,7 @@ class Sampling:
         return {name.removeprefix("standing_"): value for name, value in self.metrics.values.items()}
 
 
-async def test_a_transaction_counts_its_accounts_decisions_withdrawals_and_held_accounts(
+async def test_a_transaction_counts_its_accounts_decisions_withdrawals_and_quarantined_accounts(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     metrics = Noted()
@@ -104,7 +104,7 @@ async def test_the_gauges_are_those_of_the_tables(deployment: Deployment, monkey
         "deadlines_due": 2,
         "deadlines_overdue": 0,
         "oldest_deadline_seconds": 30,
-        "accounts_held": 1,
+        "accounts_quarantined": 1,
         "spreads": 1,
         "partition_paused complaints 1": 1,
         "unpublished_messages": total,
@@ -153,4 +153,4 @@ async def test_the_gauges_read_indexes_alone(deployment: Deployment) -> None:
 
     walk(json.loads(plan)[0]["Plan"])
     of_accounts = sorted(each for each in indexes if each.startswith("accounts"))
-    assert of_accounts == ["accounts_held", "accounts_pkey", *["accounts_wake_at"] * 3]
+    assert of_accounts == ["accounts_pkey", "accounts_quarantined", *["accounts_wake_at"] * 3]

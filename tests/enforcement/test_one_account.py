@@ -11,7 +11,7 @@ from tests.enforcement.deployment import policies_of
 from tests.model.story import local
 from workers.codec.batch import ReceivedFact
 from workers.codec.facts import read_fact
-from workers.enforcement.judging import judge_file, publish_account
+from workers.enforcement.judging import publish_account
 from workers.enforcement.publishing import Outbox
 from workers.enforcement.taking_in import take_in
 from workers.rules.calendar import DAY, Instant
@@ -65,9 +65,7 @@ class One:
         file, _ = take_in(self.row, self.stored, facts, orders, POLICIES)
         changes = Changes()
         outbox = Outbox(0, changes, {})
-        companies = {key: _Nothing() for key in file.company_keys}
-        judged = judge_file(file, companies, POLICIES, horizon)  # type: ignore[arg-type]
-        publish_account(file, judged, Because(), changes, outbox)
+        publish_account(file, dict.fromkeys(file.company_keys, ()), POLICIES, horizon, Because(), outbox)
         [self.row] = changes.accounts
         withdrawn = {decision_id for _, _, decision_id in changes.withdrawn}
         published = [each for each in self.stored.published if each.decision_id not in withdrawn]
@@ -77,13 +75,6 @@ class One:
         ]
         self.stored = StoredHistory([*self.stored.facts, *file.new_facts], list(file.history.orders), published)
         return [message.kind for message in outbox.messages]
-
-
-@dataclass
-class _Nothing:
-    """A company that was never terminated."""
-
-    terminations: tuple[object, ...] = ()
 
 
 def refused(stored: StoredHistory, *facts: ReceivedFact) -> list[tuple[str, int]]:

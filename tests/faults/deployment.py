@@ -42,9 +42,10 @@ SETTLED = """
 select (select sum(next_offset) from positions) = $1
    and (select bool_and(complete_until = $2::text::timestamptz) from positions)
    and (select partitions_compared_until >= $2::text::timestamptz from deployment)
-   and not exists (select from accounts where wake_at <= $2::text::timestamptz and not held)
+   and not exists (select from accounts where wake_at <= $2::text::timestamptz and quarantined is null)
    and not exists (select from spreads s where not exists (
-           select from memberships m join accounts using (account_id) where m.company_key = s.company_key and waits))
+           select from memberships m join accounts a using (account_id)
+           where m.company_key = s.company_key and a.waits))
 """
 
 

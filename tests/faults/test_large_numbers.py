@@ -16,7 +16,7 @@ MEMBERS = 10_000
 DEADLINES = 100_000
 AT_ONCE = 50_000
 SUSPENDED = """
-select complete and not exists (select from accounts where wake_at <= '2017-01-15 00:00+08' and not held)
+select complete and not exists (select from accounts where wake_at <= '2017-01-15 00:00+08' and quarantined is null)
 from (select min(complete_until) >= '2017-01-15 00:00+08' as complete from positions) as horizon
 """
 LONGEST_WAIT = 5.0

@@ -54,7 +54,7 @@ CASES: dict[str, tuple[Sequence[Samples], Sequence[Samples]]] = {
             }
         ],
     ),
-    "StandingAccountsHeld": ([{"standing_accounts_held": 1}], [{"standing_accounts_held": 0}]),
+    "StandingAccountsQuarantined": ([{"standing_accounts_quarantined": 1}], [{"standing_accounts_quarantined": 0}]),
     "StandingDeadLetters": (
         [{'standing_dead_letters_total{reason="invalid_json"}': 1.01, "standing_records_total": 100}],
         [

@@ -80,7 +80,7 @@ class Arrival:
         """The timers enforce what silence decides up to the horizon, but for accounts that only woke early."""
         self.horizon = max(self.horizon, horizon)
         due = [row for row in self.rows.values() if row.wake_at is not None and row.wake_at <= self.horizon]
-        lazy, judged = Enforcement._rearmed(cast("Enforcement", self), due, self.horizon)
+        lazy, judged = Enforcement._rearmed(cast("Enforcement", self), due, self.horizon, {})
         for account_id, wake_at in lazy:
             self.rows[account_id] = self.rows[account_id]._replace(wake_at=wake_at)
         for row in judged:

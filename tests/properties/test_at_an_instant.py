@@ -28,7 +28,8 @@ def test_no_fact_after_the_instant_changes_what_is_said_of_it(data: DataObject) 
             judge(account_id, account.history(), all_terminations, world.policies, until, at),
             account.history(),
             [],
-            held=False,
+            quarantined=None,
+            unreadable=None,
             at=at,
             judged_until=min(until, at),
         )

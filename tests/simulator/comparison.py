@@ -128,7 +128,7 @@ def _check_cases(
 
 def _check_standings(world: World, expected: Result, standings: Mapping[str, Mapping[str, Any]]) -> None:
     rows = world.store.tables.accounts
-    _same("held accounts", [row.account_id for row in rows.values() if row.held], [])
+    _same("quarantined accounts", {row.account_id: row.quarantined for row in rows.values() if row.quarantined}, {})
     known = {name: account.standing for name, account in expected.accounts.items() if name in rows}
     _same("standings", {name: row.standing for name, row in rows.items()}, known)
     said = {name: (value["standing"], value["since"]) for name, value in standings.items()}

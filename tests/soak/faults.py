@@ -198,7 +198,7 @@ class Faults:
                     await self._rest(seconds)
             finally:
                 connection.terminate()
-        except TRANSIENT:
+        except (*TRANSIENT, asyncpg.InterfaceError):
             return False
         finally:
             self._busy.discard("lock")

@@ -114,7 +114,7 @@ class Figures:
                 self.decisions = decisions  # at least those of the facts
                 async with self._looked:
                     self._looked.notify_all()
-            except TRANSIENT:
+            except (*TRANSIENT, asyncpg.InterfaceError):
                 if connection is not None:
                     connection.terminate()
                 connection = None

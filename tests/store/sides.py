@@ -129,7 +129,10 @@ class InMemory(Side):
             "net_decisions": sorted(tuple(row) for rows in tables.net.values() for row in rows.values()),
             "companies": sorted(map(tuple, tables.companies.values())),
             "memberships": sorted((key, each) for key, found in tables.memberships.items() for each in found),
-            "spreads": sorted((*spread, key in tables.leases) for key, spread in tables.spreads.items()),
+            "spreads": sorted(
+                (*spread, key in tables.leases, tables.quarantined_spreads.get(key))
+                for key, spread in tables.spreads.items()
+            ),
             "decision_log": sorted(tuple(row) for rows in tables.log.values() for row in rows),
             "shards": sorted(map(tuple, tables.heads.values())),
         }
@@ -157,7 +160,8 @@ _TABLES = {
     " from net_decisions",
     "companies": "select * from companies",
     "memberships": "select * from memberships",
-    "spreads": "select company_key, version, cursor, hits, because, lease_until is not null from spreads",
+    "spreads": "select company_key, version, cursor, waits, because, lease_until is not null, quarantined"
+    " from spreads",
     "decision_log": "select shard, seq, hash, topic, key, headers, value, decision_id::text, subject, kind,"
     " effective_at, recorded_at from decision_log",
     "shards": "select * from shards",

@@ -76,10 +76,12 @@ async def due(side: Side, horizon: int, limit: int) -> list[str]:
     return [row.account_id for row in await in_one(side, "claim_due", horizon, limit)]
 
 
-async def test_silence_is_due_soonest_first_up_to_the_horizon_and_of_no_account_that_is_held(side: Side) -> None:
+async def test_silence_is_due_soonest_first_up_to_the_horizon_and_of_no_account_that_is_quarantined(
+    side: Side,
+) -> None:
     wake = {"a": 40, "b": 20, "c": 30, "d": 41, "e": None, "f": 10}
     await side.store.insert_accounts(list(wake))
-    rows = [AccountRow(name, wake_at=at, held=name == "f") for name, at in wake.items()]
+    rows = [AccountRow(name, wake_at=at, quarantined="why" if name == "f" else None) for name, at in wake.items()]
     await in_one(side, "write", Changes(accounts=rows))
     assert await due(side, 40, 10) == ["b", "c", "a"]
     assert await due(side, 40, 2) == ["b", "c"]
@@ -106,7 +108,7 @@ async def test_who_claims_leaves_out_what_is_locked_and_holds_what_it_gets(side:
 
 async def test_only_the_wake_at_is_rearmed(side: Side) -> None:
     await side.store.insert_accounts(["a", "b"])
-    rows = [AccountRow(each, "active", False, True, 1, 2, 3, b"said", 4, 5, "o5") for each in ("a", "b")]
+    rows = [AccountRow(each, "active", True, 1, 2, 3, b"said", 4, 5, "o5") for each in ("a", "b")]
     await in_one(side, "write", Changes(accounts=rows))
     async with side.store.transaction() as transaction:
         await transaction.claim_due(9, 1_000)
@@ -129,7 +131,7 @@ def everything() -> Changes:
     return Changes(
         moved=[("moved", 90, "o90")],
         begun=[("begun", 50, "o50")],
-        accounts=[AccountRow("judged", "suspended", True, True, 1, -2, 3, b"\0said", -4, 5, "o5")],
+        accounts=[AccountRow("judged", "suspended", True, 1, -2, 3, b"\0said", -4, 5, "o5", "why")],
         facts=[StoredFact("judged", "complaints", "f1", -7, '{"a":"ä"}')],
         spans_removed=[("judged", 10), ("judged", 30)],
         spans_added=[("judged", span(10, 40)), ("judged", span(60, 60))],
@@ -191,7 +193,7 @@ async def test_every_field_of_the_changes_is_written(side: Side) -> None:
         ],
         "companies": everything().companies,
         "memberships": [("c1", "judged"), ("c1", "moved")],
-        "spreads": [("c0", 1, "", "{}", "[]", False), ("c1", 2, "", "{}", "[3]", False)],
+        "spreads": [("c0", 1, "", False, "[]", False, None), ("c1", 2, "", False, "[3]", False, None)],
     }
 
 

@@ -67,3 +67,36 @@ async def sessions(pool: asyncpg.Pool) -> set[int]:
     """The server's processes behind both connections of a pool."""
     async with pool.acquire() as one, pool.acquire() as two:
         return {await each.fetchval("select pg_backend_pid()") for each in (one, two)}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.UniqueViolationError,
+        asyncpg.CheckViolationError,
+        asyncpg.NumericValueOutOfRangeError,
+        asyncpg.UntranslatableCharacterError,
+        asyncpg.ProgramLimitExceededError,
+        asyncpg.UndefinedColumnError,
+        asyncpg.InterfaceError,
+    ],
+)
+def test_what_the_database_says_of_the_rows_themselves_is_not_tried_again(error: type[Exception]) -> None:
+    assert not issubclass(error, postgres.TRANSIENT)
+
+
+async def test_a_connection_that_is_closed_under_a_transaction_may_be_tried_again(database_url: str) -> None:
+    pool = await open_pool(database_url, name="test", connections=1)
+    store = Store(pool, "")
+
+    async def use_a_closed_one() -> None:
+        async with store.transaction() as transaction:
+            transaction._connection.terminate()
+            await transaction.progress()
+
+    with pytest.raises(postgres.ConnectionLost):
+        await use_a_closed_one()
+    assert [tuple(row) for row in await store.fetch("select 1")] == [(1,)]
+    with pytest.raises(asyncpg.InterfaceError):  # a misuse of a connection that is open
+        await store.fetch("select $1::int", "no number", "and too many")
+    await pool.close()

@@ -18,7 +18,6 @@ from workers.rules.facts import EffectiveOrder, OrderSpan
 from workers.store.memory_tables import Tables
 from workers.store.postgres import LostOwnership, UnknownAccounts
 from workers.store.records import (
-    UNDECIDED,
     AccountRow,
     Advance,
     Changes,
@@ -27,6 +26,7 @@ from workers.store.records import (
     NetDecision,
     RejectsRow,
     ShardHead,
+    Spread,
     StoredFact,
 )
 
@@ -92,7 +92,7 @@ class Maker:
 
     def silence(self) -> list[Call]:
         horizon, limit = self.random.randrange(1000) * 1_000_000, self.random.choice([1, 3, 100])
-        due = [row for row in self.tables.accounts.values() if row.wake_at is not None and not row.held]
+        due = [row for row in self.tables.accounts.values() if row.wake_at is not None and row.quarantined is None]
         soonest = sorted((row for row in due if (row.wake_at or 0) <= horizon), key=lambda row: row.wake_at or 0)
         rearmed = self.some(soonest[:limit])
         moved = [(row.account_id, at) for row in rearmed if (at := self.at()) is not None]
@@ -109,16 +109,29 @@ class Maker:
     def spread(self) -> list[Call]:
         spread = self.random.choice(list(self.tables.spreads.values()))
         version = spread.version - (self.random.random() < 0.3)
-        cursor, hits = self.random.choice(ACCOUNTS), self.random.choice([f'{{"t":{self.new()}}}', UNDECIDED])
-        if hits == UNDECIDED and self.random.random() < 0.5:
-            cursor = ""
-        moved = spread._replace(version=version, cursor=cursor, hits=hits)
+        claimed = spread._replace(version=version)
+        moved = spread._replace(
+            version=self.new(), cursor=self.random.choice(ACCOUNTS), waits=self.random.random() < 0.5
+        )
+        members = sorted(self.tables.memberships.get(spread.company_key, ()))
+        net = [(row.subject, row.decision_id) for rows in self.tables.net.values() for row in rows.values()]
         return [
             ("next_members", spread.company_key, spread.cursor, self.random.randint(1, 4)),
             ("companies", [spread.company_key], "update"),
-            (self.random.choice(["advance_spread", "advance_spread", "end_spread"]), moved),
+            ("spread_causes", COMPANIES),
+            ("undecided_members", spread.company_key),
+            ("count_decisions", [*self.some(net), *((each, self.decision_id()) for each in members)]),
+            ("hold_spread", claimed),
+            self.random.choice(
+                [("move_spread", claimed, moved), ("move_spread", claimed, moved), ("end_spread", claimed)]
+            ),
             *self.append(),
         ]
+
+    def claimed(self) -> Spread:
+        """A spread as it is, or as it was."""
+        spread = self.random.choice([*self.tables.spreads.values(), Spread("c1", 0, "", False, "")])
+        return spread._replace(version=spread.version - (self.random.random() < 0.3))
 
     def advance(self, place: tuple[str, int]) -> Advance:
         stored = self.tables.positions[place]
@@ -182,7 +195,6 @@ class Maker:
                 name,
                 random.choice(["active", "suspended"]),
                 random.random() < 0.1,
-                random.random() < 0.1,
                 self.at(),
                 self.at(),
                 self.new(),
@@ -190,6 +202,7 @@ class Maker:
                 None if end is None else end.at - 1,
                 None if end is None else end.at,
                 None if end is None else end.order_id,
+                "why" if random.random() < 0.1 else None,
             )
         )
 
@@ -262,6 +275,9 @@ async def test_the_same_transactions_do_the_same_in_both_stores(
                 ("read_log", shard, after, 3),
                 ("log_row_hash", shard, after),
                 ("claim_spread", LEASE),
+                ("quarantine_spread", maker.claimed(), "why"),
+                ("retry_spreads",),
+                ("quarantined", random.choice(ACCOUNTS), 2),
             ]
         )
         fails, lapse = random.random() < 0.1, random.random() < 0.1
@@ -279,4 +295,13 @@ async def test_the_same_transactions_do_the_same_in_both_stores(
     tables = await in_memory.tables()
     assert tables == await in_postgres.tables()
     assert all(tables.values()), "a table that nothing was written to"
-    assert {UnknownAccounts, LostOwnership, Fails, "append", "end_spread", "histories", "rearm"} <= names
+    assert {
+        UnknownAccounts,
+        LostOwnership,
+        Fails,
+        "append",
+        "end_spread",
+        "histories",
+        "rearm",
+        "retry_spreads",
+    } <= names

@@ -1,9 +1,9 @@
-"""Spreads: begun, leased, moved on and ended, and begun anew by a newer version, alike in both stores."""
+"""Spreads: begun, leased, moved on, sent round and ended, alike in both stores."""
 
 import asyncio
 
 from tests.store.sides import Side, in_one
-from workers.store.records import UNDECIDED, AccountRow, Changes, Spread
+from workers.store.records import AccountRow, Changes, NetDecision, Spread
 
 LEASE = 600.0
 
@@ -13,60 +13,85 @@ async def begin(side: Side, *keys: str, version: int = 1) -> None:
     await in_one(side, "write", Changes(spreads=[(key, version, f"[{version}]") for key in keys]))
 
 
+async def claim(side: Side) -> Spread:
+    """A spread that can be claimed."""
+    spread = await side.store.claim_spread(LEASE)
+    assert spread is not None
+    return spread
+
+
 async def test_a_spread_is_worked_on_by_one_at_a_time_until_its_lease_runs_out(side: Side) -> None:
     assert await side.store.claim_spread(LEASE) is None
     await begin(side, "c")
-    assert await side.store.claim_spread(LEASE) == Spread("c", 1, "", "{}", "[1]")
+    assert await claim(side) == Spread("c", 1, "", False, "[1]")
     assert await side.store.claim_spread(LEASE) is None
-    assert [row[-1] for row in (await side.tables())["spreads"]] == [True]
+    assert [row[-2] for row in (await side.tables())["spreads"]] == [True]
     await side.lapse()
-    assert await side.store.claim_spread(LEASE) == Spread("c", 1, "", "{}", "[1]")
+    assert await claim(side) == Spread("c", 1, "", False, "[1]")
     assert await side.store.claim_spread(LEASE) is None
 
 
 async def test_who_moves_a_spread_on_gives_it_back(side: Side) -> None:
     await begin(side, "c")
-    spread = await side.store.claim_spread(LEASE)
-    assert spread is not None
-    moved = spread._replace(cursor="m", hits='{"t":1}')
-    await in_one(side, "advance_spread", moved)
-    assert (await side.tables())["spreads"] == [(*moved, False)]
-    assert await side.store.claim_spread(LEASE) == moved
+    spread = await claim(side)
+    assert await in_one(side, "hold_spread", spread)
+    moved = spread._replace(cursor="m")
+    await in_one(side, "move_spread", spread, moved)
+    assert (await side.tables())["spreads"] == [(*moved, False, None)]
+    assert await claim(side) == moved
     await in_one(side, "end_spread", moved)
     assert (await side.tables())["spreads"] == []
     await side.lapse()
     assert await side.store.claim_spread(LEASE) is None
 
 
-async def test_a_newer_version_begins_at_once_and_its_older_one_neither_moves_nor_ends_it(side: Side) -> None:
+async def test_a_newer_version_leaves_a_spread_on_its_way_and_is_named_by_it(side: Side) -> None:
     await begin(side, "c")
-    await in_one(side, "advance_spread", Spread("c", 1, "m", '{"t":1}', "[1]"))
-    older = await side.store.claim_spread(LEASE)
-    assert older == Spread("c", 1, "m", '{"t":1}', "[1]")
+    first = Spread("c", 1, "", False, "[1]")
+    await in_one(side, "move_spread", first, first._replace(cursor="m"))
+    older = await claim(side)
     await begin(side, "c", version=2)
-    newer = Spread("c", 2, "", "{}", "[2]")
-    assert await side.store.claim_spread(LEASE) == newer
-    before = await side.tables()
-    await in_one(side, "advance_spread", older._replace(cursor="z"))
-    await in_one(side, "end_spread", older)
-    assert await side.tables() == before
     assert await side.store.claim_spread(LEASE) is None
-    await in_one(side, "end_spread", newer)
-    assert (await side.tables())["spreads"] == []
+    await in_one(side, "move_spread", older, older._replace(cursor="z"))
+    assert await claim(side) == Spread("c", 1, "z", False, "[2]")
+    assert await in_one(side, "spread_causes", ["c", "d"]) == {"c": "[2]"}
 
 
-async def test_who_is_overtaken_by_a_newer_version_waits_for_it_and_moves_nothing(side: Side) -> None:
+async def test_one_that_only_waits_begins_again_with_a_newer_version(side: Side) -> None:
     await begin(side, "c")
-    older = await side.store.claim_spread(LEASE)
-    assert older is not None
-    for name in ("advance_spread", "end_spread"):
-        async with side.store.transaction() as case:
-            await case.write(Changes(spreads=[("c", 2, "[2]")]))
-            late = asyncio.create_task(in_one(side, name, older._replace(cursor="z")))
+    first = await claim(side)
+    waiting = first._replace(cursor="m", waits=True)
+    await in_one(side, "move_spread", first, waiting)
+    assert await claim(side) == waiting
+    await begin(side, "c", version=2)
+    assert await claim(side) == Spread("c", 2, "", False, "[2]")
+
+
+async def test_who_was_overtaken_moves_ends_and_quarantines_nothing(side: Side) -> None:
+    await begin(side, "c")
+    first = Spread("c", 1, "", False, "[1]")
+    stands = first._replace(version=2, cursor="m")
+    await in_one(side, "move_spread", first, stands)
+    before = await side.tables()
+    for overtaken in (first, stands._replace(version=1), stands._replace(cursor="a")):
+        await in_one(side, "move_spread", overtaken, overtaken._replace(cursor="z"))
+        await in_one(side, "end_spread", overtaken)
+        await side.store.quarantine_spread(overtaken, "why")
+        assert not await in_one(side, "hold_spread", overtaken)
+        assert await side.tables() == before
+
+
+async def test_who_is_overtaken_waits_and_then_moves_nothing(side: Side) -> None:
+    await begin(side, "c")
+    first = Spread("c", 1, "", False, "[1]")
+    for name, given in (("move_spread", (first, first._replace(cursor="z"))), ("end_spread", (first,))):
+        async with side.store.transaction() as ahead:
+            await ahead.move_spread(first, first._replace(cursor="m"))
+            late = asyncio.create_task(in_one(side, name, *given))
             await side.waits(late)
         await late
-        assert (await side.tables())["spreads"] == [("c", 2, "", "{}", "[2]", False)]
-        await begin(side, "c", version=1)
+        assert (await side.tables())["spreads"] == [(*first._replace(cursor="m"), False, None)]
+        await in_one(side, "move_spread", first._replace(cursor="m"), first)
 
 
 async def test_spreads_that_nobody_began_come_before_those_that_were_left(side: Side) -> None:
@@ -81,10 +106,12 @@ async def test_spreads_that_nobody_began_come_before_those_that_were_left(side: 
 
 async def test_a_spread_that_is_being_moved_or_ended_is_not_claimed(side: Side) -> None:
     await begin(side, "c")
-    spread = Spread("c", 1, "", "{}", "[1]")
+    spread = Spread("c", 1, "", False, "[1]")
     async with side.store.transaction() as transaction:
-        await transaction.advance_spread(spread._replace(cursor="m"))
+        await transaction.move_spread(spread, spread._replace(cursor="m"))
         assert await side.store.claim_spread(LEASE) is None
+    spread = spread._replace(cursor="m")
+    await side.lapse()
     async with side.store.transaction() as transaction:
         await transaction.end_spread(spread)
         assert await side.store.claim_spread(LEASE) is None
@@ -96,7 +123,7 @@ async def test_a_spread_that_ended_can_be_begun_again_and_is_not_leased(side: Si
     assert spread is not None
     await in_one(side, "end_spread", spread)
     await begin(side, "c", version=2)
-    assert await side.store.claim_spread(LEASE) == Spread("c", 2, "", "{}", "[2]")
+    assert await side.store.claim_spread(LEASE) == Spread("c", 2, "", False, "[2]")
 
 
 async def test_who_waits_for_a_spread_is_woken(side: Side) -> None:
@@ -106,19 +133,57 @@ async def test_who_waits_for_a_spread_is_woken(side: Side) -> None:
 
 async def test_a_spread_that_found_members_undecided_is_left_alone_until_none_is(side: Side) -> None:
     await begin(side, "c")
-    await side.store.insert_accounts(["held", "waits", "decided", "other"])
-    members = [AccountRow("held", held=True), AccountRow("waits", waits=True), AccountRow("decided")]
+    await side.store.insert_accounts(["quarantined", "waits", "decided", "other"])
+    members = [AccountRow("quarantined", quarantined="why"), AccountRow("waits", waits=True), AccountRow("decided")]
     joined = [("c", each.account_id) for each in members]
     await in_one(side, "write", Changes(accounts=[*members, AccountRow("other", waits=True)], memberships=joined))
-    assert await in_one(side, "members", "c") == (3, 2)
-    assert await in_one(side, "members", "nobody") == (0, 0)
-    spread = await side.store.claim_spread(LEASE)
-    assert spread is not None
-    await in_one(side, "advance_spread", spread._replace(cursor="held", hits=UNDECIDED))
-    assert await side.store.claim_spread(LEASE) is not None  # its members are all reached first
-    anew = spread._replace(cursor="", hits=UNDECIDED)
-    await in_one(side, "advance_spread", anew)
-    for account_id in ("held", "waits"):
+    assert await in_one(side, "undecided_members", "c") == 2
+    assert await in_one(side, "undecided_members", "nobody") == 0
+    spread = await claim(side)
+    moved = spread._replace(cursor="waits")
+    await in_one(side, "move_spread", spread, moved)
+    assert await claim(side) == moved  # its members are all reached first
+    await in_one(side, "move_spread", moved, moved._replace(waits=True))
+    for account_id in ("quarantined", "waits"):
         assert await side.store.claim_spread(LEASE) is None
         await in_one(side, "write", Changes(accounts=[AccountRow(account_id)]))
-    assert await side.store.claim_spread(LEASE) == anew
+    assert await claim(side) == moved._replace(waits=True)
+
+
+async def test_a_spread_that_cannot_go_on_is_left_alone_until_it_is_tried_again_or_its_company_changes(
+    side: Side,
+) -> None:
+    await begin(side, "c", "d")
+    for key in ("c", "d"):
+        spread = await claim(side)
+        moved = spread._replace(cursor="m")
+        await in_one(side, "move_spread", spread, moved)
+        await side.store.quarantine_spread(moved, f"why {key}")
+    assert [row[-1] for row in (await side.tables())["spreads"]] == ["why c", "why d"]
+    assert await side.store.claim_spread(LEASE) is None
+    await begin(side, "d", version=2)
+    assert await claim(side) == Spread("d", 1, "m", False, "[2]")
+    assert await side.store.retry_spreads() == ["c"]
+    assert await claim(side) == Spread("c", 1, "", False, "[1]")
+    assert await side.store.retry_spreads() == []
+
+
+async def test_quarantined_accounts_are_named_in_order_with_why(side: Side) -> None:
+    await side.store.insert_accounts(["a", "b", "c", "d"])
+    rows = [AccountRow(each, quarantined=None if each == "b" else f"why {each}") for each in "abcd"]
+    await in_one(side, "write", Changes(accounts=rows))
+    assert await side.store.quarantined("", 2) == [("a", "why a"), ("c", "why c")]
+    assert await side.store.quarantined("c", 2) == [("d", "why d")]
+
+
+async def test_decisions_in_force_are_counted_by_account_and_id(side: Side) -> None:
+    ids = [f"00000000-0000-5000-8000-00000000000{number}" for number in range(3)]
+    published = [
+        NetDecision(False, "a", ids[0], "k", 1, 1, b""),
+        NetDecision(False, "a", ids[1], "k", 1, 2, b""),
+        NetDecision(True, "b", ids[2], "k", 1, 1, b""),
+    ]
+    await in_one(side, "write", Changes(published=published))
+    asked = [("a", ids[0]), ("a", ids[2]), ("b", ids[2]), ("b", ids[0])]
+    assert await in_one(side, "count_decisions", asked) == 1
+    assert await in_one(side, "count_decisions", []) == 0

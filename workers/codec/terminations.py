@@ -1,11 +1,11 @@
 """A company's terminations, and evidence, as the JSON text that the store keeps; pure translation both ways."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import orjson
 
 from workers.rules.company import Outcome, Termination
-from workers.rules.decisions import Because, Evidence
+from workers.rules.decisions import Because, Evidence, joined
 from workers.rules.policy import PolicyStamp
 
 _NONE = "[]"
@@ -28,11 +28,23 @@ def read_terminations(text: str) -> tuple[Termination, ...]:
     )
 
 
-def write_terminations(terminations: Sequence[Termination]) -> str:
-    """What `read_terminations` reads."""
+def termination_mark(termination: Termination) -> str:
+    """What a company's row knows a termination by."""
+    return joined(str(termination.upheld.at), termination.upheld.event_id, termination.root_account_id)
+
+
+def read_since(text: str) -> dict[str, int]:
+    """Since which version of the company each termination has been there without a break, by its mark."""
+    marks = map(termination_mark, read_terminations(text))
+    return {mark: each.get("since", 0) for mark, each in zip(marks, orjson.loads(text), strict=True)}
+
+
+def write_terminations(terminations: Sequence[Termination], since: Mapping[str, int], version: int) -> str:
+    """What `read_terminations` and `read_since` read; `version` is the company's where a termination is new."""
     return orjson.dumps(
         [
             {
+                "since": since.get(termination_mark(each), version),
                 "company": each.company_key,
                 "root": each.root_account_id,
                 "case": each.case_id,

@@ -10,7 +10,8 @@ from typing import Any
 
 from contracts.kinds import KINDS
 from workers.codec.terminations import read_terminations
-from workers.enforcement.taking_in import take_in
+from workers.enforcement.evaluate import take_in_apart
+from workers.enforcement.taking_in import why_not
 from workers.ops.refused import Refused
 from workers.rules.calendar import Instant, written
 from workers.rules.company import Termination
@@ -36,7 +37,10 @@ class Explanation:
     history: History
     log: list[dict[str, Any]]
     """What was published about the account, oldest first, withdrawals included."""
-    held: bool
+    quarantined: str | None
+    """Why its last evaluation failed."""
+    unreadable: str | None
+    """Why it cannot be judged now; then its standing is the last that was published."""
     at: Instant | None
     judged_until: Instant | None
     """Up to where deadlines are judged here; None where none is."""
@@ -82,7 +86,8 @@ class Explanation:
                 "cure": None if standing is None else standing.cure,
                 "judged_until": _written(self.judged_until),
                 "waits": self.judgement.waits,
-                "held": self.held,
+                "quarantined": self.quarantined,
+                "unreadable": self.unreadable,
                 "facts": [
                     {"occurred_at": written(at), "fact": text} for at, text in facts_in_words(self.history, self.at)
                 ],
@@ -127,23 +132,21 @@ async def explain(made: Parts, account_id: str, at: Instant | None) -> Explanati
         if row is None:
             raise NotFound(f"no fact of account '{account_id}' was ever read")
         stored = (await transaction.histories([row]))[account_id]
-        file, _ = take_in(row, stored, (), (), made.policies)
+        file, _ = take_in_apart(row, stored, (), (), made.policies, None)
         companies = await transaction.companies(sorted(file.company_keys), "none")
-    terminations = {key: read_terminations(company.terminations) for key, company in companies.items()}
+    log = [json.loads(each[0]) for each in await made.pool.fetch(statement("log_of_subject"), account_id, at)]
     until = max(horizon, row.judged_until or MINUS_INFINITY)
     if at is not None:
         until = min(until, at)
-    judgement = judge(account_id, file.history, terminations, made.policies, until, at)
-    log = await made.pool.fetch(statement("log_of_subject"), account_id, at)
-    return Explanation(
-        account_id,
-        judgement,
-        file.history,
-        [json.loads(each[0]) for each in log],
-        row.held,
-        at,
-        None if until == MINUS_INFINITY else until,
-    )
+    unreadable, judgement = file.failed, Judgement((), row.standing, None, row.wake_at, row.waits)
+    if unreadable is None:
+        try:
+            terminations = {key: read_terminations(company.terminations) for key, company in companies.items()}
+            judgement = judge(account_id, file.history, terminations, made.policies, until, at)
+        except Exception as error:  # said in the place of a judgement
+            unreadable = why_not(error)
+    judged_until = None if until == MINUS_INFINITY else until
+    return Explanation(account_id, judgement, file.history, log, row.quarantined, unreadable, at, judged_until)
 
 
 def facts_in_words(history: History, until: Instant | None = None) -> list[tuple[Instant, str]]:
@@ -174,12 +177,19 @@ class CompanyView:
     accounts: list[AccountRow]
     terminations: tuple[Termination, ...]
     spreading: bool
+    unreadable: str | None
+    """Why its terminations cannot be shown."""
+    quarantined: str | None
+    """Why its members cannot be judged again."""
 
     def as_json(self) -> str:
         return json.dumps(
             {
                 "company": self.company_key,
-                "accounts": [{"account_id": each.account_id, "standing": each.standing} for each in self.accounts],
+                "accounts": [
+                    {"account_id": each.account_id, "standing": each.standing, "quarantined": each.quarantined}
+                    for each in self.accounts
+                ],
                 "terminations": [
                     {
                         "effective_at": written(each.upheld.at),
@@ -192,6 +202,8 @@ class CompanyView:
                     for each in self.terminations
                 ],
                 "spreading": self.spreading,
+                "unreadable": self.unreadable,
+                "quarantined": self.quarantined,
             },
             ensure_ascii=False,
             indent=2,
@@ -207,6 +219,12 @@ async def view_company(made: Database, key: str) -> CompanyView:
         raise NotFound(f"no account ever belonged to a company '{key}'; keys begin with id: or name:")
     found = [await made.store.account(row[0]) for row in members]
     accounts = sorted(row for row in found if row is not None)
-    terminations = () if company is None else read_terminations(company["terminations"])
-    spreading = await made.pool.fetchval("select exists (select from spreads where company_key = $1)", stored)
-    return CompanyView(key, accounts, terminations, spreading)
+    spread = await made.pool.fetchrow("select quarantined from spreads where company_key = $1", stored)
+    terminations: tuple[Termination, ...] = ()
+    unreadable = None
+    try:
+        terminations = () if company is None else read_terminations(company["terminations"])
+    except Exception as error:  # said in their place
+        unreadable = why_not(error)
+    quarantined = None if spread is None else spread["quarantined"]
+    return CompanyView(key, accounts, terminations, spread is not None, unreadable, quarantined)

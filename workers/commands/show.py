@@ -7,6 +7,7 @@ from contracts.kinds import KINDS, WITHDRAWN
 from workers.commands.drain import Left
 from workers.commands.explain import CompanyView, Explanation, facts_in_words
 from workers.commands.redrive import Redriven
+from workers.commands.retry import Retried
 from workers.commands.status import COUNTED, Status
 from workers.ops.terminal import Terminal, bold, red
 from workers.rules.calendar import Instant, written
@@ -73,8 +74,10 @@ def explanation(terminal: Terminal, found: Explanation) -> None:
         terminal.line(f"  {known} judged yet: what a later one decides is not known")
     if judgement.waits:
         terminal.line("  newer facts wait until every partition was read up to a deadline before them")
-    if found.held:
-        terminal.line("  ", red("held:"), " its judgement raised an error, see the logs")
+    if found.quarantined is not None:
+        terminal.line("  ", red("quarantined:"), f" {found.quarantined}")
+    if found.unreadable is not None:
+        terminal.line("  ", red("it cannot be judged"), f", its standing is as last published: {found.unreadable}")
     facts = [(_short(at), text) for at, text in facts_in_words(found.history, found.at)]
     terminal.table(("when", "fact"), facts, "Facts")
     decisions = [(_short(each.effective_at), each.clause, in_words(each)) for each in judgement.decisions]
@@ -113,8 +116,21 @@ def company(terminal: Terminal, found: CompanyView) -> None:
     ]
     if terminations:
         terminal.table(("terminated", "case", "against", "re-apply from", "reversed"), terminations)
-    if found.spreading:
+    if found.unreadable is not None:
+        terminal.line(red("its terminations cannot be read:"), f" {found.unreadable}")
+    if found.quarantined is not None:
+        terminal.line(red("its members cannot be judged again:"), f" {found.quarantined}")
+    elif found.spreading:
         terminal.line("its members are being judged again")
+
+
+def retried(terminal: Terminal, done: Retried) -> None:
+    """`standing retry`."""
+    terminal.line(f"{len(done.released):,} accounts are decided")
+    for key in done.companies:
+        terminal.line(f"the members of {key} are being judged again")
+    for account_id, why in done.remaining.items():
+        terminal.line(f"{account_id} is still quarantined: {why}")
 
 
 def dead_letters(terminal: Terminal, found: list[dict[str, Any]]) -> None:

@@ -20,6 +20,8 @@ from workers.store.postgres import statement
 from workers.store.records import MINUS_INFINITY, Position, Progress
 from workers.wiring import Parts
 
+MOST_NAMED = 20
+"""So many quarantined accounts are named."""
 COUNTED = 10_000
 """How far accounts, companies and dead letters are counted: this many may be more."""
 
@@ -38,7 +40,8 @@ class Status:
     """Those of them that it passed by over a minute."""
     waiting: int
     """Accounts whose next deadline is ahead."""
-    accounts_held: int
+    accounts_quarantined: int
+    """Accounts whose evaluation failed."""
     unpublished: int
     unpublished_seconds: float
     spreads: int
@@ -46,6 +49,8 @@ class Status:
     spreads_idle: int
     """Those of them that nobody has worked on for over a minute."""
     dead_letters: int
+    quarantined: dict[str, str] = field(default_factory=dict)
+    """The first of them, by account, and the companies whose members cannot be judged, by key; and why."""
     paused: dict[str, str] = field(default_factory=dict)
     """Partitions of mostly dead letters, by topic/partition, and why they rest."""
     stuck: list[str] = field(default_factory=list)
@@ -89,6 +94,8 @@ async def read_status(made: Parts, *, fetching: bool = False) -> Status:
         paused={f"{row[0]}/{row[1]}": row[2] for row in await made.pool.fetch(statement("paused_partitions"))},
         **counts,
     )
+    status.quarantined.update(await made.store.quarantined("", MOST_NAMED))
+    status.quarantined.update(map(tuple, await made.pool.fetch(statement("quarantined_spreads"))))
     halted = halts(positions, inputs, made.deployment.topic_ids)
     if fetching:
         asked = [each for each in positions if inputs.lag(each) and f"{each.topic}/{each.partition}" not in halted]
@@ -159,8 +166,10 @@ def _stuck(
 ) -> Iterator[str]:
     if status.held is not None:
         yield f"silence is held: {status.held}"
-    if status.accounts_held:
-        yield f"{status.accounts_held} accounts are held: their judgement raised, see the logs"
+    if status.accounts_quarantined:
+        yield f"{status.accounts_quarantined} accounts are quarantined; after the repair run `standing retry`"
+    for subject, why in status.quarantined.items():
+        yield f"{subject} is quarantined: {why}"
     if status.unpublished_seconds > STUCK_SECONDS:
         yield f"decisions wait for the relay for {status.unpublished_seconds:.0f} s; does relay run?"
     if status.spreads_idle:

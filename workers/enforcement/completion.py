@@ -1,84 +1,79 @@
-"""The end of a spread: how many accounts each termination hit, and the signal that all are decided.
+"""The end of a spread's way round: the signal that all accounts of a terminated company are decided, and how many.
 
-Owns `company_termination_completed` (CONTRACTS): sent once for each termination, after every member was
-decided under the company's newest version, also where nobody was hit. It is a signal and never withdrawn. So
-where a member waits for the horizon, or is held, the members are judged once more when none does.
+Owns `company_termination_completed` (CONTRACTS): sent once for each termination, after every member was decided by a
+version of the company that has it, also where nobody was hit. It is a signal and never withdrawn. A spread goes round
+until it began its way with the company's newest version; terminations that it began with are completed whatever comes
+meanwhile, so that they need not wait for a company against which cases never end.
 """
-
-from collections.abc import Mapping, Sequence
 
 import orjson
 
-from workers.codec.terminations import read_terminations
+from workers.codec.terminations import read_since, read_terminations, termination_mark
 from workers.enforcement.publishing import Outbox
 from workers.rules.company import Termination, case_details
-from workers.rules.decisions import joined
-from workers.rules.judge import Judgement
+from workers.rules.decisions import decision_id, joined
 from workers.store.postgres import Transaction
-from workers.store.records import UNDECIDED, Changes, Spread
+from workers.store.records import Spread
+
+COMPLETED_AT_ONCE = 20
+"""Terminations completed in one transaction: for each, every member's decision is looked up."""
+PAGE = 10_000
 
 
-def count_hits(spread: Spread, members: Sequence[str], judgements: Mapping[str, Judgement]) -> str:
-    """How many accounts each termination has hit so far (T2), by its cause, as the spread keeps it.
+async def end_of_the_way(transaction: Transaction, spread: Spread, outbox: Outbox) -> None:
+    """Signal what is complete, and end the spread or let it go round again.
 
-    UNDECIDED as soon as one of the members waits, or was held for its judgement raised.
-    """
-    began = spread.cursor == ""
-    if spread.hits == UNDECIDED and not began:
-        return UNDECIDED
-    if any(member not in judgements or judgements[member].waits for member in members):
-        return UNDECIDED
-    counted = {} if began else orjson.loads(spread.hits)
-    hits: dict[str, int] = counted.get("hits", {})
-    for judgement in judgements.values():
-        for decision in judgement.decisions:
-            if decision.kind == "account_terminated" and decision.clause == "T2":
-                hits[decision.cause] = hits.get(decision.cause, 0) + 1
-    return orjson.dumps({"members": counted.get("members", 0) + len(members), "hits": hits}).decode()
-
-
-def completion_mark(termination: Termination) -> str:
-    """What a company's row keeps of a termination whose completion was published."""
-    return joined(str(termination.upheld.at), _cause(termination))
-
-
-def _cause(termination: Termination) -> str:
-    return joined(termination.upheld.event_id, termination.root_account_id)
-
-
-async def complete(transaction: Transaction, spread: Spread, changes: Changes, outbox: Outbox) -> None:
-    """Signal what is complete and end the spread, unless a newer version of the company began it anew.
-
-    Where not all were decided it begins anew itself, and is claimed once they are. Nobody can join meanwhile: whoever
-    does waits for the company's lock. Who joined behind the cursor, or was held after being counted, shows here.
+    Nobody can join meanwhile: whoever does waits for the company's lock, and is judged by what it finds then.
     """
     key = spread.company_key
     row = (await transaction.companies([key], "update"))[key]
-    if row.version != spread.version:
+    if not await transaction.hold_spread(spread):
         return
-    members, undecided = await transaction.members(key)
-    counted = orjson.loads(spread.hits) or {}
-    if undecided or members != counted.get("members", 0):
-        await transaction.advance_spread(spread._replace(cursor="", hits=UNDECIDED))
-        return
+    undecided = await transaction.undecided_members(key)
     completed: list[str] = orjson.loads(row.completed)
-    hits: dict[str, int] = counted.get("hits", {})
+    due = [] if undecided else _due(row.terminations, frozenset(completed), spread.version)
     sequence = row.sequence
-    for termination in read_terminations(row.terminations):
-        upheld = termination.upheld
-        mark = completion_mark(termination)
-        if mark in completed:
-            continue
+    for termination in due[:COMPLETED_AT_ONCE]:
         sequence += 1
-        completed.append(mark)
+        completed.append(termination_mark(termination))
         value: dict[str, object] = {
-            "company": {"key": termination.company_key, "name": upheld.company_name},
-            "accounts": hits.get(_cause(termination), 0),
+            "company": {"key": termination.company_key, "name": termination.upheld.company_name},
+            "accounts": await _count_hits(transaction, key, termination),
             "sequence": sequence,
-            **case_details(upheld, termination),
+            **case_details(termination.upheld, termination),
         }
-        outbox.completed(termination.company_key, value, upheld.at)
-    if sequence != row.sequence:
+        outbox.completed(termination.company_key, value, termination.upheld.at)
+    if due:
         said = orjson.dumps(completed).decode()
-        changes.companies.append(row._replace(sequence=sequence, completed=said))
-    await transaction.end_spread(spread)
+        outbox.changes.companies.append(row._replace(sequence=sequence, completed=said))
+    if len(due) > COMPLETED_AT_ONCE:
+        await transaction.move_spread(spread, spread)
+    elif row.version > spread.version:
+        await transaction.move_spread(spread, spread._replace(version=row.version, cursor="", waits=False))
+    elif undecided:
+        await transaction.move_spread(spread, spread._replace(waits=True))
+    else:
+        await transaction.end_spread(spread)
+
+
+def _due(terminations: str, completed: frozenset[str], version: int) -> list[Termination]:
+    """The terminations that all members were reached with on a way begun with `version`, and not completed yet."""
+    since = read_since(terminations)
+    found = ((termination_mark(each), each) for each in read_terminations(terminations))
+    return [each for mark, each in found if mark not in completed and since[mark] <= version]
+
+
+async def _count_hits(transaction: Transaction, key: str, termination: Termination) -> int:
+    """How many accounts the termination hit (T2): of how many such a decision is in force."""
+    count, after = 0, ""
+    while members := await transaction.next_members(key, after, PAGE):
+        count += await transaction.count_decisions([(each, _hit(each, termination)) for each in members])
+        after = members[-1]
+    return count
+
+
+def _hit(account_id: str, termination: Termination) -> str:
+    """The id of the decision that an account has where the termination hit it."""
+    upheld = termination.upheld
+    cause = joined(upheld.event_id, termination.root_account_id)
+    return decision_id(account_id, "account_terminated", upheld.at, cause)

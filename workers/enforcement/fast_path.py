@@ -25,21 +25,24 @@ def sort_out(
     begun: list[Moved] = []
     judged: list[AccountRow] = []
     for row in rows:
-        account_id, standing, held, waits, wake_at, until, sequence, _, dense_since, last_at, last_id = row
-        # Whoever is held may be judged again; an order may end the silence that another waits for.
-        if account_id in facts or standing != "active" or held or waits:
+        account_id, standing, waits, wake_at, until, sequence, _, dense_since, last_at, last_id, quarantined = row
+        # A quarantined account may be judged again; an order may end the silence that another waits for.
+        if account_id in facts or standing != "active" or quarantined is not None or waits:
             judged.append(AccountRow(*row))
             continue
         own = orders[account_id]
-        if dense_since is None or last_at is None or last_id is None:
-            if len(own) == 1 and begins_the_first_span(
-                own[0][0], decisions=sequence, wake_at=wake_at, judged_until=until, policies=policies
-            ):
-                begun.append((account_id, *own[0]))
-            else:
-                judged.append(AccountRow(*row))
-            continue
-        last = _after(own, dense_since, (last_at, last_id), wake_at, policies)
+        try:
+            if dense_since is None or last_at is None or last_id is None:
+                if len(own) == 1 and begins_the_first_span(
+                    own[0][0], decisions=sequence, wake_at=wake_at, judged_until=until, policies=policies
+                ):
+                    begun.append((account_id, *own[0]))
+                else:
+                    judged.append(AccountRow(*row))
+                continue
+            last = _after(own, dense_since, (last_at, last_id), wake_at, policies)
+        except Exception:  # the judgement, which fails for this account alone, says why
+            last = None
         if last is None:
             judged.append(AccountRow(*row))
         elif last[0] != last_at:

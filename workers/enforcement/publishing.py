@@ -33,15 +33,25 @@ def shard_of(subject: str, shards: int) -> int:
 
 
 class Outbox:
-    """The messages of one transaction, in the order in which they are to be read."""
+    """What a transaction, or a part of it, changes and publishes; its messages in the order of their reading."""
 
     def __init__(self, recorded_at: Instant, changes: Changes, traceparents: Mapping[str, str]) -> None:
         self.recorded_at = recorded_at
         self.messages: list[Message] = []
         self.reasons: Counter[str] = Counter()
-        self._changes = changes
+        self.changes = changes
         self._written = written(recorded_at)
         self._traceparents = traceparents
+
+    def part(self) -> "Outbox":
+        """An empty one for a part that may fail by itself; `add` it where it did not."""
+        return Outbox(self.recorded_at, Changes(), self._traceparents)
+
+    def add(self, part: "Outbox") -> None:
+        """Add a part behind what is there."""
+        self.messages += part.messages
+        self.reasons += part.reasons
+        self.changes.add(part.changes)
 
     def difference(
         self,
@@ -56,7 +66,7 @@ class Outbox:
         trace = self._traceparents.get(because.facts[0].account_id if because else subject)
         for wrong in found.withdraw:
             sequence += 1
-            self._changes.withdrawn.append((of_company, subject, wrong.decision_id))
+            self.changes.withdrawn.append((of_company, subject, wrong.decision_id))
             self.messages.append(
                 withdrawal_message(
                     wrong, subject, sequence, self._written, because, company=company, traceparent=trace
@@ -64,7 +74,7 @@ class Outbox:
             )
         for decision in found.publish:
             sequence += 1
-            self._changes.published.append(
+            self.changes.published.append(
                 NetDecision(
                     of_company,
                     subject,

@@ -1,11 +1,13 @@
 """Facts into histories: what an account's file holds once a batch was taken in, and what had to be refused.
 
-Owns the rules for doubled ids and for too many requests, which depend on what was read first. It decides
-nothing about standings.
+Owns the rules for doubled ids and for too many requests, which depend on what was read first, and what is kept of an
+account that cannot be evaluated. It decides nothing about standings.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import structlog
 
 from workers.codec.batch import ReceivedFact, Rejected
 from workers.codec.facts import read_fact
@@ -13,11 +15,14 @@ from workers.rules.calendar import DAY, Instant
 from workers.rules.decisions import Because, Evidence
 from workers.rules.difference import Published
 from workers.rules.facts import CaseFact, EffectiveOrder, History, OrderSpan, RegistryFact, Request
-from workers.rules.history import add_orders
+from workers.rules.history import add_orders, keep_orders
 from workers.rules.policy import Policies
 from workers.store.records import AccountRow, StoredFact, StoredHistory
 
+log = structlog.get_logger()
+
 REQUESTS_A_DAY = 50
+LONGEST_WHY = 300
 
 
 @dataclass(slots=True)
@@ -30,7 +35,8 @@ class AccountFile:
     stored_spans: Sequence[OrderSpan]
     new_facts: list[StoredFact] = field(default_factory=list)
     because: Because = field(default_factory=Because)
-    failed: bool = False
+    failed: str | None = None
+    """Why it cannot be evaluated; what was read of it is kept."""
 
     @property
     def account_id(self) -> str:
@@ -47,9 +53,9 @@ class AccountFile:
 
     @property
     def may_change_companies(self) -> bool:
-        """Whether which of its cases terminate can change: by new facts, or by those it was held with."""
+        """Whether which of its cases terminate can change: by new facts, or by those read in quarantine."""
         new = any(fact.topic in ("seller-accounts", "complaints") for fact in self.new_facts)
-        return (new or self.row.held) and bool(self.history.cases)
+        return (new or self.row.quarantined is not None) and bool(self.history.cases)
 
 
 def take_in(
@@ -64,6 +70,8 @@ def take_in(
     facts = [read_fact(fact.topic, fact.content) for fact in stored.facts]
     facts += [each.fact for each in accepted]
     effective = [EffectiveOrder(*order) for order in orders]
+    if row.last_effective_at is not None and not stored.spans:
+        raise LookupError("its row names a last order, and no order of it is stored")
     history = History(
         tuple(fact for fact in facts if isinstance(fact, RegistryFact)),
         tuple(fact for fact in facts if isinstance(fact, CaseFact)),
@@ -72,11 +80,49 @@ def take_in(
     )
     evidence = [Evidence(each.topic, each.id, each.account_id, each.at) for each in accepted]
     evidence += [Evidence("order-status", order.order_id, row.account_id, order.at) for order in effective]
-    if row.held:  # which of its facts were kept without being judged is not known
+    if row.quarantined is not None:  # which of its facts were kept without being judged is not known
         evidence += [Evidence(each.topic, each.id, row.account_id, each.occurred_at) for each in stored.facts]
-    new_facts = [StoredFact(row.account_id, each.topic, each.id, each.at, each.content) for each in accepted]
-    file = AccountFile(row, history, stored.published, stored.spans, new_facts, Because.of(evidence))
-    return file, rejected
+    return AccountFile(
+        row, history, stored.published, stored.spans, _stored(accepted), Because.of(evidence)
+    ), rejected
+
+
+def keep(
+    row: AccountRow,
+    stored: StoredHistory,
+    received: Sequence[ReceivedFact],
+    orders: Sequence[tuple[Instant, str]],
+    policies: Policies,
+    why: str,
+) -> tuple[AccountFile, list[Rejected]]:
+    """The file of an account that cannot be evaluated: what was stored of it is not read, what is new is kept.
+
+    Of its history it has the new registry facts, for the companies that it joins, and the orders.
+    """
+    accepted, rejected = _accept(stored.facts, received)
+    registry = tuple(each.fact for each in accepted if isinstance(each.fact, RegistryFact))
+    effective = [EffectiveOrder(*order) for order in orders]
+    try:
+        kept = add_orders(stored.spans, effective, policies)
+    except Exception:
+        log.exception("orders of a quarantined account are kept as they came", account_id=row.account_id)
+        kept = keep_orders(stored.spans, effective)
+    history = History(registry, orders=kept)
+    return AccountFile(row, history, (), stored.spans, _stored(accepted), failed=why), rejected
+
+
+def why_not(error: BaseException, of: str = "") -> str:
+    """An error in one line of ASCII, which every database can store: what failed, and how."""
+    said = " ".join(f"{of}{type(error).__name__}: {error}".split())
+    return (
+        "".join(each if each.isprintable() else "?" for each in said)
+        .encode("ascii", "backslashreplace")
+        .decode()[:LONGEST_WHY]
+    )
+
+
+def _stored(accepted: Sequence[ReceivedFact]) -> list[StoredFact]:
+    return [StoredFact(each.account_id, each.topic, each.id, each.at, each.content) for each in accepted]
 
 
 def _accept(

@@ -16,8 +16,7 @@ from contracts.fields import instant
 from contracts.topics import Topic
 from workers.codec.messages import Message
 from workers.codec.policies import load_policies
-from workers.codec.terminations import read_terminations, write_because
-from workers.enforcement.completion import completion_mark
+from workers.codec.terminations import read_terminations, termination_mark, write_because
 from workers.enforcement.publishing import Outbox
 from workers.kafka.whole_topics import WholeTopics
 from workers.marks import MARKS_TOPIC, Mark, SetBack, compare_marks
@@ -206,9 +205,9 @@ def _adopt_company(row: CompanyRow, replay: Replay, published: Published, outbox
     name = terminations[-1].upheld.company_name if terminations else names[-1] if names else ""
     found = difference(company_decisions(key, terminations), before)
     sequence = outbox.difference(key, found, published.last_sequence(subject), Because(), {"key": key, "name": name})
-    completed = [completion_mark(each) for each in terminations if _was_completed(each, subject, published)]
+    completed = [termination_mark(each) for each in terminations if _was_completed(each, subject, published)]
     if len(completed) < len(terminations):
-        replay.store.tables.spreads[key] = Spread(key, row.version, "", "{}", write_because(Because()))
+        replay.store.tables.spreads[key] = Spread(key, row.version, "", False, write_because(Because()))
     return row._replace(sequence=sequence, completed=orjson.dumps(completed).decode())
 
 

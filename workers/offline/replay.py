@@ -50,8 +50,8 @@ class Replay:
     standings: dict[str, Value] = field(default_factory=dict)
     refused: list[LogRow] = field(default_factory=list)
     """New dead letters: records that were taken in then and would be refused now."""
-    held: set[str] = field(default_factory=set)
-    """Accounts whose judgement raised."""
+    quarantined: dict[str, str] = field(default_factory=dict)
+    """Accounts that could not be evaluated, and why."""
 
     def __post_init__(self) -> None:
         self.store = MemoryStore(self.places, SHARDS)
@@ -110,9 +110,9 @@ class Replay:
 
     def _follow(self, done: Done) -> None:
         """Spread what companies came to, and net what was published meanwhile."""
-        self.held |= set(done.held)
+        self.quarantined |= done.quarantined
         while (spread := run_alone(self.store.claim_spread(LEASE_SECONDS))) is not None:
-            self.held |= set(run_alone(self._enforcement.spread(spread, ALL)).held)
+            self.quarantined |= run_alone(self._enforcement.spread(spread, ALL)).quarantined
         for shard, rows in self.store.tables.log.items():
             for seq in range(self._published, len(rows)):
                 row = rows[seq]

@@ -79,8 +79,8 @@ async def replay(terminal: Terminal, settings: Settings, wish: Wish) -> Differen
         for letter in made.refused if not wish.files else ():
             value = orjson.loads(letter.value)
             differences.add("would be a dead letter", value, f"{value['reason']}: {value['detail']}")
-    for account_id in sorted(made.held):
-        differences.add("cannot be judged", {"account_id": account_id}, "its judgement raised, see the logs")
+    for account_id, why in sorted(made.quarantined.items()):
+        differences.add("cannot be judged", {"account_id": account_id}, why)
     differences.facts, differences.seconds, differences.horizon = made.facts, done.seconds, made.horizon
     return differences
 

@@ -67,11 +67,11 @@ ACCOUNTS = Metric(
     "Accounts in transactions: by the `fast` path, which only moves an instant, or `judged` from their history.",
     ("path",),
 )
-HELD = Metric(
+QUARANTINED = Metric(
     "standing_judgements_failed_total",
     "counter",
     _DECIDING,
-    "Accounts held because their judgement raised an error: a defect of the engine.",
+    "Accounts quarantined because their evaluation failed: a defect of the engine, or a damaged row.",
 )
 DECISIONS = Metric(
     "standing_decisions_total",
@@ -157,8 +157,11 @@ OVERDUE = Metric(
 OLDEST_DUE = Metric(
     "standing_oldest_deadline_seconds", "gauge", ("timers",), "By how much the horizon has passed the oldest of them."
 )
-ACCOUNTS_HELD = Metric(
-    "standing_accounts_held", "gauge", ("timers",), "Accounts that are held: their judgement raised an error."
+ACCOUNTS_QUARANTINED = Metric(
+    "standing_accounts_quarantined",
+    "gauge",
+    ("timers",),
+    "Accounts that are quarantined: their evaluation failed; counted to 100,000.",
 )
 SPREADS = Metric(
     "standing_spreads",

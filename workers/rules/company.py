@@ -4,7 +4,7 @@ Whether a case terminates depends on the account's own registry and case facts a
 so the result can be written to the company and is in force for every member at once, without cycles.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from workers.rules.calendar import Instant
@@ -71,7 +71,9 @@ class _Walk:
     enrolled: bool = False
     enrolments: int = 0
     in_force: dict[str, int | None] = field(default_factory=dict)  # case id → its termination's index, if any
-    counted: dict[str, tuple[Instant, str, int]] = field(default_factory=dict)  # case id → at, category, enrolment
+    counted: dict[tuple[str, int], dict[str, Instant]] = field(default_factory=dict)
+    """By category and enrolment, the cases that count, in the order of their outcomes."""
+    counted_as: dict[str, tuple[str, int]] = field(default_factory=dict)
     warnings: list[Warned] = field(default_factory=list)
     terminations: list[Termination] = field(default_factory=list)
 
@@ -117,9 +119,10 @@ def _upheld(walk: _Walk, fact: CaseFact, policy: Policy | None) -> None:
     walk.in_force[fact.case_id] = None
     if policy is None or walk.company is None:
         return  # before the first policy, or of an account not enrolled yet (E3): in force, but no penalty
-    counted_before = list(walk.counted.values())
-    walk.counted[fact.case_id] = (fact.at, fact.category, walk.enrolments)
-    penalty = _penalty(walk, fact, policy, counted_before)
+    counted_as = walk.counted_as[fact.case_id] = (fact.category, walk.enrolments)
+    counted = walk.counted.setdefault(counted_as, {})
+    counted[fact.case_id] = fact.at
+    penalty = _penalty(fact, policy, counted)
     if penalty == "terminate":
         walk.in_force[fact.case_id] = len(walk.terminations)
         walk.terminations.append(
@@ -135,26 +138,30 @@ def _upheld(walk: _Walk, fact: CaseFact, policy: Policy | None) -> None:
         walk.warnings.append(Warned(fact.case_id, fact, policy))
 
 
-def _penalty(walk: _Walk, fact: CaseFact, policy: Policy, counted_before: Sequence[tuple[Instant, str, int]]) -> str:
-    """T1: the table's penalty; short of the n-th upheld case of the category within d days, a warning."""
+def _penalty(fact: CaseFact, policy: Policy, counted: dict[str, Instant]) -> str:
+    """T1: the table's penalty; short of the n-th upheld case of the category within d days, a warning.
+
+    Of thousands of cases that count, no more are looked at than decide: the newest come first.
+    """
     violation = policy.violations.get(fact.category)
     if violation is None:
         return "none"
     if violation.penalty != "terminate":
         return violation.penalty
-    count = 1 + sum(
-        category == fact.category
-        and enrolment == walk.enrolments
-        and (violation.within_days is None or fact.at < policy.period_end(at, violation.within_days))
-        for at, category, enrolment in counted_before
-    )
-    return "terminate" if count >= violation.after else "warn"
+    for count, (_, at) in enumerate(reversed(counted.items()), 1):
+        if violation.within_days is not None and fact.at >= policy.period_end(at, violation.within_days):
+            break
+        if count == violation.after:
+            return "terminate"
+    return "warn"
 
 
 def _taken_back(walk: _Walk, fact: CaseFact) -> None:
     """X3, X4: the case is not (or no longer) against the seller."""
     index = walk.in_force.pop(fact.case_id, None)
-    walk.counted.pop(fact.case_id, None)
+    counted_as = walk.counted_as.pop(fact.case_id, None)
+    if counted_as is not None:
+        del walk.counted[counted_as][fact.case_id]
     if index is None:
         return
     termination = walk.terminations[index]

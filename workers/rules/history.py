@@ -27,6 +27,18 @@ def add_orders(
     return tuple(merged)
 
 
+def keep_orders(spans: Sequence[OrderSpan], orders: Iterable[EffectiveOrder]) -> tuple[OrderSpan, ...]:
+    """The same without any policy: nothing is joined but what overlaps. `add_orders` joins the rest later."""
+    pieces = sorted([*spans, *(OrderSpan(order, order) for order in orders)], key=lambda span: span.first.at)
+    kept: list[OrderSpan] = []
+    for span in pieces:
+        if kept and span.first.at <= kept[-1].last.at:
+            kept[-1] = _join(kept[-1], span)
+        else:
+            kept.append(span)
+    return tuple(kept)
+
+
 def _dense(earlier: Instant, later: Instant, policies: Policies) -> bool:
     """Whether the silence between two neighbouring orders is too short for any policy in force in it."""
     if later <= earlier:

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from workers.store.postgres import acquire
+from workers.store.postgres import ConnectionLost, acquire
 
 
 class Bell:
@@ -58,8 +58,10 @@ class Listener:
             connection = await acquire(self._pool)
             try:
                 await connection.add_listener(self._channel, self._hear)
-            except BaseException:
+            except BaseException as error:
                 await self._pool.release(connection)
+                if isinstance(error, asyncpg.InterfaceError):  # how asyncpg calls the use of a closed connection
+                    raise ConnectionLost(str(error)) from error
                 raise
             connection.add_termination_listener(self._lose)
             self._connection = connection

@@ -12,11 +12,9 @@ from typing import Any
 
 from workers.rules.calendar import Instant
 from workers.rules.difference import Published
-from workers.rules.facts import EffectiveOrder, OrderSpan
 from workers.store.memory_tables import Tables, apply, greatest
 from workers.store.postgres import READ_BYTES, LostOwnership, UnknownAccounts
 from workers.store.records import (
-    UNDECIDED,
     AccountRow,
     Advance,
     Changes,
@@ -114,15 +112,34 @@ class MemoryStore:
         """The companies whose spread can be claimed, whose lease ended first before the others."""
         tables = self.tables
         ordered = sorted(tables.spreads, key=lambda key: (tables.leases.get(key, 0), key))
-        return [key for key in ordered if tables.leases.get(key, 0) <= self.steps and not self._undecided(key)]
+        return [key for key in ordered if tables.leases.get(key, 0) <= self.steps and not self._rests(key)]
 
-    def _undecided(self, key: str) -> bool:
-        """Whether a spread is to begin anew, and cannot yet."""
-        spread = self.tables.spreads[key]
-        if spread.hits != UNDECIDED or spread.cursor != "":
-            return False
-        members = self.tables.memberships.get(key, set()) & self.tables.accounts.keys()
-        return any(self.tables.accounts[each].waits or self.tables.accounts[each].held for each in members)
+    def _rests(self, key: str) -> bool:
+        """Whether a spread cannot go on: it was quarantined, or waits for undecided members."""
+        tables = self.tables
+        return key in tables.quarantined_spreads or (tables.spreads[key].waits and tables.undecided(key) > 0)
+
+    async def quarantine_spread(self, spread: Spread, why: str) -> None:
+        await STEP
+        stored = self.tables.spreads.get(spread.company_key)
+        if stored is not None and stored[:3] == spread[:3]:
+            self.tables.quarantined_spreads[spread.company_key] = why
+            self.tables.leases.pop(spread.company_key, None)
+
+    async def retry_spreads(self) -> list[str]:
+        await STEP
+        found = sorted(self.tables.quarantined_spreads)
+        for key in found:
+            self.tables.spreads[key] = self.tables.spreads[key]._replace(cursor="", waits=False)
+            self.tables.leases.pop(key, None)
+        self.tables.quarantined_spreads.clear()
+        return found
+
+    async def quarantined(self, after: str, limit: int) -> list[tuple[str, str]]:
+        await STEP
+        rows = self.tables.accounts
+        found = sorted(each for each, row in rows.items() if row.quarantined is not None and each > after)
+        return [(each, rows[each].quarantined or "") for each in found[:limit]]
 
     async def claim_spread(self, lease_seconds: float) -> Spread | None:
         await STEP
@@ -235,7 +252,7 @@ class MemoryTransaction:
             for row in self.tables.accounts.values()
             if row.wake_at is not None
             and row.wake_at <= horizon
-            and not row.held
+            and row.quarantined is None
             and self.store.free(("account", row.account_id), self, alone=True)
         ]
         claimed = [self.tables.accounts[account_id] for _, account_id in sorted(due)[:limit]]
@@ -250,9 +267,8 @@ class MemoryTransaction:
             facts = list(self.tables.facts.get(row.account_id, {}).values())
             stored = self.tables.spans.get(row.account_id, {})
             spans = [stored[first] for first in sorted(stored)]
-            if row.last_effective_at is not None and row.last_order_id is not None:
-                spans[-1] = OrderSpan(spans[-1].first, EffectiveOrder(row.last_effective_at, row.last_order_id))
             found[row.account_id] = StoredHistory(facts, spans, self._published(False, row.account_id))
+            found[row.account_id].end_where(row)
         return found
 
     async def published_of_companies(self, keys: Sequence[str]) -> dict[str, list[Published]]:
@@ -285,11 +301,17 @@ class MemoryTransaction:
         await STEP
         return sorted(each for each in self.tables.memberships.get(company_key, ()) if each > after)[:limit]
 
-    async def members(self, company_key: str) -> tuple[int, int]:
+    async def undecided_members(self, company_key: str) -> int:
         await STEP
-        found = self.tables.memberships.get(company_key, set()) & self.tables.accounts.keys()
-        rows = [self.tables.accounts[each] for each in found]
-        return len(rows), sum(row.waits or row.held for row in rows)
+        return self.tables.undecided(company_key)
+
+    async def count_decisions(self, decisions: Sequence[tuple[str, str]]) -> int:
+        await STEP
+        return sum(each in self.tables.net.get((False, account_id), {}) for account_id, each in decisions)
+
+    async def spread_causes(self, keys: Sequence[str]) -> dict[str, str]:
+        await STEP
+        return {key: self.tables.spreads[key].because for key in keys if key in self.tables.spreads}
 
     async def rearm(self, moved: Sequence[tuple[str, Instant]]) -> None:
         await STEP
@@ -307,14 +329,22 @@ class MemoryTransaction:
             await self.lock(("spread", key))
         self._writes.append(lambda: apply(self.tables, changes))
 
-    async def advance_spread(self, spread: Spread) -> None:
+    async def hold_spread(self, spread: Spread) -> bool:
         await self.lock(("spread", spread.company_key))
+        return self._is_where(spread)
+
+    def _is_where(self, spread: Spread) -> bool:
+        stored = self.tables.spreads.get(spread.company_key)
+        return stored is not None and stored[:3] == spread[:3]
+
+    async def move_spread(self, before: Spread, after: Spread) -> None:
+        await self.lock(("spread", before.company_key))
 
         def move() -> None:
-            stored = self.tables.spreads.get(spread.company_key)
-            if stored is not None and stored.version == spread.version:
-                self.tables.spreads[spread.company_key] = stored._replace(cursor=spread.cursor, hits=spread.hits)
-                self.tables.leases.pop(spread.company_key, None)
+            if self._is_where(before):
+                because = self.tables.spreads[before.company_key].because
+                self.tables.spreads[before.company_key] = after._replace(because=because)
+                self.tables.leases.pop(before.company_key, None)
 
         self._writes.append(move)
 
@@ -322,10 +352,10 @@ class MemoryTransaction:
         await self.lock(("spread", spread.company_key))
 
         def end() -> None:
-            stored = self.tables.spreads.get(spread.company_key)
-            if stored is not None and stored.version == spread.version:
+            if self._is_where(spread):
                 del self.tables.spreads[spread.company_key]
                 self.tables.leases.pop(spread.company_key, None)
+                self.tables.quarantined_spreads.pop(spread.company_key, None)
 
         self._writes.append(end)
 

@@ -38,7 +38,13 @@ class Tables:
     companies: dict[str, CompanyRow] = field(default_factory=dict)
     spreads: dict[str, Spread] = field(default_factory=dict)
     leases: dict[str, int] = field(default_factory=dict)
+    quarantined_spreads: dict[str, str] = field(default_factory=dict)
     log: dict[int, list[LogRow]] = field(default_factory=dict)
+
+    def undecided(self, company_key: str) -> int:
+        """How many members and former members of a company wait or are quarantined."""
+        rows = (self.accounts.get(each) for each in self.memberships.get(company_key, ()))
+        return sum(row is not None and (row.waits or row.quarantined is not None) for row in rows)
 
 
 def apply(tables: Tables, changes: Changes) -> None:
@@ -67,8 +73,13 @@ def apply(tables: Tables, changes: Changes) -> None:
         tables.memberships.setdefault(key, set()).add(account_id)
     tables.companies |= {row.company_key: row for row in changes.companies}
     for key, version, because in changes.spreads:
-        tables.spreads[key] = Spread(key, version, "", "{}", because)
-        tables.leases.pop(key, None)
+        stored = tables.spreads.get(key)
+        if stored is None or stored.waits:
+            tables.spreads[key] = Spread(key, version, "", False, because)
+            tables.leases.pop(key, None)
+        else:
+            tables.spreads[key] = stored._replace(because=because)
+        tables.quarantined_spreads.pop(key, None)
 
 
 def _insert(table: dict[Any, Any], key: Any, row: object) -> None:

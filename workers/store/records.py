@@ -3,12 +3,12 @@
 Owns no SQL and no rules. Facts and terminations are kept as the text that `workers.codec` reads and writes.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 from workers.rules.calendar import Instant
 from workers.rules.difference import Published
-from workers.rules.facts import OrderSpan
+from workers.rules.facts import EffectiveOrder, OrderSpan
 
 MINUS_INFINITY: Instant = -(2**62)
 """Earlier than every instant: the horizon while nothing may be decided on silence."""
@@ -53,7 +53,6 @@ class AccountRow(NamedTuple):
 
     account_id: str
     standing: str = "not_enrolled"
-    held: bool = False
     waits: bool = False
     wake_at: Instant | None = None
     judged_until: Instant | None = None
@@ -62,6 +61,8 @@ class AccountRow(NamedTuple):
     dense_since: Instant | None = None
     last_effective_at: Instant | None = None
     last_order_id: str | None = None
+    quarantined: str | None = None
+    """Why its last evaluation failed; None where it did not."""
 
 
 class StoredFact(NamedTuple):
@@ -82,6 +83,12 @@ class StoredHistory:
     spans: list[OrderSpan] = field(default_factory=list)
     published: list[Published] = field(default_factory=list)
 
+    def end_where(self, row: AccountRow) -> None:
+        """End the last span where the account's row says: the fast path moves it there only."""
+        if self.spans and row.last_effective_at is not None and row.last_order_id is not None:
+            last = EffectiveOrder(row.last_effective_at, row.last_order_id)
+            self.spans[-1] = OrderSpan(self.spans[-1].first, last)
+
 
 class CompanyRow(NamedTuple):
     """One row of `companies`; `terminations` and `completed` are JSON."""
@@ -93,17 +100,18 @@ class CompanyRow(NamedTuple):
     completed: str = "[]"
 
 
-UNDECIDED = "null"
-"""The `hits` of a spread some of whose members wait or are held: they are counted anew when none is."""
-
-
 class Spread(NamedTuple):
-    """A company's terminations on their way to its members; `hits` and `because` are JSON."""
+    """A company's terminations on their way to its members; `because` is JSON.
+
+    `version` is the company's when the cursor left the beginning: at the end all members were judged by it or by a
+    newer one.
+    """
 
     company_key: str
     version: int
     cursor: str
-    hits: str
+    waits: bool
+    """All members were reached, and some are undecided."""
     because: str
 
 
@@ -161,7 +169,12 @@ class Changes:
     published: list[NetDecision] = field(default_factory=list)
     companies: list[CompanyRow] = field(default_factory=list)
     spreads: list[tuple[str, int, str]] = field(default_factory=list)
-    """Spreads to begin anew: company key, version, because."""
+    """Companies whose members are to be judged again: key, version, because."""
+
+    def add(self, other: "Changes") -> None:
+        """Add the changes of a part of the transaction."""
+        for each in fields(self):
+            getattr(self, each.name).extend(getattr(other, each.name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ async def fill_tables(connection: Any, tables: Tables, ends: Mapping[tuple[str, 
         (stored_key(key), account_id) for key, found in tables.memberships.items() for account_id in sorted(found)
     )
     await _copy(connection, "memberships", members)
-    await _copy(connection, "spreads", ((stored_key(key), *rest, None) for key, *rest in tables.spreads.values()))
+    columns = ("company_key", "version", "cursor", "waits", "because")
+    await _copy(connection, "spreads", ((stored_key(key), *rest) for key, *rest in tables.spreads.values()), columns)
     await connection.executemany(
         "update positions set next_offset = $3, latest_occurred_at = $4, epoch = epoch + 1, owner = null, "
         "complete_until = null where topic = $1 and partition = $2",
@@ -63,5 +64,7 @@ async def move_heads(connection: Any, heads: Sequence[ShardHead]) -> None:
     )
 
 
-async def _copy(connection: Any, table: str, rows: Iterable[Sequence[object]]) -> None:
-    await connection.copy_records_to_table(table, records=rows)
+async def _copy(
+    connection: Any, table: str, rows: Iterable[Sequence[object]], columns: Sequence[str] | None = None
+) -> None:
+    await connection.copy_records_to_table(table, records=rows, columns=columns)

@@ -1,7 +1,12 @@
--- A company's terminations changed: its members are judged from the first one on again, at once: whoever works on
--- the version before can neither move nor end this one.
-insert into spreads (company_key, version, because)
-select * from unnest($1::text[], $2::bigint[], $3::text[]) as s(company_key, version, because) order by s.company_key collate "C"
+-- A company's terminations changed: its members are to be judged again. A fan-out under way goes on from where it is
+-- and comes round again for those before its cursor, for its version is older than the company's; one that only waits
+-- for undecided members begins again.
+insert into spreads as s (company_key, version, because)
+select * from unnest($1::text[], $2::bigint[], $3::text[]) as n(company_key, version, because)
+order by n.company_key collate "C"
 on conflict (company_key) do update
-set version = excluded.version, cursor = '', hits = '{}', because = excluded.because, lease_until = null,
-    worked_at = default
+set version = case when s.waits then excluded.version else s.version end,
+    cursor = case when s.waits then '' else s.cursor end,
+    lease_until = case when s.waits then null else s.lease_until end,
+    waits = false, because = excluded.because, quarantined = null,
+    worked_at = case when s.waits or s.quarantined is not null then clock_timestamp() else s.worked_at end

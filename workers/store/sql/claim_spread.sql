@@ -1,12 +1,12 @@
--- Takes one spread for a while: a lease, not a held row, so that nobody waits for whoever works on it. One that found
--- members undecided is left alone until all of them are; `exists` could be answered from all members of all companies,
--- hashed once for each claim, so the first such member is asked for instead.
+-- Takes one fan-out for a while: a lease, not a held row, so that nobody waits for its worker. One that reached all
+-- members and found some undecided is left alone until none is; `exists` could be answered from all members of all
+-- companies, hashed once for each claim, so the first such member is asked for instead.
 update spreads s set lease_until = clock_timestamp() + $1::interval, worked_at = clock_timestamp()
 from (select company_key from spreads as free
-      where (lease_until is null or lease_until < clock_timestamp())
-        and not (hits = 'null' and cursor = '' and coalesce((
-            select true from memberships join accounts using (account_id)
-            where memberships.company_key = free.company_key and (waits or held) limit 1), false))
+      where (lease_until is null or lease_until < clock_timestamp()) and free.quarantined is null
+        and not (free.waits and coalesce((
+            select true from memberships join accounts a using (account_id)
+            where memberships.company_key = free.company_key and (a.waits or a.quarantined is not null) limit 1), false))
       order by lease_until nulls first, company_key limit 1 for update of free skip locked) free
 where s.company_key = free.company_key
-returning s.company_key, s.version, s.cursor, s.hits, s.because
+returning s.company_key, s.version, s.cursor, s.waits, s.because

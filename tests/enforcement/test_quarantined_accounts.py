@@ -9,7 +9,7 @@ from workers.enforcement import companies, judging
 
 
 async def states(deployment: Deployment) -> dict[str, tuple[str, bool]]:
-    rows = await deployment.pool.fetch("select account_id, standing, held from accounts")
+    rows = await deployment.pool.fetch("select account_id, standing, quarantined is not null as held from accounts")
     return {each["account_id"]: (each["standing"], each["held"]) for each in rows}
 
 
@@ -19,7 +19,7 @@ async def test_the_account_is_held_its_facts_are_stored_and_its_neighbours_are_d
     with monkeypatch.context() as broken:
         break_for(broken, judging, "judge", "b")
         done = await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in "abc"))
-        assert done.held == ("b",)
+        assert set(done.quarantined) == {"b"}
         assert await states(deployment) == {
             "a": ("active", False), "b": ("not_enrolled", True), "c": ("active", False),
         }  # fmt: skip
@@ -38,7 +38,7 @@ async def test_timers_leave_a_held_account_alone_and_go_on_with_the_others(
     await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in "abc"))
     await deployment.move_horizon(local("2016-12-01"))
     break_for(monkeypatch, judging, "judge", "b")
-    assert (await deployment.enforcement.enforce_due(10)).held == ("b",)
+    assert (await deployment.enforcement.enforce_due(10)).quarantined.keys() == {"b"}
     assert (await deployment.enforcement.enforce_due(10)).accounts == 0
     assert await states(deployment) == {
         "a": ("suspended", False), "b": ("active", True), "c": ("suspended", False),
@@ -63,7 +63,7 @@ async def test_a_case_that_cannot_be_judged_terminates_nobody_until_the_next_fac
     with monkeypatch.context() as broken:
         break_for(broken, companies, "case_effects", "a")
         done = await deployment.reads(upheld, order("2016-04-02", "b", "o1"), order("2016-04-01", "b", "o0"))
-        assert done.held == ("a",)
+        assert set(done.quarantined) == {"a"}
         await deployment.spreads()
     assert await states(deployment) == {"a": ("active", True), "b": ("active", False)}
     assert await deployment.pool.fetchval("select count(*) from facts where topic = 'complaints'") == 1
@@ -92,7 +92,7 @@ async def test_an_order_takes_up_an_active_account_that_was_held(
     await deployment.reads(order("2016-03-02", "a", "o1"), order("2016-03-03", "a", "o2"))
     with monkeypatch.context() as broken:
         break_for(broken, judging, "judge", "a")
-        assert (await deployment.reads(activation("2016-03-04", "a", "r1"))).held == ("a",)
+        assert (await deployment.reads(activation("2016-03-04", "a", "r1"))).quarantined.keys() == {"a"}
     await deployment.reads(order("2016-03-05", "a", "o3"))
     await deployment.check(local("2016-03-06"))
     assert await states(deployment) == {"a": ("active", False)}

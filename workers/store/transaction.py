@@ -1,0 +1,223 @@
+"""The one transaction in which a batch is decided: what may be read and written in it.
+
+Owns the statements that it runs (``sql/*.sql``, one each) and nothing of their meaning. Everything is set-based: a
+batch of thousands costs a handful of round trips. Locks are taken in one order everywhere: positions, accounts,
+companies, spreads, shards, each sorted.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from workers.rules.calendar import Instant
+from workers.rules.difference import Published
+from workers.rules.facts import EffectiveOrder, OrderSpan
+from workers.store.keys import stored, stored_key
+from workers.store.records import (
+    AccountRow,
+    Advance,
+    Changes,
+    CompanyRow,
+    LogRow,
+    Progress,
+    RejectsRow,
+    ShardHead,
+    Spread,
+    StoredFact,
+    StoredHistory,
+)
+
+
+class LostOwnership(Exception):
+    """Another worker owns a partition now, or the deployment changed: nothing may be written."""
+
+
+class UnknownAccounts(Exception):
+    """Accounts that have no row yet: insert them in a transaction of their own, then begin again."""
+
+    def __init__(self, account_ids: list[str]) -> None:
+        super().__init__(f"{len(account_ids)} accounts without a row")
+        self.account_ids = account_ids
+
+
+@cache
+def statement(name: str) -> str:
+    """The SQL statement of that name."""
+    return files("workers.store").joinpath("sql", f"{name}.sql").read_text()
+
+
+class Transaction:
+    """What may be done inside the transaction of one batch; see `workers.enforcement` for the order."""
+
+    def __init__(self, connection: Any, fingerprint: str) -> None:
+        self._connection = connection
+        self._fingerprint = fingerprint
+
+    async def advance(self, advances: Sequence[Advance]) -> None:
+        """Compare-and-set the positions; raises LostOwnership where one is not as this worker believes."""
+        rows = await self._connection.fetch(statement("advance_positions"), *columns(advances, 7), self._fingerprint)
+        if len(rows) != len(advances):
+            moved = {(row[0], row[1]) for row in rows}
+            lost = [f"{each.topic}/{each.partition}" for each in advances if each[:2] not in moved]
+            raise LostOwnership(f"no longer the owner of {', '.join(lost)}, or the deployment changed")
+
+    async def save_rejects(self, rows: Sequence[RejectsRow]) -> None:
+        """Store what was counted of partitions whose positions this transaction moved."""
+        await self._each("save_rejects", rows, 6)
+
+    async def progress(self) -> Progress:
+        """How far the inputs were read; raises LostOwnership where the deployment changed."""
+        row = await self._connection.fetchrow(statement("progress"))
+        if row is None or row["fingerprint"] != self._fingerprint:
+            raise LostOwnership("the deployment is not the one this worker started with")
+        return Progress(row["complete_until"], row["compared_until"], row["latest_occurred_at"], row["held"])
+
+    async def lock_accounts(self, account_ids: Sequence[str]) -> list[AccountRow]:
+        """Lock accounts, in the order of their ids; raises UnknownAccounts where some have no row."""
+        rows = await self._connection.fetch(statement("lock_accounts"), lines(account_ids))
+        if len(rows) != len(account_ids):
+            known = {row[0] for row in rows}
+            raise UnknownAccounts([each for each in account_ids if each not in known])
+        return rows  # type: ignore[no-any-return]  # records unpack as AccountRow does, without the cost
+
+    async def claim_due(self, horizon: Instant, limit: int) -> list[AccountRow]:
+        """Lock up to `limit` accounts whose silence is due and that nobody else holds."""
+        return [AccountRow(*row) for row in await self._connection.fetch(statement("claim_due"), horizon, limit)]
+
+    async def histories(self, rows: Sequence[AccountRow]) -> dict[str, StoredHistory]:
+        """Facts, spans of orders and published decisions of locked accounts."""
+        found = {row.account_id: StoredHistory() for row in rows}
+        ids = list(found)
+        for fact in await self._connection.fetch(statement("load_facts"), ids):
+            found[fact[0]].facts.append(StoredFact(*fact))
+        for account_id, first_at, first_id, last_at, last_id in await self._connection.fetch(
+            statement("load_spans"), ids
+        ):
+            span = OrderSpan(EffectiveOrder(first_at, first_id), EffectiveOrder(last_at, last_id))
+            found[account_id].spans.append(span)
+        for account_id, published in (await self._published(of_company=False, subjects=ids)).items():
+            found[account_id].published = published
+        for row in rows:
+            found[row.account_id].end_where(row)
+        return found
+
+    async def published_of_companies(self, keys: Sequence[str]) -> dict[str, list[Published]]:
+        """Published decisions that stand, of companies."""
+        named = {stored_key(key): key for key in keys}
+        found = await self._published(of_company=True, subjects=list(named))
+        return {named[key]: published for key, published in found.items()}
+
+    async def _published(self, *, of_company: bool, subjects: Sequence[str]) -> dict[str, list[Published]]:
+        found: dict[str, list[Published]] = {}
+        rows = await self._connection.fetch(statement("load_net_decisions"), of_company, subjects)
+        for subject, decision_id, *rest in rows:
+            found.setdefault(subject, []).append(Published(str(decision_id), *rest))
+        return found
+
+    async def companies(self, keys: Sequence[str], lock: str) -> dict[str, CompanyRow]:
+        """Companies by key; `lock`: "none", "share" (an account joins) or "update" (a case changes them)."""
+        if not keys:
+            return {}
+        named = {stored_key(key): key for key in keys}
+        if lock != "none":
+            await self._connection.execute(statement("insert_companies"), list(named))
+        name = {"none": "load_companies", "share": "share_companies", "update": "lock_companies"}[lock]
+        rows = await self._connection.fetch(statement(name), list(named))
+        return {named[key]: CompanyRow(named[key], *rest) for key, *rest in rows}
+
+    async def next_members(self, company_key: str, after: str, limit: int) -> list[str]:
+        """Members and former members of a company after an account id, in order."""
+        rows = await self._connection.fetch(statement("next_members"), company_key, after, limit)
+        return [row[0] for row in rows]
+
+    async def undecided_members(self, company_key: str) -> int:
+        """How many members and former members of a company wait or are quarantined."""
+        count: int = await self._connection.fetchval(statement("undecided_members"), company_key)
+        return count
+
+    async def count_decisions(self, decisions: Sequence[tuple[str, str]]) -> int:
+        """How many of these decisions (account and decision id) are in force."""
+        count: int = await self._connection.fetchval(statement("count_decisions"), *columns(decisions, 2))
+        return count
+
+    async def spread_causes(self, keys: Sequence[str]) -> dict[str, str]:
+        """What the spreads under way of locked companies name as their cause, as JSON."""
+        named = {stored_key(key): key for key in keys}
+        rows = await self._connection.fetch(statement("spread_causes"), list(named))
+        return {named[key]: because for key, because in rows}
+
+    async def rearm(self, moved: Sequence[tuple[str, Instant]]) -> None:
+        """Set lazy wake_ats to when silence would really decide something."""
+        await self._connection.execute(statement("rearm_accounts"), *columns(moved, 2))
+
+    async def write(self, changes: Changes) -> None:
+        """Write all changes, set by set, in the order of the locks."""
+        if changes.moved:
+            as_lines = (lines(column) for column in zip(*changes.moved, strict=True))
+            await self._connection.execute(statement("move_last_orders"), *as_lines)
+        await self._each("begin_spans", changes.begun, 3)
+        await self._each("update_accounts", changes.accounts, 11)
+        await self._copy("facts", changes.facts)
+        await self._each("delete_spans", changes.spans_removed, 2)
+        await self._copy(
+            "order_spans",
+            [
+                (account_id, span.first.at, span.first.order_id, span.last.at, span.last.order_id)
+                for account_id, span in changes.spans_added
+            ]
+            + [(account_id, at, order_id, at, order_id) for account_id, at, order_id in changes.begun],
+        )
+        withdrawn = [(of_company, stored_key(subject), each) for of_company, subject, each in changes.withdrawn]
+        await self._each("delete_net_decisions", withdrawn, 3)
+        await self._copy("net_decisions", stored(changes.published))
+        memberships = [(stored_key(key), account_id) for key, account_id in changes.memberships]
+        await self._each("insert_memberships", memberships, 2)
+        await self._each("update_companies", [(stored_key(key), *rest) for key, *rest in changes.companies], 5)
+        await self._each("begin_spreads", [(stored_key(key), *rest) for key, *rest in changes.spreads], 3)
+        if changes.spreads:
+            await self._connection.execute("select pg_notify('standing_spread', '')")
+
+    async def hold_spread(self, spread: Spread) -> bool:
+        """Lock a spread, after its company; False where somebody else moved it since it was claimed."""
+        return bool(await self._connection.fetch(statement("hold_spread"), *spread[:3]))
+
+    async def move_spread(self, before: Spread, after: Spread) -> None:
+        """Move a spread and end its lease, unless somebody else moved it since it was claimed."""
+        moved = (*before[:3], after.version, after.cursor, after.waits)
+        await self._connection.execute(statement("move_spread"), *moved)
+
+    async def end_spread(self, spread: Spread) -> None:
+        """Delete a spread that is still where it was claimed, under the company's lock."""
+        await self._connection.execute(statement("end_spread"), *spread[:3])
+
+    async def take_shards(self, shards: Sequence[int]) -> list[ShardHead]:
+        """Lock the heads of shards: the last locks that a transaction takes."""
+        return [ShardHead(*row) for row in await self._connection.fetch(statement("take_shards"), shards)]
+
+    async def append(self, rows: Sequence[LogRow], heads: Sequence[ShardHead]) -> None:
+        """Append to the log and move the heads of its shards."""
+        await self._copy("decision_log", stored(rows))
+        await self._each("move_shards", heads, 3)
+
+    async def _copy(self, table: str, rows: Sequence[Sequence[object]]) -> None:
+        """Insert rows by COPY, in the order of the table's columns: for many rows half the cost of `unnest`."""
+        if rows:
+            await self._connection.copy_records_to_table(table, records=rows)
+
+    async def _each(self, name: str, rows: Sequence[Sequence[object]], width: int) -> None:
+        if rows:
+            await self._connection.execute(statement(name), *columns(rows, width))
+
+
+def lines(values: Iterable[object]) -> str:
+    """Values as lines, for the hot statements: asyncpg asks of each element of an array what it is, which took a
+    tenth of a worker's time. No id holds a control character, and none is empty.
+    """
+    return "\n".join(map(str, values))
+
+
+def columns(rows: Iterable[Sequence[object]], width: int) -> list[list[object]]:
+    """Rows as the columns that `unnest` takes."""
+    found = [list(column) for column in zip(*rows, strict=True)]
+    return found or [[] for _ in range(width)]
