@@ -103,7 +103,7 @@ def _smaller(given: Scenario) -> Iterator[Scenario]:
         "relays": 1,
         "end": 0,
     }
-    simpler |= {"lags": {}, "clocks": (0,) * len(given.clocks)}
+    simpler |= {"breaks": 0, "lags": {}, "clocks": (0,) * len(given.clocks)}
     size = len(given.arrivals)
     for length in sorted({size // 2, size // 4, 1} - {0}, reverse=True):
         for first in range(0, size, length):

@@ -77,6 +77,8 @@ class Scenario:
     most_steps: int
     clocks: tuple[Instant, ...]
     lags: Mapping[Partition, int]
+    breaks: float = 0
+    """How often the evaluation of an account raises, until the end."""
 
     @property
     def ahead(self) -> Instant:
@@ -85,9 +87,13 @@ class Scenario:
 
     @property
     def timely(self) -> bool:
-        """Whether every message came within `settle` of its instant, by whichever clock the horizon follows."""
-        return not self.events_clock and all(
-            each.at + self.ahead <= each.message[1]["occurred_at"] + self.settle for each in self.arrivals
+        """Whether every message came within `settle` of its instant, by whichever clock the horizon follows, and is
+        decided then: one of a quarantined account is not.
+        """
+        return (
+            not self.events_clock
+            and not self.breaks
+            and all(each.at + self.ahead <= each.message[1]["occurred_at"] + self.settle for each in self.arrivals)
         )
 
     @property
@@ -165,6 +171,7 @@ def scenario(seed: str) -> Scenario:
         most_steps=1_500,
         clocks=tuple(random.choice(CLOCKS) if rough < 0.5 else 0 for _ in range(ingests)),
         lags=_lags(random, len(arrivals)) if random.random() < 0.5 else {},
+        breaks=random.choice([0, 0, 0.1]) if rough < 0.8 else 0,
     )
 
 

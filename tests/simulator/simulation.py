@@ -10,6 +10,7 @@ from math import inf
 from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import patch
 from uuid import UUID
 
 from tests.model.reading import Message
@@ -18,6 +19,7 @@ from tests.simulator.played_kafka import PLACES, Log, PlayedIntake
 from tests.simulator.scenario import LONG_AFTER, PARTITIONS, POLICY_FILES, SHARDS, Arrival, Scenario, value_of
 from workers.codec.decoding import Decoder
 from workers.completeness import Present
+from workers.enforcement import judging
 from workers.enforcement.road import Enforcement
 from workers.ingest import Ingest
 from workers.kafka.consumer import Intake
@@ -25,6 +27,7 @@ from workers.kafka.handling import Partition
 from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
 from workers.relay import Shard
 from workers.rules.calendar import Instant, written
+from workers.rules.judge import judge
 from workers.store.memory import STEP, MemoryStore, Step, run_alone
 from workers.store.postgres import LostOwnership, Store
 
@@ -38,6 +41,10 @@ BURSTS = (1, 1, 2, 4, 12)
 
 class Amiss(AssertionError):
     """The simulated deployment did something it must never do."""
+
+
+class Breaks(Exception):
+    """What a defect of the engine would raise."""
 
 
 @dataclass(slots=True)
@@ -267,6 +274,17 @@ class World:
 
     def run(self) -> None:
         """Let the processes run, be ended and lose their partitions; then let fresh ones come to rest."""
+        with patch.object(judging, "judge", self._judge):
+            self._play()
+        self._come_to_rest()
+
+    def _judge(self, *given: Any) -> Any:
+        """The judgement of an account, which may raise: then it is quarantined until it is tried again."""
+        if self.random.random() < self.scenario.breaks:
+            raise Breaks
+        return judge(*given)
+
+    def _play(self) -> None:
         starts = self.processes()
         running: list[Any] = [start() for start in starts]
         waits: list[Step | None] = [None] * len(running)
@@ -295,7 +313,6 @@ class World:
             for each in running:
                 if each is not None:
                     each.close()
-        self._come_to_rest()
 
     def _next(self, running: Sequence[Any], waits: Sequence[Step | None]) -> int | None:
         """A process that can go on; None where none can, because there is nothing left to do."""
@@ -347,6 +364,8 @@ class World:
             run_alone(self.read_some(intake))
         run_alone(intake.ingest._heartbeat())
         run_alone(intake.ingest._let_cases_go_on())
+        for account_id, _ in run_alone(self.store.quarantined("", 1_000)):
+            run_alone(self.enforcement.retry([account_id]))
         while run_alone(self.enforcement.enforce_due(50)).accounts:
             pass
         while (spread := run_alone(self.store.claim_spread(0.0))) is not None:
