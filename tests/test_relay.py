@@ -9,16 +9,18 @@ from uuid import UUID
 
 import pytest
 
+from contracts.topics import OUTPUT_TOPICS
 from workers import relay
 from workers.kafka.last_record import LeftOpen
-from workers.kafka.transactional_producer import PublishError, TransactionalProducer
-from workers.marks import Mark
+from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
+from workers.marks import CheckpointLost, Mark, SetBack
 from workers.ops.health import Vitals
-from workers.relay import Shard, run
+from workers.relay import Opening, Shard, run
 from workers.store.listener import Listener
 from workers.store.postgres import Store
 
 INCARNATION = UUID(int=1)
+MARK = Mark(7, b"hash", INCARNATION)
 
 
 @dataclass
@@ -26,17 +28,19 @@ class PlayedProducer:
     """A producer whose older transaction is open until it is ended; `stays` where even that does not help."""
 
     stays: bool = False
+    value: bytes | None = MARK.encode()
     calls: list[Any] = field(default_factory=list)
+    published: list[Outgoing] = field(default_factory=list)
     ended: bool = False
 
     async def open(self) -> None:
         self.calls.append("open")
 
-    async def last_value(self, topic: str, partition: int) -> bytes:
+    async def last_value(self, topic: str, partition: int) -> bytes | None:
         self.calls.append("last_value")
         if not self.ended or self.stays:
             raise LeftOpen(f"{topic}/{partition}")
-        return Mark(7, b"hash", INCARNATION).encode()
+        return self.value
 
     async def close(self) -> None:
         self.calls.append("close")
@@ -45,21 +49,30 @@ class PlayedProducer:
         self.calls.append((topics, *places))
         self.ended = True
 
+    async def publish(self, messages: Sequence[Outgoing]) -> None:
+        self.published += messages
 
-def shard(producer: PlayedProducer) -> Shard:
-    async def log_row_hash(shard: int, seq: int) -> bytes:
-        return b"hash"
+
+def shard(producer: PlayedProducer, logged: bytes | None = b"hash", *, lost: bool = False) -> Shard:
+    """A shard whose log has this hash at row 7; `lost` where Kafka shows that something was published."""
+
+    async def log_row_hash(shard: int, seq: int) -> bytes | None:
+        return logged if (shard, seq) == (2, 7) else None
+
+    async def compare() -> None:
+        if lost:
+            raise CheckpointLost("lost")
 
     store = cast("Store", SimpleNamespace(log_row_hash=log_row_hash, pool=None))
     played = cast("TransactionalProducer", producer)
-    return Shard(2, store, played, INCARNATION, "", "marks", ["suspensions"])
+    return Shard(2, store, played, INCARNATION, "p.", compare)
 
 
 async def test_what_kafka_left_open_is_aborted_wherever_it_may_be_before_the_mark_is_believed() -> None:
     opened = shard(producer := PlayedProducer())
     await opened.open()
     assert opened.seq == 7
-    everywhere = (["suspensions"], ("marks", 2))
+    everywhere = ([f"p.{topic}" for topic in OUTPUT_TOPICS], ("p.standing-relay-marks", 2))
     assert producer.calls == ["open", "last_value", everywhere, "last_value"]
 
 
@@ -68,6 +81,10 @@ async def test_a_mark_that_stays_hidden_is_not_believed() -> None:
     with pytest.raises(LeftOpen):
         await opened.open()
     assert opened.seq == 0
+
+
+async def nothing_lost() -> None:
+    """Every topic is the one that was set up."""
 
 
 async def no_room_to_make(pool: object) -> int:
@@ -88,6 +105,59 @@ async def test_a_relay_that_kafka_lets_open_no_transaction_is_not_ready_and_blam
     producer.open = fail  # type: ignore[method-assign]
     bells = cast("Listener", SimpleNamespace(bell=lambda: None))
     monkeypatch.setattr(relay, "make_room", no_room_to_make)
-    await run([refused], bells, vitals, stop)
+    await run([refused], bells, vitals, stop, nothing_lost)
     vitals.answered("kafka")  # the brokers answer what else they are asked
     assert vitals.unready() == ["without shard 2", "Kafka: producer standing-relay-2: no coordinator"]
+
+
+@pytest.mark.parametrize("logged", [None, b"another"], ids=["is not there", "is another row"])
+async def test_a_mark_is_compared_with_the_log_before_anything_is_published(logged: bytes | None) -> None:
+    opened = shard(producer := PlayedProducer(ended=True), logged)
+    with pytest.raises(SetBack, match="set back to an older state"):
+        await opened.open()
+    assert (opened.seq, producer.published) == (0, [])
+
+
+async def test_the_mark_of_another_deployment_is_not_believed() -> None:
+    theirs = Mark(7, b"hash", UUID(int=2)).encode()
+    with pytest.raises(SetBack, match="of another deployment"):
+        await shard(PlayedProducer(ended=True, value=theirs)).open()
+
+
+NO_MARKS = [
+    b"no json",
+    b"[]",
+    b"{}",
+    b"null",
+    b'{"seq": -1, "hash": "", "incarnation": "%d"}',
+    b'{"seq": 7}',
+    b"\xff",
+]
+
+
+@pytest.mark.parametrize("value", NO_MARKS)
+async def test_what_is_no_mark_is_refused_in_words_that_name_the_way_out(value: bytes) -> None:
+    opened = shard(producer := PlayedProducer(ended=True, value=value))
+    with pytest.raises(CheckpointLost, match=r"standing-relay-marks/2 is no checkpoint.*relay --reconcile"):
+        await opened.open()
+    assert producer.published == []
+
+
+async def test_a_first_mark_is_written_before_anything_is_published_and_a_lost_one_is_not_replaced() -> None:
+    opened = shard(producer := PlayedProducer(ended=True, value=None))
+    await opened.open()
+    [first] = producer.published
+    assert (first.topic, first.partition) == ("p.standing-relay-marks", 2)
+    assert Mark.decode(2, first.value or b"") == Mark(0, b"", INCARNATION)
+    with pytest.raises(CheckpointLost):
+        await shard(lost := PlayedProducer(ended=True, value=None), lost=True).open()
+    assert lost.published == []
+
+
+async def test_no_shard_publishes_before_each_has_a_mark() -> None:
+    opening = Opening({0, 1})
+    opening.opened(1)
+    opening.opened(1)
+    assert not opening.done.is_set()
+    opening.opened(0)
+    assert opening.done.is_set()

@@ -89,7 +89,7 @@ def spread() -> None:
 def relay(
     reconcile: Annotated[
         bool,
-        typer.Option("--reconcile", help="Make a database that was set back or lost anew from the topics, and end."),
+        typer.Option("--reconcile", help="Put right what the database or Kafka lost of what was published, and end."),
     ] = False,
 ) -> None:
     """Publish the decision log to Kafka, each row exactly once."""
@@ -103,13 +103,8 @@ def relay(
         if done is None:
             terminal.line("nothing to reconcile: all that was published is in the log")
             return
-        terminal.line(
-            f"{done.facts:,} facts decided afresh; {done.messages:,} published messages are in the log again"
-        )
-        terminal.line(
-            f"to be published: {done.unpublished:,} messages, and what differs of {done.accounts:,} accounts"
-        )
-        terminal.line("now start the workers: standing work")
+        for line in done.in_words():
+            terminal.line(line)
 
     run(work)
 

@@ -1,8 +1,9 @@
 """What Kafka has of each shard of the decision log, and whether this database still has it.
 
 Owns the comparison: a row that was published must be in the log with its chain hash, or the database was set
-back and nothing may be written. The guard makes it before a connection to a database that was not compared yet
-is used for anything; it writes nothing itself.
+back and nothing may be written. Every shard has a mark before anything is published, so one that is missing beside
+published messages was lost. The guard compares before a connection to a database that was not compared yet is used
+for anything; it writes nothing itself.
 """
 
 import asyncio
@@ -13,7 +14,10 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from confluent_kafka import KafkaException
 
+from contracts.topics import OUTPUT_TOPICS
+from workers.kafka.admin import Admin, KafkaUnreachable, TopicMissing
 from workers.kafka.last_record import NoAnswer, last_record
 from workers.kafka.security import KafkaAccess
 from workers.ops.refused import Refused
@@ -33,6 +37,13 @@ class SetBack(Refused):
     """Kafka has more than the log: the database was set back; nothing may be written."""
 
 
+class CheckpointLost(SetBack):
+    """How far the log was published is not known: a mark is missing or cannot be read; nothing may be written."""
+
+
+_RESTORE = "nothing is written. Stop all workers and run `standing relay --reconcile`"
+
+
 class Moved(Exception):
     """This is another PostgreSQL than the one that was set up, and the relay did not compare it yet."""
 
@@ -45,7 +56,7 @@ class NotCompared(ConnectionError):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The last row of a shard that Kafka has."""
+    """The last row of a shard that Kafka has; seq 0 where it has none yet."""
 
     seq: int
     hash: bytes
@@ -56,12 +67,24 @@ class Mark:
         return json.dumps(fields).encode()
 
     @staticmethod
-    def decode(value: bytes) -> "Mark":
-        fields = json.loads(value)
-        return Mark(fields["seq"], bytes.fromhex(fields["hash"]), UUID(fields["incarnation"]))
+    def decode(shard: int, value: bytes) -> "Mark":
+        """The mark that a record of the shard holds; raises CheckpointLost where it is none."""
+        try:
+            fields = json.loads(value)
+            mark = Mark(int(fields["seq"]), bytes.fromhex(fields["hash"]), UUID(fields["incarnation"]))
+            if mark.seq < 0:
+                raise ValueError(f"its number is {mark.seq}")
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise CheckpointLost(
+                f"shard {shard}: the newest record of {MARKS_TOPIC}/{shard} is no checkpoint of a relay "
+                f"({error!r}): {_RESTORE}"
+            ) from error
+        return mark
 
     def compare(self, shard: int, incarnation: UUID, logged: bytes | None) -> None:
         """Raise SetBack where the log has not the row that Kafka has; `logged` is the hash it has there."""
+        if self.seq == 0:
+            return
         if self.incarnation != incarnation:
             raise SetBack(
                 f"shard {shard}: Kafka's mark is of another deployment ({self.incarnation}), not of {incarnation}: "
@@ -71,19 +94,37 @@ class Mark:
         if logged != self.hash:
             raise SetBack(
                 f"shard {shard}: row {self.seq}, which was published, is not in the log as it was: the database "
-                "was set back to an older state; nothing is written. Stop all workers and run "
-                "`standing relay --reconcile`"
+                f"was set back to an older state; {_RESTORE}"
             )
 
 
-async def read_marks(kafka: KafkaAccess, topic: str, shards: Sequence[int]) -> dict[int, Mark]:
-    """The marks that a read_committed reader sees; a shard of which nothing was published has none."""
+async def read_marks(kafka: KafkaAccess, prefix: str, shards: Sequence[int]) -> dict[int, Mark]:
+    """The marks that a read_committed reader sees; raises TopicMissing, or CheckpointLost where one is none."""
+    topic = prefix + MARKS_TOPIC
+    if topic not in await Admin(kafka).describe([topic]):
+        raise TopicMissing(f"the topic {topic} does not exist")
     found = await asyncio.gather(*(last_record(kafka, topic, shard) for shard in shards))
     return {
-        shard: Mark.decode(record.value)
+        shard: Mark.decode(shard, record.value)
         for shard, record in zip(shards, found, strict=True)
         if record is not None and record.value is not None
     }
+
+
+async def holding(kafka: KafkaAccess, topics: Sequence[str]) -> list[str]:
+    """Those of the topics in which a read_committed reader finds anything."""
+    admin = Admin(kafka)
+    states = await admin.describe(topics)
+    ends = await admin.end_offsets(
+        [(topic, number) for topic in states for number in range(states[topic].partitions)]
+    )
+    found = []
+    for topic in states:
+        for place, end in ends.items():
+            if place[0] == topic and end and await last_record(kafka, *place) is not None:
+                found.append(topic)
+                break
+    return found
 
 
 async def compare_marks(connection: Any, marks: Mapping[int, Mark]) -> None:
@@ -91,6 +132,34 @@ async def compare_marks(connection: Any, marks: Mapping[int, Mark]) -> None:
     incarnation = await connection.fetchval("select incarnation from deployment")
     for shard, mark in marks.items():
         mark.compare(shard, incarnation, await connection.fetchval(statement("log_row_hash"), shard, mark.seq))
+
+
+async def check_unpublished(kafka: KafkaAccess, prefix: str) -> None:
+    """Where the topic of the marks is missing: raise CheckpointLost if anything was published."""
+    if await holding(kafka, [prefix + topic for topic in OUTPUT_TOPICS]):
+        raise CheckpointLost(
+            f"the topic {prefix}{MARKS_TOPIC} does not exist, though messages were published: {_RESTORE}"
+        )
+
+
+async def compare_published(kafka: KafkaAccess, prefix: str, connection: Any) -> None:
+    """Compare what was published with the log; raises SetBack, CheckpointLost or TopicMissing."""
+    ends = dict(await connection.fetch(statement("shard_ends")))
+    try:
+        marks = await read_marks(kafka, prefix, list(ends))
+        await compare_marks(connection, marks)
+        if not ends.keys() - marks.keys() or not await holding(kafka, [prefix + topic for topic in OUTPUT_TOPICS]):
+            return
+        marks = await read_marks(kafka, prefix, list(ends))  # each was written before anything was published
+    except TopicMissing:
+        await check_unpublished(kafka, prefix)
+        raise
+    begun = any(mark.seq for mark in marks.values())
+    for shard in sorted(ends.keys() - marks.keys()):
+        if ends[shard] or not begun:
+            raise CheckpointLost(
+                f"shard {shard}: {MARKS_TOPIC}/{shard} has no checkpoint, though messages were published: {_RESTORE}"
+            )
 
 
 @dataclass(slots=True)
@@ -102,7 +171,7 @@ class Guard:
     """
 
     kafka: KafkaAccess
-    marks_topic: str
+    prefix: str
     moved: bool = False
     """Whether the server is not the one that was set up. Every mark was found in its log, but while the former
     relay was not fenced it may have published more.
@@ -125,12 +194,10 @@ class Guard:
         The server is admitted unless it moved; `even_moved` is for who adopts it, or only looks.
         """
         server = await server_of(connection)
-        shards = [row[0] for row in await connection.fetch("select shard from shards order by shard")]
         try:
-            marks = await read_marks(self.kafka, self.marks_topic, shards)
-        except NoAnswer as error:
+            await compare_published(self.kafka, self.prefix, connection)
+        except (NoAnswer, KafkaUnreachable, KafkaException) as error:
             raise NotCompared(f"what was published cannot be compared: {error}") from error
-        await compare_marks(connection, marks)
         row = await connection.fetchrow("select system_identifier, timeline from deployment")
         self.moved = tuple(row) != (server.system_identifier, server.timeline)
         if even_moved or not self.moved:

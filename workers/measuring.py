@@ -23,6 +23,7 @@ from workers.ops import metrics as names
 from workers.ops.clock import Clock
 from workers.ops.health import Vitals
 from workers.ops.metrics import Metrics
+from workers.ops.refused import Refused
 from workers.rules.calendar import SECOND, Instant
 from workers.store.postgres import TRANSIENT, LostOwnership, Store, statement
 from workers.store.records import MINUS_INFINITY, Progress
@@ -82,7 +83,7 @@ class Sampler:
         while True:
             try:
                 await self.sample()
-            except (*TRANSIENT, asyncpg.PostgresError, NoAnswer, LostOwnership) as error:
+            except (*TRANSIENT, asyncpg.PostgresError, NoAnswer, LostOwnership, Refused) as error:
                 log.warning("gauges not sampled", error=repr(error))
                 self.failed(error)
             await asyncio.sleep(SAMPLE_SECONDS)

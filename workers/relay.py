@@ -1,29 +1,35 @@
 """The relay: publishes the decision log to Kafka, each row exactly once to a `read_committed` reader.
 
 Owns the mark: seq, chain hash and incarnation of the last row published, a record written in the same Kafka
-transaction as the rows. After any error a new producer with the same transactional id is opened, which fences
-the old one, and the mark is read again; an unknown outcome is never guessed.
+transaction as the rows. Every shard has one before the first row of any is published. After any error a new producer
+with the same transactional id is opened, which fences the old one, and the mark is read again; an unknown outcome is
+never guessed.
 """
 
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
 
 import asyncpg
 import structlog
+from confluent_kafka import KafkaException
 
+from contracts.topics import OUTPUT_TOPICS
+from workers.kafka.admin import KafkaUnreachable
 from workers.kafka.last_record import LeftOpen, NoAnswer
+from workers.kafka.security import KafkaAccess
 from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
-from workers.marks import Mark, Moved, SetBack
+from workers.marks import MARKS_TOPIC, Mark, Moved
 from workers.ops import metrics as names
 from workers.ops.backoff import Backoff, insist
 from workers.ops.blame import server_of
 from workers.ops.health import Vitals
+from workers.ops.refused import Refused
 from workers.store.listener import Bell, Listener
 from workers.store.log_parts import make_room
 from workers.store.postgres import TRANSIENT, Store
@@ -39,6 +45,8 @@ GATHER_SECONDS = 0.1
 depends on its size, and small ones by the hundred took more of a small machine than all the judging.
 """
 IDLE_SECONDS = 1.0
+TOPICS_SECONDS = 5.0
+"""How often the relay asks whether the topics are those that were set up."""
 TRIES = 20
 ROOM_SECONDS = 60.0
 """How often it is looked whether the log has room ahead."""
@@ -53,24 +61,19 @@ class Shard:
     producer: TransactionalProducer
     incarnation: UUID
     prefix: str
-    marks_topic: str
-    topics: Sequence[str] = ()
-    """All that messages may go to."""
+    compare: Callable[[], Awaitable[None]]
+    """Compares what was published with the log; raises CheckpointLost where a mark is missing that must be there."""
     seq: int = 0
 
     async def open(self) -> None:
         """Fence whoever published this shard, read the mark, and compare it with the log."""
-        await self.producer.open()
-        try:
-            value = await self.producer.last_value(self.marks_topic, self.number)
-        except LeftOpen as error:
-            log.warning("a transaction that Kafka never ended is aborted", shard=self.number, why=str(error))
-            await self.producer.end_what_is_open(self.topics, (self.marks_topic, self.number))
-            value = await self.producer.last_value(self.marks_topic, self.number)
+        value = await fence(self.producer, self.prefix, self.number)
         if value is None:
+            await self.compare()
+            await self.producer.publish([mark_message(self.prefix, self.number, Mark(0, b"", self.incarnation))])
             self.seq = 0
             return
-        mark = Mark.decode(value)
+        mark = Mark.decode(self.number, value)
         mark.compare(self.number, self.incarnation, await self.store.log_row_hash(self.number, mark.seq))
         self.seq = mark.seq
 
@@ -81,31 +84,92 @@ class Shard:
             return 0
         for expected, row in enumerate(rows, self.seq + 1):
             assert row.seq == expected, f"shard {self.number} has a gap before seq {row.seq}"
-        await self.producer.publish([*(self._outgoing(row) for row in rows), self._mark(rows)])
+        mark = Mark(rows[-1].seq, rows[-1].hash, self.incarnation)
+        await self.producer.publish(
+            [*(message(self.prefix, row) for row in rows), mark_message(self.prefix, self.number, mark)]
+        )
         self.seq = rows[-1].seq
         return len(rows)
 
-    def _outgoing(self, row: LogRow) -> Outgoing:
-        headers = [(name, value.encode()) for name, value in json.loads(row.headers)]
-        return Outgoing(self.prefix + row.topic, row.key, headers, row.value)
 
-    def _mark(self, rows: Sequence[LogRow]) -> Outgoing:
-        mark = Mark(rows[-1].seq, rows[-1].hash, self.incarnation)
-        return Outgoing(self.marks_topic, str(self.number).encode(), (), mark.encode(), self.number)
+def shard_producer(kafka: KafkaAccess, prefix: str, shard: int) -> TransactionalProducer:
+    """The producer of a shard, of which all but the newest are fenced."""
+    return TransactionalProducer(kafka, f"{prefix}standing-relay-{shard}")
 
 
-async def run(shards: Sequence[Shard], listener: Listener, vitals: Vitals, stop: asyncio.Event) -> None:
-    """Publish every shard until `stop` is set; raises where a shard cannot go on."""
+async def fence(producer: TransactionalProducer, prefix: str, shard: int) -> bytes | None:
+    """Fence whoever published the shard; what its newest mark holds then, None where it has none."""
+    place = (prefix + MARKS_TOPIC, shard)
+    await producer.open()
+    try:
+        return await producer.last_value(*place)
+    except LeftOpen as error:
+        log.warning("a transaction that Kafka never ended is aborted", shard=shard, why=str(error))
+        await producer.end_what_is_open([prefix + topic for topic in OUTPUT_TOPICS], place)
+        return await producer.last_value(*place)
+
+
+def message(prefix: str, row: LogRow) -> Outgoing:
+    """A row of the log as it is published."""
+    headers = [(name, value.encode()) for name, value in json.loads(row.headers)]
+    return Outgoing(prefix + row.topic, row.key, headers, row.value)
+
+
+def mark_message(prefix: str, shard: int, mark: Mark) -> Outgoing:
+    """The record that holds a mark."""
+    return Outgoing(prefix + MARKS_TOPIC, str(shard).encode(), (), mark.encode(), shard)
+
+
+@dataclass(slots=True)
+class Opening:
+    """Which shards were not opened yet. Nothing is published before all were, so that each has a mark by then."""
+
+    left: set[int]
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def opened(self, shard: int) -> None:
+        """A shard was opened, and has a mark."""
+        self.left.discard(shard)
+        if not self.left:
+            self.done.set()
+
+
+async def run(
+    shards: Sequence[Shard],
+    listener: Listener,
+    vitals: Vitals,
+    stop: asyncio.Event,
+    check_topics: Callable[[], Awaitable[None]],
+) -> None:
+    """Publish every shard until `stop` is set; raises where a shard cannot go on, or `check_topics` does."""
+    opening = Opening({shard.number for shard in shards})
     try:
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_watch_topics(check_topics, stop))
             for shard in shards:
-                tasks.create_task(_run_shard(shard, listener.bell(), vitals, stop))
+                tasks.create_task(_run_shard(shard, opening, listener.bell(), vitals, stop))
             tasks.create_task(_keep_room(shards[0].store, vitals, stop))
-    except* (SetBack, Moved) as refused:
+    except* (Refused, Moved) as refused:
         raise refused.exceptions[0] from None
 
 
-async def _run_shard(shard: Shard, bell: Bell, vitals: Vitals, stop: asyncio.Event) -> None:
+async def _watch_topics(check_topics: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+    """Ask now and then whether the topics are still those that were set up."""
+    while not stop.is_set():
+        try:
+            await check_topics()
+        except (KafkaUnreachable, KafkaException) as error:
+            log.warning("topics not checked", error=repr(error))
+        await _wait(stop, TOPICS_SECONDS)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):  # looked at again by who asked
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+async def _run_shard(shard: Shard, opening: Opening, bell: Bell, vitals: Vitals, stop: asyncio.Event) -> None:
     backoff = Backoff(TRIES, vitals.failed)
     name = f"shard {shard.number}"
     vitals.has(name, really=False)
@@ -117,15 +181,17 @@ async def _run_shard(shard: Shard, bell: Bell, vitals: Vitals, stop: asyncio.Eve
             await shard.open()
             vitals.answered("kafka")
             vitals.has(name, really=True)
+            opening.opened(shard.number)
+            while not (opening.done.is_set() or stop.is_set()):
+                vitals.turned(name)
+                await _wait(opening.done, IDLE_SECONDS)
             while not stop.is_set():
                 vitals.turned(name)
                 count = await _publish_some(shard, vitals)
                 if count == 0:
                     await bell.wait(IDLE_SECONDS, stop)
                 elif count >= BUSY:
-                    with suppress(TimeoutError):  # they have gathered
-                        async with asyncio.timeout(GATHER_SECONDS):
-                            await stop.wait()
+                    await _wait(stop, GATHER_SECONDS)  # they have gathered
                 backoff.succeeded()
         except (PublishError, NoAnswer, *TRANSIENT) as error:
             vitals.has(name, really=False)

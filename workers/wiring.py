@@ -15,14 +15,13 @@ from importlib.metadata import version
 import asyncpg
 import structlog
 
-from contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS
+from contracts.topics import INPUT_TOPICS
 from workers import relay, spread, timers
 from workers.codec.policies import load_policies
 from workers.completeness import Present
 from workers.enforcement.road import Enforcement
 from workers.kafka import admin
 from workers.kafka.last_record import last_record
-from workers.kafka.transactional_producer import TransactionalProducer
 from workers.marks import MARKS_TOPIC, Guard, Mark
 from workers.measuring import Sampler, reach_kafka
 from workers.ops.clock import WallClock
@@ -39,6 +38,7 @@ from workers.store.deployment import Deployment, Wanted, adopt_server, check_rig
 from workers.store.listener import Listener
 from workers.store.postgres import Store, acquired
 from workers.supervisor import WorkerProcess, supervise
+from workers.topics import check_topics, written_to
 
 log = structlog.get_logger()
 
@@ -58,6 +58,11 @@ class Parts:
     store: Store
     enforcement: Enforcement
     guard: Guard
+
+    async def compare(self) -> None:
+        """Compare what was published with the log once more; raises SetBack or CheckpointLost."""
+        async with acquired(self.pool) as connection:
+            await self.guard.compare(connection, even_moved=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ async def parts(
     """
     policies = load_policies(settings.policies)
     expected = await wanted(settings, policies, asks_kafka=asks_kafka)
-    guard = Guard(settings.kafka, settings.topic_prefix + MARKS_TOPIC)
+    guard = Guard(settings.kafka, settings.topic_prefix)
     url = settings.database_url.get_secret_value()
     pool = await open_pool(url, name=name, connections=connections, connected=guard.connected)
     try:
@@ -160,7 +165,7 @@ def sampler(made: Parts, vitals: Vitals) -> Sampler:
     async def published(shard: int) -> int:
         marks = made.settings.topic_prefix + MARKS_TOPIC
         record = await last_record(made.settings.kafka, marks, shard)
-        return 0 if record is None or record.value is None else Mark.decode(record.value).seq
+        return 0 if record is None or record.value is None else Mark.decode(shard, record.value).seq
 
     clock, settle = made.enforcement.clock, made.settings.settle
     return Sampler(made.store, vitals.metrics, vitals.failed, clock, settle, published)
@@ -278,15 +283,17 @@ async def run_relay(settings: Settings) -> None:
         listening(made.pool, "standing_log") as listener,
         beside(settings, partial(reach_kafka, settings.kafka, vitals)),
     ):
+        asking = admin.Admin(settings.kafka)
+        check = partial(check_topics, asking, settings.topic_prefix, written_to(made.deployment.topic_ids))
+        await check()
         shards = [
             relay.Shard(
                 number=number,
                 store=made.store,
-                producer=TransactionalProducer(settings.kafka, f"{settings.topic_prefix}standing-relay-{number}"),
+                producer=relay.shard_producer(settings.kafka, settings.topic_prefix, number),
                 incarnation=made.deployment.incarnation,
                 prefix=settings.topic_prefix,
-                marks_topic=settings.topic_prefix + MARKS_TOPIC,
-                topics=[settings.topic_prefix + topic for topic in OUTPUT_TOPICS],
+                compare=made.compare,
             )
             for number in range(made.deployment.shards)
         ]
@@ -295,7 +302,7 @@ async def run_relay(settings: Settings) -> None:
                 await shard.open()
             await adopt_server(made.pool)
             log.warning("another PostgreSQL was adopted: all that was published is in its log")
-        await relay.run(shards, listener, vitals, stop)
+        await relay.run(shards, listener, vitals, stop, check)
 
 
 @asynccontextmanager

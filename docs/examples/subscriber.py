@@ -1,7 +1,8 @@
 """Who is suspended: a downstream team's own view of the decisions, kept exactly once in SQLite.
 
 Owns its offsets: they are committed with the rows that follow from the messages, so a kill at any instant
-neither skips a message nor counts one twice. It acts only where it has read every topic to its end, because a
+neither skips a message nor counts one twice; nor does a message that was published twice: within a topic an account's
+come in the order of their sequence. It acts only where it has read every topic to its end, because a
 decision may be withdrawn a few messages after it. Run: subscriber.py BOOTSTRAP DATABASE [TOPIC_PREFIX]
 """
 
@@ -14,12 +15,18 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 TOPICS = ("suspensions", "reactivation-expiries", "restorations", "request-outcomes", "account-terminations")
 TABLES = """
 create table if not exists offsets (topic text, part integer, next integer, primary key (topic, part));
+create table if not exists newest (topic text, account text, sequence integer, primary key (topic, account));
 create table if not exists decisions (id primary key, account, effective_at, sequence, standing);
 create table if not exists told (account text primary key);
 create view if not exists suspended as
     select account from (select account, standing, row_number() over
         (partition by account order by effective_at desc, sequence desc) as newest from decisions)
     where newest = 1 and standing = 'suspended';
+"""
+
+NEWER = """
+insert into newest values (:topic, :account_id, :sequence)
+on conflict do update set sequence = excluded.sequence where excluded.sequence > newest.sequence
 """
 
 
@@ -31,6 +38,9 @@ def take_in(database: sqlite3.Connection, message: Message) -> None:
     if moved.rowcount != 1:
         raise SystemExit("another subscriber has moved this database on")
     said = json.loads(message.value() or b"")
+    newer = database.execute(NEWER, {"topic": message.topic()} | said)
+    if newer.rowcount != 1:
+        return  # it came before
     if "withdraws" in said:
         database.execute("delete from decisions where id = ?", [said["withdraws"]])
     elif said["standing_after"] != said["standing_before"]:

@@ -1,5 +1,6 @@
 """The example subscriber on real servers: killed at any instant, its view is that of `account-standing`."""
 
+import json
 import random
 import sqlite3
 import subprocess
@@ -10,10 +11,13 @@ from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 
+from confluent_kafka import Producer
+
 from tests.flows.engine import Engine
 from tests.flows.facts import Message, asks, case, enrolled, paid
 
 PROGRAM = Path(__file__).parents[2] / "docs" / "examples" / "subscriber.py"
+READ = ("suspensions", "reactivation-expiries", "restorations", "request-outcomes", "account-terminations")
 ACCOUNTS = [f"a{number:03}" for number in range(300)]
 LIMIT_SECONDS = 120.0
 
@@ -102,6 +106,38 @@ def test_a_subscriber_killed_again_and_again_ends_with_the_same_view(engine: Eng
         until(lambda: look_up(database, "select account from told") == expected)
     assert look_up(database, "select account from suspended") == expected
     assert len({at for at in killed_at if at < progress(database)}) > 3, f"it was hardly killed at work: {killed_at}"
+
+
+def test_messages_that_are_published_twice_change_nothing(engine: Engine, tmp_path: Path) -> None:
+    """A suspension that is withdrawn, and one that is withdrawn and published again under its id: all of it twice."""
+    database = tmp_path / "view.db"
+    database.touch()
+    with engine.working():
+        engine.send([enrolled("zhang", "2016-03-01 10:00"), enrolled("li", "2016-03-01 10:00", "li")])
+        engine.send([paid("clock", "2016-09-10 00:00")])
+        engine.drain()
+        engine.send(
+            [paid("zhang", "2016-08-20 00:00"), paid("li", "2016-03-01 12:00"), case("li", "2016-09-11 00:00")]
+        )
+        engine.drain()
+        engine.send([case("li", "2016-09-12 00:00", "reversed"), paid("clock", "2016-09-13 00:00")])
+        engine.drain()
+    expected = suspended(engine)
+    assert expected == {"li"}
+    messages = engine.published()
+    withdrawn = {each.value["withdraws"] for each in messages if "withdraws" in each.value}
+    assert {name for name in withdrawn if sum(each.value.get("decision_id") == name for each in messages) > 1}
+    with subscribing(engine, database):
+        until(lambda: look_up(database, "select account from told") == expected)
+    producer = Producer({"bootstrap.servers": engine.environment["STANDING_KAFKA_BOOTSTRAP"]})
+    for each in messages:
+        producer.produce(engine.prefix + each.topic, json.dumps(each.value).encode(), each.key, each.partition)
+    producer.flush(30)
+    before = progress(database)
+    with subscribing(engine, database) as program:
+        until(lambda: progress(database) >= before + len([each for each in messages if each.topic in READ]))
+        assert program.poll() is None
+    assert look_up(database, "select account from suspended") == expected
 
 
 def test_two_subscribers_of_one_database_do_not_both_take_a_message_in(engine: Engine, tmp_path: Path) -> None:

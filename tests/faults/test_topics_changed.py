@@ -21,7 +21,7 @@ from workers import wiring
 from workers.commands.positions import set_to_start
 from workers.commands.setup import run_setup
 from workers.settings import Settings
-from workers.store.deployment import DeploymentMismatch
+from workers.topics import TopicLost
 
 SELLERS = [f"seller-{number}" for number in range(20)]
 BEFORE = [
@@ -139,7 +139,7 @@ async def test_a_topic_made_anew_is_read_from_its_start_where_an_operator_does_a
     await make_anew_and_fill(deployment, AdminClient({"bootstrap.servers": deployment.bootstrap, "log_level": 0}))
     given = {name.removeprefix("STANDING_").lower(): value for name, value in deployment.workers.items()}
     settings = Settings.model_validate(given)
-    with pytest.raises(DeploymentMismatch, match="order-status was deleted and made again"):
+    with pytest.raises(TopicLost, match="order-status was deleted and made again"):
         await run_setup(settings)
     async with wiring.parts(settings, "test") as made:
         assert len(await set_to_start(made, "order-status", new_topic=True)) == 3

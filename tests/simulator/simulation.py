@@ -25,6 +25,7 @@ from workers.ingest import Ingest
 from workers.kafka.consumer import Intake
 from workers.kafka.handling import Partition
 from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
+from workers.marks import MARKS_TOPIC
 from workers.relay import Shard
 from workers.rules.calendar import Instant, written
 from workers.rules.judge import judge
@@ -33,7 +34,6 @@ from workers.store.postgres import LostOwnership, Store
 
 MODEL_POLICIES, POLICIES = both(*POLICY_FILES)
 INCARNATION = UUID(int=1)
-MARKS = "marks"
 ROUNDS = 60
 BURSTS = (1, 1, 2, 4, 12)
 """Steps that a process goes on without another in between, one of these at random."""
@@ -100,7 +100,7 @@ class Producer:
         if self.epoch != self.topics.epochs[self.shard] or self.fails():
             raise PublishError("fenced, or aborted")
         for each in messages:
-            if each.topic == MARKS:
+            if each.topic == MARKS_TOPIC:
                 assert each.partition is not None
                 assert each.value is not None
                 self.topics.marks[each.partition] = each.value
@@ -246,12 +246,19 @@ class World:
             if spread is not None:
                 await self.enforcement.spread(spread, self.random.choice([1, 2, 20]))
 
+    def _shard(self, number: int, producer: TransactionalProducer) -> Shard:
+        async def compare() -> None:
+            await STEP
+            assert number in self.topics.marks or not self.topics.published[number], "the mark was lost"
+
+        return Shard(number, cast("Store", self.store), producer, INCARNATION, "", compare)
+
     async def relay(self, number: int) -> None:
         def fails() -> bool:
             return self.random.random() < self.scenario.failures
 
         producer = cast("TransactionalProducer", Producer(self.topics, number, fails))
-        shard = Shard(number, cast("Store", self.store), producer, INCARNATION, "", MARKS)
+        shard = self._shard(number, producer)
         while True:
             try:
                 await shard.open()
@@ -375,7 +382,7 @@ class World:
     def _publish_all(self) -> None:
         for number in range(SHARDS):
             producer = cast("TransactionalProducer", Producer(self.topics, number, lambda: False))
-            shard = Shard(number, cast("Store", self.store), producer, INCARNATION, "", MARKS)
+            shard = self._shard(number, producer)
             run_alone(shard.open())
             while run_alone(shard.publish_some()):
                 pass

@@ -4,17 +4,21 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from contracts.topics import INPUT_TOPICS, Topic
+from contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS, Topic
 from workers.codec.policies import load_policies
 from workers.kafka.admin import Admin, TopicSpec, compare_settings, ensure_topics
 from workers.kafka.broker_settings import check_brokers
 from workers.kafka.topic_settings import COMPACTED, KEPT, Needed, of_inputs
-from workers.marks import MARKS_TOPIC, compare_marks, read_marks
+from workers.marks import MARKS_TOPIC, check_unpublished, compare_published
 from workers.ops.clock import WallClock
 from workers.settings import Settings
 from workers.store.connections import connect, database_of
-from workers.store.deployment import record_topics, set_up
+from workers.store.deployment import known_topics, record_topics, set_up
+from workers.topics import check_topics
 from workers.wiring import wanted
+
+WRITTEN = (*OUTPUT_TOPICS, MARKS_TOPIC)
+"""What the relay writes to."""
 
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:
@@ -35,8 +39,8 @@ def _needed(topic: Topic, settings: Settings) -> Sequence[Needed]:
 async def run_setup(settings: Settings) -> list[str]:
     """Set everything up; safe to repeat. Returns what was done, a line each.
 
-    Raises BadPolicy, DatabaseUnfit, BrokersUnfit, DeploymentMismatch, SetBack, KafkaUnreachable, TopicMismatch
-    or the database's own errors.
+    Raises BadPolicy, DatabaseUnfit, BrokersUnfit, DeploymentMismatch, SetBack, TopicLost, KafkaUnreachable,
+    TopicMismatch or the database's own errors.
     """
     policies = load_policies(settings.policies)
     expected = await wanted(settings, policies)
@@ -45,28 +49,37 @@ async def run_setup(settings: Settings) -> list[str]:
     connection = await connect(url)
     try:
         await check_brokers(settings.kafka)
+        await check_topics(Admin(settings.kafka), settings.topic_prefix, await known_topics(connection))
         await _compare(settings, connection)
         done += await set_up(connection, expected, WallClock().wall())
         created = await ensure_topics(settings.kafka, topic_specs(settings))
         done += [f"created topic {name}" for name in created]
         findings = await compare_settings(Admin(settings.kafka), topic_specs(settings))
         done += [f"warning: {line}" for line in findings.warnings]
-        names = {settings.topic_prefix + topic: topic for topic in INPUT_TOPICS}
-        found = await Admin(settings.kafka).describe(list(names))
-        await record_topics(connection, {names[name]: state.topic_id for name, state in found.items()})
+        for topics in (INPUT_TOPICS, WRITTEN):
+            await note_topics(settings, connection, topics)
     finally:
         await connection.close()
     return done
 
 
+async def note_topics(settings: Settings, connection: asyncpg.Connection, topics: Sequence[str]) -> None:
+    """Note the ids that these topics have now: they are those that were set up from here on."""
+    found = await Admin(settings.kafka).describe([settings.topic_prefix + topic for topic in topics])
+    ids = {name.removeprefix(settings.topic_prefix): state.topic_id for name, state in found.items()}
+    await record_topics(connection, ids, inputs=topics is INPUT_TOPICS)
+
+
 async def _compare(settings: Settings, connection: asyncpg.Connection) -> None:
-    """Refuse a database that lacks what was published (SetBack) before anything is adopted in it."""
-    topic = settings.topic_prefix + MARKS_TOPIC
-    there = (await Admin(settings.kafka).describe([topic])).get(topic)
-    if there is None or await connection.fetchval("select to_regclass('deployment')") is None:
-        return
-    shards = [row[0] for row in await connection.fetch("select shard from shards order by shard")]
-    await compare_marks(connection, await read_marks(settings.kafka, topic, shards))
+    """Refuse a database that lacks what was published (SetBack) before anything is adopted in it.
+
+    A database that was not set up yet lacks it too, and is brought up to it by `relay --reconcile` afterwards.
+    """
+    prefix = settings.topic_prefix
+    if not await Admin(settings.kafka).describe([prefix + MARKS_TOPIC]):
+        await check_unpublished(settings.kafka, prefix)
+    elif await connection.fetchval("select to_regclass('deployment')") is not None:
+        await compare_published(settings.kafka, prefix, connection)
 
 
 async def _create_database(url: str) -> list[str]:

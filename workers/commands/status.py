@@ -13,11 +13,12 @@ from contracts.topics import INPUT_TOPICS
 from workers.commands.setup import topic_specs
 from workers.commands.stuck import STUCK_SECONDS, Inputs, halts, of_partitions, of_topics
 from workers.kafka import admin, probing
-from workers.marks import MARKS_TOPIC, read_marks
+from workers.marks import read_marks
 from workers.rules.calendar import SECOND, Instant, written
 from workers.settings import Settings
 from workers.store.postgres import statement
 from workers.store.records import MINUS_INFINITY, Position, Progress
+from workers.topics import find_lost, in_words, written_to
 from workers.wiring import Parts
 
 MOST_NAMED = 20
@@ -100,6 +101,7 @@ async def read_status(made: Parts, *, fetching: bool = False) -> Status:
     if fetching:
         asked = [each for each in positions if inputs.lag(each) and f"{each.topic}/{each.partition}" not in halted]
         halted |= await _unreadable(made, asked)
+    status.stuck.extend(await _topics_lost(made))
     status.stuck.extend(_stuck(made, status, positions, inputs, halted))
     return status
 
@@ -140,6 +142,12 @@ async def _progress(made: Parts) -> Progress:
         return await transaction.progress()
 
 
+async def _topics_lost(made: Parts) -> list[str]:
+    """The topics that are written and are not those that were set up; of the inputs `halts` tells."""
+    asking, known = admin.Admin(made.settings.kafka), written_to(made.deployment.topic_ids)
+    return in_words(await find_lost(asking, made.settings.topic_prefix, known))
+
+
 async def _unpublished(made: Parts) -> tuple[int, float]:
     """How many rows of the log Kafka has not, and the age of the oldest in seconds."""
     marks = await relay_marks(made.settings, made.deployment.shards)
@@ -156,8 +164,7 @@ async def _unpublished(made: Parts) -> tuple[int, float]:
 
 async def relay_marks(settings: Settings, shards: int) -> dict[int, int]:
     """The last seq of each shard that a read_committed reader of Kafka can see."""
-    topic = settings.topic_prefix + MARKS_TOPIC
-    marks = await read_marks(settings.kafka, topic, range(shards))
+    marks = await read_marks(settings.kafka, settings.topic_prefix, range(shards))
     return {shard: mark.seq for shard, mark in marks.items()}
 
 

@@ -41,7 +41,7 @@ async def restore_log(
         settings.kafka, settings.group, [prefix + topic for topic in OUTPUT_TOPICS], with_headers=True
     )
     task = progress.add_task("log", total=outputs.total)
-    places = {
+    places: dict[str, tuple[int, int] | None] = {
         ce_id(incarnation, shard, seq): (shard, seq)
         for shard, mark in marks.items()
         for seq in range(1, mark.seq + 1)
@@ -59,13 +59,18 @@ async def restore_log(
     return count
 
 
-def _rows(topic: str, records: list[FetchedRecord], places: dict[str, tuple[int, int]]) -> Iterator[LogRow]:
-    """The rows of some messages, without hashes; a message that came twice is one row."""
+def _rows(topic: str, records: list[FetchedRecord], places: dict[str, tuple[int, int] | None]) -> Iterator[LogRow]:
+    """The rows of some messages, without hashes; a message that came twice is one row, for its place is taken."""
     for record in records:
         headers = [(name, value.decode()) for name, value in record.headers]
         said = dict(headers)
-        place = places.pop(said.get("ce_id", ""), None)
-        if place is None or record.value is None:
+        name = said.get("ce_id")
+        if name is None or record.value is None:
+            continue
+        if name not in places:
+            raise Altered(f"{topic}/{record.partition}: the message {name} is of no row that the checkpoints tell of")
+        place, places[name] = places[name], None
+        if place is None:
             continue
         value = orjson.loads(record.value)
         yield LogRow(

@@ -1,6 +1,7 @@
 """`standing relay --reconcile`: makes the database anew from the topics, so that nothing is published twice.
 
-For a database that was set back or lost. The input topics are decided afresh in memory; what was published counts
+For a database that was set back or lost. Where the database has all, and Kafka lost some of it, `restoring` puts that
+back. The input topics are decided afresh in memory; what was published counts
 as published, with its numbers; and only what differs from it is published once the workers run. Owns that
 comparison. One transaction writes everything, while nobody works.
 """
@@ -18,12 +19,14 @@ from workers.codec.messages import Message
 from workers.codec.policies import load_policies
 from workers.codec.terminations import read_terminations, termination_mark, write_because
 from workers.enforcement.publishing import Outbox
+from workers.kafka.admin import Admin, TopicMissing
 from workers.kafka.whole_topics import WholeTopics
-from workers.marks import MARKS_TOPIC, Mark, SetBack, compare_marks
+from workers.marks import MARKS_TOPIC, CheckpointLost, Mark, SetBack, compare_published
 from workers.offline.published import Published, Subject, Value, compared, subject_of
 from workers.offline.published_log import restore_log
 from workers.offline.replay import Replay
 from workers.offline.replaying import Replayed, replay_topics
+from workers.offline.restoring import Restored, restore
 from workers.ops.clock import WallClock
 from workers.ops.refused import Refused
 from workers.ops.terminal import Terminal
@@ -34,10 +37,11 @@ from workers.rules.difference import Published as PublishedDecision
 from workers.rules.difference import difference
 from workers.settings import Settings
 from workers.store.connections import connect, connect_types
-from workers.store.deployment import adopt, check_same_one
+from workers.store.deployment import Wanted, adopt, check_same_one, known_topics
 from workers.store.log_parts import extend_log
 from workers.store.records import AccountRow, Changes, CompanyRow, NetDecision, ShardHead, Spread
 from workers.store.refill import append_log, empty_tables, fill_tables, move_heads
+from workers.topics import find_lost, in_words, written_to
 from workers.wiring import wanted
 
 _WORKING = """
@@ -62,9 +66,17 @@ class Reconciled:
     unpublished: int
     """Messages about companies and dead letters that the relay will publish."""
 
+    def in_words(self) -> list[str]:
+        """What was done, and what comes next, for the operator."""
+        return [
+            f"{self.facts:,} facts decided afresh; {self.messages:,} published messages are in the log again",
+            f"to be published: {self.unpublished:,} messages, and what differs of {self.accounts:,} accounts",
+            "now start the workers: standing work",
+        ]
 
-async def reconcile(terminal: Terminal, settings: Settings) -> Reconciled | None:
-    """Make the database what the topics say; None where it has all that was published.
+
+async def reconcile(terminal: Terminal, settings: Settings) -> Reconciled | Restored | None:
+    """Make the database what the topics say, or put back what these lost; None where nothing is missing.
 
     Raises StillWorking, BadHistory (the input topics lack their beginning), Altered or DeploymentMismatch.
     """
@@ -74,35 +86,50 @@ async def reconcile(terminal: Terminal, settings: Settings) -> Reconciled | None
         await connect_types(connection)
         await check_same_one(connection, expected)
         await _nobody_works(connection)
-        marks = _marks(settings)
+        known = written_to(await known_topics(connection))
+        lost = await find_lost(Admin(settings.kafka), settings.topic_prefix, known)
+        for line in in_words(lost):
+            terminal.line(line)
         try:
-            await compare_marks(connection, marks)
+            await compare_published(settings.kafka, settings.topic_prefix, connection)
+            if not lost:
+                return None
+        except (CheckpointLost, TopicMissing) as error:
+            terminal.line(f"{error}")
         except SetBack as set_back:
+            if lost:
+                raise
             terminal.line(f"{set_back}")
-        else:
-            return None
-        incarnation = _incarnation(marks)
-        replayed = await replay_topics(terminal, settings, None)
-        async with connection.transaction():
-            await connection.execute("set local statement_timeout = 0")
-            await connection.execute("set local idle_in_transaction_session_timeout = 0")
-            await empty_tables(connection)
-            await extend_log(connection, max(mark.seq for mark in marks.values()))
-            with terminal.bars() as progress:
-                messages = await restore_log(connection, settings, marks, incarnation, progress)
-            heads = await _heads(connection, marks)
-            accounts, outbox = _adopt_published(replayed)
-            rows, after = outbox.rows(incarnation, heads, len(heads))
-            await fill_tables(connection, replayed.replay.store.tables, replayed.ends)
-            await append_log(connection, rows)
-            await move_heads(connection, after)
-            await adopt(connection, incarnation, expected)
-            await _nobody_works(connection)
-            if _marks(settings) != marks:
-                raise StillWorking("a relay published meanwhile: stop all workers, also those on another database")
-        return Reconciled(replayed.replay.facts, messages, accounts, len(rows))
+            return await _rebuild(terminal, settings, connection, expected)
+        with terminal.bars() as progress:
+            return await restore(settings, connection, list(lost), progress)
     finally:
         await connection.close()
+
+
+async def _rebuild(terminal: Terminal, settings: Settings, connection: Any, expected: Wanted) -> Reconciled:
+    """Make the database anew from the topics."""
+    marks = _marks(settings)
+    incarnation = _incarnation(marks)
+    replayed = await replay_topics(terminal, settings, None)
+    async with connection.transaction():
+        await connection.execute("set local statement_timeout = 0")
+        await connection.execute("set local idle_in_transaction_session_timeout = 0")
+        await empty_tables(connection)
+        await extend_log(connection, max(mark.seq for mark in marks.values()))
+        with terminal.bars() as progress:
+            messages = await restore_log(connection, settings, marks, incarnation, progress)
+        heads = await _heads(connection, marks)
+        accounts, outbox = _adopt_published(replayed)
+        rows, after = outbox.rows(incarnation, heads, len(heads))
+        await fill_tables(connection, replayed.replay.store.tables, replayed.ends)
+        await append_log(connection, rows)
+        await move_heads(connection, after)
+        await adopt(connection, incarnation, expected)
+        await _nobody_works(connection)
+        if _marks(settings) != marks:
+            raise StillWorking("a relay published meanwhile: stop all workers, also those on another database")
+    return Reconciled(replayed.replay.facts, messages, accounts, len(rows))
 
 
 async def _nobody_works(connection: Any) -> None:
@@ -113,13 +140,11 @@ async def _nobody_works(connection: Any) -> None:
 
 def _marks(settings: Settings) -> dict[int, Mark]:
     """The last mark of every shard there ever was."""
-    marks: dict[int, Mark] = {}
+    values: dict[int, bytes | None] = {}
     for chunk in WholeTopics(settings.kafka, settings.group, [settings.topic_prefix + MARKS_TOPIC]).read():
         for (_, shard), records in chunk.items():
-            values = [record.value for record in records if record.value is not None]
-            if values:
-                marks[shard] = Mark.decode(values[-1])
-    return marks
+            values[shard] = records[-1].value
+    return {shard: Mark.decode(shard, value) for shard, value in sorted(values.items()) if value is not None}
 
 
 async def _heads(connection: Any, marks: Mapping[int, Mark]) -> list[ShardHead]:
@@ -132,7 +157,7 @@ async def _heads(connection: Any, marks: Mapping[int, Mark]) -> list[ShardHead]:
 
 
 def _incarnation(marks: dict[int, Mark]) -> UUID:
-    found = {mark.incarnation for mark in marks.values()}
+    found = {mark.incarnation for mark in marks.values() if mark.seq}
     if len(found) != 1:
         raise StillWorking(f"the marks are of several deployments: {', '.join(sorted(map(str, found)))}")
     return found.pop()

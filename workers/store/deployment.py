@@ -75,7 +75,7 @@ class Deployment:
     fingerprint: str
     shards: int
     topic_ids: Mapping[str, str]
-    """Kafka's id of each input topic that was set up."""
+    """Kafka's id of each topic that was set up, names without prefix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,13 @@ async def load_deployment(pool: asyncpg.Pool, expected: Mapping[str, object]) ->
     for name, value in {"schema_version": schema_version(), **expected}.items():
         if row[name] != value:
             raise DeploymentMismatch(_difference(name, row[name], value))
-    return Deployment(row["incarnation"], row["fingerprint"], shards, json.loads(row["input_topic_ids"] or "{}"))
+    return Deployment(row["incarnation"], row["fingerprint"], shards, _topic_ids(row))
+
+
+def _topic_ids(row: Any) -> dict[str, str]:
+    """Kafka's ids of the topics, those of the outputs too once a `setup` noted them."""
+    columns = (row.get("input_topic_ids"), row.get("output_topic_ids"))
+    return {topic: each for column in columns for topic, each in json.loads(column or "{}").items()}
 
 
 async def _recorded(connection: Any) -> Any:
@@ -202,16 +208,25 @@ async def set_up(connection: asyncpg.Connection, wanted: Wanted, now: Instant) -
     return done
 
 
-async def record_topics(connection: Any, topic_ids: Mapping[str, str]) -> None:
-    """Note Kafka's ids of the input topics; raises DeploymentMismatch where one was made anew since then."""
-    noted = json.loads(await connection.fetchval("select input_topic_ids from deployment") or "{}")
-    for topic, found in topic_ids.items():
-        if noted.get(topic, found) != found:
-            raise DeploymentMismatch(
-                f"topic {topic} was deleted and made again since it was set up: the stored positions are of the old "
-                "one, and ingest does not read on; docs/operations.md, `A topic that was made anew`, says what to do"
-            )
-    await connection.execute("update deployment set input_topic_ids = $1", json.dumps(dict(topic_ids)))
+async def known_topics(connection: Any) -> dict[str, str]:
+    """Kafka's ids of the topics that must not be made again; none before anything was read or published."""
+    if await connection.fetchval("select to_regclass('deployment')") is None:
+        return {}
+    row = await connection.fetchrow("select * from deployment")
+    if row is None or not await connection.fetchval(_BEGUN):
+        return {}
+    return _topic_ids(row)
+
+
+_BEGUN = """
+select exists (select from positions where next_offset > 0) or exists (select from shards where next_seq > 1)
+"""
+
+
+async def record_topics(connection: Any, topic_ids: Mapping[str, str], *, inputs: bool) -> None:
+    """Note Kafka's ids of all input topics, or of all that are written; names without prefix."""
+    update = "update deployment set input_topic_ids = $1" if inputs else "update deployment set output_topic_ids = $1"
+    await connection.execute(update, json.dumps(dict(topic_ids)))
 
 
 async def _grant(connection: asyncpg.Connection) -> list[str]:
