@@ -3,6 +3,8 @@
 Owns `standing relay --reconcile`. What subscribers have read is compared as a whole, before and after.
 """
 
+import json
+
 import pytest
 
 from tests.flows.databases import drop, keep_copy, make_empty, rows, set_back, url_of
@@ -103,6 +105,39 @@ async def test_decisions_that_were_published_in_a_wrong_order_are_published_agai
     with engine.working():
         engine.drain()
     assert "equal" in engine.standing("replay").stdout
+
+
+async def test_after_a_rebuild_under_a_hold_a_backfilled_order_suspends_nobody_whom_the_hold_protects(
+    engine: Engine,
+) -> None:
+    engine.send([enrolled("early", "2016-03-01 10:00"), paid("clock", "2016-09-10 00:00")])
+    with engine.working():
+        engine.drain()
+    engine.standing("hold", "a backfill")
+    engine.send([enrolled("late", "2016-03-02 10:00", "late"), enrolled("idle", "2016-03-02 10:00", "idle")])
+    with engine.working():
+        engine.drain()
+    await keep_copy(engine)
+    engine.send([enrolled("new", "2016-09-11 00:00", "new")])
+    with engine.working():
+        engine.drain()
+    before = engine.published()
+    await set_back(engine)
+    engine.standing("relay", "--reconcile")
+    assert json.loads(engine.standing("replay", "--json").stdout)["equal"]
+    engine.send([paid("late", "2016-03-05 10:00")])  # by itself it would suspend at 2 September
+    with engine.working():
+        engine.drain()
+    assert engine.published() == before
+    assert json.loads(engine.standing("replay", "--json").stdout)["equal"]
+    engine.send([paid("late", "2016-09-01 10:00")])
+    with engine.working():
+        engine.drain()
+        engine.standing("release")
+        engine.drain()
+    told = {each.value["account_id"] for each in engine.published(["suspensions"])}
+    assert told == {"early", "idle"}
+    await check_all(engine)
 
 
 async def test_the_database_of_another_deployment_is_refused_and_stays_as_it_is(

@@ -1,6 +1,7 @@
 """`standing replay` on real topics: equal to what was published, without the database, and exit 1 where it is not."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -64,6 +65,38 @@ def test_a_replay_finds_decisions_of_one_instant_in_another_order_and_a_standing
     found = {each["difference"]: each["detail"] for each in json.loads(after.stdout)["differences"]}
     assert found.keys() == {"in another order", "standing is another"}
     assert found["standing is another"] == "suspended by the last decision, active is said"
+
+
+def test_a_replay_beside_a_hold_a_backlog_and_work_reports_no_difference(engine: Engine) -> None:
+    engine.standing("generate", *HISTORY)
+    with engine.working("ingest"), engine.working("spread"):  # neither timers nor a relay
+        engine.standing("drain", "--timeout", "5", check=False)
+        assert_equal(engine)
+    engine.standing("hold", "a backfill")
+    with engine.working():
+        engine.drain()
+        assert_equal(engine)
+        engine.standing("generate", "--seed", "3", *HISTORY)
+        engine.drain()
+        assert_equal(engine)
+        engine.standing("release")
+        for seed in range(4, 7):
+            engine.standing("generate", "--seed", str(seed), "--accounts", "150")
+            assert_equal(engine)
+        engine.drain()
+        assert_equal(engine)
+    engine.standing("generate", "--seed", "9", *HISTORY)
+    left_out = assert_equal(engine)["left_out"]
+    assert left_out["records"] > 100, "nobody reads them"
+
+
+def assert_equal(engine: Engine) -> dict[str, Any]:
+    """What a replay says, which finds no difference; with some decisions, so that it says something."""
+    done = engine.standing("replay", "--json", check=False)
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert found["equal"], found["differences"][:5]
+    assert found["decisions"] > 20
+    return found
 
 
 def test_there_is_nothing_to_replay_where_no_topics_are(engine: Engine) -> None:

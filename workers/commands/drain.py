@@ -80,7 +80,7 @@ def _is_behind(progress: Progress, present: Instant | None) -> bool:
     """Whether the horizon, which nothing holds, is not yet at the present."""
     if progress.held is not None or present is None:  # none: nothing was ever read
         return False
-    return any(limit is None or limit < present for limit in (progress.complete_until, progress.compared_until))
+    return progress.known_until is None or progress.known_until < present
 
 
 async def _unpublished(made: Parts) -> int:

@@ -182,13 +182,19 @@ class Enforcement:
 
     async def retry(self, account_ids: Sequence[str]) -> Done:
         """Evaluate accounts again that were quarantined; those that are not are left alone."""
+        return await self._again(account_ids, lambda row: row.quarantined is not None)
 
+    async def judge_again(self, account_ids: Sequence[str]) -> Done:
+        """Evaluate accounts again, each up to the watermark, or to where it was judged."""
+        return await self._again(account_ids, lambda _: True)
+
+    async def _again(self, account_ids: Sequence[str], chosen: Callable[[AccountRow], bool]) -> Done:
         async def once(work: Work, quarantined: Mapping[str, str], only: Sequence[str] | None) -> Done:
             work.account_ids = sorted(set(account_ids))
             writes = _Writes(self, {}, quarantined)
             async with self.store.transaction() as transaction:
                 locked = await _lock(transaction, work.account_ids if only is None else only)
-                rows = [row for row in locked if row.quarantined is not None]
+                rows = [row for row in locked if chosen(row)]
                 if rows:
                     await writes.evaluate(transaction, rows)
                 await writes.commit(transaction, only)

@@ -5,7 +5,7 @@ Owns no position and joins no group, so it disturbs nobody. The invariant: it gi
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -64,6 +64,11 @@ class WholeTopics:
                 low, high = self._consumer.get_watermark_offsets(place, timeout=LIMIT_SECONDS)
                 self.starts[topic, partition] = self.reached[topic, partition] = low
                 self.ends[topic, partition] = high
+
+    def stop_at(self, offsets: Mapping[Partition, int]) -> None:
+        """Read no further than these offsets, and nothing of a partition that is not among them."""
+        for place, end in self.ends.items():
+            self.ends[place] = max(self.starts[place], min(end, offsets.get(place, 0)))
 
     @property
     def total(self) -> int:

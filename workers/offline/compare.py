@@ -25,6 +25,10 @@ class Differences:
     facts: int = 0
     seconds: float = 0.0
     horizon: Instant | None = None
+    unread: int = 0
+    """Records that the live engine had not read: no part of the comparison."""
+    undecided: int = 0
+    """Accounts that it was to judge again: no part of it either."""
     written_to: Path | None = None
     """A file that the decisions were written to; nothing was compared then."""
     found: list[dict[str, Any]] = field(default_factory=list)
@@ -39,7 +43,8 @@ class Differences:
         horizon = None if self.horizon is None else written(self.horizon)
         figures = {"equal": self.equal, "decisions": self.compared, "facts": self.facts}
         timing = {"seconds": round(self.seconds, 3), "horizon": horizon}
-        return json.dumps(figures | timing | {"differences": self.found}, ensure_ascii=False, indent=2)
+        left_out = {"left_out": {"records": self.unread, "accounts": self.undecided}}
+        return json.dumps(figures | timing | left_out | {"differences": self.found}, ensure_ascii=False, indent=2)
 
     def add(self, difference: str, value: Value, detail: str = "") -> None:
         """One decision, standing or dead letter that differs."""
@@ -123,6 +128,11 @@ def show(terminal: Terminal, differences: Differences) -> None:
     horizon = "nowhere" if differences.horizon is None else written(differences.horizon)
     decided = f"{differences.facts:,} facts decided afresh in {differences.seconds:.1f} s ({rate:,.0f} a second)"
     terminal.line(f"{decided}, silence judged up to {horizon}")
+    if differences.unread or differences.undecided:
+        terminal.line(
+            f"left out: {differences.unread:,} records that are not read yet, and {differences.undecided:,} accounts "
+            "that are to be judged again"
+        )
     count = f"{differences.compared:,} decisions"
     if differences.written_to is not None:
         terminal.line(f"{count} written to {differences.written_to}")

@@ -25,8 +25,9 @@ from workers.marks import MARKS_TOPIC, CheckpointLost, Mark, SetBack, compare_pu
 from workers.offline.published import Published, Subject, Value, compared, subject_of
 from workers.offline.published_log import restore_log
 from workers.offline.replay import Replay
-from workers.offline.replaying import Replayed, replay_topics
+from workers.offline.replaying import Replayed, decide_topics, read_published
 from workers.offline.restoring import Restored, restore
+from workers.offline.snapshot import Judged
 from workers.ops.clock import WallClock
 from workers.ops.refused import Refused
 from workers.ops.terminal import Terminal
@@ -41,6 +42,7 @@ from workers.store.deployment import Wanted, adopt, check_same_one, known_topics
 from workers.store.log_parts import extend_log
 from workers.store.records import AccountRow, Changes, CompanyRow, NetDecision, ShardHead, Spread
 from workers.store.refill import append_log, empty_tables, fill_tables, move_heads
+from workers.store.transaction import read_progress
 from workers.topics import find_lost, in_words, written_to
 from workers.wiring import wanted
 
@@ -111,7 +113,10 @@ async def _rebuild(terminal: Terminal, settings: Settings, connection: Any, expe
     """Make the database anew from the topics."""
     marks = _marks(settings)
     incarnation = _incarnation(marks)
-    replayed = await replay_topics(terminal, settings, None)
+    with terminal.bars() as progress:
+        published = read_published(settings, progress)
+    judged = await _judged(settings, connection, published)
+    replayed = decide_topics(terminal, settings, published, judged)
     async with connection.transaction():
         await connection.execute("set local statement_timeout = 0")
         await connection.execute("set local idle_in_transaction_session_timeout = 0")
@@ -136,6 +141,20 @@ async def _nobody_works(connection: Any) -> None:
     working = [row[0] for row in await connection.fetch(_WORKING)]
     if working:
         raise StillWorking(f"stop all workers first; at work: {', '.join(working)}")
+
+
+async def _judged(settings: Settings, connection: Any, published: Published) -> Judged:
+    """Up to where deadlines are judged: to the watermark, which was at least at the newest decision on a deadline.
+
+    Under a hold no deadline is judged that was not decided before: each account as far as its own decisions tell.
+    """
+    found = await read_progress(connection)
+    assert found is not None, "the deployment was compared before"
+    progress, _ = found
+    if progress.held is not None:
+        return Judged(accounts=published.judged_until(load_policies(settings.policies).first_start))
+    known = progress.horizon(settings.settle)
+    return Judged(known if published.silence_until is None else max(known, published.silence_until))
 
 
 def _marks(settings: Settings) -> dict[int, Mark]:

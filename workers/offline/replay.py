@@ -1,7 +1,7 @@
 """Decides an input history afresh, without the database: on the same road, over the store in memory.
 
-Owns the order in which records are taken in, which cannot matter for what stands at the end, and the horizon:
-silence is judged up to where the live engine's was, never further. What became a dead letter then is left out.
+Owns the order in which records are taken in, which cannot matter for what stands at the end. Deadlines are judged up
+to where the live engine judged them, of each account, never further. What became a dead letter then is left out.
 """
 
 import gc
@@ -18,28 +18,32 @@ from workers.codec.decoding import Decoder
 from workers.codec.messages import Record
 from workers.enforcement.road import Done, Enforcement
 from workers.offline.published import Value
+from workers.offline.snapshot import Judged
 from workers.ops.clock import WallClock
 from workers.rules.calendar import Instant
 from workers.rules.policy import Policies
 from workers.store.memory import MemoryStore, run_alone
 from workers.store.postgres import Store
-from workers.store.records import Advance, LogRow, Position
+from workers.store.records import MINUS_INFINITY, Advance, LogRow, Position
 
 SHARDS = 1
 ALL = 1_000_000_000
 SILENCE_EVERY = 100_000
 """Records between two judgements of silence. How often it is judged decides how much is withdrawn on the way."""
 LEASE_SECONDS = 1.0
+AT_A_TIME = 1000
+"""Accounts that are judged again in one transaction."""
 
 Partition = tuple[str, int]
 
 
 @dataclass
 class Replay:
-    """A history that is being decided. `horizon` is where silence is judged up to, None for nowhere."""
+    """A history that is being decided."""
 
     policies: Policies
-    horizon: Instant | None
+    judged: Judged
+    """Up to where deadlines are judged, of each account."""
     places: Sequence[Partition]
     """Every input partition, topics without prefix."""
     max_record_bytes: int
@@ -53,7 +57,11 @@ class Replay:
     quarantined: dict[str, str] = field(default_factory=dict)
     """Accounts that could not be evaluated, and why."""
 
+    horizon: Instant | None = field(init=False)
+    """Up to where deadlines are judged while the history is read, None for nowhere."""
+
     def __post_init__(self) -> None:
+        self.horizon = self.judged.furthest
         self.store = MemoryStore(self.places, SHARDS)
         self.store.tables.compared_until = self.horizon
         clock = WallClock()
@@ -90,6 +98,23 @@ class Replay:
         for place in self.places:
             self.ended(place)
         self._judge_silence()
+        self._judge_as_far_as_live()
+
+    def _judge_as_far_as_live(self) -> None:
+        """Judge the accounts again that are judged less far than the furthest, each up to its own instant.
+
+        What was decided of them beyond it is withdrawn, as if it had never been decided.
+        """
+        tables = self.store.tables
+        tables.compared_until = None  # no watermark any more: each account has where it was judged
+        again = []
+        for account_id, row in tables.accounts.items():
+            until = self.judged.until(account_id)
+            if self.horizon is not None and until != self.horizon:
+                tables.accounts[account_id] = row._replace(judged_until=None if until == MINUS_INFINITY else until)
+                again.append(account_id)
+        for first in range(0, len(again), AT_A_TIME):
+            self._follow(run_alone(self._enforcement.judge_again(sorted(again[first : first + AT_A_TIME]))))
 
     def _position(self, place: Partition) -> Position:
         return self.store.tables.positions[place]
@@ -99,8 +124,8 @@ class Replay:
     ) -> Advance:
         """A partition is taken to be complete up to its newest fact: too far where one is late, and then mended."""
         position = self._position(place)
-        if until is not None and self.horizon is not None:
-            until = min(until, self.horizon)
+        if until is not None:
+            until = None if self.horizon is None else min(until, self.horizon)
         return Advance(*place, position.next_offset, next_offset, position.epoch, until, latest)
 
     def _judge_silence(self) -> None:

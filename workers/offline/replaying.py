@@ -1,14 +1,17 @@
 """`standing replay`: reads a history, from the topics or from files, decides it afresh and compares.
 
-Owns where the history and the horizon come from. The database is asked for the horizon alone, and where it does
-not answer the newest decision on silence says how far silence was judged at least.
+Owns where the history comes from, and what is compared: what the live engine had read, judged and logged at one
+instant. Where its database does not answer it is all that the topics hold; that is right only where nothing is under
+way, and the newest decision on a deadline says how far deadlines were judged at least.
 """
 
 import time
 from base64 import b64decode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import orjson
@@ -16,12 +19,15 @@ import orjson
 from contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS
 from workers.codec.batch import Batch
 from workers.codec.decoding import Decoder
+from workers.codec.messages import ce_id
 from workers.codec.policies import load_policies
+from workers.kafka import admin
 from workers.kafka.fetched_records import FetchedRecord
 from workers.kafka.whole_topics import CHUNK, WholeTopics
 from workers.offline.compare import Differences, compare
 from workers.offline.published import Published, Value, compared
 from workers.offline.replay import Partition, Replay, every_partition, quiet_collector
+from workers.offline.snapshot import Judged, Snapshot, take_snapshot
 from workers.ops.clock import WallClock
 from workers.ops.refused import Refused, naming
 from workers.ops.terminal import Bars, Terminal
@@ -29,6 +35,7 @@ from workers.rules.calendar import Instant
 from workers.settings import Settings
 from workers.store.connections import connect, connect_types
 from workers.store.postgres import statement
+from workers.store.records import MINUS_INFINITY
 
 LIMIT_SECONDS = 5.0
 
@@ -56,6 +63,12 @@ class Replayed:
     seconds: float
     ends: Mapping[Partition, int] = field(default_factory=dict)
     """Up to where each input partition was read, topics without prefix."""
+    beside_live: bool = False
+    """Whether it was decided as far as the live engine had at one instant."""
+    unread: int = 0
+    """Offsets that the live engine had not read then."""
+    undecided: frozenset[str] = frozenset()
+    """Accounts that it was to judge again then."""
 
 
 async def replay(terminal: Terminal, settings: Settings, wish: Wish) -> Differences:
@@ -75,7 +88,11 @@ async def replay(terminal: Terminal, settings: Settings, wish: Wish) -> Differen
         if published is None:
             with terminal.bars() as progress:
                 published = read_published(settings, progress)
-        differences = compare(made.net, published.net, made.standings, published.standings)
+        sides = (made.net, published.net, made.standings, published.standings)
+        differences = compare(*(_decided(each, done.undecided) for each in sides))
+        differences.unread, differences.undecided = done.unread, len(done.undecided)
+        for value in published.doubled:
+            differences.add("published twice", value, f"its sequence is {value['sequence']}")
         for letter in made.refused if not wish.files else ():
             value = orjson.loads(letter.value)
             differences.add("would be a dead letter", value, f"{value['reason']}: {value['detail']}")
@@ -83,6 +100,11 @@ async def replay(terminal: Terminal, settings: Settings, wish: Wish) -> Differen
         differences.add("cannot be judged", {"account_id": account_id}, why)
     differences.facts, differences.seconds, differences.horizon = made.facts, done.seconds, made.horizon
     return differences
+
+
+def _decided(values: Mapping[str, Value], undecided: Set[str]) -> dict[str, Value]:
+    """Those that are not about accounts which the live engine was to judge again."""
+    return {name: value for name, value in values.items() if value.get("account_id") not in undecided}
 
 
 def write_decisions(file: Path, decisions: Iterable[Value]) -> None:
@@ -112,19 +134,46 @@ def read_decisions(file: Path) -> list[Value]:
 
 
 async def replay_topics(terminal: Terminal, settings: Settings, horizon: Instant | None) -> Replayed:
-    """Decide the input topics from their starts; compare up to the live horizon, or to one that is given."""
-    policies = load_policies(settings.policies)
-    live = horizon if horizon is not None else await _live_horizon(settings)
+    """Decide the input topics as far as the live engine has read them, and judge as far as it has, or to an instant.
+
+    Where the database does not answer it is all that the topics hold, judged up to the newest decision on a deadline.
+    """
     quiet_collector()
     with terminal.bars() as progress:
-        published = read_published(settings, progress)
-        known = [at for at in (live, published.silence_until if horizon is None else None) if at is not None]
+        async with _database(settings) as connection:
+            snapshot = None if connection is None else await take_snapshot(settings, connection)
+            if snapshot is None or connection is None:
+                published = read_published(settings, progress)
+            else:
+                published = await _read_published_then(settings, progress, snapshot, connection)
+    if horizon is not None:
+        judged = Judged(horizon)
+    elif snapshot is not None:
+        judged = snapshot.judged
+    else:
+        judged = Judged(MINUS_INFINITY if published.silence_until is None else published.silence_until)
+    return decide_topics(terminal, settings, published, judged, snapshot)
+
+
+def decide_topics(
+    terminal: Terminal, settings: Settings, published: Published, judged: Judged, snapshot: Snapshot | None = None
+) -> Replayed:
+    """Decide the input topics from their starts, or no further than a snapshot has read them."""
+    with terminal.bars() as progress:
         prefix = settings.topic_prefix
         inputs = WholeTopics(settings.kafka, settings.group, [prefix + topic for topic in INPUT_TOPICS])
         _check_starts(inputs)
+        there = inputs.total
+        if snapshot is not None:
+            inputs.stop_at({(prefix + topic, number): each for (topic, number), each in snapshot.positions.items()})
         names = {place: (place[0].removeprefix(prefix), place[1]) for place in inputs.ends}
-        places, until = every_partition(names.values()), max(known, default=None)
-        replay = Replay(policies, until, places, settings.max_record_bytes, frozenset(published.dead))
+        replay = Replay(
+            load_policies(settings.policies),
+            judged,
+            every_partition(names.values()),
+            settings.max_record_bytes,
+            frozenset(published.dead),
+        )
         begun = time.perf_counter()
         task = progress.add_task("deciding", total=inputs.total)
         open_places = set(names)
@@ -136,20 +185,43 @@ async def replay_topics(terminal: Terminal, settings: Settings, horizon: Instant
             progress.update(task, completed=inputs.done)
         replay.finish()
     ends = {names[place]: end for place, end in inputs.ends.items()}
-    return Replayed(replay, published, time.perf_counter() - begun, ends)
+    undecided = frozenset() if snapshot is None else snapshot.undecided | published.said_later
+    seconds = time.perf_counter() - begun
+    return Replayed(replay, published, seconds, ends, snapshot is not None, there - inputs.total, undecided)
 
 
 def read_published(settings: Settings, progress: Bars) -> Published:
     """All that the output topics hold."""
-    prefix = settings.topic_prefix
-    outputs = WholeTopics(settings.kafka, settings.group, [prefix + topic for topic in OUTPUT_TOPICS])
+    return _take_in(Published(), _outputs(settings), settings, progress).settled()
+
+
+async def _read_published_then(settings: Settings, progress: Bars, snapshot: Snapshot, connection: Any) -> Published:
+    """What was in the log at a snapshot, as the output topics have it; what these lack yet as the log has it."""
+    outputs = _outputs(settings)
+    ends = dict(await connection.fetch(statement("shard_ends")))  # of what the topics hold up to there, all is logged
+    in_transaction = await admin.Admin(settings.kafka).high_watermarks(list(outputs.ends)) != outputs.ends
+    newest = {ce_id(snapshot.incarnation, row.shard, row.seq): row for row in snapshot.newest}
+    published = Published(later=frozenset(snapshot.later(ends)), newest=newest)
+    _take_in(published, outputs, settings, progress)
+    # Only the last transaction of a shard can have ended in some partitions and not in others, which hide its rows.
+    published.add_logged(
+        row for row in published.newest.values() if in_transaction or row.seq > snapshot.marks.get(row.shard, 0)
+    )
+    return published.settled()
+
+
+def _outputs(settings: Settings) -> WholeTopics:
+    topics = [settings.topic_prefix + topic for topic in OUTPUT_TOPICS]
+    return WholeTopics(settings.kafka, settings.group, topics, with_headers=True)
+
+
+def _take_in(published: Published, outputs: WholeTopics, settings: Settings, progress: Bars) -> Published:
     task = progress.add_task("published", total=outputs.total)
-    published = Published()
     for chunk in outputs.read():
         for (topic, _), records in chunk.items():
-            published.add(topic.removeprefix(prefix), records)
+            published.add(topic.removeprefix(settings.topic_prefix), records)
         progress.update(task, completed=outputs.done)
-    return published.settled()
+    return published
 
 
 def _check_starts(inputs: WholeTopics) -> None:
@@ -162,22 +234,19 @@ def _check_starts(inputs: WholeTopics) -> None:
         )
 
 
-async def _live_horizon(settings: Settings) -> Instant | None:
-    """Up to where silence is judged live, where the database says so; None where it does not answer."""
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[Any]:
+    """A connection to the database, or None where it does not answer."""
     try:
         connection = await connect(settings.database_url.get_secret_value(), timeout=LIMIT_SECONDS)
     except (OSError, TimeoutError, asyncpg.PostgresError):
-        return None
+        yield None
+        return
     try:
         await connect_types(connection)
-        row = await connection.fetchrow(statement("progress"), timeout=LIMIT_SECONDS)
-    except asyncpg.UndefinedTableError:
-        return None
+        yield connection
     finally:
         await connection.close(timeout=LIMIT_SECONDS)
-    if row is None or row["complete_until"] is None or row["compared_until"] is None:
-        return None
-    return int(min(row["complete_until"], row["compared_until"])) - settings.settle
 
 
 def replay_files(terminal: Terminal, settings: Settings, files: Sequence[Path], horizon: Instant | None) -> Replayed:
@@ -188,7 +257,8 @@ def replay_files(terminal: Terminal, settings: Settings, files: Sequence[Path], 
     if horizon is None and until is not None:
         horizon = until - settings.settle
     places: list[Partition] = [(topic, 0) for topic in INPUT_TOPICS]
-    replay = Replay(policies, horizon, places, settings.max_record_bytes)
+    judged = Judged(MINUS_INFINITY if horizon is None else horizon)
+    replay = Replay(policies, judged, places, settings.max_record_bytes)
     quiet_collector()
     begun = time.perf_counter()
     with terminal.bars() as progress:

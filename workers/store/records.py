@@ -186,8 +186,14 @@ class Progress:
     latest_occurred_at: Instant | None
     held: str | None
 
+    @property
+    def known_until(self) -> Instant | None:
+        """The instant up to which all facts are known to have been read; None where some never were."""
+        if self.complete_until is None or self.compared_until is None:
+            return None
+        return min(self.complete_until, self.compared_until)
+
     def horizon(self, settle: Instant) -> Instant:
-        """The instant up to which all facts are known to have been read, less `settle`."""
-        if self.held is not None or self.complete_until is None or self.compared_until is None:
-            return MINUS_INFINITY
-        return min(self.complete_until, self.compared_until) - settle
+        """The watermark by which everybody judges: `known_until`, less `settle`; MINUS_INFINITY under a hold."""
+        known = self.known_until
+        return MINUS_INFINITY if known is None or self.held is not None else known - settle

@@ -47,6 +47,15 @@ def statement(name: str) -> str:
     return files("workers.store").joinpath("sql", f"{name}.sql").read_text()
 
 
+async def read_progress(connection: Any) -> tuple[Progress, str] | None:
+    """How far the inputs were read, and the deployment's fingerprint; None where nothing was set up."""
+    row = await connection.fetchrow(statement("progress"))
+    if row is None:
+        return None
+    progress = Progress(row["complete_until"], row["compared_until"], row["latest_occurred_at"], row["held"])
+    return progress, row["fingerprint"]
+
+
 class Transaction:
     """What may be done inside the transaction of one batch; see `workers.enforcement` for the order."""
 
@@ -68,10 +77,10 @@ class Transaction:
 
     async def progress(self) -> Progress:
         """How far the inputs were read; raises LostOwnership where the deployment changed."""
-        row = await self._connection.fetchrow(statement("progress"))
-        if row is None or row["fingerprint"] != self._fingerprint:
+        found = await read_progress(self._connection)
+        if found is None or found[1] != self._fingerprint:
             raise LostOwnership("the deployment is not the one this worker started with")
-        return Progress(row["complete_until"], row["compared_until"], row["latest_occurred_at"], row["held"])
+        return found[0]
 
     async def lock_accounts(self, account_ids: Sequence[str]) -> list[AccountRow]:
         """Lock accounts, in the order of their ids; raises UnknownAccounts where some have no row."""

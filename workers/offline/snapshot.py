@@ -1,0 +1,118 @@
+"""What the live engine has at one instant: how far it read, judged and logged. A replay compares no more than that.
+
+Owns the one transaction that reads it. The messages of that instant are those that are in its log then, whether they
+were published already or not.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from workers.codec.messages import ce_id
+from workers.marks import compare_published, read_marks
+from workers.rules.calendar import Instant
+from workers.settings import Settings
+from workers.store.postgres import statement
+from workers.store.records import MINUS_INFINITY, LogRow
+from workers.store.transaction import read_progress
+
+Partition = tuple[str, int]
+AT_A_TIME = 5000
+"""The most rows of a Kafka transaction of the relay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Up to where deadlines are judged: the watermark, and the accounts that were judged less far, or further."""
+
+    watermark: Instant = MINUS_INFINITY
+    accounts: Mapping[str, Instant] = field(default_factory=dict)
+
+    def until(self, account_id: str) -> Instant:
+        """Up to where an account's deadlines are judged."""
+        return self.accounts.get(account_id, self.watermark)
+
+    @property
+    def furthest(self) -> Instant | None:
+        """The latest instant up to which any account is judged; None where none is."""
+        found = max([self.watermark, *self.accounts.values()])
+        return None if found == MINUS_INFINITY else found
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the live engine has."""
+
+    judged: Judged
+    held: str | None
+    positions: Mapping[Partition, int]
+    """The next offset of each input partition, topics without prefix."""
+    undecided: frozenset[str]
+    """Accounts that are to be judged again, of which nothing can be concluded: a fan-out reaches them, ..."""
+    incarnation: UUID
+    ends: Mapping[int, int]
+    """The last row of each shard of the log."""
+    marks: Mapping[int, int]
+    """The last row of each shard that Kafka had a moment before."""
+    newest: Sequence[LogRow]
+    """The rows that Kafka may not show yet."""
+
+    def later(self, ends: Mapping[int, int]) -> set[str]:
+        """The `ce_id`s of the rows that came into the log since, up to `ends`."""
+        return {
+            ce_id(self.incarnation, shard, seq)
+            for shard, end in ends.items()
+            for seq in range(self.ends.get(shard, 0) + 1, end + 1)
+        }
+
+
+async def take_snapshot(settings: Settings, connection: Any) -> Snapshot | None:
+    """What the database has now; None where it was not set up, or by a version that is another.
+
+    Raises SetBack where it lacks what was published, CheckpointLost where that cannot be told.
+    """
+    try:
+        await compare_published(settings.kafka, settings.topic_prefix, connection)
+        shards = [row[0] for row in await connection.fetch(statement("shard_ends"))]
+        marks = {
+            shard: mark.seq
+            for shard, mark in (await read_marks(settings.kafka, settings.topic_prefix, shards)).items()
+        }
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            return await _read(settings, connection, marks)
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):
+        return None
+
+
+async def _read(settings: Settings, connection: Any, marks: Mapping[int, int]) -> Snapshot | None:
+    found = await read_progress(connection)
+    if found is None:
+        return None
+    watermark = found[0].horizon(settings.settle)
+    due = None if watermark == MINUS_INFINITY else watermark
+    accounts = {
+        account_id: MINUS_INFINITY if until is None else until
+        for account_id, until in await connection.fetch(statement("judged_otherwise"), due)
+    }
+    ends = dict(await connection.fetch(statement("shard_ends")))
+    newest = [
+        LogRow(*row)
+        for shard in ends
+        for row in await connection.fetch(statement("rows_after"), shard, marks.get(shard, 0) - AT_A_TIME)
+    ]
+    return Snapshot(
+        Judged(watermark, accounts),
+        found[0].held,
+        {
+            (row["topic"], row["partition"]): row["next_offset"]
+            for row in await connection.fetch(statement("positions"))
+        },
+        frozenset(row[0] for row in await connection.fetch(statement("undecided_accounts"))),
+        await connection.fetchval("select incarnation from deployment"),
+        ends,
+        marks,
+        newest,
+    )
