@@ -72,10 +72,8 @@ def message(topic: str, sequence: int, name: str, **fields: object) -> tuple[str
 
 def test_what_is_published_later_is_left_out_and_what_is_only_logged_is_taken_in_once() -> None:
     names = {seq: ce_id(UUID(int=1), 0, seq) for seq in range(1, 5)}
-    said = [
-        message("suspensions", seq, names[seq], kind="account_suspended", decision_id=f"d{seq}")
-        for seq in range(1, 5)
-    ]
+    kind = "account_suspended"
+    said = [message("suspensions", seq, names[seq], kind=kind, decision_id=f"d{seq}") for seq in range(1, 5)]
     rows = [
         LogRow(0, seq, b"", topic, b"a", "[]", record.value or b"", None, "a", kind, None, 0)
         for seq, (topic, record) in enumerate(said, 1)
