@@ -63,8 +63,6 @@ class Replayed:
     seconds: float
     ends: Mapping[Partition, int] = field(default_factory=dict)
     """Up to where each input partition was read, topics without prefix."""
-    beside_live: bool = False
-    """Whether it was decided as far as the live engine had at one instant."""
     unread: int = 0
     """Offsets that the live engine had not read then."""
     undecided: frozenset[str] = frozenset()
@@ -187,7 +185,7 @@ def decide_topics(
     ends = {names[place]: end for place, end in inputs.ends.items()}
     undecided = frozenset() if snapshot is None else snapshot.undecided | published.said_later
     seconds = time.perf_counter() - begun
-    return Replayed(replay, published, seconds, ends, snapshot is not None, there - inputs.total, undecided)
+    return Replayed(replay, published, seconds, ends, there - inputs.total, undecided)
 
 
 def read_published(settings: Settings, progress: Bars) -> Published:
