@@ -84,7 +84,8 @@ def nonsense(parameter: Any) -> list[str]:
     """What a parameter must refuse; one that is not known here must be a text with limits."""
     if isinstance(parameter.default, float):
         return OF_FLOAT
-    if parameter.name not in INTEGERS:
+    of_ids = parameter.param_type_name == "argument" and parameter.name == "accounts"
+    if of_ids or parameter.name not in INTEGERS:
         return NONSENSE.get(parameter.name, OF_TEXT)
     if parameter.name == "seed":
         return OF_INTEGER
