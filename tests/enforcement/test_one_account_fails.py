@@ -15,6 +15,7 @@ from workers.enforcement import companies, evaluate, fast_path, judging, publish
 from workers.enforcement.isolation import CannotStore
 from workers.rules import history
 from workers.rules.calendar import Instant
+from workers.store.postgres import Store
 
 NAMES = [f"a{number}" for number in range(10)]
 BAD = "a4"
@@ -189,6 +190,26 @@ async def test_no_case_of_an_account_that_fails_reaches_its_company(
         assert [each["case_id"] for each in await deployment.values("company_terminated")] == ["a0"]
     await is_back(deployment, local("2016-04-02"))
     assert await decided(deployment, "account_terminated") == NAMES
+
+
+@pytest.mark.parametrize(("step", "most"), [("evaluate", 1), ("message", 1), ("write a row", 8)])
+async def test_what_raises_is_known_without_a_rehearsal_and_what_is_refused_after_a_few(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, step: str, most: int
+) -> None:
+    await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in NAMES))
+    begun = 0
+    real = Store.transaction
+
+    def counted(store: Store) -> Any:
+        nonlocal begun
+        begun += 1
+        return real(store)
+
+    monkeypatch.setattr(Store, "transaction", counted)
+    async with FAULTS[step].planted(deployment, monkeypatch):
+        done = await deployment.reads(*(activation("2016-03-05", name, f"r-{name}") for name in NAMES))
+    assert done.quarantined.keys() == {BAD}
+    assert 1 <= begun <= most
 
 
 async def test_the_fast_path_of_an_account_that_fails_stops_no_other(
