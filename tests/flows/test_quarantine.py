@@ -43,10 +43,13 @@ async def test_one_fact_that_cannot_be_read_stops_its_account_alone(engine: Engi
         assert BAD in status.stdout
         assert "facts cannot be read" in status.stdout
         for arguments in (("explain", BAD), ("explain", BAD, "--json"), ("company", "id:joint", "--json")):
-            assert "cannot be read" in engine.standing(*arguments).stdout, arguments
+            shown = engine.standing(*arguments)
+            assert "cannot be read" in shown.stdout, arguments
+            assert shown.stderr == "", arguments
         for chosen in ([], [BAD]):
             again = engine.standing("retry", *chosen, check=False)
-            assert (again.returncode, again.stderr) == (1, ""), again
+            assert again.returncode == 1, again
+            assert len(again.stderr.splitlines()) == 1, again  # the error, and no traceback
             assert f"{BAD} is still quarantined" in again.stdout
         unknown = engine.standing("retry", "nobody", check=False)
         assert (unknown.returncode, unknown.stderr) == (2, "standing: no fact of account 'nobody' was ever read\n")

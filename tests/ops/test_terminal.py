@@ -165,6 +165,18 @@ def test_what_a_command_logs_goes_to_standard_error_escaped_and_what_libraries_s
     assert err.count("\n") == 1
 
 
+def test_an_error_that_a_command_logs_is_one_line_without_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_command()
+    try:
+        raise ValueError("why\nso")
+    except ValueError as error:
+        structlog.get_logger().exception("account quarantined", account_id="a")
+        structlog.get_logger().error("account quarantined", account_id="b", exc_info=error)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert all("ValueError: why so" in each for each in lines)
+
+
 def test_nothing_else_writes_to_a_terminal() -> None:
     for path in sorted((PROJECT / "workers").rglob("*.py")):
         if path == PROJECT / "workers" / "ops" / "terminal.py":

@@ -10,8 +10,7 @@ from typing import Any
 
 from contracts.kinds import KINDS
 from workers.codec.terminations import read_terminations
-from workers.enforcement.evaluate import take_in_apart
-from workers.enforcement.taking_in import why_not
+from workers.enforcement.taking_in import keep, take_in, why_not
 from workers.ops.refused import Refused
 from workers.rules.calendar import Instant, written
 from workers.rules.company import Termination
@@ -132,7 +131,10 @@ async def explain(made: Parts, account_id: str, at: Instant | None) -> Explanati
         if row is None:
             raise NotFound(f"no fact of account '{account_id}' was ever read")
         stored = (await transaction.histories([row]))[account_id]
-        file, _ = take_in_apart(row, stored, (), (), made.policies, None)
+        try:
+            file, _ = take_in(row, stored, (), (), made.policies)
+        except Exception as error:  # said in the place of a judgement
+            file, _ = keep(row, stored, (), (), made.policies, why_not(error, "its facts cannot be read: "))
         companies = await transaction.companies(sorted(file.company_keys), "none")
     log = [json.loads(each[0]) for each in await made.pool.fetch(statement("log_of_subject"), account_id, at)]
     until = max(horizon, row.judged_until or MINUS_INFINITY)

@@ -43,17 +43,28 @@ def configure(worker: str) -> structlog.typing.FilteringBoundLogger:
 
 
 def configure_command() -> None:
-    """Log what a command has to say to standard error, and nothing of the libraries: what fails is raised too."""
+    """Log what a command has to say to standard error, an error in one line, and nothing of the libraries: what fails
+    is raised too.
+    """
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.format_exc_info,
+            _in_one_line,
             _shown,
             structlog.dev.ConsoleRenderer(colors=False),
         ],
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
     logging.basicConfig(handlers=[logging.NullHandler()], force=True)
+
+
+def _in_one_line(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Name an error, without its traceback, which the workers log."""
+    found = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if found is True else found
+    if isinstance(error, BaseException):
+        event["error"] = " ".join(f"{type(error).__name__}: {error}".split())
+    return event
 
 
 def _shown(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
