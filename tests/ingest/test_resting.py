@@ -36,6 +36,7 @@ class PlayedIntake:
     asked: int = 0
     reclaimed: int = 0
     resting: set[Partition] = field(default_factory=set)
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(INPUT_TOPICS, 2))
     handler: Ingest | None = None
 
     async def run(self, handler: Ingest, stop: asyncio.Event) -> None:
@@ -61,7 +62,7 @@ class PlayedIntake:
         return 0
 
     async def partition_counts(self) -> Mapping[str, int]:
-        return dict.fromkeys(INPUT_TOPICS, 2)
+        return self.counts
 
     def pause(self, topic: str, partition: int) -> None:
         self.resting.add((topic, partition))
@@ -238,3 +239,33 @@ async def test_a_partition_taken_over_is_claimed_anew_by_the_heartbeat(database_
 
         await until(moved)
         assert intake.reclaimed == 1
+
+
+async def test_more_partitions_stop_deadlines_and_nothing_else(database_url: str) -> None:
+    intake = PlayedIntake()
+    async with deployed(database_url, SAMPLE) as deployment, running(deployment, intake) as worker:
+
+        async def compared() -> Any:
+            return await deployment.pool.fetchval("select partitions_compared_until from deployment")
+
+        await until(compared)
+        intake.counts |= {"account-requests": 3}
+        asked = intake.asked
+        await until(lambda: _true(intake.asked > asked + 1))
+        before, read = await compared(), await position(deployment)
+        contents: dict[str, Any] = {"event_id": "e", "case_id": "k", "account_id": "a", "source": "buyer_complaint"}
+        contents |= {
+            "category": "refusal_of_trade_assurance",
+            "outcome": "opened",
+            "occurred_at": 1_500_000_000_000_000,
+        }
+        cases = PartitionBatch("complaints", 0, 0, 1, records("complaints", 0, 0, [contents]))
+        assert await worker.commit(await worker.decode([cases])) == {("complaints", 0): 0}
+        await until(lambda: _true(("complaints", 0) not in intake.resting))
+        assert await worker.commit(await worker.decode([cases])) == {}
+
+        async def moved() -> bool:
+            return bool((await position(deployment)).complete_until > read.complete_until)
+
+        await until(moved)
+        assert await compared() == before

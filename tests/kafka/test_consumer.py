@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 from tests.kafka.broker import (
     Message,
     Servers,
+    delete_topic,
     left_open,
     make_topic,
     numbered,
@@ -135,7 +136,13 @@ async def test_the_ends_of_a_topic_are_those_of_all_its_partitions_or_none(strea
         await until(lambda: bool(worker.claims))
         assert await intake.ends_of("cases") == {0: 0, 1: 0, 2: 0}
         assert await intake.ends_of("nowhere") is None
-        await stream.make_anew("cases")
+        assert len(await intake.ends()) == 6
+        delete_topic(stream.bootstrap, stream.prefix + "cases")
+        while "cases" in await stream.topic_ids():
+            pass
+        assert await intake.ends() == {("orders", number): 0 for number in range(3)}
+        assert await intake.ends_of("cases") is None
+        await make_topic(stream.bootstrap, 3, stream.prefix + "cases")
         assert await intake.ends_of("cases") is None
 
 

@@ -58,8 +58,8 @@ class Arrival:
 class Scenario:
     """One run. `end` is how long after the last arrival the clock stands still; `schedule` seeds the interleaving.
 
-    `clocks` are how far each ingest worker's is ahead; `lags` the partitions that nobody reads until so many messages
-    were produced.
+    `clocks` are how far each ingest worker's is ahead; `lags` the partitions that nobody reads from one step of
+    the scheduler to another.
     """
 
     arrivals: tuple[Arrival, ...]
@@ -76,7 +76,7 @@ class Scenario:
     failures: float
     most_steps: int
     clocks: tuple[Instant, ...]
-    lags: Mapping[Partition, int]
+    lags: Mapping[Partition, tuple[int, int]]
     breaks: float = 0
     """How often the evaluation of an account raises, until the end."""
 
@@ -170,15 +170,18 @@ def scenario(seed: str) -> Scenario:
         failures=random.choice([0, 0.1, 0.3]) if rough < 0.8 else 0,
         most_steps=1_500,
         clocks=tuple(random.choice(CLOCKS) if rough < 0.5 else 0 for _ in range(ingests)),
-        lags=_lags(random, len(arrivals)) if random.random() < 0.5 else {},
+        lags=_lags(random) if random.random() < 0.5 else {},
         breaks=random.choice([0, 0, 0.1]) if rough < 0.8 else 0,
     )
 
 
-def _lags(random: Random, count: int) -> dict[Partition, int]:
+def _lags(random: Random) -> dict[Partition, tuple[int, int]]:
     """Some partitions are not read while others are, the registry's most often."""
-    topics = random.choices(["seller-accounts", "seller-accounts", "complaints", "order-status"], k=2)
-    return {(topic, random.randrange(PARTITIONS)): random.randrange(count + 1) for topic in topics}
+    found: dict[Partition, tuple[int, int]] = {}
+    for topic in random.choices(["seller-accounts", "seller-accounts", "complaints", "order-status"], k=2):
+        since = random.choice([0, random.randrange(100)])
+        found[topic, random.randrange(PARTITIONS)] = (since, since + random.randrange(200))
+    return found
 
 
 def _history(random: Random) -> list[Message]:
@@ -195,9 +198,11 @@ def _history(random: Random) -> list[Message]:
         if random.random() < 0.25:
             at += random.choice([-1, 1])
         history.append(_message(random, at, random.choice(accounts), companies, f"n{number}"))
+    mover = random.choice(accounts)
     for number in range(random.choice([0, 0, 0, 1, 2, 3])):
         at = START + random.randrange(2 * days) * DAY // 2
-        history += _move_and_case(random, at, random.choice(accounts), f"{PROMPT}{number}")
+        account = mover if random.random() < 0.7 else random.choice(accounts)
+        history += _move_and_case(random, at, account, f"{PROMPT}{number}")
     return history
 
 

@@ -121,6 +121,7 @@ class World:
         self.store = MemoryStore(PLACES, SHARDS)
         self.topics = OutputTopics()
         self.logs = {place: Log() for place in PLACES}
+        self.lagging = dict(scenario.lags)
         self.produced = 0
         """How many of the arrivals were."""
         self.open: list[tuple[int, Partition, int, bool]] = []
@@ -189,8 +190,9 @@ class World:
             self.open.remove(one)
 
     def lags(self, place: Partition) -> bool:
-        """Whether nothing of a partition is read yet."""
-        return self.produced < self.scenario.lags.get(place, 0)
+        """Whether nothing of a partition is read just now."""
+        since, until = self.lagging.get(place, (0, 0))
+        return since <= self.store.steps < until
 
     def check_watermarks(self) -> None:
         """No partition passes for complete beyond any clock, nor up to when something of it was unread."""
@@ -348,6 +350,7 @@ class World:
 
     def _come_to_rest(self) -> None:
         """All arrives, the clock stands at its end, and one fresh worker of each kind does what is left to do."""
+        self.lagging.clear()
         for each in self.scenario.arrivals[self.produced :]:
             self.arrives(each)
         self._end_transactions(inf)

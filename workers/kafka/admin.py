@@ -117,9 +117,14 @@ class Admin:
         """The last stable offset of each partition, by requests sent after this call."""
         return await self._offsets(partitions, OffsetSpec.latest())
 
-    async def high_watermarks(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
-        """The end of each partition with what open transactions have sent, by requests sent after this call."""
-        return await self._offsets(partitions, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)
+    async def high_watermarks(
+        self, partitions: Sequence[Partition], *, partly: bool = False
+    ) -> Mapping[Partition, int]:
+        """The end of each partition with what open transactions have sent, by requests sent after this call.
+
+        `partly`: those that cannot be told are left out; raises where that are all.
+        """
+        return await self._offsets(partitions, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED, partly=partly)
 
     async def start_offsets(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         """The first offset that each partition still has."""
@@ -166,6 +171,8 @@ class Admin:
         partitions: Sequence[Partition],
         spec: OffsetSpec,
         isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
+        *,
+        partly: bool = False,
     ) -> Mapping[Partition, int]:
         if not partitions:
             return {}
@@ -174,8 +181,14 @@ class Admin:
             isolation_level=isolation,
             request_timeout=LIMIT_SECONDS,
         )
+        answers = await asyncio.gather(*map(self._answer, futures.values()), return_exceptions=True)
+        failed = [each for each in answers if isinstance(each, BaseException)]
+        if failed and not (partly and len(failed) < len(answers)):
+            raise failed[0]
         return {
-            (asked.topic, asked.partition): (await self._answer(future)).offset for asked, future in futures.items()
+            (asked.topic, asked.partition): answer.offset
+            for asked, answer in zip(futures, answers, strict=True)
+            if not isinstance(answer, BaseException)
         }
 
     async def _answer(self, future: "Future[Answer]") -> Answer:

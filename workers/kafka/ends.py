@@ -21,13 +21,13 @@ async def high_watermarks(
 ) -> Mapping[TopicPartition, int]:
     """The high watermarks, by requests sent after this call.
 
-    A partition without a leader, or whose leader does not answer, is left out; raises where none answers.
+    One that is gone, without a leader, or whose leader does not answer is left out; raises where none answers.
     """
     by_leader: dict[int | None, list[TopicPartition]] = defaultdict(list)
     for place in places:
         by_leader[leader(place)].append(place)
     by_leader.pop(NO_LEADER, None)
-    asked = (admin.high_watermarks(each) for each in by_leader.values())
+    asked = (admin.high_watermarks(each, partly=True) for each in by_leader.values())
     answers = await asyncio.gather(*asked, return_exceptions=True)
     found = [each for each in answers if not isinstance(each, BaseException)]
     if answers and not found:

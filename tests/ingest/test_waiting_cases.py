@@ -1,0 +1,98 @@
+"""Which cases wait for the registry and until when, without any server."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pytest
+
+from workers.store.memory import run_alone
+from workers.store.records import Position
+from workers.waiting_cases import CASES, REGISTRY, WaitingCases
+
+PLACE = (CASES, 0)
+OTHER = (CASES, 1)
+
+
+@dataclass
+class Played:
+    """The stored positions of the registry, and where the brokers say that it ends."""
+
+    read: dict[int, int]
+    ends: Mapping[int, int] | None
+    asked: list[str] = field(default_factory=list)
+
+    async def positions(self) -> list[Position]:
+        others = [Position(CASES, number, 0, 1, None, None) for number in range(3)]
+        return others + [Position(REGISTRY, number, offset, 1, None, None) for number, offset in self.read.items()]
+
+    async def ends_of(self, topic: str) -> Mapping[int, int] | None:
+        self.asked.append(topic)
+        return self.ends
+
+
+def waiting(played: Played, offset: int = 7, covers: int = 9) -> WaitingCases:
+    """A partition waits at a case."""
+    cases = WaitingCases(played, played)
+    assert cases.first(PLACE, [offset]) == offset
+    cases.wait(PLACE, offset, covers)
+    return cases
+
+
+@pytest.mark.parametrize("read", [{0: 5, 1: 3}, {0: 6, 1: 4}], ids=["there", "beyond"])
+def test_a_case_goes_on_when_every_partition_is_read_to_the_end_asked_for(read: dict[int, int]) -> None:
+    played = Played({0: 0, 1: 0}, {0: 5, 1: 3})
+    cases = waiting(played)
+    assert run_alone(cases.gone_on()) == []
+    for behind in ({0: 4, 1: 3}, {0: 5, 1: 2}, {0: 5, 1: 0}, {0: 100, 1: 0}):
+        played.read = behind
+        assert run_alone(cases.gone_on()) == []
+    played.read, played.ends = read, {0: 50, 1: 50}
+    assert run_alone(cases.gone_on()) == [PLACE]
+    assert played.asked == [REGISTRY], "once"
+    assert PLACE not in cases
+
+
+def test_an_empty_registry_keeps_no_case_waiting() -> None:
+    cases = waiting(Played({0: 0, 1: 0}, {0: 0, 1: 0}))
+    assert run_alone(cases.gone_on()) == [PLACE]
+
+
+@pytest.mark.parametrize("end", [0, 1])
+def test_a_partition_that_was_not_set_up_keeps_cases_waiting_also_an_empty_one(end: int) -> None:
+    cases = waiting(Played({0: 5, 1: 3}, {0: 5, 1: 3, 2: end}))
+    assert run_alone(cases.gone_on()) == []
+
+
+@pytest.mark.parametrize("ends", [None, {0: 5}, {0: 4, 1: 3}, {}], ids=["no answer", "fewer", "records lost", "none"])
+def test_ends_that_prove_nothing_are_asked_for_again(ends: Mapping[int, int] | None) -> None:
+    played = Played({0: 5, 1: 3}, ends)
+    cases = waiting(played)
+    assert run_alone(cases.gone_on()) == []
+    assert not cases.are_told
+    played.ends = {0: 5, 1: 3}
+    assert run_alone(cases.gone_on()) == [PLACE]
+    assert len(played.asked) == 2
+
+
+def test_cases_that_could_be_read_when_it_was_asked_wait_together_and_later_ones_again() -> None:
+    cases = waiting(Played({0: 5}, {0: 5}), offset=7, covers=9)
+    assert run_alone(cases.gone_on()) == [PLACE]
+    assert cases.first(PLACE, [7, 8]) is None
+    assert cases.first(PLACE, [7, 8, 11, 9]) == 9
+    assert cases.first(OTHER, [3]) == 3
+    cases.forget([PLACE])
+    assert cases.first(PLACE, [8, 7]) == 7
+
+
+def test_a_case_that_begins_to_wait_later_is_asked_for_by_itself() -> None:
+    played = Played({0: 0}, {0: 5})
+    cases = waiting(played)
+    assert run_alone(cases.gone_on()) == []
+    played.ends = {0: 6}
+    cases.wait(OTHER, 1, 2)
+    played.read = {0: 5}
+    assert run_alone(cases.gone_on()) == [PLACE]
+    assert run_alone(cases.gone_on()) == []
+    played.read = {0: 6}
+    assert run_alone(cases.gone_on()) == [OTHER]
+    assert len(played.asked) == 2
