@@ -105,7 +105,7 @@ async def test_a_relay_that_kafka_lets_open_no_transaction_is_not_ready_and_blam
     producer.open = fail  # type: ignore[method-assign]
     bells = cast("Listener", SimpleNamespace(bell=lambda: None))
     monkeypatch.setattr(relay, "make_room", no_room_to_make)
-    await run([refused], bells, vitals, stop, nothing_lost)
+    await run([refused], bells, bells, vitals, stop, nothing_lost)
     vitals.answered("kafka")  # the brokers answer what else they are asked
     assert vitals.unready() == ["without shard 2", "Kafka: producer standing-relay-2: no coordinator"]
 

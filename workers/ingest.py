@@ -25,6 +25,7 @@ from workers.ops import metrics as names
 from workers.ops.backoff import Backoff, insist
 from workers.ops.clock import Clock
 from workers.ops.health import Vitals
+from workers.ops.slots import stand_back
 from workers.poison import Poison, Taken
 from workers.rules.calendar import Instant
 from workers.store.postgres import TRANSIENT, LostOwnership, Store
@@ -108,8 +109,9 @@ class Ingest:
     # -- what the intake calls -----------------------------------------------------------------------------
 
     async def claim(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
-        """Take partitions over; what an older owner still holds can no longer be written."""
+        """Take partitions over; what an older owner still holds can no longer be written. Raises NameTaken."""
         async with self._writing:
+            stand_back(self.owner, await self.store.position_owners(partitions))
             claimed = await self.store.claim_positions(partitions, self.owner)
             rejects = await self.store.rejects(partitions)
             log.info("partitions claimed", count=len(claimed))

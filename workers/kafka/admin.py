@@ -154,6 +154,11 @@ class Admin:
             for resource, future in futures.items()
         }
 
+    async def fixed_names(self, group: str) -> set[str]:
+        """The fixed names (`group.instance.id`) of a consumer group's members."""
+        future = self._client.describe_consumer_groups([group], request_timeout=LIMIT_SECONDS)[group]
+        return {each.group_instance_id for each in (await self._answer(future)).members if each.group_instance_id}
+
     async def create(self, spec: TopicSpec) -> bool:
         """Create a topic; False where another was quicker."""
         wanted = NewTopic(spec.name, num_partitions=spec.partitions, config=spec.config)

@@ -91,6 +91,11 @@ class TransactionalProducer:
         found = await last_record(self._kafka, topic, partition, settled=True)
         return None if found is None else found.value
 
+    async def visible_value(self, topic: str, partition: int) -> bytes | None:
+        """The same, whatever another producer has open, and whether this one is open or not."""
+        found = await last_record(self._kafka, topic, partition)
+        return None if found is None else found.value
+
     async def end_what_is_open(self, topics: Sequence[str], *places: tuple[str, int]) -> None:
         """Abort what an older producer of this id left open, by a transaction of its own in every partition there is
         of these topics, and in these partitions.

@@ -22,8 +22,8 @@ class Bell:
         """Let the waiter look again, as a notification does."""
         self.heard.set()
 
-    async def wait(self, seconds: float, stop: asyncio.Event) -> None:
-        """Return at a notification since the last wait, at `stop`, or after `seconds`."""
+    async def wait(self, seconds: float, stop: asyncio.Event) -> bool:
+        """Return at a notification since the last wait, at `stop`, or after `seconds`; whether there was one."""
         await self._listener.connect()
         waits = [asyncio.ensure_future(each.wait()) for each in (self.heard, stop)]
         try:
@@ -31,7 +31,9 @@ class Bell:
         finally:
             for each in waits:
                 each.cancel()
+        heard = self.heard.is_set()
         self.heard.clear()
+        return heard
 
 
 class Listener:

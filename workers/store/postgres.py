@@ -128,6 +128,11 @@ class Store:
         rows = await self.fetch(statement("claim_positions"), topics, numbers, owner)
         return [Position(*row) for row in rows]
 
+    async def position_owners(self, partitions: Sequence[tuple[str, int]]) -> list[str]:
+        """Who claimed partitions last."""
+        topics, numbers = columns(partitions, 2)
+        return [row[0] for row in await self.fetch(statement("position_owners"), topics, numbers)]
+
     async def rejects(self, partitions: Sequence[tuple[str, int]]) -> list[RejectsRow]:
         """What was counted of partitions' dead letters; none of one that never had any."""
         topics, numbers = columns(partitions, 2)
@@ -153,6 +158,10 @@ class Store:
     async def notify_spread(self) -> None:
         """Wake who judges the members of companies."""
         await self.fetch("select pg_notify('standing_spread', '')")
+
+    async def notify_relay_ended(self) -> None:
+        """A relay ends: another one that stands by may take its shards over."""
+        await self.fetch("select pg_notify('standing_relay_ended', '')")
 
     async def claim_spread(self, lease_seconds: float) -> Spread | None:
         """A spread under way that nobody works on, leased to the caller; the key as it is stored."""
