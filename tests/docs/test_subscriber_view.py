@@ -27,7 +27,7 @@ def program() -> ModuleType:
 def database(program: ModuleType) -> Iterator[sqlite3.Connection]:
     with sqlite3.connect(":memory:") as connection:
         connection.executescript(program.TABLES)
-        connection.execute("insert into offsets values ('suspensions', 0, 0)")
+        connection.execute("insert into offsets values ('suspensions', 0, 0), ('restorations', 0, 0)")
         yield connection
 
 
@@ -37,12 +37,16 @@ def decided(name: str, day: int, sequence: int, before: str, after: str) -> dict
     return {"decision_id": name, "account_id": "zhang", "effective_at": at, "sequence": sequence} | standings
 
 
+WITHDRAWN = {"withdraws": "first", "account_id": "zhang", "sequence": 4}
+
+
 def suspended(program: ModuleType, database: sqlite3.Connection, *messages: dict[str, Any]) -> list[str]:
     """Who is suspended after these messages, whatever the order in which their topics are read."""
     for value in messages:
-        (offset,) = database.execute("select next from offsets").fetchone()
+        name = "restorations" if value.get("standing_after") == "active" else "suspensions"
+        (offset,) = database.execute("select next from offsets where topic = ?", [name]).fetchone()
         message = SimpleNamespace(
-            topic=lambda: "suspensions",
+            topic=lambda of=name: of,
             partition=lambda: 0,
             offset=lambda at=offset: at,
             value=lambda said=value: json.dumps(said).encode(),
@@ -57,7 +61,7 @@ def test_the_latest_decision_counts_whatever_was_published_after_it(
     first = decided("first", 20, 2, "active", "suspended")
     restored = decided("restored", 28, 3, "suspended", "active")
     moved = decided("moved", 25, 5, "active", "suspended")
-    assert suspended(program, database, first, restored, {"withdraws": "first", "sequence": 4}, moved) == []
+    assert suspended(program, database, first, restored, WITHDRAWN, moved) == []
 
 
 def test_of_one_instant_the_last_published_counts(program: ModuleType, database: sqlite3.Connection) -> None:
@@ -65,4 +69,4 @@ def test_of_one_instant_the_last_published_counts(program: ModuleType, database:
     first = decided("first", 20, 2, "active", "suspended")
     assert suspended(program, database, restored, first) == []
     again = decided("again", 20, 5, "active", "suspended")
-    assert suspended(program, database, {"withdraws": "first", "sequence": 4}, again) == ["zhang"]
+    assert suspended(program, database, WITHDRAWN, again) == ["zhang"]
