@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from rich.progress import Progress
-
 from contracts.topics import OUTPUT_TOPICS
 from workers.codec.messages import ce_id
 from workers.commands.setup import WRITTEN, note_topics, topic_specs
@@ -21,6 +19,7 @@ from workers.kafka.transactional_producer import TransactionalProducer
 from workers.kafka.whole_topics import WholeTopics
 from workers.marks import MARKS_TOPIC, CheckpointLost, Mark, compare_marks, holding
 from workers.ops.refused import Refused
+from workers.ops.terminal import Bars
 from workers.relay import fence, mark_message, message, shard_producer
 from workers.settings import Settings
 from workers.store.postgres import READ_BYTES, statement
@@ -50,7 +49,7 @@ class Restored:
         return [*words, "now start the workers: standing work"]
 
 
-async def restore(settings: Settings, connection: Any, lost: Sequence[str], progress: Progress) -> Restored:
+async def restore(settings: Settings, connection: Any, lost: Sequence[str], progress: Bars) -> Restored:
     """Put back the marks that are missing or unreadable, and the output topics among those that were lost.
 
     Raises CannotRestore, CheckpointLost or SetBack; then nothing was published.
@@ -103,7 +102,7 @@ async def _producers(
 
 
 async def _find_marks(
-    settings: Settings, connection: Any, incarnation: UUID, ends: Mapping[int, int], progress: Progress
+    settings: Settings, connection: Any, incarnation: UUID, ends: Mapping[int, int], progress: Bars
 ) -> dict[int, Mark]:
     """The last row of each shard that is in the output topics; raises CheckpointLost where others are in them."""
     published = _published(settings, progress)
@@ -134,7 +133,7 @@ async def _find_marks(
 _READ_LOG = statement("read_log")
 
 
-def _published(settings: Settings, progress: Progress) -> dict[str, int]:
+def _published(settings: Settings, progress: Bars) -> dict[str, int]:
     """Every message of the output topics: a hash of its value by its `ce_id`."""
     topics = [settings.topic_prefix + topic for topic in OUTPUT_TOPICS]
     outputs = WholeTopics(settings.kafka, settings.group, topics, with_headers=True)
