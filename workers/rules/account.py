@@ -268,10 +268,13 @@ class Account:
             },
         )
 
+    def belongs_to(self, company_key: str) -> bool:
+        """Whether the company is the one of the account's newest registry fact."""
+        return self.company is not None and self.company.key == company_key
+
     def company_terminated(self, termination: Termination) -> None:
         """T2: every account that then belongs to the company, whatever its standing."""
-        belongs = self.company is not None and self.company.key == termination.company_key
-        if belongs and self.status not in ("not_enrolled", "closed"):
+        if self.status not in ("not_enrolled", "closed"):
             cause = joined(termination.upheld.event_id, termination.root_account_id)
             self._terminated(termination, "T2", termination.upheld.at, cause, [], None)
 
@@ -304,7 +307,8 @@ class Account:
 
     def termination_reversed(self, termination: Termination) -> None:
         """X3: reinstated, unless another termination holds the account or it was admitted since."""
-        if self.held_by.pop(termination.order, None) is None or self.held_by:
+        del self.held_by[termination.order]
+        if self.held_by:
             return
         assert self.spell is not None
         assert termination.reversal is not None

@@ -82,6 +82,8 @@ def judge(
         if known_until is not None and at > known_until:
             break
         reached = max(reached, at)  # also by facts that wait: what they changed before may have been said
+        if not _concerns(account, event):
+            continue
         unbroken = unbroken_until is not None and at <= unbroken_until
         if not unbroken and not _let_silence_speak(account, at, horizon):
             waits = True
@@ -103,6 +105,17 @@ def _let_silence_speak(account: Account, until: Instant | None, horizon: Instant
             return False
         account.silence()
     return True
+
+
+def _concerns(account: Account, event: Event) -> bool:
+    """Whether the account is one that it can change: one that left a company need not wait for its terminations."""
+    match event:
+        case Hit():
+            return account.belongs_to(event.termination.company_key)
+        case Reversed():
+            return event.termination.order in account.held_by
+        case _:
+            return True
 
 
 def _apply(account: Account, at: Instant, event: Event) -> None:
