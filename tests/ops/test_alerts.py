@@ -42,8 +42,8 @@ CASES: dict[str, tuple[Sequence[Samples], Sequence[Samples]]] = {
         [{'standing_partition_paused{topic="complaints",partition="1"}': 0}, {}],
     ),
     "StandingPartitionHalted": (
-        [{'standing_partitions_halted{instance="a"}': 0, 'standing_partitions_halted{instance="b"}': 1}],
-        [{'standing_partitions_halted{instance="a"}': 0}],
+        [{'standing_partition_halted{topic="complaints",partition="1",error="OFFSET_OUT_OF_RANGE"}': 1}],
+        [{'standing_partition_halted{topic="complaints",partition="1",error="OFFSET_OUT_OF_RANGE"}': 0}, {}],
     ),
     "StandingLag": (
         [{'standing_lag_records{topic="complaints",partition="1"}': 50_001}],
