@@ -137,6 +137,7 @@ async def replay_topics(terminal: Terminal, settings: Settings, horizon: Instant
     Where the database does not answer it is all that the topics hold, judged up to the newest decision on a deadline.
     """
     quiet_collector()
+    _check_starts(_inputs(settings))
     with terminal.bars() as progress:
         async with _database(settings) as connection:
             snapshot = None if connection is None else await take_snapshot(settings, connection)
@@ -159,7 +160,7 @@ def decide_topics(
     """Decide the input topics from their starts, or no further than a snapshot has read them."""
     with terminal.bars() as progress:
         prefix = settings.topic_prefix
-        inputs = WholeTopics(settings.kafka, settings.group, [prefix + topic for topic in INPUT_TOPICS])
+        inputs = _inputs(settings)
         _check_starts(inputs)
         there = inputs.total
         if snapshot is not None:
@@ -206,6 +207,11 @@ async def _read_published_then(settings: Settings, progress: Bars, snapshot: Sna
         row for row in published.newest.values() if in_transaction or row.seq > snapshot.marks.get(row.shard, 0)
     )
     return published.settled()
+
+
+def _inputs(settings: Settings) -> WholeTopics:
+    topics = [settings.topic_prefix + topic for topic in INPUT_TOPICS]
+    return WholeTopics(settings.kafka, settings.group, topics)
 
 
 def _outputs(settings: Settings) -> WholeTopics:
