@@ -71,7 +71,7 @@ def refused(engine: Engine, command: str, *arguments: str) -> str:
 async def goes_on(engine: Engine, before: Sequence[tuple[str, int, str]]) -> None:
     """Once it was reconciled nothing comes twice, and what is decided from then on comes once."""
     assert "nothing to reconcile" in engine.standing("relay", "--reconcile").stdout
-    assert read(engine) == list(before)
+    assert sorted(read(engine)) == sorted(before)  # those of two shards may change places
     engine.send([enrolled("late", "2016-09-12 10:00")])
     with engine.working():
         engine.drain()

@@ -35,7 +35,7 @@ async def make_anew(admin: AdminClient, topic: str) -> None:
     while topic in admin.list_topics(timeout=10).topics:
         assert time.monotonic() < deadline, f"{topic} is not deleted"
         await asyncio.sleep(0.05)
-    await asyncio.wrap_future(admin.create_topics([NewTopic(topic, 4)])[topic])
+    await asyncio.wrap_future(admin.create_topics([NewTopic(topic, 4, config={"retention.ms": "-1"})])[topic])
 
 
 async def test_what_waits_for_a_worker_that_does_not_run_is_named(engine: Engine) -> None:

@@ -13,7 +13,7 @@ from tests.enforcement.conftest import SAMPLE
 from tests.enforcement.deployment import SHARDS, policies_of, wanted
 from tests.kafka.broker import make_topic
 from workers.local.stack import LocalServers
-from workers.marks import Guard, Moved
+from workers.marks import MARKS_TOPIC, Guard, Moved
 from workers.store.deployment import Server, server_of, set_up
 
 MOVED = "update deployment set system_identifier = 'the former'"
@@ -21,9 +21,10 @@ ADOPTED = "update deployment set system_identifier = $1"
 
 
 @pytest.fixture
-async def guard(servers: LocalServers) -> Guard:
+async def guard(servers: LocalServers, topic_prefix: str) -> Guard:
     """Of a deployment that published nothing yet."""
-    return Guard(servers.access, await make_topic(servers.bootstrap, SHARDS))
+    await make_topic(servers.bootstrap, SHARDS, topic_prefix + MARKS_TOPIC)
+    return Guard(servers.access, topic_prefix)
 
 
 @pytest.fixture

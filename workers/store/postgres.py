@@ -28,6 +28,7 @@ TRANSIENT = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InsufficientResourcesError,  # no connection left, disk full
     asyncpg.ReadOnlySQLTransactionError,  # a standby that is about to be the primary
+    asyncpg.InvalidCatalogNameError,  # a database in whose place another one is being put
     asyncpg.InvalidCachedStatementError,  # a migration changed the tables
     asyncpg.OutdatedSchemaCacheError,
     asyncpg.InternalClientError,  # a session that the server ended between two messages
