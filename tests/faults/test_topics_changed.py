@@ -52,7 +52,7 @@ async def make_anew(deployment: Deployment, admin: AdminClient) -> None:
     name = f"{deployment.prefix}order-status"
     await asyncio.wrap_future(admin.delete_topics([name])[name])
     await deployment.observed(lambda: name not in admin.list_topics(timeout=10).topics)
-    await asyncio.wrap_future(admin.create_topics([NewTopic(name, 2)])[name])
+    await asyncio.wrap_future(admin.create_topics([NewTopic(name, 2, config={"retention.ms": "-1"})])[name])
 
 
 async def make_anew_and_fill(deployment: Deployment, admin: AdminClient) -> None:
