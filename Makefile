@@ -33,7 +33,7 @@ lint: setup  ## format, types and the order of imports
 	$(BIN)/lint-imports
 
 run: setup  ## the demonstration: two years of a marketplace on this machine, and the story told
-	@$(BIN)/python -m workers.offline.demonstration
+	@$(BIN)/python -m workers.demo.demonstration
 
 FLOWS := $(addprefix tests/flows/test_,killed_workers.py bad_input.py poison.py restored_database.py reconcile.py convergence.py)
 faults: setup  ## every fault of a long list, on real servers: crash points, cut connections, killed servers

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from benchmarks import backlog, latency, throughput
 from benchmarks.measure import Cost
-from workers.local.stack import LocalServers, local_servers
+from workers.devservers.stack import LocalServers, local_servers
 
 Part = Callable[[Console, LocalServers, Namespace], Any]
 

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TimeR
 
 from benchmarks.deployment import Deployment, enrolments
 from benchmarks.throughput import ENGINE, orders
-from workers.local.stack import LocalServers
+from workers.devservers.stack import LocalServers
 
 LOOK_SECONDS = 0.2
 

@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from workers.local.stack import LocalServers
+from workers.devservers.stack import LocalServers
 
 PROJECT = Path(__file__).parents[1]
 PARTITIONS = 8

@@ -11,7 +11,7 @@ from pathlib import Path
 from confluent_kafka import Consumer, Producer
 
 from benchmarks.deployment import Deployment, enrolments, read_until, value
-from workers.local.stack import LocalServers
+from workers.devservers.stack import LocalServers
 
 ENROLLED = "2016-03-01T10:00:00+08:00"
 """Suspended on 29 August 2016 at 00:00 in Shanghai, where no order comes."""

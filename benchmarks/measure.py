@@ -7,7 +7,7 @@ from pathlib import Path
 
 import asyncpg
 
-from workers.local.stack import LocalServers
+from workers.devservers.stack import LocalServers
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")

@@ -17,7 +17,7 @@ import asyncpg
 
 from benchmarks.deployment import Deployment, enrolments, value
 from benchmarks.measure import Cost, cost, read, resident_bytes
-from workers.local.stack import LocalServers
+from workers.devservers.stack import LocalServers
 from workers.settings import Settings
 
 BEGIN = datetime(2016, 3, 2, tzinfo=UTC)

@@ -9,8 +9,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from workers.local.servers import LocalKafka, LocalPostgres
-from workers.local.stack import LocalServers, local_servers
+from workers.devservers.servers import LocalKafka, LocalPostgres
+from workers.devservers.stack import LocalServers, local_servers
 
 RUNNING = "TESTS_USE_SERVERS"
 """The variable by which `make mutants` lends its servers to tests that neither stop nor restart them."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.local.stack import LocalServers
+from workers.devservers.stack import LocalServers
 
 PROJECT = Path(__file__).parents[1]
 DECLARED = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]

@@ -96,7 +96,7 @@ def relay(
     if not reconcile:
         worker(wiring.run_relay, "relay")
         return
-    from workers.offline import reconcile as reconciling
+    from workers.recovery import reconcile as reconciling
 
     async def work(settings: Settings) -> None:
         done = await reconciling.reconcile(terminal, settings)
@@ -113,7 +113,7 @@ def relay(
 def stack() -> None:
     """Run the embedded Kafka and PostgreSQL alone, and print the settings that reach them."""
     with one_clear_line():
-        from workers.local.stack import run_stack
+        from workers.devservers.stack import run_stack
 
     run_stack()
 
@@ -332,7 +332,7 @@ def generate(
     out: Annotated[Path | None, may.output_file("A JSONL file instead of the topics.")] = None,
 ) -> None:
     """Make a seeded, realistic input history, for the topics or a file."""
-    from workers.offline.generate import Wish, sized, write_history
+    from workers.demo.generate import Wish, sized, write_history
 
     may.check_span(start, days)
     wish = Wish(seed, accounts, companies, may.instant_of(start), days, late, doubled, bad)
@@ -354,7 +354,7 @@ def replay(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Decide the input topics, or files, afresh; exit 1 where the decisions published are others."""
-    from workers.offline import compare, replaying
+    from workers.recovery import compare, replaying
 
     until = None if horizon is None else may.instant_of(horizon)
 

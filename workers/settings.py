@@ -22,7 +22,7 @@ _SHIPPED_POLICIES = Path(__file__).parent.parent / "schemas" / "policies"
 _PREFIX = "STANDING_"
 _RENAMED = {"STANDING_SETTLE_SECONDS": "STANDING_ALLOWED_LATENESS_SECONDS"}
 _NO_SETTINGS = {"STANDING_CACHE", "STANDING_LIFELINE"}
-"""Read elsewhere: by `workers.local.cache`, and by a worker from its supervisor."""
+"""Read elsewhere: by `workers.devservers.cache`, and by a worker from its supervisor."""
 _SERVICE_LINK = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
 """What Kubernetes puts into every container for a service whose name begins with `standing`."""
 

@@ -9,7 +9,7 @@ import pytest
 from tests.faults.deployment import Deployment
 from tests.faults.servers import FaultyServers, faulty_servers
 from tests.seen import Seen
-from workers.local.stack import LocalServers
+from workers.devservers.stack import LocalServers
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

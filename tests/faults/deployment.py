@@ -27,9 +27,9 @@ from tests.model.calendar import write_instant
 from tests.seen import INPUT_TOPICS, OUTPUT_TOPICS, Seen, look, read_topics
 from tests.soak.tree import MAY_END
 from workers.commands.setup import run_setup, topic_specs
+from workers.demo.generate import Generated, produce
+from workers.devservers.servers import LocalPostgres
 from workers.kafka.security import KafkaAccess
-from workers.local.servers import LocalPostgres
-from workers.offline.generate import Generated, produce
 from workers.settings import Settings
 
 POLICIES = Path(__file__).parents[2] / "schemas" / "policies"

@@ -13,7 +13,7 @@ import pytest
 
 from tests.checker import Verdict
 from tests.faults.deployment import Deployment
-from workers.offline.generate import Generated, Wish, history
+from workers.demo.generate import Generated, Wish, history
 
 long = pytest.mark.skipif(os.environ.get("FAULTS") != "all", reason="run by `make faults`")
 MESSAGES = history(Wish(seed=7, accounts=100, companies=30, days=400, late=0.1, doubled=0.05, bad=0.003))

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.proxy import Proxy
-from workers.local.guardian import Guardian
-from workers.local.servers import STOP_SECONDS, LocalKafka, LocalPostgres, free_port
+from workers.devservers.guardian import Guardian
+from workers.devservers.servers import STOP_SECONDS, LocalKafka, LocalPostgres, free_port
 
 
 class ProxiedKafka(LocalKafka):

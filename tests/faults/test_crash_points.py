@@ -19,7 +19,7 @@ import pytest
 from tests.checker import Verdict
 from tests.faults.counting import Point
 from tests.faults.deployment import WORKERS, Deployment, NotSettled
-from workers.local.stack import LocalServers
+from workers.devservers.stack import LocalServers
 
 REPEATED = 3
 COMMITS = 8

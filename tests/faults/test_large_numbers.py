@@ -10,7 +10,7 @@ from tests.faults.deployment import Deployment
 from tests.faults.load import long
 from tests.flows.engine import Engine
 from tests.flows.facts import Message, case, enrolled, paid
-from workers.local.stack import LocalServers
+from workers.devservers.stack import LocalServers
 
 MEMBERS = 10_000
 DEADLINES = 100_000

@@ -20,7 +20,7 @@ from tests.faults.load import long
 from tests.flows.engine import STANDING
 from tests.flows.facts import enrolled
 from tests.flows.test_health import ask, free_ports
-from workers.local.stack import LocalServers
+from workers.devservers.stack import LocalServers
 
 ENROLLED = "2016-03-01 10:00"
 EVERY_SECONDS = 0.01

@@ -18,7 +18,7 @@ from typing import Literal
 from tests.faults.counting import Point
 from tests.faults.deployment import Deployment, NotSettled
 from tests.faults.load import long
-from workers.local.stack import LocalServers
+from workers.devservers.stack import LocalServers
 
 REACHED_SECONDS = 60
 STOPPED_SECONDS = 34

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.flows.engine import Engine
-from workers.local.stack import LocalServers
+from workers.devservers.stack import LocalServers
 
 
 @pytest.fixture

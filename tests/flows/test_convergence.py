@@ -14,7 +14,7 @@ import pytest
 
 from tests.checker import check
 from tests.flows.engine import Engine
-from workers.offline.generate import Generated, Wish, history
+from workers.demo.generate import Generated, Wish, history
 from workers.rules.calendar import DAY
 
 POLICIES = Path(__file__).parents[2] / "schemas" / "policies"

@@ -10,7 +10,7 @@ from tests.flows.engine import Engine, check_all
 from tests.flows.facts import enrolled, paid
 from tests.flows.raw import send_to
 from tests.flows.test_health import ask, scrape, until, with_ports
-from workers.local.stack import LocalServers
+from workers.devservers.stack import LocalServers
 
 PLACE = "partition=0,topic=order-status"
 LENGTH_AT, INSIDE = 8, 100

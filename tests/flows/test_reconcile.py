@@ -10,7 +10,7 @@ import pytest
 from tests.flows.databases import drop, keep_copy, make_empty, rows, set_back, url_of
 from tests.flows.engine import Engine, Published, check_all
 from tests.flows.facts import enrolled, paid
-from workers.local.stack import LocalServers
+from workers.devservers.stack import LocalServers
 
 HISTORY = ("--accounts", "60", "--companies", "20", "--late", "0.1", "--doubled", "0.1", "--bad", "0.02")
 LOG = "select shard, seq, hash, topic, key, headers, value, decision_id, subject, kind, effective_at, recorded_at"

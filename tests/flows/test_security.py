@@ -31,8 +31,8 @@ from workers.commands.status import read_status
 from workers.kafka.admin import cluster_id
 from workers.kafka.last_record import last_record
 from workers.marks import MARKS_TOPIC
-from workers.offline.replaying import replay_topics
 from workers.ops.terminal import Terminal
+from workers.recovery.replaying import replay_topics
 from workers.running import one_clear_line
 
 pytestmark = pytest.mark.skipif(find_spec(WITH_TLS) is None, reason="there is no PostgreSQL with TLS for this system")

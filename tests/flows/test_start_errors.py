@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 from tests.flows.engine import STANDING, Engine, net
 from tests.flows.facts import enrolled
 from tests.flows.test_poison import until
-from workers.local.stack import LocalServers
+from workers.devservers.stack import LocalServers
 
 NOWHERE = {
     "STANDING_KAFKA_BOOTSTRAP": "127.0.0.1:1",

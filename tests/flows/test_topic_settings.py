@@ -8,12 +8,12 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from tests.flows.engine import Engine
 from workers.commands.setup import topic_specs
+from workers.devservers.guardian import Guardian
+from workers.devservers.servers import LocalKafka
 from workers.kafka.admin import Admin
 from workers.kafka.broker_settings import BrokersUnfit, check_brokers
 from workers.kafka.security import KafkaAccess
 from workers.kafka.topic_settings import COMPACTED, KEPT, compare, of_inputs
-from workers.local.guardian import Guardian
-from workers.local.servers import LocalKafka
 
 WRONG = [
     ("suspensions", "retention.ms", "604800000", "-1"),

@@ -10,7 +10,7 @@ from tests.faults.proxy import Proxy, never
 from tests.flows.engine import STANDING, Engine, net
 from tests.flows.facts import enrolled
 from tests.ops.unread import unread_pipe
-from workers.local.stack import LocalServers
+from workers.devservers.stack import LocalServers
 
 CUTS = 12
 """Connections refused before PostgreSQL is back: each of them makes a worker log something."""

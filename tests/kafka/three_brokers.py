@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from workers.local.guardian import Guardian
-from workers.local.servers import LocalKafka
+from workers.devservers.guardian import Guardian
+from workers.devservers.servers import LocalKafka
 
 REPLICATED = {
     "default.replication.factor": "3",

@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tests.conftest import RUNNING
 from tests.mutants.patches import PROJECT, BadPatch, Patch, chosen, read_patches
-from workers.local.stack import LocalServers, local_servers
+from workers.devservers.stack import LocalServers, local_servers
 
 LIMIT_SECONDS = 300.0
 """For the tests of one patch."""

@@ -14,7 +14,7 @@ from itertools import count, islice
 from random import Random
 
 from tests.soak.sender import Input, Sender
-from workers.offline.generate import Generated, Wish, history
+from workers.demo.generate import Generated, Wish, history
 from workers.rules.calendar import DAY
 
 DAYS = 730

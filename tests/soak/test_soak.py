@@ -8,8 +8,8 @@ from tests.soak.floors import too_little
 from tests.soak.load import disturbed, waves
 from tests.soak.sender import Input, Sender
 from tests.soak.watching import Reader
-from workers.local.servers import free_port
-from workers.offline.generate import Wish, history
+from workers.demo.generate import Wish, history
+from workers.devservers.servers import free_port
 
 FACTS = 3000
 

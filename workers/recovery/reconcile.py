@@ -22,15 +22,15 @@ from workers.enforcement.publishing import Outbox
 from workers.kafka.admin import Admin, TopicMissing
 from workers.kafka.whole_topics import WholeTopics
 from workers.marks import MARKS_TOPIC, CheckpointLost, Mark, SetBack, compare_published
-from workers.offline.published import Published, Subject, Value, compared, subject_of
-from workers.offline.published_log import restore_log
-from workers.offline.replay import Replay
-from workers.offline.replaying import Replayed, decide_topics, read_published
-from workers.offline.restoring import Restored, restore
-from workers.offline.snapshot import Judged
 from workers.ops.clock import WallClock
 from workers.ops.refused import Refused
 from workers.ops.terminal import Terminal
+from workers.recovery.published import Published, Subject, Value, compared, subject_of
+from workers.recovery.published_log import restore_log
+from workers.recovery.replay import Replay
+from workers.recovery.replaying import Replayed, decide_topics, read_published
+from workers.recovery.restoring import Restored, restore
+from workers.recovery.snapshot import Judged
 from workers.rules.calendar import written
 from workers.rules.company import Termination, case_details, company_decisions
 from workers.rules.decisions import Because

@@ -6,10 +6,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.replay import golden
-from tests.replay.golden import RAISE_IT, SETTINGS, WRITE_ANEW, decided_afresh, decisions_of, facts_of, names
-from workers.offline.replaying import BadHistory, Wish, replay
+from tests.recovery import golden
+from tests.recovery.golden import RAISE_IT, SETTINGS, WRITE_ANEW, decided_afresh, decisions_of, facts_of, names
 from workers.ops.terminal import Terminal
+from workers.recovery.replaying import BadHistory, Wish, replay
 
 
 def test_the_golden_decisions_are_of_these_rules() -> None:

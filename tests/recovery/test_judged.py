@@ -12,9 +12,9 @@ from tests.model.story import local
 from workers.codec.messages import ce_id
 from workers.codec.policies import load_policies
 from workers.kafka.fetched_records import FetchedRecord
-from workers.offline.published import Published
-from workers.offline.replay import Replay
-from workers.offline.snapshot import Judged
+from workers.recovery.published import Published
+from workers.recovery.replay import Replay
+from workers.recovery.snapshot import Judged
 from workers.rules.calendar import Instant
 from workers.store.records import MINUS_INFINITY, LogRow, Progress
 

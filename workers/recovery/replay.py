@@ -17,9 +17,9 @@ from workers.codec.batch import Batch
 from workers.codec.decoding import Decoder
 from workers.codec.messages import Record
 from workers.enforcement.road import Done, Enforcement
-from workers.offline.published import Value
-from workers.offline.snapshot import Judged
 from workers.ops.clock import WallClock
+from workers.recovery.published import Value
+from workers.recovery.snapshot import Judged
 from workers.rules.calendar import Instant
 from workers.rules.policy import Policies
 from workers.store.memory import MemoryStore, run_alone

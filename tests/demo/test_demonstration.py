@@ -11,7 +11,7 @@ PROJECT = Path(__file__).parents[2]
 
 def test_the_cast_tells_the_rulebook_and_nothing_is_left_running(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "workers.offline.demonstration", "--once", "--accounts", "40"],
+        [sys.executable, "-m", "workers.demo.demonstration", "--once", "--accounts", "40"],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(PROJECT), "COLUMNS": "1000"},
         stdout=subprocess.PIPE,

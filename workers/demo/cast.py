@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from workers.offline.generate import SHANGHAI, Generated, message
+from workers.demo.generate import SHANGHAI, Generated, message
 from workers.rules.calendar import DAY, Instant, instant
 
 

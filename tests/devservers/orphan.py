@@ -4,7 +4,7 @@ import json
 import signal
 import time
 
-from workers.local.stack import local_servers
+from workers.devservers.stack import local_servers
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # who was started in the background ignores it else
 with local_servers() as servers:

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from workers.devservers.guardian import Guardian
+from workers.devservers.servers import LocalKafka, LocalPostgres
 from workers.kafka.security import KafkaAccess
-from workers.local.guardian import Guardian
-from workers.local.servers import LocalKafka, LocalPostgres
 from workers.ops.terminal import Terminal
 
 DATABASE = "standing"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from workers.offline.compare import compare
+from workers.recovery.compare import compare
 
 
 def suspended(decision_id: str, **changes: Any) -> dict[str, Any]:

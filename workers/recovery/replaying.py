@@ -24,13 +24,13 @@ from workers.codec.policies import load_policies
 from workers.kafka import admin
 from workers.kafka.fetched_records import FetchedRecord
 from workers.kafka.whole_topics import CHUNK, WholeTopics
-from workers.offline.compare import Differences, compare
-from workers.offline.published import Published, Value, compared
-from workers.offline.replay import Partition, Replay, every_partition, quiet_collector
-from workers.offline.snapshot import Judged, Snapshot, take_snapshot
 from workers.ops.clock import WallClock
 from workers.ops.refused import Refused, naming
 from workers.ops.terminal import Bars, Terminal
+from workers.recovery.compare import Differences, compare
+from workers.recovery.published import Published, Value, compared
+from workers.recovery.replay import Partition, Replay, every_partition, quiet_collector
+from workers.recovery.snapshot import Judged, Snapshot, take_snapshot
 from workers.rules.calendar import Instant
 from workers.settings import Settings
 from workers.store.connections import connect, connect_types

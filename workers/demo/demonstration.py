@@ -25,9 +25,9 @@ from contracts.topics import OUTPUT_TOPICS
 from workers import wiring
 from workers.commands import setup
 from workers.commands.drain import Left, drain
-from workers.local.stack import LocalServers, local_servers
-from workers.offline.cast import LATE, STORIES, Story, cast
-from workers.offline.generate import SHANGHAI, Generated, Wish, history, produce
+from workers.demo.cast import LATE, STORIES, Story, cast
+from workers.demo.generate import SHANGHAI, Generated, Wish, history, produce
+from workers.devservers.stack import LocalServers, local_servers
 from workers.ops.terminal import Terminal, bold
 from workers.rules.calendar import DAY, moment
 from workers.settings import Settings

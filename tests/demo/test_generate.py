@@ -10,7 +10,7 @@ from workers.cli import app
 from workers.codec.batch import Batch
 from workers.codec.decoding import Decoder
 from workers.codec.policies import load_policies
-from workers.offline.generate import Generated, Wish, history, sized
+from workers.demo.generate import Generated, Wish, history, sized
 from workers.settings import Settings
 
 SMALL = Wish(seed=7, accounts=60, companies=20, days=400)

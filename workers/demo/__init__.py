@@ -1,0 +1,1 @@
+"""Generated histories, and the demonstration that plays one."""

@@ -1,1 +1,0 @@
-"""What runs beside the engine: generated histories and the demonstration that plays one."""
