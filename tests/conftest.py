@@ -9,11 +9,10 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from tests.support.engine import Engine
+from tests.support.lent_servers import RUNNING
 from workers.devservers.servers import LocalKafka, LocalPostgres
 from workers.devservers.stack import LocalServers, local_servers
-
-RUNNING = "TESTS_USE_SERVERS"
-"""The variable by which `make mutants` lends its servers to tests that neither stop nor restart them."""
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +42,22 @@ async def database_url(servers: LocalServers) -> str:
     await connection.execute(f"create database {name}")
     await connection.close()
     return servers.postgres.url(name)
+
+
+@pytest.fixture
+def engine(servers: LocalServers, topic_prefix: str) -> Engine:
+    """A deployment that was set up and does not run yet; histories are played."""
+    made = Engine(
+        {
+            **servers.environment,
+            "STANDING_DATABASE_URL": servers.postgres.url(topic_prefix.rstrip(".")),
+            "STANDING_TOPIC_PREFIX": topic_prefix,
+            "STANDING_PARTITIONS": "4",
+            "STANDING_CLOCK": "events",
+            "STANDING_ALLOWED_LATENESS_SECONDS": "0",
+            "STANDING_INGESTS": "1",
+            "STANDING_SHARDS": "3",
+        }
+    )
+    made.standing("setup")
+    return made

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.enforcement.conftest import SAMPLE
-from tests.enforcement.deployment import policies_of
+from tests.support.database_deployment import policies_of
+from tests.support.policies import SAMPLE
 from workers.codec.batch import Batch
 from workers.codec.decoding import Decoder, Read, keep_before, read_of
 from workers.rules.calendar import SECOND

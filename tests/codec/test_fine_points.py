@@ -4,8 +4,8 @@ import json
 import uuid
 from dataclasses import dataclass
 
-from tests.enforcement.conftest import SAMPLE
-from tests.enforcement.deployment import policies_of
+from tests.support.database_deployment import policies_of
+from tests.support.policies import SAMPLE
 from workers.codec.batch import Batch
 from workers.codec.decoding import Decoder, keep_before
 from workers.codec.messages import ce_id

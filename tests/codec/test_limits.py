@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.enforcement.conftest import SAMPLE
-from tests.enforcement.deployment import policies_of
+from tests.support.database_deployment import policies_of
+from tests.support.policies import SAMPLE
 from workers.codec.batch import Batch, ReceivedFact
 from workers.codec.decoding import Decoder
 from workers.codec.messages import dead_letter_message

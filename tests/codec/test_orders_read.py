@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.enforcement.conftest import SAMPLE
-from tests.enforcement.deployment import policies_of
+from tests.support.database_deployment import policies_of
+from tests.support.policies import SAMPLE
 from workers.codec.batch import Batch
 from workers.codec.decoding import Decoder, Read
 from workers.rules.calendar import SECOND, Instant

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.enforcement.conftest import SAMPLE
+from tests.support.policies import SAMPLE
 from workers.codec.policies import BadPolicy, load_policies, read_policies
 
 GOOD = SAMPLE.read_text(encoding="utf-8")

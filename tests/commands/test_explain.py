@@ -5,9 +5,9 @@ import json
 from types import SimpleNamespace
 from typing import Any, cast
 
-from tests.enforcement.deployment import Deployment, deployed
-from tests.ingest.test_resting import SAMPLE
 from tests.model.story import case, enrolled, local, order
+from tests.support.database_deployment import Deployment, deployed
+from tests.support.played_intake import SAMPLE
 from workers.commands import show
 from workers.commands.explain import explain
 from workers.ops.terminal import Terminal

@@ -8,9 +8,9 @@ from typing import Any, cast
 import asyncpg
 import pytest
 
-from tests.enforcement.deployment import Deployment, deployed
-from tests.ingest.test_resting import SAMPLE
 from tests.model.story import enrolled, local
+from tests.support.database_deployment import Deployment, deployed
+from tests.support.played_intake import SAMPLE
 from workers.commands import hold as brake
 from workers.commands.hold import hold
 from workers.wiring import Parts

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, cast
 
 import pytest
 
-from tests.enforcement.deployment import Deployment, deployed
-from tests.ingest.test_resting import PLACES, SAMPLE, PlayedIntake, ingest, orders
+from tests.support.database_deployment import Deployment, deployed
+from tests.support.played_intake import PLACES, SAMPLE, PlayedIntake, ingest, orders
 from workers.commands import redrive
 from workers.commands.redrive import ORIGIN, Wish, outgoing
 from workers.kafka.security import KafkaAccess

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.enforcement.deployment import Deployment, deployed
-from tests.ingest.test_resting import SAMPLE
 from tests.model.story import enrolled, local
+from tests.support.database_deployment import Deployment, deployed
+from tests.support.played_intake import SAMPLE
 from workers.commands import show
 from workers.commands.drain import Left
 from workers.commands.status import COUNTED, Status

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
-from tests.flows.engine import Engine
-from tests.flows.facts import Message, asks, case, enrolled, paid
+from tests.support.engine import Engine
+from tests.support.facts import Message, asks, case, enrolled, paid
 
 PROGRAM = Path(__file__).parents[2] / "docs" / "examples" / "subscriber.py"
 READ = ("suspensions", "reactivation-expiries", "restorations", "request-outcomes", "account-terminations")

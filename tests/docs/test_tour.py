@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.docs.generate import PROJECT
 from tests.docs.tour import run, steps
-from tests.flows.engine import Engine
+from tests.support.engine import Engine
 
 
 def test_the_tour_prints_what_the_page_says(engine: Engine) -> None:

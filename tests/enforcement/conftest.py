@@ -1,13 +1,11 @@
 """A fresh deployment for a test, under the policy that ships or under those the test names."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from tests.enforcement.deployment import Deployment, deployed, policies_of
-
-SAMPLE = Path(__file__).parents[2] / "schemas" / "policies" / "2016-02.toml"
+from tests.support.database_deployment import Deployment, deployed, policies_of
+from tests.support.policies import SAMPLE
 
 
 @pytest.fixture

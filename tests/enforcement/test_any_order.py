@@ -4,10 +4,10 @@ from random import Random
 
 import pytest
 
-from tests.enforcement.deployment import Deployment
-from tests.model.test_arrival import random_history
+from tests.model.histories import random_history
 from tests.properties.rules_engine import Message
-from tests.properties.test_against_the_model import HOURLY, SHORT
+from tests.support.database_deployment import Deployment
+from tests.support.policies import HOURLY, SHORT
 from workers.rules.calendar import DAY
 
 HISTORIES = 40

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from tests.enforcement.deployment import Deployment, break_for
 from tests.model.story import case, closed, enrolled, local, order
 from tests.properties.rules_engine import Message, from_scratch
+from tests.support.database_deployment import Deployment, break_for
 from workers.enforcement import completion, judging, road
 from workers.rules.calendar import Instant
 from workers.rules.facts import company_key

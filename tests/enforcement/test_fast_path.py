@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.enforcement.deployment import Deployment
 from tests.model.story import activation, case, closed, enrolled, local, order
 from tests.properties.rules_engine import Message
+from tests.support.database_deployment import Deployment
 from workers.rules.calendar import DAY
 
 ENROLLED = enrolled("2016-03-01 10:00", event="enrolled")

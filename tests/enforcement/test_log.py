@@ -5,8 +5,8 @@ import json
 from collections import defaultdict
 from uuid import NAMESPACE_URL, uuid5
 
-from tests.enforcement.deployment import SHARDS, Deployment
 from tests.model.story import case, enrolled, local, order
+from tests.support.database_deployment import SHARDS, Deployment
 from workers.rules.calendar import DAY
 from workers.store.postgres import statement
 

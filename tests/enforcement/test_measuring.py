@@ -6,30 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.enforcement.deployment import Deployment, break_for
 from tests.model.story import enrolled, local, order
+from tests.support.database_deployment import Deployment, break_for
+from tests.support.noted_metrics import Noted
 from workers.enforcement import judging
 from workers.measuring import COUNTED_TO, Sampler, decided
-from workers.ops.metrics import Metric, Unmeasured
 from workers.rules.calendar import SECOND
 from workers.store.postgres import statement
-
-
-class Noted(Unmeasured):
-    """Metrics as a dictionary."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, float] = {}
-
-    def count(self, metric: Metric, amount: float = 1, **labels: str) -> None:
-        name = " ".join((metric.name, *labels.values()))
-        self.values[name] = self.values.get(name, 0) + amount
-
-    def set(self, metric: Metric, value: float, **labels: str) -> None:
-        self.values[" ".join((metric.name, *labels.values()))] = value
-
-    def observe(self, metric: Metric, value: float) -> None:
-        self.values[metric.name] = value
 
 
 class Sampling:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 import orjson
 import pytest
 
-from tests.enforcement.conftest import SAMPLE
-from tests.enforcement.deployment import policies_of
 from tests.model.story import local
+from tests.support.database_deployment import policies_of
+from tests.support.policies import SAMPLE
 from workers.codec.batch import ReceivedFact
 from workers.codec.facts import read_fact
 from workers.enforcement.judging import publish_account

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.enforcement.deployment import Broken, Deployment, break_for
 from tests.model.story import activation, case, enrolled, local, order
 from tests.properties.rules_engine import Message
+from tests.support.database_deployment import Broken, Deployment, break_for
 from workers.enforcement import companies, evaluate, fast_path, judging, publishing, road
 from workers.enforcement.isolation import CannotStore
 from workers.rules import history

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.enforcement.deployment import Deployment, break_for
 from tests.model.story import activation, case, enrolled, local, order
 from tests.properties.rules_engine import Message
+from tests.support.database_deployment import Deployment, break_for
 from workers.enforcement import companies, judging
 
 

@@ -1,7 +1,7 @@
 """Silence on the real store: timers, lazy wake_ats, accounts that wait, and the brake."""
 
-from tests.enforcement.deployment import Deployment
 from tests.model.story import activation, case, enrolled, local, order
+from tests.support.database_deployment import Deployment
 from workers.rules.calendar import SECOND
 from workers.store.deployment import hold
 

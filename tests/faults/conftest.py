@@ -7,8 +7,8 @@ from copy import deepcopy
 import pytest
 
 from tests.faults.deployment import Deployment
-from tests.faults.servers import FaultyServers, faulty_servers
-from tests.seen import Seen
+from tests.support.faulty_servers import FaultyServers, faulty_servers
+from tests.support.seen import Seen
 from workers.devservers.stack import LocalServers
 
 

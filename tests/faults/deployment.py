@@ -18,21 +18,21 @@ from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from pydantic import SecretStr
 
-from tests.checker import Verdict, judge
 from tests.faults import victim
 from tests.faults.counting import Point
 from tests.faults.scenario import NEWEST, STEPS
-from tests.flows.engine import Engine
 from tests.model.calendar import write_instant
-from tests.seen import INPUT_TOPICS, OUTPUT_TOPICS, Seen, look, read_topics
-from tests.soak.tree import MAY_END
+from tests.support.checker import Verdict, judge
+from tests.support.engine import Engine
+from tests.support.policies import POLICIES
+from tests.support.seen import INPUT_TOPICS, OUTPUT_TOPICS, Seen, look, read_topics
+from tests.support.tree import MAY_END
 from workers.commands.setup import run_setup, topic_specs
 from workers.demo.generate import Generated, produce
 from workers.devservers.servers import LocalPostgres
 from workers.kafka.security import KafkaAccess
 from workers.settings import Settings
 
-POLICIES = Path(__file__).parents[2] / "schemas" / "policies"
 WORKERS = ("ingest", "timers", "spread", "relay")
 SETTLE_SECONDS = 90.0
 STOP_SECONDS = 20.0

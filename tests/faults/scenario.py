@@ -4,7 +4,7 @@ Owns the facts and nothing of what follows from them: what must follow is the mo
 terminated while a member is suspended, taken back in part, facts come late, twice and spoiled.
 """
 
-from tests.flows.facts import Message, asks, case, enrolled, paid
+from tests.support.facts import Message, asks, case, enrolled, paid
 
 MEMBERS = ("wang", "li", "zhao", "qian", "sun")
 

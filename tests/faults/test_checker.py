@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.checker import Verdict, judge
-from tests.faults.deployment import POLICIES
-from tests.seen import Record, Seen
+from tests.support.checker import Verdict, judge
+from tests.support.policies import POLICIES
+from tests.support.seen import Record, Seen
 
 TOPICS = (
     "suspensions",

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.checker import Verdict
 from tests.faults.counting import Point
 from tests.faults.deployment import WORKERS, Deployment, NotSettled
+from tests.support.checker import Verdict
 from workers.devservers.stack import LocalServers
 
 REPEATED = 3

@@ -14,12 +14,10 @@ from random import Random
 
 import pytest
 
+from tests.faults.cuts import is_commit, is_end_of_transaction
 from tests.faults.deployment import Deployment
-from tests.faults.load import long, under_load
-from tests.faults.servers import FaultyServers
-
-END_TRANSACTION = b"\x00\x1a"
-"""The API key of EndTxn, the fifth and sixth byte of a request to Kafka."""
+from tests.support.faulty_servers import FaultyServers
+from tests.support.load import long, under_load
 
 
 class Every:
@@ -37,14 +35,6 @@ class Every:
             return False
         self._left -= 1
         return True
-
-
-def is_commit(chunk: bytes) -> bool:
-    return b"COMMIT;" in chunk
-
-
-def is_end_of_transaction(chunk: bytes) -> bool:
-    return chunk[4:6] == END_TRANSACTION
 
 
 @pytest.mark.parametrize("arrives", [False, True])

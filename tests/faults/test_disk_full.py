@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.deployment import Deployment
-from tests.faults.load import long, under_load
-from tests.faults.servers import CannotMount, FaultyServers, MortalPostgres, ProxiedKafka, faulty_servers
+from tests.support.faulty_servers import CannotMount, FaultyServers, MortalPostgres, ProxiedKafka, faulty_servers
+from tests.support.load import long, under_load
 
 MEGABYTES = 600
 FULL_SECONDS = 5

@@ -7,9 +7,9 @@ import asyncio
 import time
 
 from tests.faults.deployment import Deployment
-from tests.faults.load import long
-from tests.flows.engine import Engine
-from tests.flows.facts import Message, case, enrolled, paid
+from tests.support.engine import Engine
+from tests.support.facts import Message, case, enrolled, paid
+from tests.support.load import long
 from workers.devservers.stack import LocalServers
 
 MEMBERS = 10_000

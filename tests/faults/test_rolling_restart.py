@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from tests.faults.deployment import STOP_SECONDS, Deployment
-from tests.faults.load import long
-from tests.flows.engine import STANDING
-from tests.flows.facts import enrolled
-from tests.flows.test_health import ask, free_ports
+from tests.support.endpoints import ask, free_ports
+from tests.support.engine import STANDING
+from tests.support.facts import enrolled
+from tests.support.load import long
 from workers.devservers.stack import LocalServers
 
 ENROLLED = "2016-03-01 10:00"

@@ -11,8 +11,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import asyncpg
 
 from tests.faults.deployment import Deployment
-from tests.faults.load import long, under_load
-from tests.faults.servers import FaultyServers
+from tests.support.faulty_servers import FaultyServers
+from tests.support.load import long, under_load
 
 LOCK_SECONDS = 26
 """Longer than a worker waits for a lock, 20 s."""

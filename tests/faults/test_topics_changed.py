@@ -14,9 +14,9 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from tests.faults.deployment import Deployment
-from tests.faults.load import long
-from tests.flows.engine import Engine
-from tests.flows.facts import Message, enrolled, paid
+from tests.support.engine import Engine
+from tests.support.facts import Message, enrolled, paid
+from tests.support.load import long
 from workers import wiring
 from workers.commands.positions import set_to_start
 from workers.commands.setup import run_setup

@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import cycle
 
+from tests.faults.cuts import is_commit, is_end_of_transaction
 from tests.faults.deployment import Deployment
-from tests.faults.load import long, under_load
-from tests.faults.servers import FaultyServers
-from tests.faults.test_cuts_and_stops import is_commit, is_end_of_transaction
+from tests.support.faulty_servers import FaultyServers
+from tests.support.load import long, under_load
 
 PRODUCE = b"\x00\x00"
 """The API key of Produce, the fifth and sixth byte of a request to Kafka."""

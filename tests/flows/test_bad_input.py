@@ -10,8 +10,8 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from tests.flows.engine import Engine, check_all, check_promises, net
-from tests.flows.facts import asks, case, enrolled, paid
+from tests.support.engine import Engine, check_all, check_promises, net
+from tests.support.facts import asks, case, enrolled, paid
 from workers.poison import MOST_IN_A_ROW
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"

@@ -13,12 +13,12 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from tests.faults.load import long
-from tests.flows.databases import rows, until, url_of
-from tests.flows.engine import Engine
-from tests.flows.facts import Message
-from tests.kafka.broker import transaction
-from tests.kafka.three_brokers import three_brokers
+from tests.flows.three_brokers import three_brokers
+from tests.support.broker import transaction
+from tests.support.databases import rows, until, url_of
+from tests.support.engine import Engine
+from tests.support.facts import Message
+from tests.support.load import long
 from workers.commands.setup import topic_specs
 from workers.devservers.stack import LocalServers
 

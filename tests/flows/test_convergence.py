@@ -12,12 +12,12 @@ from random import Random
 
 import pytest
 
-from tests.checker import check
-from tests.flows.engine import Engine
+from tests.support.checker import check
+from tests.support.engine import Engine
+from tests.support.policies import POLICIES
 from workers.demo.generate import Generated, Wish, history
 from workers.rules.calendar import DAY
 
-POLICIES = Path(__file__).parents[2] / "schemas" / "policies"
 OF_SILENCE = {"account_suspended", "reactivation_expired", "suspension_notice", "expiry_notice"}
 WIDE = {"STANDING_INGESTS": "2"}
 SETTLE_DAYS = 6

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.engine import Engine, check_all
-from tests.flows.facts import enrolled, paid
-from tests.flows.raw import send_to
-from tests.flows.test_health import ask, scrape, until, with_ports
+from tests.support.endpoints import ask, scrape, until, with_ports
+from tests.support.engine import Engine, check_all
+from tests.support.facts import enrolled, paid
+from tests.support.raw import send_to
 from workers.devservers.stack import LocalServers
 
 PLACE = "partition=0,topic=order-status"

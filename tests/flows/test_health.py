@@ -2,18 +2,13 @@
 
 import itertools
 import socket
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from prometheus_client.parser import text_string_to_metric_families
-
-from tests.flows.engine import Engine, check_all
-from tests.flows.facts import enrolled, paid
-from tests.flows.raw import send_to
+from tests.support.endpoints import ask, free_ports, scrape, until, with_ports
+from tests.support.engine import Engine, check_all
+from tests.support.facts import enrolled, paid
+from tests.support.raw import send_to
 from workers import wiring
 from workers.ops.metrics import METRICS
 
@@ -35,58 +30,6 @@ async def hang(self, limit):
 
 Enforcement.enforce_due = hang
 '''
-
-
-def free_ports(count: int) -> int:
-    """The first of some ports in a row that nobody listens on."""
-    for first in range(20_000, 30_000, count):
-        found = [socket.socket() for _ in range(count)]
-        try:
-            for number, each in enumerate(found):
-                each.bind(("127.0.0.1", first + number))
-        except OSError:
-            continue
-        else:
-            return first
-        finally:
-            for each in found:
-                each.close()
-    raise AssertionError("no ports")
-
-
-def with_ports(engine: Engine, **more: str) -> tuple[Engine, int]:
-    """The same deployment with metrics, and the port of the supervisor: timers, spread, relay, ingest follow."""
-    first = free_ports(5)
-    return replace(engine, environment={**engine.environment, "STANDING_METRICS_PORT": str(first), **more}), first
-
-
-def ask(port: int, path: str) -> tuple[int, str]:
-    """Status and body; status 0 where nobody listens."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-    except OSError as error:
-        return 0, str(error)
-
-
-def scrape(port: int) -> dict[str, float]:
-    """Every sample of a worker, as `name{label=value}`."""
-    found = {}
-    for family in text_string_to_metric_families(ask(port, "/metrics")[1]):
-        for sample in family.samples:
-            labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
-            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
-    return found
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait until it is true."""
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline, "it did not become true"
-        time.sleep(0.1)
 
 
 def test_every_worker_tells_whether_it_is_ready_and_what_was_done(engine: Engine) -> None:

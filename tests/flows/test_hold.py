@@ -7,12 +7,12 @@ No worker runs; the test moves the positions as an ingest worker does.
 import pytest
 
 from contracts.topics import INPUT_TOPICS
-from tests.enforcement.deployment import Deployment
-from tests.enforcement.test_measuring import Noted
-from tests.flows.engine import Engine
-from tests.flows.facts import enrolled, paid
-from tests.flows.raw import send_to
 from tests.model import story
+from tests.support.database_deployment import Deployment
+from tests.support.engine import Engine
+from tests.support.facts import enrolled, paid
+from tests.support.noted_metrics import Noted
+from tests.support.raw import send_to
 from workers import wiring
 from workers.commands.hold import CannotRelease, hold, release, release_by_force
 from workers.commands.status import read_status

@@ -4,8 +4,8 @@ import json
 
 from confluent_kafka import Producer
 
-from tests.flows.engine import Engine, check_all
-from tests.flows.facts import case, enrolled
+from tests.support.engine import Engine, check_all
+from tests.support.facts import case, enrolled
 
 HIT = "2016-04-01 00:00"
 PLACE = "order-status/0/0"

@@ -12,10 +12,10 @@ from random import Random
 import asyncpg
 import pytest
 
-from tests.checker import check
-from tests.flows.engine import Engine
+from tests.support.checker import check
+from tests.support.engine import Engine
+from tests.support.policies import POLICIES
 
-POLICIES = Path(__file__).parents[2] / "schemas" / "policies"
 WORKERS = ("ingest", "timers", "spread", "relay")
 HISTORY = ("--facts", "5000", "--days", "400", "--late", "0.1", "--doubled", "0.03", "--bad", "0.003")
 STEP = 150

@@ -3,9 +3,9 @@
 import base64
 import os
 
-from tests.flows.engine import Engine
-from tests.flows.facts import enrolled
-from tests.flows.raw import send_to
+from tests.support.engine import Engine
+from tests.support.facts import enrolled
+from tests.support.raw import send_to
 
 
 def test_a_bad_record_of_any_shape_fits_into_a_dead_letter(engine: Engine) -> None:

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.flows.databases import url_of
-from tests.flows.engine import Engine
-from tests.flows.facts import enrolled
+from tests.support.databases import url_of
+from tests.support.engine import Engine
+from tests.support.facts import enrolled
 from workers.store.connections import connect
 from workers.store.log_parts import log_parts
 

@@ -10,10 +10,10 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
-from tests.flows.databases import rows
-from tests.flows.engine import Engine, Published, check_all
-from tests.flows.facts import case, enrolled, paid
-from tests.kafka.broker import delete_topic, make_topic
+from tests.support.broker import delete_topic, make_topic
+from tests.support.databases import rows
+from tests.support.engine import Engine, Published, check_all
+from tests.support.facts import case, enrolled, paid
 from workers.marks import MARKS_TOPIC
 
 SELLERS = [f"seller-{number}" for number in range(12)]

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions
 
-from tests.flows.databases import rows, until
-from tests.flows.engine import Engine
-from tests.flows.facts import case, enrolled, paid
+from tests.support.databases import rows, until
+from tests.support.engine import Engine
+from tests.support.facts import case, enrolled, paid
 
 ENFORCED = "(select partitions_compared_until is not null from deployment)"
 NO_DEADLINES = "(select partitions_compared_until < now() - interval '2 seconds' from deployment)"

@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from tests.flows.engine import Engine, check_all
-from tests.flows.facts import enrolled
-from tests.flows.test_health import until
+from tests.support.endpoints import until
+from tests.support.engine import Engine, check_all
+from tests.support.facts import enrolled
 
 numbers = itertools.count()
 

@@ -2,10 +2,10 @@
 
 import json
 
-from tests.flows.databases import until
-from tests.flows.engine import Engine
-from tests.flows.facts import enrolled, paid
-from tests.kafka.broker import transaction
+from tests.support.broker import transaction
+from tests.support.databases import until
+from tests.support.engine import Engine
+from tests.support.facts import enrolled, paid
 
 ALL_OTHERS_ARE_READ = """
     select count(*) >= 15 from positions where complete_until = (select max(latest_occurred_at) from positions)

@@ -9,11 +9,10 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.flows.databases import WRITTEN, rows
-from tests.flows.engine import Engine
-from tests.flows.facts import enrolled
-from tests.flows.test_killed_workers import POLICIES
-from tests.flows.test_upgrade import PROJECT, refusal
+from tests.support.databases import WRITTEN, rows
+from tests.support.engine import Engine, refusal
+from tests.support.facts import enrolled
+from tests.support.policies import POLICIES, PROJECT
 from workers.rules import RULES_VERSION
 
 TZDATA = version("tzdata")

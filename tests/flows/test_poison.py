@@ -1,35 +1,15 @@
 """A partition of mostly dead letters rests, alone, through restarts, until an operator accepts it."""
 
-import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from tests.flows.engine import Engine, Published, check_all, check_promises, net
-from tests.flows.facts import case, enrolled, paid
-from tests.flows.raw import send_to
-from tests.flows.test_health import scrape, with_ports
+from tests.support.endpoints import scrape, with_ports
+from tests.support.engine import Engine, Published, check_all, check_promises, net
+from tests.support.facts import case, enrolled, paid
+from tests.support.raw import send_to
+from tests.support.status import status, until_status
 
 BAD = [b'{"status": "paid"}'] * 250
-
-
-def status(engine: Engine) -> tuple[int, dict[str, Any]]:
-    """Exit code and content of `standing status --json`."""
-    done = engine.standing("status", "--json", check=False)
-    assert done.returncode in (0, 1), done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return done.returncode, found
-
-
-def until(engine: Engine, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """The first status of which it is true."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        _, found = status(engine)
-        if true(found):
-            return found
-    raise AssertionError(found)
 
 
 def of_kind(messages: Sequence[Published], kind: str) -> set[str]:
@@ -42,10 +22,10 @@ async def test_a_hundred_bad_records_in_a_row_pause_their_partition_until_accept
         engine.send([enrolled("silent", "2016-03-01 10:00"), enrolled("idle", "2016-03-01 10:00", "other")])
         engine.drain()
         send_to(engine, "order-status", 1, [paid("early", "2016-03-02 10:00")[2], *BAD, late[2]])
-        until(engine, lambda found: "order-status/1" in found["paused"])
+        until_status(engine, lambda found: "order-status/1" in found["paused"])
         engine.send([enrolled("clock", "2016-09-01 10:00", "third")])
         send_to(engine, "order-status", 0, [paid("clock", "2016-09-10 10:00")[2]])
-        found = until(engine, lambda found: sum(found["lag"].values()) == 151)
+        found = until_status(engine, lambda found: sum(found["lag"].values()) == 151)
         assert found["paused"] == {"order-status/1": "100 dead letters in a row, up to offset 100"}
         assert found["lag"]["order-status/1"] == 151
         code, _ = status(engine)
@@ -59,14 +39,14 @@ async def test_a_hundred_bad_records_in_a_row_pause_their_partition_until_accept
     other = replace(engine, environment={**engine.environment, "STANDING_INSTANCE": "another"})
     with other.working():
         engine.send([enrolled("later", "2016-09-11 10:00", "fourth")])
-        until(engine, lambda found: sum(found["lag"].values()) == 151 and not found["unpublished"])
+        until_status(engine, lambda found: sum(found["lag"].values()) == 151 and not found["unpublished"])
         messages = engine.published()
         assert of_kind(messages, "account_enrolled") == {"silent", "idle", "clock", "later"}
         assert of_kind(messages, "account_suspended") == set()
         refused = engine.standing("dead-letters", "accept", "order-status", "0", check=False)
         assert (refused.returncode, refused.stderr) == (2, "standing: order-status/0 is not paused\n")
         engine.standing("dead-letters", "accept", "order-status", "1", "--records", "20")
-        until(engine, lambda found: found["lag"]["order-status/1"] == 31 and bool(found["paused"]))
+        until_status(engine, lambda found: found["lag"]["order-status/1"] == 31 and bool(found["paused"]))
         accepted = engine.standing("dead-letters", "accept", "order-status", "1")
         assert accepted.stdout == "order-status/1 goes on: 31 records up to offset 252 are taken in as they are\n"
         other.drain()
@@ -91,10 +71,10 @@ async def test_a_case_waits_while_a_partition_of_the_registry_rests_and_then_hit
         engine.send(enrolled(account, "2016-03-01 10:00", company) for account, company in homes.items())
         engine.drain()
         send_to(engine, "seller-accounts", 1, [*BAD, enrolled("mover", "2016-05-01 10:00", "globex")[2]])
-        until(engine, lambda found: "seller-accounts/1" in found["paused"])
+        until_status(engine, lambda found: "seller-accounts/1" in found["paused"])
         engine.send([case("mover", "2016-06-01 10:00"), paid("clock", "2016-09-10 10:00")])
-        until(engine, lambda _: scrape(port + 4)["standing_partitions_waiting"] == 1)
-        found = until(engine, lambda found: sum(found["lag"].values()) == 152 and not found["unpublished"])
+        until_status(engine, lambda _: scrape(port + 4)["standing_partitions_waiting"] == 1)
+        found = until_status(engine, lambda found: sum(found["lag"].values()) == 152 and not found["unpublished"])
         assert found["lag"]["seller-accounts/1"] == 151
         decided = net(engine.published()).values()
         assert {(each["kind"], each["account_id"]) for each in decided} == {

@@ -4,9 +4,9 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from tests.flows.engine import Engine
-from tests.flows.facts import enrolled, paid
-from tests.flows.raw import send_to
+from tests.support.engine import Engine
+from tests.support.facts import enrolled, paid
+from tests.support.raw import send_to
 from workers import wiring
 from workers.commands.positions import PositionRefused, set_position, set_to_start
 from workers.commands.setup import run_setup

@@ -2,9 +2,9 @@
 
 import asyncpg
 
-from tests.flows.databases import rows, url_of
-from tests.flows.engine import Engine, check_all
-from tests.flows.facts import asks, case, enrolled
+from tests.support.databases import rows, url_of
+from tests.support.engine import Engine, check_all
+from tests.support.facts import asks, case, enrolled
 
 SELLERS = [f"seller-{number:03}" for number in range(200)]
 JOINT = SELLERS[:20]

@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from tests.flows.databases import drop, keep_copy, make_empty, rows, set_back, url_of
-from tests.flows.engine import Engine, Published, check_all
-from tests.flows.facts import enrolled, paid
+from tests.support.databases import drop, keep_copy, make_empty, rows, set_back, url_of
+from tests.support.engine import Engine, Published, check_all
+from tests.support.facts import enrolled, paid
 from workers.devservers.stack import LocalServers
 
 HISTORY = ("--accounts", "60", "--companies", "20", "--late", "0.1", "--doubled", "0.1", "--bad", "0.02")

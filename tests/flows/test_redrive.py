@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.flows.engine import Engine, check_promises, net
-from tests.flows.facts import asks, case, enrolled, paid
-from tests.flows.raw import send_to, stored
-from tests.flows.test_poison import until
+from tests.support.engine import Engine, check_promises, net
+from tests.support.facts import asks, case, enrolled, paid
+from tests.support.policies import SAMPLE
+from tests.support.raw import send_to, stored
+from tests.support.status import until_status
 
-SAMPLE = Path(__file__).parents[2] / "schemas" / "policies" / "2016-02.toml"
 HEADERS = [("trace\u00e9", b"\xff\xfe"), ("empty", b"")]
 
 
@@ -91,7 +91,7 @@ def test_each_reason_is_redriven_with_what_it_needs(engine: Engine, tmp_path: Pa
         engine.drain()
         assert letters(engine)["complaints", "unknown_category"] == 1
         assert letters(engine)["account-requests", "too_many_requests"] == 2  # the day is as full as it was
-        until(engine, lambda _: datetime.now(UTC) > ahead - timedelta(minutes=5))
+        until_status(engine, lambda _: datetime.now(UTC) > ahead - timedelta(minutes=5))
         engine.standing("dead-letters", "redrive", "--topic", "seller-accounts", "--since", "2016-01-01T00:00:00Z")
         engine.drain()
         assert letters(engine)["seller-accounts", "occurred_in_future"] == 1

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.flows.engine import Engine
-from tests.flows.facts import enrolled, paid
+from tests.support.engine import Engine
+from tests.support.facts import enrolled, paid
 
 HISTORY = ("--accounts", "40", "--companies", "15", "--late", "0.1", "--doubled", "0.1", "--bad", "0.01")
 

@@ -6,9 +6,9 @@ Owns fault 10 of the list: whichever worker comes back first, nothing is written
 
 from pathlib import Path
 
-from tests.flows.databases import WRITTEN, keep_copy, rows, set_back
-from tests.flows.engine import Engine, check_all
-from tests.flows.facts import enrolled, paid
+from tests.support.databases import WRITTEN, keep_copy, rows, set_back
+from tests.support.engine import Engine, check_all
+from tests.support.facts import enrolled, paid
 
 WORKERS = ("ingest", "timers", "spread", "relay")
 

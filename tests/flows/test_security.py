@@ -19,10 +19,10 @@ import asyncpg
 import pytest
 import typer
 
-from tests.flows.engine import STANDING, Engine, check_promises, net
-from tests.flows.facts import case, enrolled, paid
 from tests.flows.secured import KAFKA_PASSWORD, PREFIX, WITH_TLS, SecuredServers, secured_servers
-from tests.flows.test_health import ask, free_ports
+from tests.support.endpoints import ask, free_ports
+from tests.support.engine import STANDING, Engine, check_promises, net
+from tests.support.facts import case, enrolled, paid
 from workers import wiring
 from workers.commands.drain import drain
 from workers.commands.hold import hold

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from confluent_kafka.admin import AdminClient, NewPartitions
 
-from tests.flows.engine import STANDING, Engine, net
-from tests.flows.facts import enrolled
-from tests.flows.test_poison import until
+from tests.support.engine import STANDING, Engine, net
+from tests.support.facts import enrolled
+from tests.support.status import until_status
 from workers.devservers.stack import LocalServers
 
 NOWHERE = {
@@ -76,8 +76,8 @@ def test_a_topic_with_another_number_of_partitions_is_named_once_and_no_silence_
     engine.send([enrolled("idle", "2016-03-01 10:00"), enrolled("clock", "2017-03-01 10:00", "other")])
     log = tmp_path / "log"
     with log.open("wb") as file, engine.working(log=file) as supervisor:
-        until(engine, lambda _: "no deadline is enforced" in log.read_text())
-        found = until(engine, lambda found: not any(found["lag"].values()) and not found["unpublished"])
+        until_status(engine, lambda _: "no deadline is enforced" in log.read_text())
+        found = until_status(engine, lambda found: not any(found["lag"].values()) and not found["unpublished"])
         assert supervisor.poll() is None
     assert found["horizon"] is None
     decided = [(each["kind"], each["account_id"]) for each in net(engine.published()).values()]

@@ -8,11 +8,11 @@ from dataclasses import replace
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
-from tests.flows.databases import rows, until
-from tests.flows.engine import Engine
-from tests.flows.facts import case, enrolled
-from tests.flows.raw import send_to
-from tests.kafka.broker import left_open
+from tests.support.broker import left_open
+from tests.support.databases import rows, until
+from tests.support.engine import Engine
+from tests.support.facts import case, enrolled
+from tests.support.raw import send_to
 
 TWO_MINUTES_AGO = (
     "update spreads set worked_at = worked_at - interval '2 minutes'",

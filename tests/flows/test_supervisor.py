@@ -6,8 +6,8 @@ import signal
 
 from structlog.testing import capture_logs
 
-from tests.flows.engine import Engine
-from tests.kafka.streams import until
+from tests.support.engine import Engine
+from tests.support.streams import until
 from workers.ops.health import Vitals
 from workers.supervisor import WorkerProcess, supervise
 

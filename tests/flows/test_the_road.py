@@ -4,8 +4,8 @@ import os
 import signal
 from pathlib import Path
 
-from tests.flows.engine import Engine, check_promises, net
-from tests.flows.facts import asks, case, enrolled, paid
+from tests.support.engine import Engine, check_promises, net
+from tests.support.facts import asks, case, enrolled, paid
 
 
 def kinds(engine: Engine, account_id: str) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
-from tests.flows.engine import Engine
+from tests.support.engine import Engine
 from workers.commands.setup import topic_specs
 from workers.devservers.guardian import Guardian
 from workers.devservers.servers import LocalKafka

@@ -6,10 +6,10 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from tests.faults.proxy import Proxy, never
-from tests.flows.engine import STANDING, Engine, net
-from tests.flows.facts import enrolled
-from tests.ops.unread import unread_pipe
+from tests.support.engine import STANDING, Engine, net
+from tests.support.facts import enrolled
+from tests.support.proxy import Proxy, never
+from tests.support.unread import unread_pipe
 from workers.devservers.stack import LocalServers
 
 CUTS = 12

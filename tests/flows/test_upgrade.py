@@ -7,13 +7,12 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from tests.checker import check
-from tests.flows.databases import WRITTEN, rows, url_of
-from tests.flows.engine import Engine
-from tests.flows.facts import enrolled, paid
-from tests.flows.test_killed_workers import POLICIES
+from tests.support.checker import check
+from tests.support.databases import WRITTEN, rows, url_of
+from tests.support.engine import Engine, refusal
+from tests.support.facts import enrolled, paid
+from tests.support.policies import POLICIES, PROJECT
 
-PROJECT = Path(__file__).parents[2]
 MIGRATION = "9999-newer.sql"
 SELLERS = [f"seller-{number:04}" for number in range(500)]
 
@@ -25,13 +24,6 @@ def newer_version(directory: Path) -> Path:
     changes = (f"alter table {table} add column newer integer;" for table in ("accounts", "positions", "companies"))
     (directory / "schemas" / "postgres" / MIGRATION).write_text("\n".join(changes))
     return directory
-
-
-def refusal(engine: Engine, command: str) -> str:
-    """The one line that a command says which cannot run."""
-    refused = engine.standing(command, check=False)
-    assert refused.returncode == 2, f"{command}: {refused.stderr}"
-    return refused.stderr.splitlines()[-1]
 
 
 async def test_a_newer_setup_under_working_workers_ends_them_and_the_newer_ones_go_on(

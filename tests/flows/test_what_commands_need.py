@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from tests.flows.engine import Engine
-from tests.flows.raw import send_to
+from tests.support.engine import Engine
+from tests.support.raw import send_to
 
 NOWHERE = "127.0.0.1:1"
 

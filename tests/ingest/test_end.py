@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from contracts.topics import INPUT_TOPICS
-from tests.enforcement.deployment import deployed
-from tests.ingest.test_resting import PLACES, SAMPLE, PlayedIntake, ingest
+from tests.support.database_deployment import deployed
+from tests.support.played_intake import PLACES, SAMPLE, PlayedIntake, ingest
 from workers.ingest import Ingest
 from workers.kafka.admin import Admin
 from workers.kafka.security import KafkaAccess

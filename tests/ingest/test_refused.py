@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.enforcement.deployment import deployed, records
-from tests.ingest.test_resting import PLACES, SAMPLE, PlayedIntake, ingest
+from tests.support.database_deployment import deployed, records
+from tests.support.played_intake import PLACES, SAMPLE, PlayedIntake, ingest
 from workers.kafka.handling import PartitionBatch
 from workers.rules.calendar import DAY, SECOND, Instant
 

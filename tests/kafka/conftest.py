@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from tests.kafka.broker import Servers, make_topic
-from tests.kafka.streams import TOPICS, Stream
+from tests.support.broker import Servers, make_topic
+from tests.support.streams import TOPICS, Stream
 
 
 @pytest.fixture

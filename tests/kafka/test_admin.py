@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.kafka.broker import Servers, delete_topic, make_topic, numbered, produce, settled_ends, transaction
+from tests.support.broker import Servers, delete_topic, make_topic, numbered, produce, settled_ends, transaction
 from workers.kafka.admin import (
     Admin,
     KafkaUnreachable,

@@ -6,9 +6,9 @@ import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from tests.kafka.broker import numbered
-from tests.kafka.stored import Partition, Positions, Worker
-from tests.kafka.streams import Stream, all_once, running, until
+from tests.support.broker import numbered
+from tests.support.stored import Partition, Positions, Worker
+from tests.support.streams import Stream, all_once, running, until
 from workers.kafka import committed_offsets
 from workers.kafka.positioned_consumer import PositionedConsumer
 from workers.ops.health import Vitals

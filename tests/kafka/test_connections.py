@@ -4,7 +4,7 @@ import asyncio
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from tests.kafka.streams import Stream
+from tests.support.streams import Stream
 from workers.kafka.connections import end_at_once
 
 

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
-from tests.kafka.broker import (
+from tests.support.broker import (
     Message,
     Servers,
     delete_topic,
@@ -23,8 +23,8 @@ from tests.kafka.broker import (
     transaction,
     with_broken_name,
 )
-from tests.kafka.stored import Partition, Positions, Worker
-from tests.kafka.streams import TOPICS, Stream, all_once, running, until
+from tests.support.stored import Partition, Positions, Worker
+from tests.support.streams import TOPICS, Stream, all_once, running, until
 from workers.kafka.broker_settings import SESSION_MILLISECONDS
 
 

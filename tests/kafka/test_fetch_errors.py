@@ -12,9 +12,9 @@ from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.protocol.fetch import FetchRequest
 from structlog.testing import capture_logs
 
-from tests.kafka.broker import numbered
-from tests.kafka.stored import Positions, Worker
-from tests.kafka.streams import Stream, running, until
+from tests.support.broker import numbered
+from tests.support.stored import Positions, Worker
+from tests.support.streams import Stream, running, until
 from workers.kafka.connections import TaskEnded
 from workers.kafka.fetch_errors import FIRST_SECONDS, LONGEST_SECONDS, FetchErrors, error_name
 from workers.ops.health import Vitals

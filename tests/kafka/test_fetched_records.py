@@ -6,7 +6,7 @@ import weakref
 import pytest
 from aiokafka.structs import TopicPartition
 
-from tests.kafka.broker import CODECS, Message, batch, with_broken_name
+from tests.support.broker import CODECS, Message, batch, with_broken_name
 from workers.kafka import fetched_records
 from workers.kafka.fetched_records import GuardedPartitionRecords, GuardedRecords, UnreadableRecords
 

@@ -8,9 +8,9 @@ from aiokafka.cluster import ClusterMetadata
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from tests.kafka.broker import batch, numbered, produce_raw
-from tests.kafka.stored import Positions, Worker
-from tests.kafka.streams import Stream, running, until
+from tests.support.broker import batch, numbered, produce_raw
+from tests.support.stored import Positions, Worker
+from tests.support.streams import Stream, running, until
 
 
 async def test_what_was_taken_back_before_an_unreadable_batch_is_not_skipped(stream: Stream) -> None:

@@ -16,8 +16,8 @@ from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from tests.kafka.broker import Servers, make_topic
-from tests.kafka.test_transactional_producer import opened, read_all
+from tests.kafka.transactions import opened, read_all
+from tests.support.broker import Servers, make_topic
 from workers.kafka.last_record import LeftOpen, Record, last_record
 from workers.kafka.transactional_producer import Outgoing
 

@@ -1,52 +1,20 @@
 """The relay's producer and its mark, on a real broker."""
 
 import asyncio
-import contextlib
 import gc
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from random import Random
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from confluent_kafka import Producer
 
-from tests.kafka.broker import Message, Servers, left_open, make_topic, numbered, produce, settled_ends, transaction
+from tests.kafka.transactions import opened, read_all
+from tests.support.broker import Servers, left_open, make_topic, numbered, produce, transaction
 from workers.kafka import transactional_producer
 from workers.kafka.last_record import LeftOpen, NoAnswer, Record, last_record
 from workers.kafka.security import KafkaAccess
 from workers.kafka.transactional_producer import Fenced, Outgoing, PublishError, TransactionalProducer
-
-
-@contextlib.asynccontextmanager
-async def opened(kafka: KafkaAccess, identity: str) -> AsyncIterator[TransactionalProducer]:
-    producer = TransactionalProducer(kafka, identity)
-    try:
-        await producer.open()
-        yield producer
-    finally:
-        await producer.close()
-
-
-async def read_all(bootstrap: str, topic: str) -> dict[int, list[Message]]:
-    """Everything that a `read_committed` reader sees, by partition."""
-    ends = await settled_ends(bootstrap, topic)
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
-    )
-    found: dict[int, list[Message]] = {number: [] for number in ends}
-    await consumer.start()
-    try:
-        for number, end in ends.items():
-            place = TopicPartition(topic, number)
-            consumer.assign([place])
-            consumer.seek(place, 0)
-            while await consumer.position(place) < end:
-                records = (await consumer.getmany(timeout_ms=100)).get(place, [])
-                found[number] += [(each.key, each.value, list(each.headers)) for each in records]
-    finally:
-        await consumer.stop()
-    return found
 
 
 async def test_a_list_is_published_whole_and_as_given(servers: Servers) -> None:

@@ -5,13 +5,13 @@ from random import Random
 
 import pytest
 
+from tests.model.calendar import DAY
 from tests.model.decisions import TOPIC_OF_KIND
+from tests.model.histories import random_history
 from tests.model.naive import Result, walk
-from tests.model.reading import Message
 from tests.model.story import (
     activation,
     case,
-    closed,
     enrolled,
     local,
     only,
@@ -22,7 +22,6 @@ from tests.model.story import (
     told,
 )  # fmt: skip
 
-DAY = 24 * 60 * 60 * 1_000_000
 SHORT = policy(
     effective_from="2016-02-03T00:00:00+08:00", inactivity_days=6, activation_days=3, lockout_days=2, reapply_days=4,
     inactivity_notices=[3, 1], activation_notices=[1],
@@ -33,26 +32,6 @@ HOURLY = policy(
     lockout_days=1, reapply_days=3, inactivity_notices=[1], violations={"refusal": {"penalty": "terminate"}},
 )  # fmt: skip
 POLICIES = (SHORT, HOURLY)
-
-
-def random_history(random: Random, length: int) -> list[Message]:
-    """Messages of three accounts and two companies within a month, on whole and half days so that instants meet."""
-    history: list[Message] = []
-    for number in range(length):
-        at = local("2016-02-01") + random.randrange(60) * DAY // 2
-        account, name = random.choice("abx"), f"n{number}"
-        category = random.choice(["refusal", "late"])
-        outcome = random.choice(["upheld", "upheld", "dismissed", "opened"])
-        history.append(random.choice([
-            enrolled(at, account, random.choice("cd"), name),
-            enrolled(at, account, random.choice("cd"), name),
-            closed(at, account, name) if random.random() < 0.3 else order(at, account, name),
-            order(at, account, name),
-            case(at, outcome, account, random.choice(["k1", "k2"]), category=category, event_id=name),
-            activation(at, account, name),
-            reapplication(at, account, name),
-        ]))  # fmt: skip
-    return history
 
 
 def summary(result: Result) -> tuple[object, object]:

@@ -20,8 +20,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tests.conftest import RUNNING
 from tests.mutants.patches import PROJECT, BadPatch, Patch, chosen, read_patches
+from tests.support.lent_servers import RUNNING
 from workers.devservers.stack import LocalServers, local_servers
 
 LIMIT_SECONDS = 300.0

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.ops.test_watchdog import HANGS
-from tests.ops.unread import SIZE, unread_pipe
+from tests.ops.hanging import HANGS
+from tests.support.unread import SIZE, unread_pipe
 from workers.ops.watchdog import EXIT_CODE
 
 LOGS = """

@@ -7,19 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.ops.hanging import HANGS
 from workers.ops.watchdog import EXIT_CODE
 
-HANGS = """
-import time
-from workers.ops.watchdog import Watchdog
-with Watchdog("the worker", 2) as watchdog:
-    for _ in range(30):
-        watchdog.turned("one")
-        watchdog.turned("another")
-        time.sleep(0.1)
-    print("alive", flush=True)
-    time.sleep(60)
-"""
 LIVES = HANGS.replace("time.sleep(60)", "")
 ONE_HANGS = HANGS.replace("time.sleep(60)", "while True: watchdog.turned('one'); time.sleep(0.1)")
 NEVER_STARTS = HANGS.replace("range(30)", "range(0)")

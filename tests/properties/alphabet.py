@@ -70,3 +70,6 @@ LETTERS: dict[str, Message] = {
     "k4 of a comes when k2 counts no more": case(NOTICE, account="a", case_id="k4", event_id="k7", category="late"),
     "k2 of a is reversed": case(UPHELD + 1, "reversed", "a", "k2", event_id="k8"),
 }
+
+
+MANY_ORDERS = ("order", "order", "order", "order", "activation", "case", "closed", "enrolled")

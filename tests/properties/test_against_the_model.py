@@ -4,46 +4,13 @@ from random import Random
 
 import pytest
 
+from tests.model.histories import random_history
 from tests.model.naive import walk
-from tests.model.test_arrival import random_history
 from tests.properties.arriving import Arrival
 from tests.properties.comparing import in_order, of_engine, of_model
 from tests.properties.rules_engine import both, from_scratch
+from tests.support.policies import HOURLY, SHORT
 
-SHORT = """
-id = "short"
-effective_from = 2016-02-03T00:00:00+08:00
-time_zone = "Asia/Shanghai"
-day_count = "calendar"
-inactivity_days = 6
-activation_days = 3
-lockout_days = 2
-reapply_days = 4
-inactivity_notices = [3, 1]
-activation_notices = [1]
-exempt_causes = ["onetouch_unable"]
-[violations.refusal]
-penalty = "terminate"
-[violations.late]
-penalty = "terminate"
-after = 2
-within_days = 5
-"""
-HOURLY = """
-id = "hourly"
-effective_from = 2016-02-15T00:00:00+08:00
-time_zone = "Asia/Shanghai"
-day_count = "elapsed"
-inactivity_days = 5
-activation_days = 2
-lockout_days = 1
-reapply_days = 3
-inactivity_notices = [1]
-activation_notices = []
-exempt_causes = []
-[violations.refusal]
-penalty = "terminate"
-"""
 MODEL_POLICIES, POLICIES = both(SHORT, HOURLY)
 
 

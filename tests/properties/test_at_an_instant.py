@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
+from tests.properties.alphabet import MANY_ORDERS
 from tests.properties.rules_engine import known_of, terminations_of
 from tests.properties.strategies import FAR, examples, histories, horizons, worlds
-from tests.properties.test_compression import MANY_ORDERS
 from workers.commands.explain import Explanation
 from workers.rules.judge import judge
 

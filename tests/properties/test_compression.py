@@ -4,12 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
+from tests.properties.alphabet import MANY_ORDERS
 from tests.properties.rules_engine import Message, from_scratch, known_of
 from tests.properties.strategies import World, examples, histories, horizons, worlds
 from workers.rules.facts import EffectiveOrder, OrderSpan
 from workers.rules.history import add_orders
-
-MANY_ORDERS = ("order", "order", "order", "order", "activation", "case", "closed", "enrolled")
 
 
 def effective_orders(history: list[Message], world: World) -> list[EffectiveOrder]:

@@ -6,9 +6,9 @@ from hypothesis.strategies import DataObject
 
 from tests.model.story import activation, closed, enrolled, local, order
 from tests.properties.arriving import Arrival
+from tests.properties.checking import as_the_model_says
 from tests.properties.rules_engine import Message, known_of
 from tests.properties.strategies import examples, histories, horizons, policy_text, world_of, worlds
-from tests.properties.test_arrival import as_the_model_says
 from workers.rules.difference import difference
 from workers.store.records import MINUS_INFINITY
 

@@ -4,8 +4,8 @@ from itertools import permutations
 
 from tests.model.story import case, enrolled
 from tests.properties.arriving import Arrival
+from tests.properties.checking import as_the_model_says
 from tests.properties.strategies import FAR, policy_text, world_of
-from tests.properties.test_arrival import as_the_model_says
 
 WORLD = world_of(
     policy_text("p", "2016-02-01T00:00:00+08:00", "Asia/Shanghai", "calendar", (180, 15, 30, 90), [30], [3], 2, 90)

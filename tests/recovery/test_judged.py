@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 
 from contracts.topics import INPUT_TOPICS
-from tests.flows.facts import Message, enrolled, paid
 from tests.model.story import local
+from tests.support.facts import Message, enrolled, paid
 from workers.codec.messages import ce_id
 from workers.codec.policies import load_policies
 from workers.kafka.fetched_records import FetchedRecord

@@ -16,7 +16,7 @@ import orjson
 
 from tests.model.reading import Message
 from tests.model.story import activation, case, closed, enrolled, local, order, reapplication
-from tests.properties.test_against_the_model import HOURLY, SHORT
+from tests.support.policies import HOURLY, SHORT
 from workers.kafka.handling import Partition
 from workers.rules.calendar import DAY, SECOND, Instant, written
 

@@ -22,19 +22,19 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from tests.checker import check
-from tests.faults.servers import FaultyServers, faulty_servers
 from tests.soak.faults import Faults
 from tests.soak.floors import too_little
 from tests.soak.load import Load
 from tests.soak.poison import Poison
 from tests.soak.sender import Sender
-from tests.soak.tree import Tree
 from tests.soak.watching import Figures, Reader, Recoveries
+from tests.support.checker import check
+from tests.support.faulty_servers import FaultyServers, faulty_servers
+from tests.support.policies import POLICIES
+from tests.support.tree import Tree
 from workers.commands.setup import run_setup
 from workers.settings import Settings
 
-POLICIES = Path(__file__).parents[2] / "schemas" / "policies"
 PREFIX = "soak."
 PARTITIONS = 4
 LINE_SECONDS = 10.0

@@ -15,11 +15,11 @@ from random import Random
 
 import asyncpg
 
-from tests.faults.proxy import Proxy
-from tests.faults.servers import FaultyServers
 from tests.soak.poison import Poison
-from tests.soak.tree import WORKERS, Tree
 from tests.soak.watching import CONNECT_SECONDS
+from tests.support.faulty_servers import FaultyServers
+from tests.support.proxy import Proxy
+from tests.support.tree import WORKERS, Tree
 from workers.store.postgres import TRANSIENT
 
 PAUSE_SECONDS = (5.0, 25.0)

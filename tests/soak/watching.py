@@ -18,7 +18,7 @@ from typing import cast
 import asyncpg
 from confluent_kafka import Consumer, TopicPartition
 
-from tests.seen import OUTPUT_TOPICS
+from tests.support.seen import OUTPUT_TOPICS
 from workers.store.postgres import TRANSIENT
 
 POLL_SECONDS = 0.5

@@ -6,9 +6,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from tests.enforcement.conftest import SAMPLE
-from tests.enforcement.deployment import deployed, policies_of
 from tests.store.sides import InMemory, InPostgres, Side
+from tests.support.database_deployment import deployed, policies_of
+from tests.support.policies import SAMPLE
 from workers.devservers.stack import LocalServers
 from workers.store.postgres import Store
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self, cast
 
 from contracts.topics import INPUT_TOPICS
-from tests.enforcement.deployment import SHARDS
+from tests.support.database_deployment import SHARDS
 from workers.store.memory import LEASE_STEPS, MemoryStore
 from workers.store.postgres import Store, Transaction
 

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from tests.enforcement.conftest import SAMPLE
-from tests.enforcement.deployment import deployed, policies_of, wanted
+from tests.support.database_deployment import deployed, policies_of, wanted
+from tests.support.policies import SAMPLE
 from workers.devservers.stack import LocalServers
 from workers.store.connections import SESSION, DatabaseUnfit, DatabaseUnreachable, connect, database_of, open_pool
 from workers.store.deployment import load_deployment, set_up

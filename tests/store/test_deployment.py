@@ -10,8 +10,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.enforcement.conftest import SAMPLE
-from tests.enforcement.deployment import policies_of, wanted
+from tests.support.database_deployment import policies_of, wanted
+from tests.support.policies import SAMPLE
 from workers.rules.calendar import DAY, SECOND, Instant, written
 from workers.store.connections import open_pool
 from workers.store.deployment import DeploymentMismatch, Wanted, check_same_one, load_deployment, set_up

@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack
 import asyncpg
 import pytest
 
-from tests.enforcement.conftest import SAMPLE
-from tests.enforcement.deployment import SHARDS, policies_of, wanted
-from tests.kafka.broker import make_topic
+from tests.support.broker import make_topic
+from tests.support.database_deployment import SHARDS, policies_of, wanted
+from tests.support.policies import SAMPLE
 from workers.devservers.stack import LocalServers
 from workers.marks import MARKS_TOPIC, Guard, Moved
 from workers.store.deployment import Server, server_of, set_up

@@ -2,9 +2,8 @@
 
 from uuid import UUID
 
-from tests.kafka.broker import make_topic, settled_ends
 from tests.store.sides import InPostgres
-from workers.devservers.stack import LocalServers
+from tests.support.broker import make_topic, settled_ends
 from workers.kafka.transactional_producer import TransactionalProducer
 from workers.marks import MARKS_TOPIC
 from workers.relay import CHUNK, Shard

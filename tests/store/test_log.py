@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.enforcement.deployment import SHARDS
 from tests.store.sides import Side
+from tests.support.database_deployment import SHARDS
 from workers.store.records import LogRow, ShardHead
 
 DECISION = str(UUID(int=7))

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from tests.enforcement.conftest import SAMPLE
-from tests.enforcement.deployment import policies_of, wanted
+from tests.support.database_deployment import policies_of, wanted
+from tests.support.policies import SAMPLE
 from workers.store.connections import connect, connect_types
 from workers.store.deployment import set_up
 from workers.store.log_parts import AHEAD, PART_ROWS, detach, empty_default, extend_log, log_parts

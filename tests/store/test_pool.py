@@ -7,8 +7,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.enforcement.conftest import SAMPLE
-from tests.enforcement.deployment import policies_of, wanted
+from tests.support.database_deployment import policies_of, wanted
+from tests.support.policies import SAMPLE
 from workers.store import deployment, postgres
 from workers.store.connections import DatabaseSilent, open_pool
 from workers.store.listener import Listener

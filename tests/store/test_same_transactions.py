@@ -12,8 +12,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.enforcement.deployment import SHARDS
 from tests.store.sides import PLACES, InMemory, InPostgres, Side
+from tests.support.database_deployment import SHARDS
 from workers.rules.facts import EffectiveOrder, OrderSpan
 from workers.store.memory_tables import Tables
 from workers.store.postgres import LostOwnership, UnknownAccounts

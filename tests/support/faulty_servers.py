@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.proxy import Proxy
+from tests.support.proxy import Proxy
 from workers.devservers.guardian import Guardian
 from workers.devservers.servers import STOP_SECONDS, LocalKafka, LocalPostgres, free_port
 

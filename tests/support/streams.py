@@ -5,8 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
-from tests.kafka.broker import Message, delete_topic, make_topic, produce
-from tests.kafka.stored import Partition, Positions, Worker
+from tests.support.broker import Message, delete_topic, make_topic, produce
+from tests.support.stored import Partition, Positions, Worker
 from workers.kafka.admin import Admin, end_offsets
 from workers.kafka.consumer import Intake
 from workers.kafka.security import KafkaAccess

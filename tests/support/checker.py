@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
-from tests.expected import LARGEST, Expected, expect, place_of
 from tests.model.calendar import Instant, parse_instant, write_instant
 from tests.model.decisions import Decision
 from tests.model.policies import load_policies
-from tests.seen import Record, Seen, look
+from tests.support.expected import LARGEST, Expected, expect, place_of
+from tests.support.seen import Record, Seen, look
 
 SHOWN = 20
 KEPT_WHOLE = 64 * 1024

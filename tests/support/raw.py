@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from tests.flows.engine import Engine
+from tests.support.engine import Engine
 
 Value = bytes | Mapping[str, object] | None
 

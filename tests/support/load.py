@@ -11,8 +11,8 @@ from contextlib import suppress
 
 import pytest
 
-from tests.checker import Verdict
 from tests.faults.deployment import Deployment
+from tests.support.checker import Verdict
 from workers.demo.generate import Generated, Wish, history
 
 long = pytest.mark.skipif(os.environ.get("FAULTS") != "all", reason="run by `make faults`")

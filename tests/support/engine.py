@@ -14,7 +14,7 @@ from typing import IO, Any, cast
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from contracts.topics import OUTPUT_TOPICS
-from tests.checker import Verdict, check
+from tests.support.checker import Verdict, check
 from workers.settings import Settings
 
 STANDING = [sys.executable, "-m", "workers.cli"]
@@ -168,3 +168,10 @@ def check_promises(messages: Sequence[Published]) -> None:
         place = (message.topic, message.value["account_id"])
         assert message.value["sequence"] >= last.get(place, 0), f"out of order: {message}"
         last[place] = message.value["sequence"]
+
+
+def refusal(engine: Engine, command: str) -> str:
+    """The one line that a command says which cannot run."""
+    refused = engine.standing(command, check=False)
+    assert refused.returncode == 2, f"{command}: {refused.stderr}"
+    return refused.stderr.splitlines()[-1]

@@ -16,7 +16,7 @@ from tests.model.calendar import Instant, parse_instant
 from tests.model.naive import Result, walk
 from tests.model.policies import Policy
 from tests.model.reading import Fact, Message, is_effective_order, read
-from tests.seen import Record, Seen
+from tests.support.seen import Record, Seen
 
 LARGEST = 1024 * 1024
 HORIZON_TOPICS = ("order-status", "complaints", "seller-accounts")

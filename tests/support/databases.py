@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from tests.flows.engine import Engine
+from tests.support.engine import Engine
 
 OLDER = "_older"
 

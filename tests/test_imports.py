@@ -1,0 +1,33 @@
+"""Tests stand alone: what several of them need is in `tests/support` or in a module beside them."""
+
+import ast
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+
+
+def imported(file: Path) -> set[str]:
+    """The names of the modules that a file imports, and of what it imports from them."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{each.name}" for each in node.names} | {str(node.module)}
+    return found
+
+
+def is_test_module(name: str) -> bool:
+    """Whether a dotted name leads into a module that pytest collects."""
+    parts = name.split(".")
+    return parts[0] == "tests" and any(each == "conftest" or each.startswith("test_") for each in parts[1:])
+
+
+def test_nothing_imports_a_test_module() -> None:
+    wrong = {
+        f"{file.relative_to(TESTS)} imports {name}"
+        for file in TESTS.rglob("*.py")
+        for name in imported(file)
+        if is_test_module(name)
+    }
+    assert wrong == set()
