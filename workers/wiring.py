@@ -217,7 +217,7 @@ def _end_now() -> None:
 async def run_ingest(settings: Settings) -> None:
     """One ingest worker until SIGTERM."""
     from workers.codec.decoding import Decoder
-    from workers.ingest import PARTITIONS, Ingest
+    from workers.ingest.worker import PARTITIONS, Ingest
     from workers.kafka.consumer import Intake  # with FastStream, which nobody else needs
 
     stop = stop_on_signals()

@@ -6,6 +6,7 @@ document is written by hand. `test_generated` fails where a document says someth
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ import typer
 from contracts.kinds import kinds_of
 from contracts.topics import Topic
 from workers.cli import app
+from workers.ingest.transitions import INITIAL, Event, State, after, reachable, state_of
 from workers.kafka.topic_settings import COMPACTED, KEPT, of_inputs
 from workers.ops.metrics import METRICS
 from workers.settings import Settings
 
 PROJECT = Path(__file__).parents[2]
-DOCUMENTS = (PROJECT / "docs" / "subscribing.md", PROJECT / "docs" / "operations.md")
+DOCUMENTS = tuple(PROJECT / "docs" / f"{name}.md" for name in ("subscribing", "operations", "architecture"))
 
 SETTINGS = {
     "kafka_bootstrap": "Brokers, `host:port`, comma separated.",
@@ -125,7 +127,30 @@ def topic_settings() -> str:
     return rows(["topics", "setting", "must be", "else", "is then"], body)
 
 
+def partition_states() -> str:
+    """The states of a partition as a table and a diagram, from `workers/ingest/transitions.py`."""
+    edges: dict[tuple[str, str], list[str]] = {}
+    for causes, event in product(reachable(), Event):
+        before, then = state_of(causes), state_of(after(causes, event))
+        if before is not then:
+            labels = edges.setdefault((before.name, then.name), [])
+            labels += [] if event.value in labels else [event.value]
+    begins = [f"        [*] --> {state_of(each).name}" for each in INITIAL]
+    moves = [f"        {one} --> {other}: {', '.join(labels)}" for (one, other), labels in sorted(edges.items())]
+    owned = [
+        "    [*] --> owned: claimed",
+        "    state owned {",
+        *begins,
+        *moves,
+        "    }",
+        "    owned --> [*]: revoked",
+    ]
+    says = rows(["state", "means"], [[f"`{each.name}`", each.value] for each in State])
+    return "\n".join([says, "", "```mermaid", "stateDiagram-v2", *owned, "```"])
+
+
 TABLES = {
+    "partition states": partition_states,
     "topics": topics,
     "settings": settings,
     "commands": commands,

@@ -14,7 +14,7 @@ import pytest
 from contracts.topics import INPUT_TOPICS
 from tests.support.database_deployment import deployed
 from tests.support.played_intake import PLACES, SAMPLE, PlayedIntake, ingest
-from workers.ingest import Ingest
+from workers.ingest.worker import Ingest
 from workers.kafka.admin import Admin
 from workers.kafka.security import KafkaAccess
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.topics import INPUT_TOPICS
 from tests.simulator.scenario import PARTITIONS
-from workers.ingest import Ingest
+from workers.ingest.worker import Ingest
 from workers.kafka.handling import Partition, PartitionBatch
 from workers.rules.calendar import Instant
 from workers.store.memory import STEP

@@ -21,7 +21,7 @@ from workers.codec.decoding import Decoder
 from workers.completeness import Present
 from workers.enforcement import judging
 from workers.enforcement.road import Enforcement
-from workers.ingest import Ingest
+from workers.ingest.worker import Ingest
 from workers.kafka.consumer import Intake
 from workers.kafka.handling import Partition
 from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer

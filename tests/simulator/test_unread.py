@@ -11,7 +11,7 @@ from tests.simulator.scenario import PARTITIONS, scenario
 from workers.codec.batch import Batch
 from workers.codec.decoding import Read
 from workers.completeness import Completeness
-from workers.ingest import Ingest
+from workers.ingest.worker import Ingest
 from workers.kafka.handling import Partition
 from workers.rules.calendar import Instant
 from workers.store.memory import STEP

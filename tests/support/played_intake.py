@@ -13,7 +13,7 @@ from tests.support import policies
 from tests.support.database_deployment import Deployment, policies_of, records
 from workers.codec.decoding import Decoder
 from workers.completeness import Present
-from workers.ingest import Ingest
+from workers.ingest.worker import Ingest
 from workers.kafka.consumer import Intake
 from workers.kafka.handling import Partition, PartitionBatch
 from workers.ops.clock import WallClock
