@@ -4,6 +4,7 @@ from uuid import UUID
 
 from tests.store.sides import InPostgres
 from tests.support.broker import make_topic, settled_ends
+from workers.devservers.stack import LocalServers
 from workers.kafka.transactional_producer import TransactionalProducer
 from workers.marks import MARKS_TOPIC
 from workers.relay import CHUNK, Shard
