@@ -1,5 +1,6 @@
 -- The whole state of the engine. Instants are timestamptz with microsecond precision; null stands for "none",
--- and for minus infinity where an instant only ever moves forward.
+-- and for minus infinity where an instant only ever moves forward. Keys are compared by code points (collate "C"),
+-- whatever the database sorts by.
 
 create table deployment (
     only_row           boolean primary key default true check (only_row),
@@ -16,6 +17,7 @@ create table deployment (
     policies           text not null,          -- JSON: id, digest and effective_from of each, in their order
     fingerprint        text not null,          -- SHA-256 of all of the above; every transaction compares it
     input_topic_ids    text,                   -- JSON: Kafka's id of each input topic; one made anew has another
+    output_topic_ids   text,                   -- JSON: of each output topic and of the relay's marks
     held               text,                   -- why no silence is enforced; null where it is
     partitions_compared_until timestamptz      -- when the brokers' partition counts last agreed with `positions`
 );
@@ -23,7 +25,7 @@ create table deployment (
 -- How far each input partition was read, and by whom. The transaction that moves a position is the one that
 -- writes what followed from the records.
 create table positions (
-    topic              text not null,
+    topic              text collate "C" not null,
     partition          integer not null,
     next_offset        bigint not null default 0,
     epoch              bigint not null default 0,  -- grows with each claim; a worker of an older one writes nothing
@@ -35,7 +37,7 @@ create table positions (
 
 -- Dead letters among the newest records of a partition, where there were any; too many pause it.
 create table rejects (
-    topic              text not null,
+    topic              text collate "C" not null,
     partition          integer not null,
     counted            bigint not null,         -- records since the start or the last accept
     dead               text not null,           -- JSON: which of the last 1,000 were dead letters, by number
@@ -54,7 +56,6 @@ create table redriven (
 create table accounts (
     account_id         text collate "C" primary key,
     standing           text not null default 'not_enrolled',
-    held               boolean not null default false,  -- its judgement raised; left out of timers
     waits              boolean not null default false,  -- facts lie behind a silence beyond the horizon
     wake_at            timestamptz,                     -- may be early, never late
     judged_until       timestamptz,                     -- the largest horizon it was judged with
@@ -62,20 +63,21 @@ create table accounts (
     said               bytea,                           -- digest of the last account-standing
     dense_since        timestamptz,                     -- start of the last span of effective orders
     last_effective_at  timestamptz,
-    last_order_id      text
+    last_order_id      text,
+    quarantined        text                             -- why its last evaluation failed; null where it did not
 ) with (
     fillfactor = 30,  -- a row doubles from its insertion to its first order, and each update needs room beside it
     -- No plan asks for statistics; and while they are taken no old version can be cleared away, so that updates
     -- leave their page.
     autovacuum_analyze_threshold = 2147483647
 );
-create index accounts_wake_at on accounts (wake_at) where wake_at is not null and not held;
-create index accounts_held on accounts (account_id) where held;
+create index accounts_wake_at on accounts (wake_at) where wake_at is not null and quarantined is null;
+create index accounts_quarantined on accounts (account_id) where quarantined is not null;
 
 -- The facts an account's judgement rests on, as they were read: registry, cases and requests.
 create table facts (
     account_id         text collate "C" not null,
-    topic              text not null,
+    topic              text collate "C" not null,
     id                 text collate "C" not null,
     occurred_at        timestamptz not null,
     content            text not null,           -- canonical JSON of the contract's fields
@@ -119,15 +121,17 @@ create table memberships (
     primary key (company_key, account_id)
 );
 
--- Members still to be judged after a company's terminations changed.
+-- Members still to be judged after a company's terminations changed. The cursor goes round: a newer version of the
+-- company does not take it back to its beginning.
 create table spreads (
     company_key        text collate "C" primary key,
     version            bigint not null,
     cursor             text collate "C" not null default '',
-    hits               text not null default '{}',  -- JSON: accounts hit so far, by termination
-    because            text not null,  -- JSON: the facts that changed the company
+    because            text not null,                   -- JSON: the facts that changed the company
     lease_until        timestamptz,
-    worked_at          timestamptz not null default clock_timestamp()  -- begun, or claimed for the last time
+    worked_at          timestamptz not null default clock_timestamp(),  -- begun, or claimed for the last time
+    waits              boolean not null default false,  -- all members were reached, some are undecided
+    quarantined        text                             -- why it cannot go on; null where it can
 );
 
 -- Everything ever published: the audit trail and the outbox. Append only; seq is gapless in each shard.
@@ -155,6 +159,45 @@ create table shards (
     next_seq           bigint not null default 1,
     last_hash          bytea not null default ''
 );
+
+-- The parts of the log, and the numbers that each takes: from first_seq to before end_seq, of every shard.
+create view log_parts as
+select name, bounds[1]::bigint as first_seq, bounds[2]::bigint as end_seq
+from (
+    select c.relname::text as name,
+           regexp_match(pg_get_expr(c.relpartbound, c.oid), $$FROM \('?(\d+)'?\) TO \('?(\d+)'?\)$$) as bounds
+    from pg_inherits i join pg_class c on c.oid = i.inhrelid
+    where i.inhparent = 'decision_log'::regclass
+) parts
+where bounds is not null;
+
+-- Makes parts of the log until there is room for `ahead` of them behind the newest row and `until`; returns how many.
+-- The relay calls it, which owns no table. A table is attached, for that stops nobody who writes to other parts.
+create function extend_log(part_rows bigint, ahead integer, until bigint) returns integer
+language plpgsql security definer set search_path = public
+as $$
+declare
+    made integer := 0;
+    wanted bigint;
+    following bigint;
+    name text;
+begin
+    perform pg_advisory_xact_lock(hashtext('standing log parts'));
+    select greatest(max(next_seq), until) + ahead * part_rows into wanted from shards;
+    select coalesce(max(end_seq), 0) into following from log_parts;
+    while following < wanted loop
+        select 'decision_log_' || to_char(coalesce(max(substring(relname from '\d+$')::integer), -1) + 1, 'FM000')
+        into name from pg_class where relname ~ '^decision_log_\d+$';
+        execute format('create table %I (like decision_log including defaults)', name);
+        execute format('alter table decision_log attach partition %I for values from (%s) to (%s)',
+                       name, following, following + part_rows);
+        following := following + part_rows;
+        made := made + 1;
+    end loop;
+    return made;
+end
+$$;
+revoke all on function extend_log from public;
 
 -- The one thing that somebody who may only read can do: mark dead letters as sent back, of which it gives those that
 -- were not. Its names mean these tables, whatever the search path of who calls it.

@@ -239,7 +239,7 @@ async def _grant(connection: asyncpg.Connection) -> list[str]:
 
 
 async def _migrate(connection: asyncpg.Connection) -> list[str]:
-    await connection.execute("create table if not exists migrations (name text primary key)")
+    await connection.execute("create table if not exists migrations (name text collate \"C\" primary key)")
     applied = {row[0] for row in await connection.fetch("select name from migrations")}
     paths = sorted(MIGRATIONS.glob(_MIGRATION))
     if unknown := applied - {path.name for path in paths}:
