@@ -6,16 +6,7 @@ from pydantic import Field
 
 from contracts.decision_parts import InputTopic
 from contracts.fields import Published, WrittenInstant
-
-Reason = Literal[
-    "invalid_json",
-    "invalid_message",
-    "occurred_in_future",
-    "unknown_category",
-    "conflicting_duplicate",
-    "too_many_requests",
-    "too_large",
-]
+from contracts.reasons import Reason
 
 Base64 = Annotated[
     str,

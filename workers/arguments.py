@@ -14,7 +14,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from contracts.dead_letters import Reason
+from contracts.reasons import Reason
 from contracts.topics import INPUT_TOPICS
 from workers.rules.calendar import DAY, Instant, instant, moment
 

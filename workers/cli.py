@@ -1,24 +1,24 @@
 """`standing`: the command line. Parses and prints; `workers.commands` and `workers.wiring` do the work.
 
-Each command imports what it needs by itself and starts half a second sooner for it.
+Each command imports what it needs by itself and starts a second sooner for it.
 """
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workers import arguments as may
-from workers import upkeep, wiring
+from workers import upkeep
 from workers.arguments import Json
-from workers.ops import logs
 from workers.ops.stderr import open_standard_descriptors
 from workers.ops.terminal import Terminal
 from workers.running import CANNOT_RUN, NOT_DONE, fail, one_clear_line, read_settings, run, say, worker
-from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from workers.settings import Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__.split("\n")[0])
 letters = typer.Typer(help="Records that could not be taken in.")
@@ -29,6 +29,8 @@ terminal = Terminal()
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         terminal.line(f"standing {version('standing')}")
         raise typer.Exit
 
@@ -47,7 +49,7 @@ def setup_command() -> None:
     """Create or migrate the database, create or check the topics, record the policies. Safe to repeat."""
     from workers.commands import setup
 
-    async def work(settings: Settings) -> None:
+    async def work(settings: "Settings") -> None:
         for line in await setup.run_setup(settings) or ["nothing to do: everything is set up"]:
             terminal.line(line)
 
@@ -57,12 +59,16 @@ def setup_command() -> None:
 @app.command()
 def work() -> None:
     """Run every worker in one process tree, until Ctrl-C or SIGTERM."""
+    from workers.ops import logs
+    from workers.processes import run_supervisor
+    from workers.wiring import open_worker
+
     logs.configure("work")
 
-    async def supervise(settings: Settings) -> None:
-        async with wiring.parts(settings, "work", connections=1):
+    async def supervise(settings: "Settings") -> None:
+        async with open_worker(settings, "work", connections=1):
             pass  # a worker that cannot run would only be started again and again
-        raise typer.Exit(await wiring.run_supervisor(settings))
+        raise typer.Exit(await run_supervisor(settings))
 
     run(supervise, away=NOT_DONE)
 
@@ -70,19 +76,19 @@ def work() -> None:
 @app.command()
 def ingest() -> None:
     """Read the input topics and take the facts in."""
-    worker(wiring.run_ingest, "ingest")
+    worker("ingest")
 
 
 @app.command()
 def timers() -> None:
     """Enforce what silence decides, as soon as the horizon passes it."""
-    worker(wiring.run_timers, "timers")
+    worker("timers")
 
 
 @app.command()
 def spread() -> None:
     """Judge the members of companies whose terminations changed."""
-    worker(wiring.run_spread, "spread")
+    worker("spread")
 
 
 @app.command()
@@ -94,11 +100,11 @@ def relay(
 ) -> None:
     """Publish the decision log to Kafka, each row exactly once."""
     if not reconcile:
-        worker(wiring.run_relay, "relay")
+        worker("relay")
         return
     from workers.recovery import reconcile as reconciling
 
-    async def work(settings: Settings) -> None:
+    async def work(settings: "Settings") -> None:
         done = await reconciling.reconcile(terminal, settings)
         if done is None:
             terminal.line("nothing to reconcile: all that was published is in the log")
@@ -122,10 +128,14 @@ def stack() -> None:
 def status_command(as_json: Json = False) -> None:
     """How far everything is; exit 1 where something is stuck."""
     from workers.commands import show, status
+    from workers.wiring import open_database, open_kafka
 
-    async def work(settings: Settings) -> None:
-        async with wiring.parts(settings, "status") as made:
-            found = await status.whole_status(made)
+    async def work(settings: "Settings") -> None:
+        async with (
+            open_kafka(settings) as kafka,
+            open_database(settings, "status", kafka=kafka, read_only=True) as database,
+        ):
+            found = await status.whole_status(database, kafka)
         if as_json:
             terminal.json(found.as_json())
         else:
@@ -140,11 +150,15 @@ def status_command(as_json: Json = False) -> None:
 def drain_command(timeout: may.Timeout = 600.0) -> None:
     """Wait until every fact now in the input topics is decided and every decision visible; exit 1 if it is not."""
     from workers.commands import drain, show
+    from workers.wiring import open_database, open_kafka
 
-    async def work(settings: Settings) -> None:
-        async with wiring.parts(settings, "drain") as made:
+    async def work(settings: "Settings") -> None:
+        async with (
+            open_kafka(settings) as kafka,
+            open_database(settings, "drain", kafka=kafka, read_only=True) as database,
+        ):
             with show.DrainProgress(terminal) as progress:
-                if not await drain.drain(made, timeout, progress.update):
+                if not await drain.drain(database, kafka, timeout, progress.update):
                     raise typer.Exit(NOT_DONE)
 
     run(work)
@@ -154,10 +168,11 @@ def drain_command(timeout: may.Timeout = 600.0) -> None:
 def hold_command(why: may.Why) -> None:
     """Enforce no silence, for a back-fill or an emergency; facts go on being read and judged."""
     from workers.commands import hold
+    from workers.wiring import open_database
 
-    async def work(settings: Settings) -> None:
-        async with wiring.database(settings, "hold") as made:
-            left = await hold.hold(made, why)
+    async def work(settings: "Settings") -> None:
+        async with open_database(settings, "hold") as database:
+            left = await hold.hold(database, why)
         if left:
             fail(f"held, but these began before and may still decide something: {', '.join(left)}", NOT_DONE)
         terminal.line(f"held: {why}")
@@ -171,14 +186,15 @@ def release(
 ) -> None:
     """Enforce silence again; refused until every partition was read to its end."""
     from workers.commands import hold
+    from workers.wiring import open_database, open_kafka
 
-    async def work(settings: Settings) -> None:
+    async def work(settings: "Settings") -> None:
         if force:
-            async with wiring.database(settings, "release") as found:
-                await hold.release_by_force(found)
+            async with open_database(settings, "release") as database:
+                await hold.release_by_force(database)
             return
-        async with wiring.parts(settings, "release") as made:
-            await hold.release(made)
+        async with open_kafka(settings) as kafka, open_database(settings, "release", kafka=kafka) as database:
+            await hold.release(database, kafka)
 
     run(work)
 
@@ -192,11 +208,14 @@ def explain_command(
     as_json: Json = False,
 ) -> None:
     """Why an account stands as it does, since when, until when, and what cures it."""
+    from workers.codec.policies import load_policies
     from workers.commands import explain, show
+    from workers.wiring import open_database
 
-    async def work(settings: Settings) -> None:
-        async with wiring.parts(settings, "explain", asks_kafka=False) as made:
-            found = await explain.explain(made, account, None if at is None else may.instant_of(at))
+    async def work(settings: "Settings") -> None:
+        policies = load_policies(settings.policies)
+        async with open_database(settings, "explain", policies=policies, read_only=True) as database:
+            found = await explain.explain(database, policies, account, None if at is None else may.instant_of(at))
         if as_json:
             terminal.json(found.as_json())
         else:
@@ -209,10 +228,11 @@ def explain_command(
 def company(key: may.CompanyKey, as_json: Json = False) -> None:
     """A company's accounts, terminations and re-application dates; KEY begins with id: or name:."""
     from workers.commands import explain, show
+    from workers.wiring import open_database
 
-    async def work(settings: Settings) -> None:
-        async with wiring.database(settings, "company") as made:
-            found = await explain.view_company(made, key)
+    async def work(settings: "Settings") -> None:
+        async with open_database(settings, "company", read_only=True) as database:
+            found = await explain.view_company(database, key)
         if as_json:
             terminal.json(found.as_json())
         else:
@@ -227,9 +247,10 @@ def retry_command(
 ) -> None:
     """Evaluate quarantined accounts and companies again, after a repair; exit 1 where some still fail."""
     from workers.commands import retry, show
+    from workers.wiring import open_worker
 
-    async def work(settings: Settings) -> None:
-        async with wiring.parts(settings, "retry", waits=True) as made:
+    async def work(settings: "Settings") -> None:
+        async with open_worker(settings, "retry", waits=True) as made:
             done = await retry.retry(made, accounts or ())
         show.retried(terminal, done)
         if done.remaining:
@@ -245,10 +266,11 @@ def list_letters(
 ) -> None:
     """The newest dead letters."""
     from workers.commands import dead_letters, show
+    from workers.wiring import open_database
 
-    async def work(settings: Settings) -> None:
-        async with wiring.database(settings, "dead-letters") as made:
-            found = await dead_letters.newest(made, limit)
+    async def work(settings: "Settings") -> None:
+        async with open_database(settings, "dead-letters", read_only=True) as database:
+            found = await dead_letters.newest(database, limit)
         if as_json:
             terminal.json(dead_letters.as_json(found))
         else:
@@ -261,10 +283,11 @@ def list_letters(
 def show_letter(place: may.Place) -> None:
     """One dead letter, whole."""
     from workers.commands import dead_letters
+    from workers.wiring import open_database
 
-    async def work(settings: Settings) -> None:
-        async with wiring.database(settings, "dead-letters") as made:
-            terminal.json(await dead_letters.one(made, place))
+    async def work(settings: "Settings") -> None:
+        async with open_database(settings, "dead-letters", read_only=True) as database:
+            terminal.json(await dead_letters.one(database, place))
 
     run(work)
 
@@ -280,10 +303,11 @@ def accept_letters(
 ) -> None:
     """Go on with a partition that was paused because its records were mostly dead letters."""
     from workers.commands import dead_letters
+    from workers.wiring import open_database, open_kafka
 
-    async def work(settings: Settings) -> None:
-        async with wiring.parts(settings, "dead-letters") as made:
-            terminal.line(await dead_letters.accept(made, topic, partition, records))
+    async def work(settings: "Settings") -> None:
+        async with open_kafka(settings) as kafka, open_database(settings, "dead-letters", kafka=kafka) as database:
+            terminal.line(await dead_letters.accept(database, kafka, topic, partition, records))
 
     run(work)
 
@@ -298,6 +322,7 @@ def redrive_letters(
 ) -> None:
     """Send dead letters back to their input topic, once each; exit 1 where one cannot be sent."""
     from workers.commands import redrive, show
+    from workers.wiring import open_database, open_kafka
 
     filters = bool(reason or topic or since or all_letters)
     if bool(places) == filters:
@@ -305,9 +330,9 @@ def redrive_letters(
     began = None if since is None else may.instant_of(since)
     wish = redrive.Wish(places or (), reason or (), topic or (), began)
 
-    async def work(settings: Settings) -> None:
-        async with wiring.parts(settings, "dead-letters") as made:
-            done = await redrive.redrive(made, wish)
+    async def work(settings: "Settings") -> None:
+        async with open_kafka(settings) as kafka, open_database(settings, "dead-letters", kafka=kafka) as database:
+            done = await redrive.redrive(database, kafka, wish)
         show.redriven(terminal, done)
         if done.refused:
             raise typer.Exit(NOT_DONE)
@@ -358,7 +383,7 @@ def replay(
 
     until = None if horizon is None else may.instant_of(horizon)
 
-    async def work(settings: Settings) -> None:
+    async def work(settings: "Settings") -> None:
         bars = Terminal(error=True) if as_json else terminal
         differences = await replaying.replay(bars, settings, replaying.Wish(files or (), until, against, write))
         if as_json:
@@ -373,6 +398,8 @@ def replay(
 
 def command_line(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code. What cannot be parsed is one line."""
+    from workers.ops import logs
+
     logs.configure_command()
     try:
         return app(arguments, prog_name="standing", standalone_mode=False) or 0

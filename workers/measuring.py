@@ -1,12 +1,11 @@
 """What the metrics are set to: what a transaction did, and how far the whole deployment is.
 
-Owns the few queries of the gauges, which use an index and stop counting at a limit, so that they cost the same
-with ten accounts and ten million. The invariant: they are asked every few seconds by the timers worker, never
-because somebody scrapes; an error in here is counted and tried again, and ends no worker.
+The invariant: the database is asked every few seconds by the timers worker, never because somebody scrapes; an
+error in here is counted and tried again, and ends no worker.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 
@@ -25,15 +24,13 @@ from workers.ops.health import Vitals
 from workers.ops.metrics import Metrics
 from workers.ops.refused import Refused
 from workers.rules.calendar import SECOND, Instant
-from workers.store.postgres import TRANSIENT, LostOwnership, Store, statement
-from workers.store.records import MINUS_INFINITY, Progress
+from workers.store.postgres import TRANSIENT, LostOwnership, Store
+from workers.store.state import State, read_state, unpublished
 
 log = structlog.get_logger()
 
 SAMPLE_SECONDS = 5.0
 REACH_SECONDS = 10.0
-OVERDUE_SECONDS = 60
-COUNTED_TO = 100_000
 
 
 def decided(metrics: Metrics, done: Done, seconds: float) -> None:
@@ -90,45 +87,35 @@ class Sampler:
 
     async def sample(self) -> None:
         """Set every gauge once."""
-        async with self.store.transaction() as transaction:
-            progress = await transaction.progress()
+        state = await read_state(self.store, self.settle)
         now = self.clock.wall()
-        self._horizon(progress, now)
-        await self._left_to_do(progress.horizon(self.settle))
-        await self._unpublished(now)
+        self._horizon(state, now)
+        self._left_to_do(state)
+        await self._unpublished(state.shard_ends, now)
         self.metrics.set(names.SAMPLED, now / SECOND)
 
-    def _horizon(self, progress: Progress, now: Instant) -> None:
-        horizon = progress.horizon(self.settle)
-        known = horizon != MINUS_INFINITY
-        self.metrics.set(names.HORIZON, horizon / SECOND if known else 0)
-        self.metrics.set(names.HORIZON_AGE, (now - self.settle - horizon) / SECOND if known else inf)
-        self.metrics.set(names.SILENCE_HELD, progress.held is not None)
+    def _horizon(self, state: State, now: Instant) -> None:
+        horizon = state.horizon
+        self.metrics.set(names.HORIZON, 0 if horizon is None else horizon / SECOND)
+        self.metrics.set(names.HORIZON_AGE, inf if horizon is None else (now - self.settle - horizon) / SECOND)
+        self.metrics.set(names.SILENCE_HELD, state.progress.held is not None)
 
-    async def _left_to_do(self, horizon: Instant) -> None:
-        due = None if horizon == MINUS_INFINITY else horizon
-        overdue = None if due is None else due - OVERDUE_SECONDS * SECOND
-        [found] = await self.store.fetch(statement("gauges"), due, overdue, COUNTED_TO)
-        oldest = found["oldest_due"]
-        self.metrics.set(names.DUE, found["due"])
-        self.metrics.set(names.OVERDUE, found["overdue"])
-        self.metrics.set(names.OLDEST_DUE, 0 if oldest is None else (horizon - oldest) / SECOND)
-        self.metrics.set(names.ACCOUNTS_QUARANTINED, found["accounts_quarantined"])
-        self.metrics.set(names.SPREADS, found["spreads"])
-        paused = await self.store.fetch(statement("paused_partitions"))
+    def _left_to_do(self, state: State) -> None:
+        left = state.left
+        late = 0 if left.oldest_due is None or state.horizon is None else state.horizon - left.oldest_due
+        self.metrics.set(names.DUE, left.due)
+        self.metrics.set(names.OVERDUE, left.overdue)
+        self.metrics.set(names.OLDEST_DUE, late / SECOND)
+        self.metrics.set(names.ACCOUNTS_QUARANTINED, left.accounts_quarantined)
+        self.metrics.set(names.SPREADS, left.spreads)
         self.metrics.clear(names.PAUSED)
-        for topic, partition, _ in paused:
+        for topic, partition in state.paused:
             self.metrics.set(names.PAUSED, 1, topic=topic, partition=str(partition))
 
-    async def _unpublished(self, now: Instant) -> None:
-        count, oldest = 0, now
-        for shard, last_seq in await self.store.fetch(statement("shard_ends")):
-            if self._seen.get(shard, 0) < last_seq:
+    async def _unpublished(self, shard_ends: Mapping[int, int], now: Instant) -> None:
+        for shard, end in shard_ends.items():
+            if self._seen.get(shard, 0) < end:
                 self._seen[shard] = await self.published(shard)
-            seen = self._seen.get(shard, 0)
-            if seen < last_seq:
-                count += last_seq - seen
-                for first in await self.store.read_log(shard, seen, 1):
-                    oldest = min(oldest, first.recorded_at)
-        self.metrics.set(names.UNPUBLISHED, count)
-        self.metrics.set(names.UNPUBLISHED_AGE, (now - oldest) / SECOND)
+        found = await unpublished(self.store, shard_ends, self._seen, now)
+        self.metrics.set(names.UNPUBLISHED, found.messages)
+        self.metrics.set(names.UNPUBLISHED_AGE, found.seconds)

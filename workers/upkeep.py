@@ -3,15 +3,16 @@
 Parses and prints, as `workers.cli`, of which they are a part.
 """
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workers import arguments as may
-from workers import wiring
 from workers.ops.terminal import Terminal
 from workers.running import fail, run
-from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from workers.settings import Settings
 
 app = typer.Typer()
 terminal = Terminal()
@@ -29,16 +30,17 @@ def position_command(
 ) -> None:
     """Set from where a topic is read on, while no ingest worker runs."""
     from workers.commands import positions
+    from workers.wiring import open_database, open_kafka
 
     if [to_start, new_topic, offset is not None].count(True) != 1 or (partition is None) != (offset is None):
         fail("give --partition and --offset, or --to-start, or --new-topic")
 
-    async def work(settings: Settings) -> None:
-        async with wiring.parts(settings, "position") as made:
+    async def work(settings: "Settings") -> None:
+        async with open_kafka(settings) as kafka, open_database(settings, "position", kafka=kafka) as database:
             if partition is not None and offset is not None:
-                done = await positions.set_position(made, topic, partition, offset)
+                done = await positions.set_position(database, kafka, topic, partition, offset)
             else:
-                done = await positions.set_to_start(made, topic, new_topic=new_topic)
+                done = await positions.set_to_start(database, kafka, topic, new_topic=new_topic)
         for line in done:
             terminal.line(line)
 
@@ -53,13 +55,15 @@ def log_command(
 ) -> None:
     """The parts of the decision log. What is detached, `explain` and `dead-letters` show no longer."""
     from workers.commands import log
+    from workers.wiring import open_database, open_kafka
 
-    async def work(settings: Settings) -> None:
-        async with wiring.parts(settings, "log") as made:
-            if detach_before is not None:
-                for part in await log.detach_before(made, may.instant_of(detach_before)):
+    async def work(settings: "Settings") -> None:
+        if detach_before is not None:
+            async with open_kafka(settings) as kafka, open_database(settings, "log", kafka=kafka) as database:
+                for part in await log.detach_before(database, kafka, may.instant_of(detach_before)):
                     terminal.line(f"detached {part.name}: its table is kept; archive it, then drop it")
-            for part in await log.list_parts(made):
+        async with open_database(settings, "log", read_only=True) as database:
+            for part in await log.list_parts(database):
                 terminal.line(log.in_words(part))
 
     run(work)

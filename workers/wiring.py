@@ -1,65 +1,70 @@
-"""The only place that builds pools, consumers, producers and clocks, from the settings.
+"""The only place that opens servers from the settings: each command asks for what it needs, and nothing more.
 
-Each function opens what one process needs and closes it again; nothing else in the project knows both the
-settings and the parts.
+`open_database` opens PostgreSQL, `open_kafka` the brokers, `open_worker` all that a process needs that decides.
+What is given is compared with what the database was set up with, and everything is closed at the end.
 """
 
 import asyncio
-import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
-
-import asyncpg
-import structlog
-from confluent_kafka import KafkaException
+from typing import TYPE_CHECKING, Any
 
 from contracts.topics import INPUT_TOPICS
-from workers import relay, spread, timers
-from workers.codec.policies import load_policies
-from workers.completeness import Present
-from workers.enforcement.road import Enforcement
-from workers.kafka import admin
-from workers.kafka.last_record import last_record
-from workers.marks import MARKS_TOPIC, Guard, Mark
-from workers.measuring import Sampler, reach_kafka
-from workers.ops.clock import WallClock
-from workers.ops.health import Server, Vitals, serving
-from workers.ops.metrics import Measured
-from workers.ops.slots import NameTaken, owner_name, take_slot
-from workers.ops.stderr import end_process
-from workers.ops.watchdog import Watchdog
 from workers.rules import RULES_VERSION
-from workers.rules.policy import Policies
+from workers.rules.calendar import Instant
 from workers.settings import Settings
-from workers.standby import until_gone
 from workers.store.connections import open_pool
-from workers.store.deployment import Deployment, Wanted, adopt_server, check_rights, load_deployment
-from workers.store.listener import Listener
-from workers.store.postgres import Store, acquired, statement
-from workers.supervisor import WorkerProcess, supervise
-from workers.topics import check_topics, written_to
+from workers.store.deployment import Deployment, Wanted, check_rights, load_deployment, policies_text
+from workers.store.postgres import Store, acquired
 
-log = structlog.get_logger()
+if TYPE_CHECKING:
+    import asyncpg
 
-STOP_SECONDS = 14.0
-"""How long a worker may take to stop in order: servers that are away answer nobody who takes his leave."""
-NOT_STOPPED = 1
+    from workers.enforcement.road import Enforcement
+    from workers.kafka.admin import Admin
+    from workers.kafka.security import KafkaAccess
+    from workers.marks import Guard
+    from workers.rules.policy import Policies
+
+CLOSE_SECONDS = 10.0
+"""How long the connections of a pool may take to close."""
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """What every worker has."""
+class Database:
+    """The database of the deployment."""
 
     settings: Settings
-    policies: Policies
-    pool: asyncpg.Pool
+    pool: "asyncpg.Pool"
     deployment: Deployment
     store: Store
-    enforcement: Enforcement
-    guard: Guard
+
+
+@dataclass(frozen=True, slots=True)
+class Kafka:
+    """The brokers of the deployment."""
+
+    access: "KafkaAccess"
+    prefix: str
+    """What every topic's name begins with."""
+    cluster_id: str
+    admin: "Admin"
+    guard: "Guard"
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What every process has that decides."""
+
+    settings: Settings
+    pool: "asyncpg.Pool"
+    deployment: Deployment
+    store: Store
+    policies: "Policies"
+    enforcement: "Enforcement"
+    guard: "Guard"
 
     async def compare(self) -> None:
         """Compare what was published with the log once more; raises SetBack or CheckpointLost."""
@@ -67,20 +72,10 @@ class Parts:
             await self.guard.compare(connection, even_moved=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Database:
-    """What a command has that asks the database alone."""
-
-    settings: Settings
-    pool: asyncpg.Pool
-    deployment: Deployment
-    store: Store
-
-
-async def wanted(settings: Settings, policies: Policies, *, asks_kafka: bool = True) -> Wanted:
-    """What these settings, this code and the reachable Kafka say that the deployment is."""
+def wanted(settings: Settings, policies: "Policies", cluster_id: str) -> Wanted:
+    """What these settings, this code and the Kafka that answered say that the deployment is."""
     return Wanted(
-        kafka_cluster_id=await admin.cluster_id(settings.kafka) if asks_kafka else None,
+        kafka_cluster_id=cluster_id,
         topic_prefix=settings.topic_prefix,
         consumer_group=settings.group,
         input_topics=INPUT_TOPICS,
@@ -88,257 +83,93 @@ async def wanted(settings: Settings, policies: Policies, *, asks_kafka: bool = T
         shards=settings.shards,
         rules_version=RULES_VERSION,
         tzdata_version=version("tzdata"),
-        policies=[(each.stamp.id, each.stamp.digest, each.effective_from) for each in policies.all],
+        policies=_stamps(policies),
     )
 
 
+def _stamps(policies: "Policies") -> list[tuple[str, str, Instant]]:
+    return [(each.stamp.id, each.stamp.digest, each.effective_from) for each in policies.all]
+
+
 @asynccontextmanager
-async def database(settings: Settings, name: str) -> AsyncIterator[Database]:
-    """The database of this deployment and nothing else: no Kafka, no policies; raises DeploymentMismatch."""
-    pool = await open_pool(settings.database_url.get_secret_value(), name=name, connections=2)
+async def open_kafka(settings: Settings) -> AsyncIterator[Kafka]:
+    """The brokers, asked once whether they answer; raises KafkaUnreachable or KafkaRefused."""
+    from workers.kafka.admin import Admin
+    from workers.marks import Guard
+
+    admin = Admin(settings.kafka)
+    guard = Guard(settings.kafka, settings.topic_prefix)
+    yield Kafka(settings.kafka, settings.topic_prefix, await admin.cluster_id(), admin, guard)
+
+
+@asynccontextmanager
+async def open_database(
+    settings: Settings,
+    name: str,
+    *,
+    read_only: bool = False,
+    connections: int = 2,
+    kafka: Kafka | None = None,
+    policies: "Policies | None" = None,
+    waits: bool = False,
+) -> AsyncIterator[Database]:
+    """The database, for a process that PostgreSQL shows as `name`; with `kafka`, one that has all that was published.
+
+    Raises DeploymentMismatch where it was set up for other settings, brokers or policies, and SetBack where it lacks
+    something. A process that `waits` writes only to a server that the relay knows.
+    """
+    expected: dict[str, object] = {"topic_prefix": settings.topic_prefix}
+    options: dict[str, Any] = {"name": name, "connections": connections, "read_only": read_only}
+    if kafka is not None:
+        options["connected"] = kafka.guard.connected
+        expected |= {
+            "kafka_cluster_id": kafka.cluster_id,
+            "consumer_group": settings.group,
+            "input_partitions": settings.partitions,
+        }
+    if policies is not None:
+        expected |= {
+            "rules_version": RULES_VERSION,
+            "tzdata_version": version("tzdata"),
+            "policies": policies_text(_stamps(policies)),
+        }
+    pool = await open_pool(settings.database_url.get_secret_value(), **options)
     try:
-        deployment = await load_deployment(pool, {"topic_prefix": settings.topic_prefix})
+        deployment = await load_deployment(pool, expected)
+        if kafka is not None:
+            await _compare(pool, kafka.guard, waits=waits)
         yield Database(settings, pool, deployment, Store(pool, deployment.fingerprint))
     finally:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(CLOSE_SECONDS):
             await pool.close()
 
 
-@asynccontextmanager
-async def parts(
-    settings: Settings, name: str, *, connections: int = 4, waits: bool = False, asks_kafka: bool = True
-) -> AsyncIterator[Parts]:
-    """Everything that a worker called `name` shares with the others; raises DeploymentMismatch or SetBack.
+async def _compare(pool: "asyncpg.Pool", guard: "Guard", *, waits: bool) -> None:
+    async with acquired(pool) as connection:
+        await guard.compare(connection, even_moved=not waits)
+        if waits:
+            await check_rights(connection)
+            await guard.wait_for_relay(connection)
 
-    A worker that `waits` writes only to a server that the relay knows. Only a command that reads and shows what the
-    database says need not ask Kafka.
-    """
+
+@asynccontextmanager
+async def open_worker(
+    settings: Settings, name: str, *, connections: int = 4, waits: bool = False
+) -> AsyncIterator[Worker]:
+    """All that a process called `name` needs which decides; raises what `open_kafka` and `open_database` raise."""
+    from workers.codec.policies import load_policies
+    from workers.enforcement.road import Enforcement
+    from workers.ops.clock import WallClock
+
     policies = load_policies(settings.policies)
-    expected = await wanted(settings, policies, asks_kafka=asks_kafka)
-    guard = Guard(settings.kafka, settings.topic_prefix)
-    url = settings.database_url.get_secret_value()
-    pool = await open_pool(url, name=name, connections=connections, connected=guard.connected)
-    try:
-        deployment = await load_deployment(pool, expected.expected)
-        async with acquired(pool) as connection:
-            if asks_kafka:
-                await guard.compare(connection, even_moved=not waits)
-            if waits:
-                await check_rights(connection)
-                await guard.wait_for_relay(connection)
-        store = Store(pool, deployment.fingerprint)
+    async with (
+        open_kafka(settings) as kafka,
+        open_database(
+            settings, name, connections=connections, kafka=kafka, policies=policies, waits=waits
+        ) as database,
+    ):
+        deployment = database.deployment
         enforcement = Enforcement(
-            store, policies, WallClock(), settings.settle, deployment.incarnation, deployment.shards
+            database.store, policies, WallClock(), settings.settle, deployment.incarnation, deployment.shards
         )
-        yield Parts(settings, policies, pool, deployment, store, enforcement, guard)
-    finally:
-        async with asyncio.timeout(10):
-            await pool.close()
-
-
-def worker_processes(settings: Settings) -> list[WorkerProcess]:
-    """The processes of `standing work`; each has a metrics port of its own, whatever the number of ingests."""
-    workers: list[tuple[str, dict[str, str]]] = [(name, {}) for name in ("timers", "spread", "relay")]
-    for number in range(settings.ingests):
-        name = settings.instance
-        workers.append(("ingest", {} if name is None else {"STANDING_INSTANCE": f"{name}-{number}"}))
-    return [
-        WorkerProcess(name, [name], {**environment, "STANDING_METRICS_PORT": str(settings.metrics_port and port)})
-        for port, (name, environment) in enumerate(workers, settings.metrics_port + 1)
-    ]
-
-
-@asynccontextmanager
-async def vital(settings: Settings, name: str, needs: tuple[Server, ...]) -> AsyncIterator[Vitals]:
-    """The vitals of a worker, watched, and served where a port is given."""
-    with Watchdog(name, settings.watchdog_seconds) as watchdog:
-        if not settings.metrics_port:
-            yield Vitals(needs, watchdog=watchdog)
-            return
-        metrics = Measured(name)
-        vitals = Vitals(needs, metrics, watchdog)
-        async with serving(settings.metrics_host, settings.metrics_port, vitals, metrics):
-            yield vitals
-
-
-def sampler(made: Parts, vitals: Vitals) -> Sampler:
-    """What samples the gauges of the deployment."""
-
-    async def published(shard: int) -> int:
-        marks = made.settings.topic_prefix + MARKS_TOPIC
-        record = await last_record(made.settings.kafka, marks, shard)
-        return 0 if record is None or record.value is None else Mark.decode(shard, record.value).seq
-
-    clock, settle = made.enforcement.clock, made.settings.settle
-    return Sampler(made.store, vitals.metrics, vitals.failed, clock, settle, published)
-
-
-@asynccontextmanager
-async def beside(settings: Settings, work: Callable[[], Coroutine[None, None, None]]) -> AsyncIterator[None]:
-    """Do what only serves the metrics while the block runs, where somebody may ask for them."""
-    async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(work())] if settings.metrics_port else []
-        yield
-        for each in running:
-            each.cancel()
-
-
-async def run_supervisor(settings: Settings) -> int:
-    """Every worker in a process of its own, until SIGTERM; returns the exit code for the shell."""
-    processes = worker_processes(settings)
-    if not settings.metrics_port:
-        return await supervise(processes, Vitals())
-    metrics = Measured("work")
-    vitals = Vitals(metrics=metrics)
-    async with serving(settings.metrics_host, settings.metrics_port, vitals, metrics):
-        return await supervise(processes, vitals)
-
-
-def stop_on_signals() -> asyncio.Event:
-    """An event that SIGINT and SIGTERM set. Who has not ended by then ends all the same: nothing is lost by that."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def begin() -> None:
-        if not stop.is_set():
-            stop.set()
-            loop.call_later(STOP_SECONDS, _end_now)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, begin)
-    return stop
-
-
-def _end_now() -> None:
-    log.warning("ended without waiting any longer; what was not committed is read again", seconds=STOP_SECONDS)
-    end_process(NOT_STOPPED)
-
-
-async def run_ingest(settings: Settings) -> None:
-    """One ingest worker until SIGTERM."""
-    from workers.codec.decoding import Decoder
-    from workers.ingest.worker import PARTITIONS, Ingest
-    from workers.kafka.consumer import Intake  # with FastStream, which nobody else needs
-
-    stop = stop_on_signals()
-    with take_slot(f"{settings.kafka_bootstrap}\n{settings.group}", settings.instance) as instance:
-        async with (
-            vital(settings, "ingest", ("database", "kafka")) as vitals,
-            parts(settings, f"ingest {instance}", waits=True) as made,
-            beside(settings, partial(reach_kafka, settings.kafka, vitals)),
-        ):
-            intake = Intake(
-                kafka=settings.kafka,
-                topics=INPUT_TOPICS,
-                prefix=settings.topic_prefix,
-                group=settings.group,
-                instance_id=instance,
-                batch_size=settings.batch_size,
-                topic_ids=made.deployment.topic_ids,
-                vitals=vitals,
-            )
-            ingest = Ingest(
-                store=made.store,
-                enforcement=made.enforcement,
-                decoder=Decoder(made.policies, settings.max_record_bytes),
-                intake=intake,
-                clock=WallClock(),
-                present=Present(WallClock(), made.store, settings.clock == "events"),
-                owner=owner_name(instance, await _server_clock(made)),
-                input_partitions=settings.partitions,
-                vitals=vitals,
-            )
-            vitals.has(PARTITIONS, really=False)
-            vitals.metrics.before_scrape(ingest.measure)
-            try:
-                await ingest.run(stop)
-            except* NameTaken as taken:
-                await _stand_by(settings, instance, str(taken.exceptions[0]), vitals, stop)
-                if not stop.is_set():
-                    raise
-
-
-async def _server_clock(made: Parts) -> int:
-    [row] = await made.store.fetch(statement("server_clock"))
-    return int(row[0])
-
-
-async def _stand_by(settings: Settings, instance: str, why: str, vitals: Vitals, stop: asyncio.Event) -> None:
-    """Wait until nobody else has the name in the consumer group."""
-    log.error("two ingest workers have one name", why=why)
-    vitals.has("a name of its own", really=False)
-    asking = admin.Admin(settings.kafka)
-
-    async def is_there() -> bool:
-        try:
-            return instance in await asking.fixed_names(settings.group)
-        except (admin.KafkaUnreachable, KafkaException) as error:
-            vitals.failed(error)
-            return True
-
-    await until_gone(is_there, vitals, stop)
-
-
-async def run_timers(settings: Settings) -> None:
-    """One timers worker until SIGTERM."""
-    stop = stop_on_signals()
-    async with (
-        vital(settings, "timers", ("database",)) as vitals,
-        parts(settings, "timers", waits=True) as made,
-        listening(made.pool, "standing_horizon") as listener,
-        beside(settings, sampler(made, vitals).run),
-    ):
-        await timers.run(made.enforcement, listener, vitals, stop)
-
-
-async def run_spread(settings: Settings) -> None:
-    """One spread worker until SIGTERM."""
-    stop = stop_on_signals()
-    async with (
-        vital(settings, "spread", ("database",)) as vitals,
-        parts(settings, "spread", waits=True) as made,
-        listening(made.pool, "standing_spread") as listener,
-    ):
-        await spread.run(made.store, made.enforcement, listener.bell(), vitals, stop)
-
-
-async def run_relay(settings: Settings) -> None:
-    """One relay, for every shard of the log, until SIGTERM."""
-    stop = stop_on_signals()
-    async with (
-        vital(settings, "relay", ("database", "kafka")) as vitals,
-        parts(settings, "relay", connections=9) as made,
-        listening(made.pool, "standing_log") as listener,
-        listening(made.pool, relay.ENDED) as ended,
-        beside(settings, partial(reach_kafka, settings.kafka, vitals)),
-    ):
-        asking = admin.Admin(settings.kafka)
-        check = partial(check_topics, asking, settings.topic_prefix, written_to(made.deployment.topic_ids))
-        await check()
-        shards = [
-            relay.Shard(
-                number=number,
-                store=made.store,
-                producer=relay.shard_producer(settings.kafka, settings.topic_prefix, number),
-                incarnation=made.deployment.incarnation,
-                prefix=settings.topic_prefix,
-                compare=made.compare,
-            )
-            for number in range(made.deployment.shards)
-        ]
-        if made.guard.moved:
-            for shard in shards:
-                await shard.open()
-            await adopt_server(made.pool)
-            log.warning("another PostgreSQL was adopted: all that was published is in its log")
-        await relay.run(shards, listener, ended, vitals, stop, check)
-
-
-@asynccontextmanager
-async def listening(pool: asyncpg.Pool, channel: str) -> AsyncIterator[Listener]:
-    """A listener on a channel, closed at the end."""
-    listener = Listener(pool, channel)
-    try:
-        yield listener
-    finally:
-        await listener.close()
+        yield Worker(settings, database.pool, deployment, database.store, policies, enforcement, kafka.guard)

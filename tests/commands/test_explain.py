@@ -12,7 +12,7 @@ from workers.commands import show
 from workers.commands.explain import explain
 from workers.ops.terminal import Terminal
 from workers.rules.calendar import Instant, written
-from workers.wiring import Parts
+from workers.wiring import Database
 
 HISTORY = (
     enrolled("2016-03-01 10:00"),
@@ -24,10 +24,8 @@ HISTORY = (
 async def explained(deployment: Deployment, at: Instant | None) -> tuple[dict[str, Any], str]:
     """What is shown of account `a`: the JSON, and the text."""
     settings = SimpleNamespace(settle=0)
-    made = SimpleNamespace(
-        store=deployment.store, pool=deployment.pool, policies=deployment.policies, settings=settings
-    )
-    found = await explain(cast("Parts", made), "a", at)
+    database = SimpleNamespace(store=deployment.store, pool=deployment.pool, settings=settings)
+    found = await explain(cast("Database", database), deployment.policies, "a", at)
     shown = io.StringIO()
     show.explanation(Terminal(file=shown), found)
     return json.loads(found.as_json()), shown.getvalue()

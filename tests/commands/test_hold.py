@@ -13,7 +13,7 @@ from tests.support.database_deployment import Deployment, deployed
 from tests.support.played_intake import SAMPLE
 from workers.commands import hold as brake
 from workers.commands.hold import hold
-from workers.wiring import Parts
+from workers.wiring import Database
 
 ACCOUNTS = 120
 SUSPENDED = "select count(*) from decision_log where kind = 'account_suspended'"
@@ -28,8 +28,8 @@ async def deployment(database_url: str) -> AsyncIterator[Deployment]:
         yield made
 
 
-def made_of(deployment: Deployment) -> Parts:
-    return cast("Parts", SimpleNamespace(pool=deployment.pool))
+def made_of(deployment: Deployment) -> Database:
+    return cast("Database", SimpleNamespace(pool=deployment.pool))
 
 
 async def until_held(deployment: Deployment) -> None:

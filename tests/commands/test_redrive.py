@@ -16,7 +16,7 @@ from workers.commands.redrive import ORIGIN, Wish, outgoing
 from workers.kafka.security import KafkaAccess
 from workers.kafka.transactional_producer import Outgoing, PublishError
 from workers.store import postgres
-from workers.wiring import Parts
+from workers.wiring import Database, Kafka
 
 LETTER = {"topic": "complaints", "partition": 3, "offset": 7, "key": None, "value": "e30=", "reason": "invalid_json"}
 
@@ -54,15 +54,15 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> type[PlayedProducer]:
 
 
 @asynccontextmanager
-async def with_letters(url: str, kinds: str) -> AsyncIterator[tuple[Deployment, Parts]]:
+async def with_letters(url: str, kinds: str) -> AsyncIterator[tuple[Deployment, tuple[Database, Kafka]]]:
     """A deployment that has read orders, good ones (`.`) and bad ones (`x`)."""
     async with deployed(url, SAMPLE) as deployment:
         worker = ingest(deployment, PlayedIntake())
         await worker.claim(PLACES)
         await worker.commit(await worker.decode([orders(kinds)]))
-        settings = SimpleNamespace(kafka=KafkaAccess(""), topic_prefix="p.")
-        made = SimpleNamespace(pool=deployment.pool, enforcement=deployment.enforcement, settings=settings)
-        yield deployment, cast("Parts", made)
+        database = SimpleNamespace(pool=deployment.pool)
+        brokers = SimpleNamespace(access=KafkaAccess(""), prefix="p.")
+        yield deployment, (cast("Database", database), cast("Kafka", brokers))
 
 
 def offsets(messages: Sequence[Outgoing]) -> list[bytes]:
@@ -74,12 +74,12 @@ async def test_two_redrives_at_once_send_each_letter_once(database_url: str, kaf
     async with with_letters(database_url, ".x.xx") as (_, made):
         places = [f"order-status/1/{offset}" for offset in (1, 3, 4)]
         wishes = [Wish(places=places), Wish(reasons=["invalid_message"]), Wish(topics=["order-status"])]
-        done = await asyncio.gather(*(redrive.redrive(made, wish) for wish in wishes))
+        done = await asyncio.gather(*(redrive.redrive(*made, wish) for wish in wishes))
         assert sorted(offsets(kafka.published)) == [place.encode() for place in places]
         assert sum(each.sent for each in done) == 3
-        again = await redrive.redrive(made, Wish(places=places))
+        again = await redrive.redrive(*made, Wish(places=places))
         assert (again.sent, again.already) == (0, places)
-        assert (await redrive.redrive(made, Wish())).sent == 0
+        assert (await redrive.redrive(*made, Wish())).sent == 0
         assert len(kafka.published) == 3
 
 
@@ -89,10 +89,10 @@ async def test_what_kafka_refused_is_sent_by_the_next_redrive(
     async with with_letters(database_url, "x.") as (deployment, made):
         monkeypatch.setattr(kafka, "refuses", True)
         with pytest.raises(PublishError):
-            await redrive.redrive(made, Wish())
+            await redrive.redrive(*made, Wish())
         assert await deployment.pool.fetchval("select count(*) from redriven") == 0
         monkeypatch.setattr(kafka, "refuses", False)
-        assert (await redrive.redrive(made, Wish())).sent == 1
+        assert (await redrive.redrive(*made, Wish())).sent == 1
         assert offsets(kafka.published) == [b"order-status/1/0"]
         assert kafka.published[0].topic == "p.order-status"
         assert kafka.published[0].partition == 1
@@ -109,17 +109,17 @@ async def test_a_redrive_that_gets_no_connection_gives_up_and_sends_nothing(
             for _ in range(kept):  # of six
                 await others.enter_async_context(deployment.pool.acquire(timeout=5))
             with pytest.raises(TimeoutError):
-                await redrive.redrive(made, Wish())
+                await redrive.redrive(*made, Wish())
         assert kafka.published == []
-        assert (await redrive.redrive(made, Wish())).sent == 1
+        assert (await redrive.redrive(*made, Wish())).sent == 1
 
 
 async def test_letters_are_chosen_by_reason_topic_and_time(database_url: str, kafka: type[PlayedProducer]) -> None:
     async with with_letters(database_url, "xx") as (deployment, made):
         now = deployment.enforcement.clock.wall()
         for wish in (Wish(reasons=["too_large"]), Wish(topics=["complaints"]), Wish(since=now + 1_000_000)):
-            assert (await redrive.redrive(made, wish)).sent == 0
-        found = await redrive.redrive(made, Wish(reasons=["invalid_message", "too_large"], since=now - 60_000_000))
+            assert (await redrive.redrive(*made, wish)).sent == 0
+        found = await redrive.redrive(*made, Wish(reasons=["invalid_message", "too_large"], since=now - 60_000_000))
         assert found.sent == len(kafka.published) == 2
 
 

@@ -5,16 +5,15 @@ import json
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from tests.model.story import enrolled, local
-from tests.support.database_deployment import Deployment, deployed
+from tests.support.database_deployment import deployed
 from tests.support.played_intake import SAMPLE
 from workers.commands import show
 from workers.commands.drain import Left
-from workers.commands.status import COUNTED, Status
+from workers.commands.status import Status
 from workers.ops.terminal import Terminal
 from workers.store.postgres import statement
+from workers.store.state import COUNTED_TO
 
 NOTHING: dict[str, Any] = {
     "horizon": None,
@@ -50,28 +49,19 @@ def test_four_thousand_partitions_are_a_screen_of_lines_and_all_of_them_in_the_j
 
 
 def test_what_is_counted_no_further_says_so() -> None:
-    lines = printed(Status(lag={}, **NOTHING | {"dead_letters": COUNTED, "due": COUNTED - 1}))
+    lines = printed(Status(lag={}, **NOTHING | {"dead_letters": COUNTED_TO, "due": COUNTED_TO - 1}))
     assert any(line.split() == ["dead", "letters", "10,000", "or", "more"] for line in lines)
     assert any(line.split() == ["deadlines", "due", "9,999"] for line in lines)
 
 
-@pytest.mark.parametrize(("name", "values"), [("status", (None, timedelta(seconds=60))), ("gauges", (None,))])
-async def test_counts_end_at_their_limit_and_read_no_more_rows(
-    database_url: str, name: str, values: tuple[object, ...]
-) -> None:
+async def test_counts_end_at_their_limit_and_read_no_more_rows(database_url: str) -> None:
     async with deployed(database_url, SAMPLE) as deployment:
         await deployment.reads(*(enrolled("2016-03-01", f"a{number:04}") for number in range(1000)))
-        counts = await counted(deployment, name, *values, 7)
+        asked = (local("2030-01-01"), None, timedelta(seconds=60), 7)
+        [counts] = await deployment.pool.fetch(statement("left_to_do"), *asked)
         assert counts["due"] == 7
-        plan = await deployment.pool.fetchval(
-            f"explain (analyze, format json) {statement(name)}", local("2030-01-01"), *values, 7
-        )
+        plan = await deployment.pool.fetchval(f"explain (analyze, format json) {statement('left_to_do')}", *asked)
     assert most_rows(json.loads(plan)[0]["Plan"]) <= 7, plan
-
-
-async def counted(deployment: Deployment, name: str, *values: object) -> Any:
-    [row] = await deployment.pool.fetch(statement(name), local("2030-01-01"), *values)
-    return row
 
 
 def most_rows(plan: dict[str, Any]) -> int:

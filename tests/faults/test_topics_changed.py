@@ -17,11 +17,11 @@ from tests.faults.deployment import Deployment
 from tests.support.engine import Engine
 from tests.support.facts import Message, enrolled, paid
 from tests.support.load import long
-from workers import wiring
 from workers.commands.positions import set_to_start
 from workers.commands.setup import run_setup
 from workers.settings import Settings
 from workers.topics import TopicLost
+from workers.wiring import open_database, open_kafka
 
 SELLERS = [f"seller-{number}" for number in range(20)]
 BEFORE = [
@@ -141,8 +141,8 @@ async def test_a_topic_made_anew_is_read_from_its_start_where_an_operator_does_a
     settings = Settings.model_validate(given)
     with pytest.raises(TopicLost, match="order-status was deleted and made again"):
         await run_setup(settings)
-    async with wiring.parts(settings, "test") as made:
-        assert len(await set_to_start(made, "order-status", new_topic=True)) == 3
+    async with open_kafka(settings) as kafka, open_database(settings, "test", kafka=kafka) as database:
+        assert len(await set_to_start(database, kafka, "order-status", new_topic=True)) == 3
     await run_setup(settings)
     async with deployment.working():
         await deployment.until(

@@ -14,14 +14,7 @@ from pathlib import Path
 import typer
 
 from tests.faults.counting import Calls, Point, install
-from workers import running, wiring
-
-RUN = {
-    "ingest": wiring.run_ingest,
-    "timers": wiring.run_timers,
-    "spread": wiring.run_spread,
-    "relay": wiring.run_relay,
-}
+from workers import running
 
 
 def run(worker: str, environment: Mapping[str, str], crash: Point | None, log: Path | None, output: Path) -> None:
@@ -33,7 +26,7 @@ def run(worker: str, environment: Mapping[str, str], crash: Point | None, log: P
     if crash is not None or log is not None:
         install(Calls(crash, log))
     try:
-        running.worker(RUN[worker], worker)
+        running.worker(worker)
     except typer.Exit as ended:
         sys.exit(ended.exit_code)  # as `standing` itself ends
 
@@ -43,7 +36,7 @@ def start(
 ) -> ForkServerProcess:
     """Start a worker; its standard error goes to `output`."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.faults.victim"])
+    context.set_forkserver_preload(["tests.faults.victim", "workers.processes"])
     process = context.Process(target=run, args=(worker, dict(environment), crash, log, output), daemon=True)
     process.start()
     return process

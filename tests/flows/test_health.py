@@ -9,8 +9,8 @@ from tests.support.endpoints import ask, free_ports, scrape, until, with_ports
 from tests.support.engine import Engine, check_all
 from tests.support.facts import enrolled, paid
 from tests.support.raw import send_to
-from workers import wiring
 from workers.ops.metrics import METRICS
+from workers.wiring import open_worker
 
 LOST, FENCED = (f"standing_failures_total{{error={each}}}" for each in ("LostOwnership", "Fenced"))
 RECYCLED = "standing_producers_recycled_total"
@@ -97,7 +97,7 @@ async def test_whoever_is_taken_over_counts_it_and_nothing_is_published_twice(en
         until(lambda: ask(port, "/ready")[0] == ask(port + 1, "/ready")[0] == 200)
         until(lambda: seen(port + 1, "standing_published_messages_total"))
         assert not seen(port, LOST)
-        async with wiring.parts(engine.settings, "test") as made:
+        async with open_worker(engine.settings, "test") as made:
             await made.store.claim_positions([("seller-accounts", number) for number in range(4)], "another")
         until(lambda: seen(port, LOST))
         assert not seen(port + 1, RECYCLED)

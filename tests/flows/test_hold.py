@@ -9,30 +9,30 @@ import pytest
 from contracts.topics import INPUT_TOPICS
 from tests.model import story
 from tests.support.database_deployment import Deployment
-from tests.support.engine import Engine
+from tests.support.engine import Engine, opened
 from tests.support.facts import enrolled, paid
 from tests.support.noted_metrics import Noted
 from tests.support.raw import send_to
-from workers import wiring
+from workers import processes
 from workers.commands.hold import CannotRelease, hold, release, release_by_force
 from workers.commands.status import read_status
 from workers.ops.health import Vitals
 from workers.store.records import Advance
-from workers.wiring import Parts
+from workers.wiring import Database, Kafka, Worker, open_worker
 
 UNREAD = [("order-status", 3), ("seller-accounts", 1)]
 
 
-async def held(made: Parts) -> str | None:
+async def held(database: Database) -> str | None:
     """Why silence is held."""
-    async with made.store.transaction() as transaction:
+    async with database.store.transaction() as transaction:
         return (await transaction.progress()).held
 
 
-async def read_to_its_end(made: Parts, place: tuple[str, int]) -> None:
+async def read_to_its_end(database: Database, place: tuple[str, int]) -> None:
     """The one record of a partition was read."""
-    [position] = await made.store.claim_positions([place], "test")
-    async with made.store.transaction() as transaction:
+    [position] = await database.store.claim_positions([place], "test")
+    async with database.store.transaction() as transaction:
         await transaction.advance([Advance(*place, 0, 1, position.epoch, None, None)])
 
 
@@ -46,50 +46,50 @@ async def test_silence_is_not_released_before_every_partition_was_read_to_its_en
         UNREAD, [paid("a", "2016-03-02 10:00"), enrolled("a", "2016-03-01 10:00")], strict=True
     ):
         send_to(engine, topic, partition, [fields], b"a")
-    async with wiring.parts(engine.settings, "test") as made:
-        await hold(made, "a back-fill")
+    async with opened(engine.settings) as (database, kafka):
+        await hold(database, "a back-fill")
         refused = engine.standing("release", check=False)
         assert (refused.returncode, refused.stderr) == (2, f"standing: {refusal(*UNREAD)}\n")
-        await read_to_its_end(made, UNREAD[0])
+        await read_to_its_end(database, UNREAD[0])
         with pytest.raises(CannotRelease) as behind:
-            await release(made)
+            await release(database, kafka)
         assert str(behind.value) == refusal(UNREAD[1])
-        assert await held(made) == "a back-fill"
+        assert await held(database) == "a back-fill"
 
         engine.standing("release", "--force")
-        assert await held(made) is None
+        assert await held(database) is None
 
-        await hold(made, "an emergency")
-        await read_to_its_end(made, UNREAD[1])
-        await release(made)
-        assert await held(made) is None
+        await hold(database, "an emergency")
+        await read_to_its_end(database, UNREAD[1])
+        await release(database, kafka)
+        assert await held(database) is None
 
 
-async def spreads(made: Parts) -> tuple[int, float]:
+async def spreads(made: Worker, database: Database, kafka: Kafka) -> tuple[int, float]:
     """How many companies are still to be judged, by `standing status` and by the metric that an alert rests on."""
     metrics = Noted()
-    await wiring.sampler(made, Vitals(metrics=metrics)).sample()
-    return (await read_status(made)).spreads, metrics.values["standing_spreads"]
+    await processes.sampler(made, Vitals(metrics=metrics)).sample()
+    return (await read_status(database, kafka)).spreads, metrics.values["standing_spreads"]
 
 
 async def test_a_company_whose_members_wait_for_a_held_silence_is_counted_only_once_they_can_be_judged(
     engine: Engine,
 ) -> None:
-    async with wiring.parts(engine.settings, "test") as made:
+    async with open_worker(engine.settings, "test") as made, opened(engine.settings) as (database, kafka):
         claimed = await made.store.claim_positions([(topic, 0) for topic in INPUT_TOPICS], "test")
         positions = {(each.topic, each.partition): each for each in claimed}
         incarnation = made.deployment.incarnation
         worker = Deployment(made.pool, made.store, made.enforcement, made.policies, incarnation, positions)
         await worker.reads(*(story.enrolled("2016-03-01", account, "c", f"e-{account}") for account in "ab"))
-        await hold(made, "a back-fill")
+        await hold(database, "a back-fill")
         await worker.move_horizon(story.local("2016-09-01"))
         await worker.reads(story.case("2016-09-02", account="a", category="refusal_of_trade_assurance"))
-        assert await spreads(made) == (1, 1)
+        assert await spreads(made, database, kafka) == (1, 1)
         await worker.spreads()
         assert await made.pool.fetchval("select count(*) from spreads") == 1
-        assert await spreads(made) == (0, 0)
-        await release_by_force(made)
+        assert await spreads(made, database, kafka) == (0, 0)
+        await release_by_force(database)
         await worker.reaches(story.local("2016-09-03"))
-        assert await spreads(made) == (1, 1)
+        assert await spreads(made, database, kafka) == (1, 1)
         await worker.spreads()
-        assert await spreads(made) == (0, 0)
+        assert await spreads(made, database, kafka) == (0, 0)

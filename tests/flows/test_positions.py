@@ -4,30 +4,31 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from tests.support.engine import Engine
+from tests.support.engine import Engine, opened
 from tests.support.facts import enrolled, paid
 from tests.support.raw import send_to
-from workers import wiring
 from workers.commands.positions import PositionRefused, set_position, set_to_start
 from workers.commands.setup import run_setup
 from workers.store.records import Position
 from workers.topics import TopicLost
-from workers.wiring import Parts
+from workers.wiring import Database
 
 ORDERS = "order-status"
 
 
-async def position(made: Parts, partition: int, topic: str = ORDERS) -> Position:
-    [found] = [each for each in await made.store.positions() if (each.topic, each.partition) == (topic, partition)]
+async def position(database: Database, partition: int, topic: str = ORDERS) -> Position:
+    [found] = [
+        each for each in await database.store.positions() if (each.topic, each.partition) == (topic, partition)
+    ]
     return found
 
 
 async def test_a_position_is_set_within_what_the_topic_has(engine: Engine) -> None:
     send_to(engine, ORDERS, 3, [b"{"] * 5)
-    async with wiring.parts(engine.settings, "test") as made:
-        [claimed] = await made.store.claim_positions([(ORDERS, 3)], "somebody")
-        assert await set_position(made, ORDERS, 3, 4) == ["order-status/3 is read from 4; before: 0"]
-        found = await position(made, 3)
+    async with opened(engine.settings) as (database, kafka):
+        [claimed] = await database.store.claim_positions([(ORDERS, 3)], "somebody")
+        assert await set_position(database, kafka, ORDERS, 3, 4) == ["order-status/3 is read from 4; before: 0"]
+        found = await position(database, 3)
         assert (found.next_offset, found.epoch) == (4, claimed.epoch + 1)
         for topic, partition, offset, why in [
             (ORDERS, 3, 6, "order-status/3 has 0 to 5, and not 6"),
@@ -35,8 +36,8 @@ async def test_a_position_is_set_within_what_the_topic_has(engine: Engine) -> No
             ("suspensions", 0, 0, "suspensions is no input topic"),
         ]:
             with pytest.raises(PositionRefused, match=why):
-                await set_position(made, topic, partition, offset)
-        assert (await position(made, 3)).next_offset == 4
+                await set_position(database, kafka, topic, partition, offset)
+        assert (await position(database, 3)).next_offset == 4
 
 
 async def test_a_topic_without_its_beginning_is_read_from_what_is_there(engine: Engine) -> None:
@@ -46,8 +47,8 @@ async def test_a_topic_without_its_beginning_is_read_from_what_is_there(engine: 
     done.result(10)
     said = engine.standing("position", ORDERS, "--to-start")
     assert "order-status/1 is read from 3; before: 0" in said.stdout.splitlines()
-    async with wiring.parts(engine.settings, "test") as made:
-        assert [(await position(made, number)).next_offset for number in range(4)] == [0, 3, 0, 0]
+    async with opened(engine.settings) as (database, _):
+        assert [(await position(database, number)).next_offset for number in range(4)] == [0, 3, 0, 0]
 
 
 def test_no_position_is_set_while_a_worker_reads(engine: Engine) -> None:
@@ -64,20 +65,20 @@ def test_no_position_is_set_while_a_worker_reads(engine: Engine) -> None:
 async def test_a_topic_that_was_made_again_is_read_from_its_start_once_an_operator_says_so(engine: Engine) -> None:
     name = engine.prefix + ORDERS
     client = AdminClient({"bootstrap.servers": engine.environment["STANDING_KAFKA_BOOTSTRAP"]})
-    async with wiring.parts(engine.settings, "test") as made:
+    async with opened(engine.settings) as (database, kafka):
         with pytest.raises(PositionRefused, match="order-status is the one that was set up"):
-            await set_to_start(made, ORDERS, new_topic=True)
+            await set_to_start(database, kafka, ORDERS, new_topic=True)
         send_to(engine, "complaints", 0, [b"{"])
-        await set_position(made, "complaints", 0, 1)  # until something was read `setup` makes topics again
+        await set_position(database, kafka, "complaints", 0, 1)  # until something was read `setup` makes topics again
     client.delete_topics([name])[name].result(10)
     while name in client.list_topics(timeout=10).topics:
         pass
     client.create_topics([NewTopic(name, 4, config={"retention.ms": "-1"})])[name].result(10)
     with pytest.raises(TopicLost, match="order-status was deleted and made again"):
         await run_setup(engine.settings)
-    async with wiring.parts(engine.settings, "test") as made:
+    async with opened(engine.settings) as (database, kafka):
         with pytest.raises(PositionRefused, match="was deleted and made again: say --new-topic"):
-            await set_to_start(made, ORDERS)
-        done = await set_to_start(made, ORDERS, new_topic=True)
+            await set_to_start(database, kafka, ORDERS)
+        done = await set_to_start(database, kafka, ORDERS, new_topic=True)
         assert done[:4] == [f"order-status/{number} is read from 0; before: 0" for number in range(4)]
     await run_setup(engine.settings)

@@ -21,9 +21,8 @@ import typer
 
 from tests.flows.secured import KAFKA_PASSWORD, PREFIX, WITH_TLS, SecuredServers, secured_servers
 from tests.support.endpoints import ask, free_ports
-from tests.support.engine import STANDING, Engine, check_promises, net
+from tests.support.engine import STANDING, Engine, check_promises, net, opened
 from tests.support.facts import case, enrolled, paid
-from workers import wiring
 from workers.commands.drain import drain
 from workers.commands.hold import hold
 from workers.commands.redrive import Wish, redrive
@@ -34,6 +33,7 @@ from workers.marks import MARKS_TOPIC
 from workers.ops.terminal import Terminal
 from workers.recovery.replaying import replay_topics
 from workers.running import one_clear_line
+from workers.wiring import open_database, open_worker
 
 pytestmark = pytest.mark.skipif(find_spec(WITH_TLS) is None, reason="there is no PostgreSQL with TLS for this system")
 
@@ -105,10 +105,10 @@ async def test_each_process_does_its_work_with_its_own_role_and_no_password_show
         reader.send([case("m1", "2016-06-01 00:00"), paid("idle", "2016-03-02 00:00")])
         reader.drain()
         reader.send([paid("clock", "2016-09-18 00:00")])
-        async with wiring.parts(reader.settings, "test") as made:
-            assert (await redrive(made, Wish())).sent == 1
-            assert await drain(made, 60, lambda _: None)
-            assert (await read_status(made)).stuck == []
+        async with opened(reader.settings) as made:
+            assert (await redrive(*made, Wish())).sent == 1
+            assert await drain(*made, 60, lambda _: None)
+            assert (await read_status(*made)).stuck == []
         assert [ask(port, "/ready") for port in range(first, first + 4)] == [(200, "ok\n")] * 4
         scraped = [ask(port, "/metrics") for port in range(first, first + 4)]
     messages = reader.published()
@@ -217,7 +217,7 @@ async def test_whoever_is_not_let_in_says_so_in_one_line_without_a_password_and_
 ) -> None:
     async def start(refusal: Refusal) -> None:
         waits = refusal.command not in {"status", "relay"}
-        async with wiring.parts(refusal.engine.settings, refusal.command, waits=waits):
+        async with open_worker(refusal.engine.settings, refusal.command, waits=waits):
             raise AssertionError(f"{refusal.command} was let in; it should say {refusal.words}")
 
     expected = refusals(secured)
@@ -263,6 +263,6 @@ def check_line(line: str, words: str) -> None:
 
 
 async def test_who_may_only_read_can_neither_hold_nor_release(secured: Secured) -> None:
-    async with wiring.parts(secured.engine("reader").settings, "hold") as made:
+    async with open_database(secured.engine("reader").settings, "hold") as database:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await hold(made, "because")
+            await hold(database, "because")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from tests.support.database_deployment import deployed, policies_of, wanted
+from tests.support.database_deployment import deployed, expected, policies_of, wanted
 from tests.support.policies import SAMPLE
 from workers.devservers.stack import LocalServers
 from workers.store.connections import SESSION, DatabaseUnfit, DatabaseUnreachable, connect, database_of, open_pool
@@ -101,7 +101,7 @@ async def assert_refused(url: str, why: str) -> None:
         with pytest.raises(DatabaseUnfit, match=why):
             await set_up(one, wanted(POLICIES), 0)
         with pytest.raises(DatabaseUnfit, match=why):
-            await load_deployment(pool, wanted(POLICIES).expected)
+            await load_deployment(pool, expected(wanted(POLICIES)))
     finally:
         await one.close()
         await pool.close()

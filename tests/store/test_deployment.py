@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.support.database_deployment import policies_of, wanted
+from tests.support.database_deployment import expected, policies_of, wanted
 from tests.support.policies import SAMPLE
 from workers.rules.calendar import DAY, SECOND, Instant, written
 from workers.store.connections import open_pool
@@ -72,7 +72,7 @@ async def test_before_any_fact_was_read_setup_adopts_whatever_it_is_given(
 ) -> None:
     of_old = here(("of old", "another", -NOW), rules_version=2, tzdata_version="1970.1")
     assert await set_up(connection, of_old, NOW) == ["recorded the deployment anew; workers of the former one stop"]
-    await load_deployment(pool, of_old.expected)
+    await load_deployment(pool, expected(of_old))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ async def test_a_new_policy_begins_later_than_the_newest_fact_and_than_five_minu
     with_new = here(FIRST, ("new", "late enough", limit + 1))
     assert await set_up(connection, with_new, NOW) == ["recorded the deployment anew; workers of the former one stop"]
     assert await set_up(connection, with_new, NOW + DAY) == []
-    await load_deployment(pool, with_new.expected)
+    await load_deployment(pool, expected(with_new))
 
 
 @pytest.mark.parametrize("changes", OTHER_VERSIONS, ids=["rules", "time zones"])
@@ -124,7 +124,7 @@ async def test_once_facts_were_read_setup_refuses_other_rules_and_other_time_zon
 )
 async def test_a_worker_does_not_start_with_other_policies(pool: asyncpg.Pool, policies: list[Listed]) -> None:
     with pytest.raises(DeploymentMismatch) as refused:
-        await load_deployment(pool, here(*policies).expected)
+        await load_deployment(pool, expected(here(*policies)))
     assert str(refused.value) == (
         "the policies here are not those the database was set up with: run `standing setup` to adopt them"
     )
@@ -136,7 +136,7 @@ async def test_a_worker_does_not_start_with_other_rules_or_other_time_zones(
 ) -> None:
     [(name, value)] = changes.items()
     with pytest.raises(DeploymentMismatch) as refused:
-        await load_deployment(pool, here(FIRST, **changes).expected)
+        await load_deployment(pool, expected(here(FIRST, **changes)))
     assert str(refused.value) == (
         f"{name} is {value!r} here, but the database was set up with {getattr(here(), name)!r}; see `standing setup`"
     )
@@ -150,7 +150,7 @@ async def test_what_was_not_set_up_is_said_before_anything_is_read_or_made_anew(
         ("create table deployment ()", "the database was not set up to its end: run `standing setup` again"),
     ):
         await connected.execute(prepare)
-        for check in (load_deployment(opened, here(FIRST).expected), check_same_one(connected, here(FIRST))):
+        for check in (load_deployment(opened, expected(here(FIRST))), check_same_one(connected, here(FIRST))):
             with pytest.raises(DeploymentMismatch) as refused:
                 await check
             assert str(refused.value) == said

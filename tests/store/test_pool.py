@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.support.database_deployment import policies_of, wanted
+from tests.support.database_deployment import expected, policies_of, wanted
 from tests.support.policies import SAMPLE
 from workers.store import deployment, postgres
 from workers.store.connections import DatabaseSilent, open_pool
@@ -35,7 +35,7 @@ async def listen(pool: asyncpg.Pool) -> None:
 
 
 async def load(pool: asyncpg.Pool) -> None:
-    await deployment.load_deployment(pool, wanted(policies_of(SAMPLE.read_text())).expected)
+    await deployment.load_deployment(pool, expected(wanted(policies_of(SAMPLE.read_text()))))
 
 
 @pytest.mark.parametrize("work", [begin, listen, load, deployment.adopt_server])

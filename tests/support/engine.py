@@ -5,8 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from contracts.topics import OUTPUT_TOPICS
 from tests.support.checker import Verdict, check
 from workers.settings import Settings
+from workers.wiring import Database, Kafka, open_database, open_kafka
 
 STANDING = [sys.executable, "-m", "workers.cli"]
 
@@ -175,3 +176,10 @@ def refusal(engine: Engine, command: str) -> str:
     refused = engine.standing(command, check=False)
     assert refused.returncode == 2, f"{command}: {refused.stderr}"
     return refused.stderr.splitlines()[-1]
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[tuple[Database, Kafka]]:
+    """The database and the brokers of a deployment, as most commands open them."""
+    async with open_kafka(settings) as kafka, open_database(settings, "test", kafka=kafka) as database:
+        yield database, kafka

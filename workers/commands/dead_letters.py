@@ -7,24 +7,24 @@ import json
 from typing import Any
 
 from workers.commands.explain import NotFound
-from workers.kafka import admin
+from workers.kafka.admin import end_offsets
 from workers.ops.refused import Refused
 from workers.store.postgres import statement
-from workers.wiring import Database, Parts
+from workers.wiring import Database, Kafka
 
 
 class NotPaused(Refused):
     """There is nothing to accept."""
 
 
-async def newest(made: Database, limit: int) -> list[dict[str, Any]]:
+async def newest(database: Database, limit: int) -> list[dict[str, Any]]:
     """The newest dead letters, newest first."""
-    return [json.loads(row[0]) for row in await made.pool.fetch(statement("dead_letters"), limit)]
+    return [json.loads(row[0]) for row in await database.pool.fetch(statement("dead_letters"), limit)]
 
 
-async def one(made: Database, place: str) -> str:
+async def one(database: Database, place: str) -> str:
     """One dead letter as JSON; raises NotFound."""
-    row = await made.pool.fetchrow(statement("dead_letter"), place)
+    row = await database.pool.fetchrow(statement("dead_letter"), place)
     if row is None:
         raise NotFound(f"no dead letter at {place}: it takes the form TOPIC/PARTITION/OFFSET")
     return json.dumps(json.loads(row[0]), ensure_ascii=False, indent=2)
@@ -35,20 +35,20 @@ def as_json(found: list[dict[str, Any]]) -> str:
     return json.dumps(found, ensure_ascii=False, indent=2)
 
 
-async def accept(made: Parts, topic: str, partition: int, records: int | None) -> str:
+async def accept(database: Database, kafka: Kafka, topic: str, partition: int, records: int | None) -> str:
     """Let a paused partition go on; raises NotPaused. Returns what was accepted, for the operator.
 
     What the partition holds by now (or its next `records`) is taken in whatever it is; what comes behind that
     counts anew.
     """
     place = f"{topic}/{partition}"
-    stored = [each for each in await made.store.positions() if (each.topic, each.partition) == (topic, partition)]
+    stored = [each for each in await database.store.positions() if (each.topic, each.partition) == (topic, partition)]
     if not stored:
         raise NotPaused(f"there is no partition {place}: give a topic (without prefix) and a number")
-    name = made.settings.topic_prefix + topic
-    until = (await admin.end_offsets(made.settings.kafka, [name]))[name, partition]
+    name = kafka.prefix + topic
+    until = (await end_offsets(kafka.access, [name]))[name, partition]
     if records is not None:
         until = min(until, stored[0].next_offset + records)
-    if await made.pool.fetchval(statement("accept_rejects"), topic, partition, until) is None:
+    if await database.pool.fetchval(statement("accept_rejects"), topic, partition, until) is None:
         raise NotPaused(f"{place} is not paused")
     return f"{place} goes on: {until - stored[0].next_offset} records up to offset {until} are taken in as they are"

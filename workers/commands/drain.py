@@ -6,15 +6,16 @@ once for the ends, and for what the relay published only when nothing else is le
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contracts.topics import INPUT_TOPICS
-from workers.commands.status import relay_marks
-from workers.kafka import admin
+from workers.commands.status import published_by_relay
+from workers.kafka.admin import Partition, end_offsets
+from workers.ops.clock import WallClock
 from workers.rules.calendar import Instant
-from workers.store.postgres import statement
-from workers.store.records import MINUS_INFINITY, Position, Progress
-from workers.wiring import Parts
+from workers.store.records import Position, Progress
+from workers.store.state import read_state, unpublished
+from workers.wiring import Database, Kafka
 
 _ASK_SECONDS = 0.1
 COUNTED = 1_000
@@ -34,21 +35,24 @@ class Left:
     """Whether the horizon is not yet where everything was read."""
 
     @property
+    def more_to_decide(self) -> bool:
+        """Whether more messages may follow."""
+        return bool(self.unread or self.due or self.spreads or self.behind)
+
+    @property
     def nothing(self) -> bool:
         """Whether all is done."""
-        return not (self.unread or self.due or self.spreads or self.behind) and self.unpublished == 0
+        return not self.more_to_decide and self.unpublished == 0
 
 
-async def drain(made: Parts, timeout_seconds: float, report: Callable[[Left], None]) -> bool:
+async def drain(database: Database, kafka: Kafka, timeout_seconds: float, report: Callable[[Left], None]) -> bool:
     """Wait until every fact now in the input topics is decided and visible; False after the time-out."""
-    settings = made.settings
-    begun = made.enforcement.clock.wall()
-    topics = [settings.topic_prefix + topic for topic in INPUT_TOPICS]
-    targets = await admin.end_offsets(settings.kafka, topics)
+    begun = WallClock().wall()
+    targets = await end_offsets(kafka.access, [kafka.prefix + topic for topic in INPUT_TOPICS])
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_seconds
     while True:
-        left = await _left(made, targets, begun)
+        left = await _left(database, kafka, targets, begun)
         report(left)
         if left.nothing:
             return True
@@ -57,22 +61,20 @@ async def drain(made: Parts, timeout_seconds: float, report: Callable[[Left], No
         await asyncio.sleep(_ASK_SECONDS)
 
 
-async def _left(made: Parts, targets: Mapping[tuple[str, int], int], begun: Instant) -> Left:
-    positions = await made.store.positions()
-    async with made.store.transaction() as transaction:
-        progress = await transaction.progress()
-    horizon = progress.horizon(made.settings.settle)
-    due = None if horizon == MINUS_INFINITY else horizon
-    [counts] = await made.pool.fetch(statement("gauges"), due, None, COUNTED)
-    unread = sum(_unread(each, targets, made.settings.topic_prefix) for each in positions)
-    present = begun if made.settings.clock == "wall" else progress.latest_occurred_at
-    behind = _is_behind(progress, present)
-    rest = not (unread or counts["due"] or counts["spreads"] or behind)
-    unpublished = await _unpublished(made) if rest else None
-    return Left(unread, counts["due"], counts["spreads"], unpublished, behind)
+async def _left(database: Database, kafka: Kafka, targets: Mapping[Partition, int], begun: Instant) -> Left:
+    positions = await database.store.positions()
+    state = await read_state(database.store, database.settings.settle, COUNTED)
+    unread = sum(_unread(each, targets, kafka.prefix) for each in positions)
+    present = begun if database.settings.clock == "wall" else state.progress.latest_occurred_at
+    left = Left(unread, state.left.due, state.left.spreads, None, _is_behind(state.progress, present))
+    if left.more_to_decide:
+        return left
+    published = await published_by_relay(kafka, database.deployment.shards)
+    found = await unpublished(database.store, state.shard_ends, published, begun)
+    return replace(left, unpublished=found.messages)
 
 
-def _unread(position: Position, targets: Mapping[tuple[str, int], int], prefix: str) -> int:
+def _unread(position: Position, targets: Mapping[Partition, int], prefix: str) -> int:
     return max(0, targets.get((prefix + position.topic, position.partition), 0) - position.next_offset)
 
 
@@ -81,10 +83,3 @@ def _is_behind(progress: Progress, present: Instant | None) -> bool:
     if progress.held is not None or present is None:  # none: nothing was ever read
         return False
     return progress.known_until is None or progress.known_until < present
-
-
-async def _unpublished(made: Parts) -> int:
-    """How many rows of the log Kafka has not."""
-    heads = await made.pool.fetch("select shard, next_seq from shards")
-    marks = await relay_marks(made.settings, made.deployment.shards)
-    return sum(max(0, row["next_seq"] - 1 - marks.get(row["shard"], 0)) for row in heads)

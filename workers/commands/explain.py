@@ -17,10 +17,11 @@ from workers.rules.company import Termination
 from workers.rules.decisions import Decision
 from workers.rules.facts import History
 from workers.rules.judge import Judgement, judge
+from workers.rules.policy import Policies
 from workers.store.keys import stored_key
 from workers.store.postgres import statement
 from workers.store.records import MINUS_INFINITY, AccountRow
-from workers.wiring import Database, Parts
+from workers.wiring import Database
 
 
 class NotFound(Refused):
@@ -120,23 +121,23 @@ def _decision(decision: Decision) -> dict[str, object]:
     }
 
 
-async def explain(made: Parts, account_id: str, at: Instant | None) -> Explanation:
+async def explain(database: Database, policies: Policies, account_id: str, at: Instant | None) -> Explanation:
     """Explain an account as it stands now, or as it stood at an instant by the facts known today.
 
     What happened at exactly that instant is part of it; messages are those about instants up to it.
     """
-    async with made.store.transaction() as transaction:
-        horizon = (await transaction.progress()).horizon(made.settings.settle)
-        row = await made.store.account(account_id)
+    async with database.store.transaction() as transaction:
+        horizon = (await transaction.progress()).horizon(database.settings.settle)
+        row = await database.store.account(account_id)
         if row is None:
             raise NotFound(f"no fact of account '{account_id}' was ever read")
         stored = (await transaction.histories([row]))[account_id]
         try:
-            file, _ = take_in(row, stored, (), (), made.policies)
+            file, _ = take_in(row, stored, (), (), policies)
         except Exception as error:  # said in the place of a judgement
-            file, _ = keep(row, stored, (), (), made.policies, why_not(error, "its facts cannot be read: "))
+            file, _ = keep(row, stored, (), (), policies, why_not(error, "its facts cannot be read: "))
         companies = await transaction.companies(sorted(file.company_keys), "none")
-    log = [json.loads(each[0]) for each in await made.pool.fetch(statement("log_of_subject"), account_id, at)]
+    log = [json.loads(each[0]) for each in await database.pool.fetch(statement("log_of_subject"), account_id, at)]
     until = max(horizon, row.judged_until or MINUS_INFINITY)
     if at is not None:
         until = min(until, at)
@@ -144,7 +145,7 @@ async def explain(made: Parts, account_id: str, at: Instant | None) -> Explanati
     if unreadable is None:
         try:
             terminations = {key: read_terminations(company.terminations) for key, company in companies.items()}
-            judgement = judge(account_id, file.history, terminations, made.policies, until, at)
+            judgement = judge(account_id, file.history, terminations, policies, until, at)
         except Exception as error:  # said in the place of a judgement
             unreadable = why_not(error)
     judged_until = None if until == MINUS_INFINITY else until
@@ -212,16 +213,16 @@ class CompanyView:
         )
 
 
-async def view_company(made: Database, key: str) -> CompanyView:
+async def view_company(database: Database, key: str) -> CompanyView:
     """A company's accounts (former members too), terminations and re-application dates."""
     stored = stored_key(key)
-    company = await made.pool.fetchrow(statement("load_companies"), [stored])
-    members = await made.pool.fetch("select account_id from memberships where company_key = $1", stored)
+    company = await database.pool.fetchrow(statement("load_companies"), [stored])
+    members = await database.pool.fetch("select account_id from memberships where company_key = $1", stored)
     if company is None and not members:
         raise NotFound(f"no account ever belonged to a company '{key}'; keys begin with id: or name:")
-    found = [await made.store.account(row[0]) for row in members]
+    found = [await database.store.account(row[0]) for row in members]
     accounts = sorted(row for row in found if row is not None)
-    spread = await made.pool.fetchrow("select quarantined from spreads where company_key = $1", stored)
+    spread = await database.pool.fetchrow("select quarantined from spreads where company_key = $1", stored)
     terminations: tuple[Termination, ...] = ()
     unreadable = None
     try:

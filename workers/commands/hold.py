@@ -9,7 +9,7 @@ from workers.commands.status import read_status
 from workers.ops.refused import Refused
 from workers.store.deployment import hold as write_hold
 from workers.store.deployment import under_way
-from workers.wiring import Database, Parts
+from workers.wiring import Database, Kafka
 
 WAIT_SECONDS = 60.0
 """How long to wait for older transactions: longer than any one statement of theirs may take."""
@@ -20,34 +20,34 @@ class CannotRelease(Refused):
     """Deadlines cannot be enforced yet."""
 
 
-async def hold(made: Database | Parts, why: str) -> list[str]:
+async def hold(database: Database, why: str) -> list[str]:
     """Enforce no deadline until `release`.
 
     Returns once no transaction can commit any more that read before that deadlines were enforced; names those that
     are still under way after `WAIT_SECONDS`.
     """
-    await write_hold(made.pool, why)
-    older = await under_way(made.pool)
+    await write_hold(database.pool, why)
+    older = await under_way(database.pool)
     loop = asyncio.get_running_loop()
     limit = loop.time() + WAIT_SECONDS
-    while left := older.keys() & (await under_way(made.pool)).keys():
+    while left := older.keys() & (await under_way(database.pool)).keys():
         if loop.time() > limit:
             return sorted(f"{older[each]} (pid {each[0]})" for each in left)
         await asyncio.sleep(_ASK_SECONDS)
     return []
 
 
-async def release(made: Parts) -> None:
+async def release(database: Database, kafka: Kafka) -> None:
     """Enforce deadlines again; raises CannotRelease until every partition was read to its end."""
-    status = await read_status(made)
+    status = await read_status(database, kafka)
     behind = [place for place, lag in status.lag.items() if lag]
     if behind:
         raise CannotRelease(
             f"not read to the end yet: {', '.join(behind)}; wait (`standing status`), or release with --force"
         )
-    await release_by_force(made)
+    await release_by_force(database)
 
 
-async def release_by_force(made: Database | Parts) -> None:
+async def release_by_force(database: Database) -> None:
     """Enforce deadlines again, however far the partitions were read."""
-    await write_hold(made.pool, None)
+    await write_hold(database.pool, None)

@@ -3,21 +3,21 @@
 Owns which part may go: every shard is past it, and all of it was published.
 """
 
-from workers.commands.status import relay_marks
+from workers.commands.status import published_by_relay
 from workers.ops.refused import Refused
 from workers.rules.calendar import Instant, written
 from workers.store.log_parts import LogPart, detach, log_parts
 from workers.store.postgres import acquired
-from workers.wiring import Parts
+from workers.wiring import Database, Kafka
 
 
 class StillNeeded(Refused):
     """A part of the log cannot be detached."""
 
 
-async def list_parts(made: Parts) -> list[LogPart]:
+async def list_parts(database: Database) -> list[LogPart]:
     """The parts, oldest first."""
-    async with acquired(made.pool) as connection:
+    async with acquired(database.pool) as connection:
         return await log_parts(connection)
 
 
@@ -27,11 +27,11 @@ def in_words(part: LogPart) -> str:
     return f"{part.name}: {part.first_seq} to {part.end_seq - 1} of each shard, {newest}"
 
 
-async def detach_before(made: Parts, before: Instant) -> list[LogPart]:
+async def detach_before(database: Database, kafka: Kafka, before: Instant) -> list[LogPart]:
     """Detach the parts whose rows were all recorded before an instant; raises StillNeeded where one may not go."""
-    marks = await relay_marks(made.settings, made.deployment.shards)
-    published = min(marks.get(shard, 0) for shard in range(made.deployment.shards))
-    async with acquired(made.pool) as connection, connection.transaction():
+    marks = await published_by_relay(kafka, database.deployment.shards)
+    published = min(marks.get(shard, 0) for shard in range(database.deployment.shards))
+    async with acquired(database.pool) as connection, connection.transaction():
         old = [each for each in await log_parts(connection) if each.newest is not None and each.newest < before]
         for part in old:
             if part.end_seq - 1 > published:

@@ -6,59 +6,63 @@ Owns that alone, while no ingest worker runs. The invariant: a position stays wi
 from collections.abc import Mapping
 from typing import Any
 
-from workers.kafka.admin import Admin, Partition, existing
+from workers.kafka.admin import Partition, existing
 from workers.ops.refused import Refused
 from workers.store.postgres import acquired, statement
-from workers.wiring import Parts
+from workers.wiring import Database, Kafka
 
 
 class PositionRefused(Refused):
     """The position cannot be set so."""
 
 
-async def set_position(made: Parts, topic: str, partition: int, offset: int) -> list[str]:
+async def set_position(database: Database, kafka: Kafka, topic: str, partition: int, offset: int) -> list[str]:
     """Read one partition on from an offset; returns what was done, a line each."""
-    starts, ends = await _bounds(made, topic)
+    starts, ends = await _bounds(database, kafka, topic)
     place = (topic, partition)
     if place not in starts:
         raise PositionRefused(f"{topic} has no partition {partition}")
     if not starts[place] <= offset <= ends[place]:
         raise PositionRefused(f"{topic}/{partition} has {starts[place]} to {ends[place]}, and not {offset}")
-    return await _move(made, {place: offset})
+    return await _move(database, {place: offset})
 
 
-async def set_to_start(made: Parts, topic: str, *, new_topic: bool = False) -> list[str]:
+async def set_to_start(database: Database, kafka: Kafka, topic: str, *, new_topic: bool = False) -> list[str]:
     """Read every partition of a topic from the first record that is there; a `new_topic` is the one to read from now
     on, though it was deleted and made again.
     """
-    starts, _ = await _bounds(made, topic)
-    name = made.settings.topic_prefix + topic
-    state = (await existing(Admin(made.settings.kafka), [name]))[name]
-    known = made.deployment.topic_ids.get(topic, state.topic_id)
+    starts, _ = await _bounds(database, kafka, topic)
+    name = kafka.prefix + topic
+    state = (await existing(kafka.admin, [name]))[name]
+    known = database.deployment.topic_ids.get(topic, state.topic_id)
     if new_topic != (state.topic_id != known):
         why = "was deleted and made again: say --new-topic" if not new_topic else "is the one that was set up"
         raise PositionRefused(f"the topic {topic} {why}")
-    return await _move(made, starts, {topic: state.topic_id} if new_topic else {})
+    return await _move(database, starts, {topic: state.topic_id} if new_topic else {})
 
 
-async def _bounds(made: Parts, topic: str) -> tuple[Mapping[Partition, int], Mapping[Partition, int]]:
+async def _bounds(
+    database: Database, kafka: Kafka, topic: str
+) -> tuple[Mapping[Partition, int], Mapping[Partition, int]]:
     """The first offset and the end of each partition that was set up; names without the prefix."""
-    known = [each for each in await made.store.positions() if each.topic == topic]
+    known = [each for each in await database.store.positions() if each.topic == topic]
     if not known:
         raise PositionRefused(f"{topic} is no input topic")
-    name, asking = made.settings.topic_prefix + topic, Admin(made.settings.kafka)
-    state = (await existing(asking, [name]))[name]
+    name = kafka.prefix + topic
+    state = (await existing(kafka.admin, [name]))[name]
     places = [(name, each.partition) for each in known if each.partition < state.partitions]
-    starts, ends = await asking.start_offsets(places), await asking.end_offsets(places)
+    starts, ends = await kafka.admin.start_offsets(places), await kafka.admin.end_offsets(places)
     return (
         {(topic, number): offset for (_, number), offset in starts.items()},
         {(topic, number): offset for (_, number), offset in ends.items()},
     )
 
 
-async def _move(made: Parts, wanted: Mapping[Partition, int], new_ids: Mapping[str, str] | None = None) -> list[str]:
+async def _move(
+    database: Database, wanted: Mapping[Partition, int], new_ids: Mapping[str, str] | None = None
+) -> list[str]:
     done = []
-    async with acquired(made.pool) as connection, connection.transaction():
+    async with acquired(database.pool) as connection, connection.transaction():
         await _nobody_reads(connection)
         for (topic, partition), offset in sorted(wanted.items()):
             before = await connection.fetchval(statement("set_position"), topic, partition, offset)

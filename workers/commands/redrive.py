@@ -14,9 +14,10 @@ from typing import Any
 
 from workers.commands.explain import NotFound
 from workers.kafka.transactional_producer import Outgoing, TransactionalProducer
+from workers.ops.clock import WallClock
 from workers.rules.calendar import Instant
 from workers.store.postgres import acquired, statement
-from workers.wiring import Parts
+from workers.wiring import Database, Kafka
 
 ORIGIN = "standing-redriven-from"
 """The header of a redriven record that names the dead letter: topic/partition/offset."""
@@ -47,25 +48,25 @@ class Redriven:
     refused: list[str] = field(default_factory=list)
 
 
-async def redrive(made: Parts, wish: Wish) -> Redriven:
+async def redrive(database: Database, kafka: Kafka, wish: Wish) -> Redriven:
     """Send dead letters back to their topics; raises NotFound where a place has no dead letter."""
     done = Redriven()
-    producer = TransactionalProducer(made.settings.kafka, f"{made.settings.topic_prefix}standing-redrive")
+    producer = TransactionalProducer(kafka.access, f"{kafka.prefix}standing-redrive")
     chunk: dict[str, Outgoing] = {}
     try:
         await producer.open()
-        async with aclosing(_letters(made, wish)) as letters:
+        async with aclosing(_letters(database, wish)) as letters:
             async for place, letter, redriven_at in letters:
                 if redriven_at is not None:
                     done.already.append(place)
                 elif (why := _not_kept(letter)) is not None:
                     done.refused.append(f"{place}: {why}; its producer has to send it again")
                 else:
-                    chunk[place] = outgoing(letter, made.settings.topic_prefix)
+                    chunk[place] = outgoing(letter, kafka.prefix)
                 if len(chunk) == CHUNK:
-                    await _send(made, producer, chunk, done)
+                    await _send(database, producer, chunk, done)
                     chunk = {}
-        await _send(made, producer, chunk, done)
+        await _send(database, producer, chunk, done)
     finally:
         await producer.close()
     return done
@@ -82,10 +83,10 @@ def _not_kept(letter: dict[str, Any]) -> str | None:
     return None
 
 
-async def _letters(made: Parts, wish: Wish) -> AsyncGenerator[tuple[str, dict[str, Any], Instant | None]]:
+async def _letters(database: Database, wish: Wish) -> AsyncGenerator[tuple[str, dict[str, Any], Instant | None]]:
     """The letters meant: place, content, and when they were sent back before."""
     if wish.places:
-        rows = await made.pool.fetch(statement("letters_at"), list(wish.places))
+        rows = await database.pool.fetch(statement("letters_at"), list(wish.places))
         missing = set(wish.places) - {row["subject"] for row in rows}
         if missing:
             named = ", ".join(sorted(missing))
@@ -93,19 +94,21 @@ async def _letters(made: Parts, wish: Wish) -> AsyncGenerator[tuple[str, dict[st
         for row in rows:
             yield row["subject"], json.loads(row["letter"]), row["redriven_at"]
         return
-    async with acquired(made.pool) as connection, connection.transaction(readonly=True):
+    async with acquired(database.pool) as connection, connection.transaction(readonly=True):
         async for row in connection.cursor(statement("letters_since"), wish.since, prefetch=CHUNK):
             letter = json.loads(row["letter"])
             if row["redriven_at"] is None and wish.fits(letter):
                 yield row["subject"], letter, None
 
 
-async def _send(made: Parts, producer: TransactionalProducer, chunk: dict[str, Outgoing], done: Redriven) -> None:
+async def _send(
+    database: Database, producer: TransactionalProducer, chunk: dict[str, Outgoing], done: Redriven
+) -> None:
     """Mark and send one chunk; what another redrive marked meanwhile is not sent."""
     if not chunk:
         return
-    now = made.enforcement.clock.wall()
-    async with acquired(made.pool) as connection, connection.transaction():
+    now = WallClock().wall()
+    async with acquired(database.pool) as connection, connection.transaction():
         marked = {row[0] for row in await connection.fetch(statement("mark_redriven"), sorted(chunk), now)}
         if marked:
             await producer.publish([message for place, message in chunk.items() if place in marked])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from workers.commands.explain import NotFound
-from workers.wiring import Parts
+from workers.wiring import Worker
 
 CHUNK = 100
 
@@ -24,7 +24,7 @@ class Retried:
     """Companies whose members are being judged again."""
 
 
-async def retry(made: Parts, account_ids: Sequence[str]) -> Retried:
+async def retry(made: Worker, account_ids: Sequence[str]) -> Retried:
     """Evaluate these accounts again, or all that are quarantined and the members of companies that are.
 
     Raises NotFound where an account is unknown. One that is not quarantined is left as it is.
@@ -46,7 +46,7 @@ async def retry(made: Parts, account_ids: Sequence[str]) -> Retried:
     return done
 
 
-async def _evaluate(made: Parts, account_ids: Sequence[str], done: Retried) -> None:
+async def _evaluate(made: Worker, account_ids: Sequence[str], done: Retried) -> None:
     for first in range(0, len(account_ids), CHUNK):
         some = account_ids[first : first + CHUNK]
         tried = await made.enforcement.retry(some)

@@ -6,7 +6,7 @@ import asyncpg
 
 from contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS, Topic
 from workers.codec.policies import load_policies
-from workers.kafka.admin import Admin, TopicSpec, compare_settings, ensure_topics
+from workers.kafka.admin import Admin, TopicSpec, cluster_id, compare_settings, ensure_topics
 from workers.kafka.broker_settings import check_brokers
 from workers.kafka.topic_settings import COMPACTED, KEPT, Needed, of_inputs
 from workers.marks import MARKS_TOPIC, check_unpublished, compare_published
@@ -43,7 +43,7 @@ async def run_setup(settings: Settings) -> list[str]:
     TopicMismatch or the database's own errors.
     """
     policies = load_policies(settings.policies)
-    expected = await wanted(settings, policies)
+    expected = wanted(settings, policies, await cluster_id(settings.kafka))
     url = settings.database_url.get_secret_value()
     done = await _create_database(url)
     connection = await connect(url)

@@ -8,10 +8,11 @@ from workers.commands.drain import Left
 from workers.commands.explain import CompanyView, Explanation, facts_in_words
 from workers.commands.redrive import Redriven
 from workers.commands.retry import Retried
-from workers.commands.status import COUNTED, Status
+from workers.commands.status import Status
 from workers.ops.terminal import Terminal, bold, red
 from workers.rules.calendar import Instant, written
 from workers.rules.decisions import Decision
+from workers.store.state import COUNTED_TO
 
 
 def _short(at: Instant | None) -> str:
@@ -23,7 +24,7 @@ MOST_LINES = 20
 
 
 def _counted(number: int) -> str:
-    return f"{number:,} or more" if number >= COUNTED else f"{number:,}"
+    return f"{number:,} or more" if number >= COUNTED_TO else f"{number:,}"
 
 
 def status(terminal: Terminal, found: Status) -> None:

@@ -1,30 +1,29 @@
 """`standing status`: how far everything is.
 
 Reads only; nothing here changes a table or a topic. Everything is counted by its index and no further than
-`COUNTED`. What is stuck, `stuck` says.
+`COUNTED_TO`. What is stuck, `stuck` says.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import timedelta
 
 from contracts.topics import INPUT_TOPICS
 from workers.commands.setup import topic_specs
 from workers.commands.stuck import STUCK_SECONDS, Inputs, halts, of_partitions, of_topics
-from workers.kafka import admin, probing
+from workers.kafka import probing
+from workers.kafka.admin import compare_settings, existing
 from workers.marks import read_marks
-from workers.rules.calendar import SECOND, Instant, written
-from workers.settings import Settings
+from workers.ops.clock import WallClock
+from workers.rules.calendar import Instant, written
 from workers.store.postgres import statement
-from workers.store.records import MINUS_INFINITY, Position, Progress
+from workers.store.records import Position
+from workers.store.state import COUNTED_TO, read_state, unpublished
 from workers.topics import find_lost, in_words, written_to
-from workers.wiring import Parts
+from workers.wiring import Database, Kafka
 
 MOST_NAMED = 20
 """So many quarantined accounts are named."""
-COUNTED = 10_000
-"""How far accounts, companies and dead letters are counted: this many may be more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,55 +60,60 @@ class Status:
     def as_json(self) -> str:
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         values["horizon"] = None if self.horizon is None else written(self.horizon)
-        values["counted_up_to"] = COUNTED
+        values["counted_up_to"] = COUNTED_TO
         return json.dumps(values, indent=2)
 
 
-async def whole_status(made: Parts) -> Status:
+async def whole_status(database: Database, kafka: Kafka) -> Status:
     """The status now, with what a fetch of each partition that lags meets, and which of the topics' settings were
     changed since the set-up.
     """
-    status = await read_status(made, fetching=True)
-    findings = await admin.compare_settings(admin.Admin(made.settings.kafka), topic_specs(made.settings))
+    status = await read_status(database, kafka, fetching=True)
+    findings = await compare_settings(kafka.admin, topic_specs(database.settings))
     status.stuck.extend(findings.broken)
     status.warnings.extend(findings.warnings)
     return status
 
 
-async def read_status(made: Parts, *, fetching: bool = False) -> Status:
+async def read_status(database: Database, kafka: Kafka, *, fetching: bool = False) -> Status:
     """The status now; where `fetching`, with what a fetch of each partition that lags meets."""
-    positions = await made.store.positions()
-    inputs = await _inputs(made)
-    progress = await _progress(made)
-    horizon = progress.horizon(made.settings.settle)
-    due = None if horizon == MINUS_INFINITY else horizon
-    overdue = None if due is None else due - STUCK_SECONDS * SECOND
-    [counts] = await made.pool.fetch(statement("status"), due, overdue, timedelta(seconds=STUCK_SECONDS), COUNTED)
-    unpublished, age = await _unpublished(made)
+    store, deployment = database.store, database.deployment
+    positions = await store.positions()
+    inputs = await _inputs(kafka)
+    state = await read_state(store, database.settings.settle)
+    now = WallClock().wall()
+    published = await published_by_relay(kafka, deployment.shards)
+    left = await unpublished(store, state.shard_ends, published, now)
     status = Status(
         lag={f"{each.topic}/{each.partition}": inputs.lag(each) for each in positions},
-        horizon=due,
-        held=progress.held,
-        unpublished=unpublished,
-        unpublished_seconds=age,
-        paused={f"{row[0]}/{row[1]}": row[2] for row in await made.pool.fetch(statement("paused_partitions"))},
-        **counts,
+        horizon=state.horizon,
+        held=state.progress.held,
+        unpublished=left.messages,
+        unpublished_seconds=left.seconds,
+        paused={f"{topic}/{partition}": why for (topic, partition), why in state.paused.items()},
+        **{each.name: getattr(state.left, each.name) for each in fields(state.left) if each.name != "oldest_due"},
     )
-    status.quarantined.update(await made.store.quarantined("", MOST_NAMED))
-    status.quarantined.update(map(tuple, await made.pool.fetch(statement("quarantined_spreads"))))
-    halted = halts(positions, inputs, made.deployment.topic_ids)
+    status.quarantined.update(await store.quarantined("", MOST_NAMED))
+    status.quarantined.update(map(tuple, await store.fetch(statement("quarantined_spreads"))))
+    halted = halts(positions, inputs, deployment.topic_ids)
     if fetching:
         asked = [each for each in positions if inputs.lag(each) and f"{each.topic}/{each.partition}" not in halted]
-        halted |= await _unreadable(made, asked)
-    status.stuck.extend(await _topics_lost(made))
-    status.stuck.extend(_stuck(made, status, positions, inputs, halted))
+        halted |= await _unreadable(kafka, asked)
+    lost = await find_lost(kafka.admin, kafka.prefix, written_to(deployment.topic_ids))
+    status.stuck.extend(in_words(lost))  # of the input topics `halts` tells
+    status.stuck.extend(_stuck(status, halted))
+    status.stuck.extend(of_topics(positions, inputs))
+    if database.settings.clock == "wall":
+        if status.overdue:
+            status.stuck.append(f"{status.overdue} deadlines are overdue by over {STUCK_SECONDS} s; does timers run?")
+        status.stuck.extend(of_partitions(positions, inputs, {*status.paused, *halted}, now))
     return status
 
 
-async def _inputs(made: Parts) -> Inputs:
+async def _inputs(kafka: Kafka) -> Inputs:
     """The input topics as they are now; raises TopicMissing."""
-    prefix, asking = made.settings.topic_prefix, admin.Admin(made.settings.kafka)
-    topics = await admin.existing(asking, [prefix + topic for topic in INPUT_TOPICS])
+    prefix, asking = kafka.prefix, kafka.admin
+    topics = await existing(asking, [prefix + topic for topic in INPUT_TOPICS])
     places = [(topic, number) for topic, state in topics.items() for number in range(state.partitions)]
     starts, watermarks = await asking.start_offsets(places), await asking.high_watermarks(places)
     ends = await asking.end_offsets(places)  # asked last: what lies before a watermark and behind its end is open
@@ -125,52 +129,24 @@ async def _inputs(made: Parts) -> Inputs:
     )
 
 
-async def _unreadable(made: Parts, positions: Sequence[Position]) -> dict[str, str]:
+async def _unreadable(kafka: Kafka, positions: Sequence[Position]) -> dict[str, str]:
     """The partitions that cannot be fetched from, as topic/partition, and why."""
-    prefix = made.settings.topic_prefix
-    offsets = {(prefix + each.topic, each.partition): each.next_offset for each in positions}
-    found = await probing.unreadable(made.settings.kafka, offsets)
+    offsets = {(kafka.prefix + each.topic, each.partition): each.next_offset for each in positions}
+    found = await probing.unreadable(kafka.access, offsets)
     return {
-        f"{topic.removeprefix(prefix)}/{number}": f"a fetch from offset {offsets[topic, number]} fails with {name}; "
-        "its worker tries again by itself, see `a batch that cannot be read` in docs/operations.md"
+        f"{topic.removeprefix(kafka.prefix)}/{number}": f"a fetch from offset {offsets[topic, number]} fails with "
+        f"{name}; its worker tries again by itself, see `a batch that cannot be read` in docs/operations.md"
         for (topic, number), name in found.items()
     }
 
 
-async def _progress(made: Parts) -> Progress:
-    async with made.store.transaction() as transaction:
-        return await transaction.progress()
-
-
-async def _topics_lost(made: Parts) -> list[str]:
-    """The topics that are written and are not those that were set up; of the inputs `halts` tells."""
-    asking, known = admin.Admin(made.settings.kafka), written_to(made.deployment.topic_ids)
-    return in_words(await find_lost(asking, made.settings.topic_prefix, known))
-
-
-async def _unpublished(made: Parts) -> tuple[int, float]:
-    """How many rows of the log Kafka has not, and the age of the oldest in seconds."""
-    marks = await relay_marks(made.settings, made.deployment.shards)
-    count, oldest = 0, None
-    for row in await made.pool.fetch("select shard, next_seq from shards order by shard"):
-        published = marks.get(row["shard"], 0)
-        count += row["next_seq"] - 1 - published
-        if row["next_seq"] - 1 > published:
-            first = await made.store.read_log(row["shard"], published, 1)
-            oldest = min(oldest or first[0].recorded_at, first[0].recorded_at)
-    now = made.enforcement.clock.wall()
-    return count, 0.0 if oldest is None else max(0.0, (now - oldest) / SECOND)
-
-
-async def relay_marks(settings: Settings, shards: int) -> dict[int, int]:
+async def published_by_relay(kafka: Kafka, shards: int) -> dict[int, int]:
     """The last seq of each shard that a read_committed reader of Kafka can see."""
-    marks = await read_marks(settings.kafka, settings.topic_prefix, range(shards))
+    marks = await read_marks(kafka.access, kafka.prefix, range(shards))
     return {shard: mark.seq for shard, mark in marks.items()}
 
 
-def _stuck(
-    made: Parts, status: Status, positions: list[Position], inputs: Inputs, halted: Mapping[str, str]
-) -> Iterator[str]:
+def _stuck(status: Status, halted: Mapping[str, str]) -> Iterator[str]:
     if status.held is not None:
         yield f"silence is held: {status.held}"
     if status.accounts_quarantined:
@@ -186,8 +162,3 @@ def _stuck(
         yield f"{place} is paused: {why}; see `standing dead-letters list`, and go on with `{accept}`"
     for place, why in halted.items():
         yield f"{place} is halted: {why}"
-    yield from of_topics(positions, inputs)
-    if made.settings.clock == "wall":
-        if status.overdue:
-            yield f"{status.overdue} deadlines are overdue by over {STUCK_SECONDS} s; does timers run?"
-        yield from of_partitions(positions, inputs, {*status.paused, *halted}, made.enforcement.clock.wall())

@@ -22,7 +22,6 @@ from typing import Any
 from confluent_kafka import Consumer, TopicPartition
 
 from contracts.topics import OUTPUT_TOPICS
-from workers import wiring
 from workers.commands import setup
 from workers.commands.drain import Left, drain
 from workers.demo.cast import LATE, STORIES, Story, cast
@@ -31,6 +30,7 @@ from workers.devservers.stack import LocalServers, local_servers
 from workers.ops.terminal import Terminal, bold
 from workers.rules.calendar import DAY, moment
 from workers.settings import Settings
+from workers.wiring import open_database, open_kafka
 
 ENVIRONMENT_FILE = Path(".standing") / "env"
 DRAIN_SECONDS = 300.0
@@ -114,11 +114,14 @@ async def _send(
 ) -> None:
     """Send messages from a thread, show meanwhile what the engine does, and wait until all is decided."""
     sending = asyncio.ensure_future(asyncio.to_thread(produce, messages, settings.kafka, settings.topic_prefix, sent))
-    async with wiring.parts(settings, "demonstration") as made:
+    async with (
+        open_kafka(settings) as kafka,
+        open_database(settings, "demonstration", kafka=kafka, read_only=True) as database,
+    ):
         while not sending.done():
-            await drain(made, 0.5, shown)
+            await drain(database, kafka, 0.5, shown)
         await sending
-        if not await drain(made, DRAIN_SECONDS, shown):
+        if not await drain(database, kafka, DRAIN_SECONDS, shown):
             raise TimeoutError("the workers did not finish in time; `standing status` says what is stuck")
 
 

@@ -5,10 +5,8 @@ same protection, and a secret is never part of a representation.
 """
 
 from dataclasses import dataclass, field
-from ssl import SSLContext
+from ssl import SSLContext, create_default_context
 from typing import Literal
-
-from aiokafka.helpers import create_ssl_context
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
@@ -39,12 +37,10 @@ class Security:
 
     def context(self) -> SSLContext:
         """What verifies the brokers' certificates and names; raises OSError where a file cannot be used."""
-        context: SSLContext = create_ssl_context(
-            cafile=self.ca_file,
-            certfile=self.certificate_file,
-            keyfile=self.key_file,
-            password=self.key_password or "",  # without one OpenSSL would ask the terminal, and wait
-        )
+        context = create_default_context(cafile=self.ca_file)
+        if self.certificate_file is not None:
+            # Without a password OpenSSL would ask the terminal, and wait.
+            context.load_cert_chain(self.certificate_file, self.key_file, self.key_password or "")
         return context
 
 

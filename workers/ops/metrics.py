@@ -146,13 +146,13 @@ DUE = Metric(
     "standing_deadlines_due",
     "gauge",
     ("timers",),
-    "Accounts whose silence the horizon has passed; counted to 100,000.",
+    "Accounts whose silence the horizon has passed; counted to 10,000.",
 )
 OVERDUE = Metric(
     "standing_deadlines_overdue",
     "gauge",
     ("timers",),
-    "Those of them that the horizon passed by over 60 seconds; counted to 100,000.",
+    "Those of them that the horizon passed by over 60 seconds; counted to 10,000.",
 )
 OLDEST_DUE = Metric(
     "standing_oldest_deadline_seconds", "gauge", ("timers",), "By how much the horizon has passed the oldest of them."
@@ -161,7 +161,7 @@ ACCOUNTS_QUARANTINED = Metric(
     "standing_accounts_quarantined",
     "gauge",
     ("timers",),
-    "Accounts that are quarantined: their evaluation failed; counted to 100,000.",
+    "Accounts that are quarantined: their evaluation failed; counted to 10,000.",
 )
 SPREADS = Metric(
     "standing_spreads",

@@ -12,15 +12,14 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from rich.cells import cell_len
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, ProgressColumn, Task
-from rich.progress import TimeElapsedColumn as Elapsed
-from rich.text import Text
 
 from workers.ops.refused import Refused
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 _WIDEST = 60
 """Columns are aligned up to this width; a longer cell moves the rest of its row."""
@@ -84,7 +83,6 @@ def green(text: str) -> Styled:
 
 
 Part = str | Styled
-Bars = Progress
 
 
 class CannotShow(Refused):
@@ -139,18 +137,16 @@ class Terminal:
         if not self.is_terminal:
             yield
             return
-        with self._console().status(Text(shown(what))):
+        from workers.ops.progress import busy
+
+        with busy(self._file, what):
             yield
 
-    def bars(self, *fields: str, download: bool = False) -> Bars:
+    def bars(self, *fields: str, download: bool = False) -> "Progress":
         """Progress bars, where somebody looks: description, bar, count, the named fields of each task, the time."""
-        counted = DownloadColumn() if download else MofNCompleteColumn()
-        words = [_Words(each) for each in fields]
-        columns = (_Words(None), BarColumn(), counted, *words, Elapsed())
-        return Progress(*columns, console=self._console(), disable=not self.is_terminal)
+        from workers.ops.progress import bars
 
-    def _console(self) -> Console:
-        return Console(file=self._file, markup=False, emoji=False, highlight=False)
+        return bars(self._file, fields, download=download, disable=not self.is_terminal)
 
     def _rendered(self, part: Part) -> str:
         if isinstance(part, str):
@@ -187,14 +183,3 @@ def _json_line(text: str) -> str:
     if text.isprintable() and _blank.search(text) is None:
         return text
     return "".join(_json_escaped(each) if _is_unseen(each) else each for each in text)
-
-
-class _Words(ProgressColumn):
-    """A task's description, or one of its fields, as it is."""
-
-    def __init__(self, field: str | None) -> None:
-        super().__init__()
-        self._field = field
-
-    def render(self, task: Task) -> Text:
-        return Text(shown(str(task.description if self._field is None else task.fields[self._field])))

@@ -17,8 +17,8 @@ from workers.enforcement.publishing import chain_hash
 from workers.kafka.fetched_records import FetchedRecord
 from workers.kafka.whole_topics import WholeTopics
 from workers.marks import Mark
+from workers.ops.progress import Bars
 from workers.ops.refused import Refused
-from workers.ops.terminal import Bars
 from workers.settings import Settings
 from workers.store.records import LogRow
 from workers.store.refill import CHUNK, append_log

@@ -19,7 +19,7 @@ from workers.codec.messages import Message
 from workers.codec.policies import load_policies
 from workers.codec.terminations import read_terminations, termination_mark, write_because
 from workers.enforcement.publishing import Outbox
-from workers.kafka.admin import Admin, TopicMissing
+from workers.kafka.admin import Admin, TopicMissing, cluster_id
 from workers.kafka.whole_topics import WholeTopics
 from workers.marks import MARKS_TOPIC, CheckpointLost, Mark, SetBack, compare_published
 from workers.ops.clock import WallClock
@@ -82,7 +82,7 @@ async def reconcile(terminal: Terminal, settings: Settings) -> Reconciled | Rest
 
     Raises StillWorking, BadHistory (the input topics lack their beginning), Altered or DeploymentMismatch.
     """
-    expected = await wanted(settings, load_policies(settings.policies))
+    expected = wanted(settings, load_policies(settings.policies), await cluster_id(settings.kafka))
     connection = await connect(settings.database_url.get_secret_value())
     try:
         await connect_types(connection)

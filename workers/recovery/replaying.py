@@ -25,8 +25,9 @@ from workers.kafka import admin
 from workers.kafka.fetched_records import FetchedRecord
 from workers.kafka.whole_topics import CHUNK, WholeTopics
 from workers.ops.clock import WallClock
+from workers.ops.progress import Bars
 from workers.ops.refused import Refused, naming
-from workers.ops.terminal import Bars, Terminal
+from workers.ops.terminal import Terminal
 from workers.recovery.compare import Differences, compare
 from workers.recovery.published import Published, Value, compared
 from workers.recovery.replay import Partition, Replay, every_partition, quiet_collector

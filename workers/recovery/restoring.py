@@ -18,8 +18,8 @@ from workers.kafka.admin import ensure_topics
 from workers.kafka.transactional_producer import TransactionalProducer
 from workers.kafka.whole_topics import WholeTopics
 from workers.marks import MARKS_TOPIC, CheckpointLost, Mark, compare_marks, holding
+from workers.ops.progress import Bars
 from workers.ops.refused import Refused
-from workers.ops.terminal import Bars
 from workers.relay import fence, mark_message, message, shard_producer
 from workers.settings import Settings
 from workers.store.postgres import READ_BYTES, statement

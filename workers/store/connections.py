@@ -125,12 +125,14 @@ async def open_pool(
     *,
     name: str,
     connections: int = 4,
+    read_only: bool = False,
     connected: Callable[[Any], Coroutine[Any, Any, None]] = connect_types,
     **options: Any,
 ) -> asyncpg.Pool:
     """A pool whose every wait has a limit; `name` is shown in pg_stat_activity.
 
-    `connected` makes each new connection ready, or raises where it must not be used.
+    Nothing can be written where it is `read_only`. `connected` makes each new connection ready, or raises where it
+    must not be used.
     """
     return await asyncpg.create_pool(
         url,
@@ -140,7 +142,11 @@ async def open_pool(
         init=connected,
         timeout=CONNECT_SECONDS,
         command_timeout=40,  # longer than the server lets a statement take
-        server_settings={"application_name": f"standing {name}", **_OF_WORKERS},
+        server_settings={
+            "application_name": f"standing {name}",
+            "default_transaction_read_only": "on" if read_only else "off",
+            **_OF_WORKERS,
+        },
         **options,
     )
 

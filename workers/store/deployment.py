@@ -33,8 +33,7 @@ class DeploymentMismatch(Refused):
 class Wanted:
     """What this process's settings and code say the deployment is."""
 
-    kafka_cluster_id: str | None
-    """None where Kafka was not asked, and need not answer."""
+    kafka_cluster_id: str
     topic_prefix: str
     consumer_group: str
     input_topics: Sequence[str]
@@ -45,26 +44,10 @@ class Wanted:
     policies: Sequence[tuple[str, str, Instant]]
     """Id, SHA-256 and effective_from of each policy, in their order."""
 
-    @property
-    def policies_text(self) -> str:
-        """The policies as the row keeps them."""
-        return json.dumps(
-            [{"id": each[0], "digest": each[1], "effective_from": written(each[2])} for each in self.policies]
-        )
 
-    @property
-    def expected(self) -> dict[str, object]:
-        """What the row must say, by column."""
-        known = {
-            "kafka_cluster_id": self.kafka_cluster_id,
-            "topic_prefix": self.topic_prefix,
-            "consumer_group": self.consumer_group,
-            "input_partitions": self.input_partitions,
-            "rules_version": self.rules_version,
-            "tzdata_version": self.tzdata_version,
-            "policies": self.policies_text,
-        }
-        return {name: value for name, value in known.items() if value is not None}
+def policies_text(policies: Sequence[tuple[str, str, Instant]]) -> str:
+    """The policies as the row keeps them."""
+    return json.dumps([{"id": each[0], "digest": each[1], "effective_from": written(each[2])} for each in policies])
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +222,7 @@ async def _grant(connection: asyncpg.Connection) -> list[str]:
 
 
 async def _migrate(connection: asyncpg.Connection) -> list[str]:
-    await connection.execute("create table if not exists migrations (name text collate \"C\" primary key)")
+    await connection.execute('create table if not exists migrations (name text collate "C" primary key)')
     applied = {row[0] for row in await connection.fetch("select name from migrations")}
     paths = sorted(MIGRATIONS.glob(_MIGRATION))
     if unknown := applied - {path.name for path in paths}:
@@ -280,7 +263,7 @@ def _columns(incarnation: UUID, wanted: Wanted) -> list[object]:
         schema_version(),
         wanted.rules_version,
         wanted.tzdata_version,
-        wanted.policies_text,
+        policies_text(wanted.policies),
     ]
     fingerprint = hashlib.sha256(json.dumps([str(incarnation), *columns]).encode()).hexdigest()
     return [*columns, fingerprint]

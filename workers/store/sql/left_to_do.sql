@@ -1,5 +1,6 @@
--- How much is left to do, as `gauges` has it, and what waits, what nobody works on and how many dead letters there are:
--- each counted by its index and no further than $4. $1: due, $2: overdue, $3: for how long nobody worked on a fan-out.
+-- How much the deployment has left to do: for `standing status`, `standing drain` and the gauges of the timers worker.
+-- Each is counted by its index and no further than $4. A deadline is due up to $1 and overdue up to $2; a fan-out is idle
+-- that nobody has worked on for $3. One that waits for undecided members, or is quarantined, is not to be done.
 with left_to_do as (
     select worked_at from spreads s where s.quarantined is null and not (s.waits and coalesce((
         select true from memberships m join accounts a using (account_id)
@@ -10,6 +11,7 @@ select (select count(*) from (
             select from accounts where wake_at <= $1 and quarantined is null order by wake_at limit $4) d) as due,
        (select count(*) from (
             select from accounts where wake_at <= $2 and quarantined is null order by wake_at limit $4) d) as overdue,
+       (select min(wake_at) from accounts where wake_at <= $1 and quarantined is null) as oldest_due,
        (select count(*) from (
             select from accounts where wake_at > $1 and quarantined is null order by wake_at limit $4) d) as waiting,
        (select count(*) from (

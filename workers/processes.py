@@ -1,0 +1,191 @@
+"""The processes of `standing work`, each as it runs until SIGTERM: its parts, its vitals, its loop.
+
+Owns what belongs to which process.
+"""
+
+import asyncio
+from functools import partial
+
+import structlog
+from confluent_kafka import KafkaException
+
+from contracts.topics import INPUT_TOPICS
+from workers import relay, spread, timers
+from workers.completeness import Present
+from workers.kafka import admin
+from workers.kafka.last_record import last_record
+from workers.lifetime import beside, listening, stop_on_signals, vital
+from workers.marks import MARKS_TOPIC, Mark
+from workers.measuring import Sampler, reach_kafka
+from workers.ops.clock import WallClock
+from workers.ops.health import Vitals, serving
+from workers.ops.metrics import Measured
+from workers.ops.slots import NameTaken, owner_name, take_slot
+from workers.settings import Settings
+from workers.standby import until_gone
+from workers.store.deployment import adopt_server
+from workers.store.postgres import statement
+from workers.supervisor import WorkerProcess, supervise
+from workers.topics import check_topics, written_to
+from workers.wiring import Worker, open_worker
+
+log = structlog.get_logger()
+
+
+def worker_processes(settings: Settings) -> list[WorkerProcess]:
+    """The processes of `standing work`; each has a metrics port of its own, whatever the number of ingests."""
+    workers: list[tuple[str, dict[str, str]]] = [(name, {}) for name in ("timers", "spread", "relay")]
+    for number in range(settings.ingests):
+        name = settings.instance
+        workers.append(("ingest", {} if name is None else {"STANDING_INSTANCE": f"{name}-{number}"}))
+    return [
+        WorkerProcess(name, [name], {**environment, "STANDING_METRICS_PORT": str(settings.metrics_port and port)})
+        for port, (name, environment) in enumerate(workers, settings.metrics_port + 1)
+    ]
+
+
+def sampler(made: Worker, vitals: Vitals) -> Sampler:
+    """What samples the gauges of the deployment."""
+
+    async def published(shard: int) -> int:
+        marks = made.settings.topic_prefix + MARKS_TOPIC
+        record = await last_record(made.settings.kafka, marks, shard)
+        return 0 if record is None or record.value is None else Mark.decode(shard, record.value).seq
+
+    clock, settle = made.enforcement.clock, made.settings.settle
+    return Sampler(made.store, vitals.metrics, vitals.failed, clock, settle, published)
+
+
+async def run_supervisor(settings: Settings) -> int:
+    """Every worker in a process of its own, until SIGTERM; returns the exit code for the shell."""
+    processes = worker_processes(settings)
+    if not settings.metrics_port:
+        return await supervise(processes, Vitals())
+    metrics = Measured("work")
+    vitals = Vitals(metrics=metrics)
+    async with serving(settings.metrics_host, settings.metrics_port, vitals, metrics):
+        return await supervise(processes, vitals)
+
+
+async def run_ingest(settings: Settings) -> None:
+    """One ingest worker until SIGTERM."""
+    from workers.codec.decoding import Decoder
+    from workers.ingest.worker import PARTITIONS, Ingest
+    from workers.kafka.consumer import Intake  # with FastStream, which nobody else needs
+
+    stop = stop_on_signals()
+    with take_slot(f"{settings.kafka_bootstrap}\n{settings.group}", settings.instance) as instance:
+        async with (
+            vital(settings, "ingest", ("database", "kafka")) as vitals,
+            open_worker(settings, f"ingest {instance}", waits=True) as made,
+            beside(settings, partial(reach_kafka, settings.kafka, vitals)),
+        ):
+            intake = Intake(
+                kafka=settings.kafka,
+                topics=INPUT_TOPICS,
+                prefix=settings.topic_prefix,
+                group=settings.group,
+                instance_id=instance,
+                batch_size=settings.batch_size,
+                topic_ids=made.deployment.topic_ids,
+                vitals=vitals,
+            )
+            ingest = Ingest(
+                store=made.store,
+                enforcement=made.enforcement,
+                decoder=Decoder(made.policies, settings.max_record_bytes),
+                intake=intake,
+                clock=WallClock(),
+                present=Present(WallClock(), made.store, settings.clock == "events"),
+                owner=owner_name(instance, await _server_clock(made)),
+                input_partitions=settings.partitions,
+                vitals=vitals,
+            )
+            vitals.has(PARTITIONS, really=False)
+            vitals.metrics.before_scrape(ingest.measure)
+            try:
+                await ingest.run(stop)
+            except* NameTaken as taken:
+                await _stand_by(settings, instance, str(taken.exceptions[0]), vitals, stop)
+                if not stop.is_set():
+                    raise
+
+
+async def _server_clock(made: Worker) -> int:
+    [row] = await made.store.fetch(statement("server_clock"))
+    return int(row[0])
+
+
+async def _stand_by(settings: Settings, instance: str, why: str, vitals: Vitals, stop: asyncio.Event) -> None:
+    """Wait until nobody else has the name in the consumer group."""
+    log.error("two ingest workers have one name", why=why)
+    vitals.has("a name of its own", really=False)
+    asking = admin.Admin(settings.kafka)
+
+    async def is_there() -> bool:
+        try:
+            return instance in await asking.fixed_names(settings.group)
+        except (admin.KafkaUnreachable, KafkaException) as error:
+            vitals.failed(error)
+            return True
+
+    await until_gone(is_there, vitals, stop)
+
+
+async def run_timers(settings: Settings) -> None:
+    """One timers worker until SIGTERM."""
+    stop = stop_on_signals()
+    async with (
+        vital(settings, "timers", ("database",)) as vitals,
+        open_worker(settings, "timers", waits=True) as made,
+        listening(made.pool, "standing_horizon") as listener,
+        beside(settings, sampler(made, vitals).run),
+    ):
+        await timers.run(made.enforcement, listener, vitals, stop)
+
+
+async def run_spread(settings: Settings) -> None:
+    """One spread worker until SIGTERM."""
+    stop = stop_on_signals()
+    async with (
+        vital(settings, "spread", ("database",)) as vitals,
+        open_worker(settings, "spread", waits=True) as made,
+        listening(made.pool, "standing_spread") as listener,
+    ):
+        await spread.run(made.store, made.enforcement, listener.bell(), vitals, stop)
+
+
+async def run_relay(settings: Settings) -> None:
+    """One relay, for every shard of the log, until SIGTERM."""
+    stop = stop_on_signals()
+    async with (
+        vital(settings, "relay", ("database", "kafka")) as vitals,
+        open_worker(settings, "relay", connections=9) as made,
+        listening(made.pool, "standing_log") as listener,
+        listening(made.pool, relay.ENDED) as ended,
+        beside(settings, partial(reach_kafka, settings.kafka, vitals)),
+    ):
+        asking = admin.Admin(settings.kafka)
+        check = partial(check_topics, asking, settings.topic_prefix, written_to(made.deployment.topic_ids))
+        await check()
+        shards = [
+            relay.Shard(
+                number=number,
+                store=made.store,
+                producer=relay.shard_producer(settings.kafka, settings.topic_prefix, number),
+                incarnation=made.deployment.incarnation,
+                prefix=settings.topic_prefix,
+                compare=made.compare,
+            )
+            for number in range(made.deployment.shards)
+        ]
+        if made.guard.moved:
+            for shard in shards:
+                await shard.open()
+            await adopt_server(made.pool)
+            log.warning("another PostgreSQL was adopted: all that was published is in its log")
+        await relay.run(shards, listener, ended, vitals, stop, check)
+
+
+RUNS = {"ingest": run_ingest, "timers": run_timers, "spread": run_spread, "relay": run_relay}
+"""What `standing NAME` runs."""
