@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workers import arguments as may
-from workers import upkeep
+from workers import letters, upkeep
 from workers.arguments import Json
 from workers.ops.stderr import open_standard_descriptors
 from workers.ops.terminal import Terminal
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from workers.settings import Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__.split("\n")[0])
-letters = typer.Typer(help="Records that could not be taken in.")
-app.add_typer(letters, name="dead-letters")
+app.add_typer(letters.app, name="dead-letters")
 app.add_typer(upkeep.app)
 terminal = Terminal()
 
@@ -227,12 +226,13 @@ def explain_command(
 @app.command()
 def company(key: may.CompanyKey, as_json: Json = False) -> None:
     """A company's accounts, terminations and re-application dates; KEY begins with id: or name:."""
-    from workers.commands import explain, show
+    from workers.commands import show
+    from workers.commands.company import view_company
     from workers.wiring import open_database
 
     async def work(settings: "Settings") -> None:
         async with open_database(settings, "company", read_only=True) as database:
-            found = await explain.view_company(database, key)
+            found = await view_company(database, key)
         if as_json:
             terminal.json(found.as_json())
         else:
@@ -254,87 +254,6 @@ def retry_command(
             done = await retry.retry(made, accounts or ())
         show.retried(terminal, done)
         if done.remaining:
-            raise typer.Exit(NOT_DONE)
-
-    run(work)
-
-
-@letters.command("list")
-def list_letters(
-    limit: Annotated[int, typer.Option(min=1, max=may.MOST_ROWS, help="How many, newest first.")] = 20,
-    as_json: Json = False,
-) -> None:
-    """The newest dead letters."""
-    from workers.commands import dead_letters, show
-    from workers.wiring import open_database
-
-    async def work(settings: "Settings") -> None:
-        async with open_database(settings, "dead-letters", read_only=True) as database:
-            found = await dead_letters.newest(database, limit)
-        if as_json:
-            terminal.json(dead_letters.as_json(found))
-        else:
-            show.dead_letters(terminal, found)
-
-    run(work)
-
-
-@letters.command("show")
-def show_letter(place: may.Place) -> None:
-    """One dead letter, whole."""
-    from workers.commands import dead_letters
-    from workers.wiring import open_database
-
-    async def work(settings: "Settings") -> None:
-        async with open_database(settings, "dead-letters", read_only=True) as database:
-            terminal.json(await dead_letters.one(database, place))
-
-    run(work)
-
-
-@letters.command("accept")
-def accept_letters(
-    topic: may.Topic,
-    partition: Annotated[int, typer.Argument(min=0, max=may.MOST_PARTITIONS)],
-    records: Annotated[
-        int | None,
-        typer.Option(min=1, max=may.MOST_RECORDS, help="Only so many more; by default all the partition has now."),
-    ] = None,
-) -> None:
-    """Go on with a partition that was paused because its records were mostly dead letters."""
-    from workers.commands import dead_letters
-    from workers.wiring import open_database, open_kafka
-
-    async def work(settings: "Settings") -> None:
-        async with open_kafka(settings) as kafka, open_database(settings, "dead-letters", kafka=kafka) as database:
-            terminal.line(await dead_letters.accept(database, kafka, topic, partition, records))
-
-    run(work)
-
-
-@letters.command("redrive")
-def redrive_letters(
-    places: may.Places = None,
-    reason: may.Reasons = None,
-    topic: may.Topics = None,
-    since: Annotated[str | None, may.an_instant("All recorded since this instant.")] = None,
-    all_letters: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
-) -> None:
-    """Send dead letters back to their input topic, once each; exit 1 where one cannot be sent."""
-    from workers.commands import redrive, show
-    from workers.wiring import open_database, open_kafka
-
-    filters = bool(reason or topic or since or all_letters)
-    if bool(places) == filters:
-        fail("give places, or --reason, --topic and --since together or alone, or --all")
-    began = None if since is None else may.instant_of(since)
-    wish = redrive.Wish(places or (), reason or (), topic or (), began)
-
-    async def work(settings: "Settings") -> None:
-        async with open_kafka(settings) as kafka, open_database(settings, "dead-letters", kafka=kafka) as database:
-            done = await redrive.redrive(database, kafka, wish)
-        show.redriven(terminal, done)
-        if done.refused:
             raise typer.Exit(NOT_DONE)
 
     run(work)

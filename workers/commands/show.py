@@ -4,8 +4,9 @@ from types import TracebackType
 from typing import Any
 
 from contracts.kinds import KINDS, WITHDRAWN
+from workers.commands.company import CompanyView
 from workers.commands.drain import Left
-from workers.commands.explain import CompanyView, Explanation, facts_in_words
+from workers.commands.explain import Explanation, facts_in_words
 from workers.commands.redrive import Redriven
 from workers.commands.retry import Retried
 from workers.commands.status import Status
