@@ -1,6 +1,7 @@
 """How a worker process lives: what stops it, who watches it, and what runs beside its work.
 
-Owns how long it may take to stop. It knows nothing of what a worker does.
+It stops within a limit: servers that are away answer no process that takes its leave. It knows nothing of what a
+worker does.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import structlog
 
+from workers import timeouts
 from workers.ops.health import Server, Vitals, serving
 from workers.ops.metrics import Measured
 from workers.ops.stderr import end_process
@@ -20,8 +22,6 @@ from workers.store.listener import Listener
 
 log = structlog.get_logger()
 
-STOP_SECONDS = 14.0
-"""How long a worker may take to stop in order: servers that are away answer nobody who takes his leave."""
 NOT_STOPPED = 1
 
 
@@ -33,7 +33,7 @@ def stop_on_signals() -> asyncio.Event:
     def begin() -> None:
         if not stop.is_set():
             stop.set()
-            loop.call_later(STOP_SECONDS, _end_now)
+            loop.call_later(timeouts.STOP_SECONDS, _end_now)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, begin)
@@ -41,7 +41,9 @@ def stop_on_signals() -> asyncio.Event:
 
 
 def _end_now() -> None:
-    log.warning("ended without waiting any longer; what was not committed is read again", seconds=STOP_SECONDS)
+    log.warning(
+        "ended without waiting any longer; what was not committed is read again", seconds=timeouts.STOP_SECONDS
+    )
     end_process(NOT_STOPPED)
 
 

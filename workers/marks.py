@@ -17,6 +17,7 @@ import structlog
 from confluent_kafka import KafkaException
 
 from contracts.topics import OUTPUT_TOPICS
+from workers import timeouts
 from workers.kafka.admin import Admin, KafkaUnreachable, TopicMissing
 from workers.kafka.last_record import NoAnswer, last_record
 from workers.kafka.security import KafkaAccess
@@ -28,8 +29,6 @@ from workers.store.postgres import statement
 log = structlog.get_logger()
 
 MARKS_TOPIC = "standing-relay-marks"
-WAIT_SECONDS = 20.0
-"""How long a worker waits for the relay before it ends for its supervisor to start it anew."""
 _ASK_SECONDS = 0.5
 
 
@@ -206,7 +205,7 @@ class Guard:
     async def wait_for_relay(self, connection: Any) -> None:
         """Wait until the relay adopted the server; raises Moved where it does not."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + WAIT_SECONDS
+        deadline = loop.time() + timeouts.ADOPTION_SECONDS
         while self.moved:
             log.warning("waiting for the relay: another PostgreSQL answers than the one that was set up")
             if loop.time() > deadline:

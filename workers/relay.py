@@ -20,6 +20,7 @@ import structlog
 from confluent_kafka import KafkaException
 
 from contracts.topics import OUTPUT_TOPICS
+from workers import timeouts
 from workers.kafka.admin import KafkaUnreachable
 from workers.kafka.last_record import LeftOpen, NoAnswer
 from workers.kafka.security import KafkaAccess
@@ -51,7 +52,6 @@ TOPICS_SECONDS = 5.0
 TRIES = 20
 ROOM_SECONDS = 60.0
 """How often it is looked whether the log has room ahead."""
-END_SECONDS = 2.0
 ENDED = "standing_relay_ended"
 """The channel on which a relay that stops in order says so."""
 
@@ -218,7 +218,7 @@ async def _run_shard(
 async def _say_that_it_ends(shard: Shard) -> None:
     """Tell a relay that stands by; it finds out by itself too, only later."""
     try:
-        async with asyncio.timeout(END_SECONDS):
+        async with asyncio.timeout(timeouts.GOODBYE_SECONDS):
             await shard.store.notify_relay_ended()
     except TRANSIENT as error:
         log.warning("no other relay was told that this one ends", shard=shard.number, error=repr(error))

@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from workers import timeouts
 from workers.kafka.security import KafkaAccess, Mechanism, Protocol, Security
 from workers.ops.refused import Refused
 from workers.rules.calendar import SECOND, Instant
@@ -60,7 +61,7 @@ class Settings(BaseSettings):
     ingests: Annotated[int, Field(ge=1, le=64)] = 2
     metrics_port: Annotated[int, Field(ge=0, le=65_000)] = 0
     metrics_host: str = "127.0.0.1"
-    watchdog_seconds: Annotated[int, Field(ge=1, le=86_400)] = 120
+    watchdog_seconds: Annotated[int, Field(ge=1, le=86_400)] = timeouts.WATCHDOG_SECONDS
     instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
 
     @property

@@ -8,6 +8,7 @@ import asyncio
 import time
 from functools import partial
 
+from workers import timeouts
 from workers.enforcement.road import Enforcement
 from workers.measuring import decided
 from workers.ops.backoff import Backoff, insist
@@ -16,7 +17,6 @@ from workers.store.listener import Bell
 from workers.store.postgres import TRANSIENT, Store
 
 CHUNK = 400
-LEASE_SECONDS = 5.0
 TRIES = 8
 IDLE_SECONDS = 1.0
 
@@ -33,7 +33,7 @@ async def run(store: Store, enforcement: Enforcement, bell: Bell, vitals: Vitals
 
 async def _spread_some(store: Store, enforcement: Enforcement, vitals: Vitals) -> bool:
     """Judge one chunk of one company's members; False where nothing is to be spread."""
-    spread = await store.claim_spread(LEASE_SECONDS)
+    spread = await store.claim_spread(timeouts.LEASE_SECONDS)
     vitals.answered("database")
     if spread is not None:
         began = time.perf_counter()

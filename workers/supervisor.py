@@ -15,13 +15,12 @@ from dataclasses import dataclass
 
 import structlog
 
+from workers import timeouts
 from workers.ops import metrics as names
 from workers.ops.health import Vitals
 
 log = structlog.get_logger()
 
-STOP_SECONDS = 15.0
-"""How long workers have to stop by themselves before they are killed."""
 LONGEST_PAUSE_SECONDS = 5.0
 SETTLED_SECONDS = 10.0
 """A worker that ran so long before it died is started again at once; one that finds no server dies within a few."""
@@ -114,7 +113,7 @@ async def _ended(process: asyncio.subprocess.Process, stop: asyncio.Event) -> bo
 async def _stop(process: asyncio.subprocess.Process, name: str) -> None:
     process.terminate()
     try:
-        async with asyncio.timeout(STOP_SECONDS):
+        async with asyncio.timeout(timeouts.KILL_SECONDS):
             await process.wait()
     except TimeoutError:
         log.warning("worker did not stop in time and was killed", worker=name)

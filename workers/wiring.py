@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from contracts.topics import INPUT_TOPICS
+from workers import timeouts
 from workers.rules import RULES_VERSION
 from workers.rules.calendar import Instant
 from workers.settings import Settings
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from workers.kafka.security import KafkaAccess
     from workers.marks import Guard
     from workers.rules.policy import Policies
-
-CLOSE_SECONDS = 10.0
-"""How long the connections of a pool may take to close."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +138,7 @@ async def open_database(
             await _compare(pool, kafka.guard, waits=waits)
         yield Database(settings, pool, deployment, Store(pool, deployment.fingerprint))
     finally:
-        async with asyncio.timeout(CLOSE_SECONDS):
+        async with asyncio.timeout(timeouts.CLOSE_SECONDS):
             await pool.close()
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.model.story import enrolled, local
 from tests.support.database_deployment import Deployment, deployed
 from tests.support.played_intake import SAMPLE
-from workers.commands import hold as brake
+from workers import timeouts
 from workers.commands.hold import hold
 from workers.wiring import Database
 
@@ -88,7 +88,7 @@ async def test_nothing_is_suspended_any_more_once_hold_has_returned_though_timer
 async def test_hold_says_what_is_still_under_way_and_holds_all_the_same(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(brake, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(timeouts, "HOLD_SECONDS", 0.2)
     async with deployment.store.transaction() as older:
         await older.progress()
         pid: Any = await older._connection.fetchval("select pg_backend_pid()")  # to know its name

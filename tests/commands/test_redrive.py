@@ -11,11 +11,11 @@ import pytest
 
 from tests.support.database_deployment import Deployment, deployed
 from tests.support.played_intake import PLACES, SAMPLE, PlayedIntake, ingest, orders
+from workers import timeouts
 from workers.commands import redrive
 from workers.commands.redrive import ORIGIN, Wish, outgoing
 from workers.kafka.security import KafkaAccess
 from workers.kafka.transactional_producer import Outgoing, PublishError
-from workers.store import postgres
 from workers.wiring import Database, Kafka
 
 LETTER = {"topic": "complaints", "partition": 3, "offset": 7, "key": None, "value": "e30=", "reason": "invalid_json"}
@@ -102,7 +102,7 @@ async def test_what_kafka_refused_is_sent_by_the_next_redrive(
 async def test_a_redrive_that_gets_no_connection_gives_up_and_sends_nothing(
     database_url: str, kafka: type[PlayedProducer], monkeypatch: pytest.MonkeyPatch, kept: int, chunk: int
 ) -> None:
-    monkeypatch.setattr(postgres, "ACQUIRE_SECONDS", 0.05)
+    monkeypatch.setattr(timeouts, "ACQUIRE_SECONDS", 0.05)
     monkeypatch.setattr(redrive, "CHUNK", chunk)
     async with with_letters(database_url, "x.") as (deployment, made):
         async with AsyncExitStack() as others, asyncio.timeout(10):

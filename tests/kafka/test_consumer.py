@@ -25,7 +25,7 @@ from tests.support.broker import (
 )
 from tests.support.stored import Partition, Positions, Worker
 from tests.support.streams import TOPICS, Stream, all_once, running, until
-from workers.kafka.broker_settings import SESSION_MILLISECONDS
+from workers import timeouts
 
 
 async def test_every_record_is_handed_over_once_and_in_order(stream: Stream) -> None:
@@ -252,7 +252,7 @@ def test_a_worker_killed_and_started_again_reads_on_at_once(servers: Servers) ->
             assert process.stdout.readline() == "0\n"
             waits.append(time.monotonic() - started)
             process.kill()
-    assert max(waits) < SESSION_MILLISECONDS / 1000, f"waited for the session's end: {waits}"
+    assert max(waits) < timeouts.SESSION_SECONDS, f"waited for the session's end: {waits}"
 
 
 async def test_failed_transactions_are_read_again_and_nothing_is_skipped(stream: Stream) -> None:

@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 
 from tests.kafka.transactions import opened, read_all
 from tests.support.broker import Servers, left_open, make_topic, numbered, produce, transaction
-from workers.kafka import transactional_producer
+from workers import timeouts
 from workers.kafka.last_record import LeftOpen, NoAnswer, Record, last_record
 from workers.kafka.security import KafkaAccess
 from workers.kafka.transactional_producer import Fenced, Outgoing, PublishError, TransactionalProducer
@@ -186,7 +186,7 @@ async def test_a_recycled_producer_is_let_go_even_while_its_error_is_kept(server
 
 @pytest.mark.usefixtures("without_collector")
 async def test_a_producer_that_could_not_be_opened_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transactional_producer, "OPEN_SECONDS", 0.05)
+    monkeypatch.setattr(timeouts, "PRODUCER_SECONDS", 0.05)
     before, errors = handles(), []
     producer = TransactionalProducer(KafkaAccess("127.0.0.1:1"), "nowhere")
     for _ in range(3):

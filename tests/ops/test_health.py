@@ -10,11 +10,11 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError
 from confluent_kafka import KafkaError, KafkaException
 
+from workers import timeouts
 from workers.kafka.admin import KafkaUnreachable
 from workers.kafka.last_record import NoAnswer
 from workers.kafka.transactional_producer import PublishError
 from workers.marks import NotCompared
-from workers.ops import health
 from workers.ops.blame import named
 from workers.ops.health import PortTaken, Vitals, serving
 from workers.ops.metrics import LAG, METRICS, RECORDS, Measured
@@ -66,7 +66,7 @@ async def test_a_server_that_answers_no_more_makes_a_worker_unready(monkeypatch:
     vitals = Vitals(needs=("database",))
     vitals.answered("database")
     assert vitals.unready() == []
-    later = time.monotonic() + health.READY_SECONDS + 1
+    later = time.monotonic() + timeouts.READY_SECONDS + 1
     monkeypatch.setattr(time, "monotonic", lambda: later)
     assert vitals.unready() == ["database has not answered for 30 s"]
 

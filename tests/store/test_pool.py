@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.database_deployment import expected, policies_of, wanted
 from tests.support.policies import SAMPLE
+from workers import timeouts
 from workers.store import deployment, postgres
 from workers.store.connections import DatabaseSilent, open_pool
 from workers.store.listener import Listener
@@ -18,7 +19,7 @@ from workers.store.postgres import Store
 @pytest.fixture
 async def taken(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncpg.Pool]:
     """A pool whose only connection is kept."""
-    monkeypatch.setattr(postgres, "ACQUIRE_SECONDS", 0.05)
+    monkeypatch.setattr(timeouts, "ACQUIRE_SECONDS", 0.05)
     pool = await open_pool(database_url, name="test", connections=1)
     async with pool.acquire(timeout=5):
         yield pool

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.proxy import Proxy
+from workers import timeouts
 from workers.devservers.guardian import Guardian
-from workers.devservers.servers import STOP_SECONDS, LocalKafka, LocalPostgres, free_port
+from workers.devservers.servers import LocalKafka, LocalPostgres, free_port
 
 
 class ProxiedKafka(LocalKafka):
@@ -51,7 +52,7 @@ class MortalPostgres(LocalPostgres):
         for each in descriptors:
             with suppress(ProcessLookupError):  # gone by itself, as its server is
                 signal.pidfd_send_signal(each, signal.SIGKILL)
-            select.select([each], [], [], STOP_SECONDS)
+            select.select([each], [], [], timeouts.SERVER_STOP_SECONDS)
             os.close(each)
 
 

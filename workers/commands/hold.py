@@ -5,14 +5,13 @@ The brake asks the database alone: neither Kafka nor the policies are needed to 
 
 import asyncio
 
+from workers import timeouts
 from workers.commands.status import read_status
 from workers.ops.refused import Refused
 from workers.store.deployment import hold as write_hold
 from workers.store.deployment import under_way
 from workers.wiring import Database, Kafka
 
-WAIT_SECONDS = 60.0
-"""How long to wait for older transactions: longer than any one statement of theirs may take."""
 _ASK_SECONDS = 0.05
 
 
@@ -24,12 +23,12 @@ async def hold(database: Database, why: str) -> list[str]:
     """Enforce no deadline until `release`.
 
     Returns once no transaction can commit any more that read before that deadlines were enforced; names those that
-    are still under way after `WAIT_SECONDS`.
+    are still under way after `timeouts.HOLD_SECONDS`.
     """
     await write_hold(database.pool, why)
     older = await under_way(database.pool)
     loop = asyncio.get_running_loop()
-    limit = loop.time() + WAIT_SECONDS
+    limit = loop.time() + timeouts.HOLD_SECONDS
     while left := older.keys() & (await under_way(database.pool)).keys():
         if loop.time() > limit:
             return sorted(f"{older[each]} (pid {each[0]})" for each in left)

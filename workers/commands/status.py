@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 from contracts.topics import INPUT_TOPICS
+from workers import timeouts
 from workers.commands.setup import topic_specs
-from workers.commands.stuck import STUCK_SECONDS, Inputs, halts, of_partitions, of_topics
+from workers.commands.stuck import Inputs, halts, of_partitions, of_topics
 from workers.kafka import probing
 from workers.kafka.admin import compare_settings, existing
 from workers.marks import read_marks
@@ -105,7 +106,9 @@ async def read_status(database: Database, kafka: Kafka, *, fetching: bool = Fals
     status.stuck.extend(of_topics(positions, inputs))
     if database.settings.clock == "wall":
         if status.overdue:
-            status.stuck.append(f"{status.overdue} deadlines are overdue by over {STUCK_SECONDS} s; does timers run?")
+            status.stuck.append(
+                f"{status.overdue} deadlines are overdue by over {timeouts.STUCK_SECONDS} s; does timers run?"
+            )
         status.stuck.extend(of_partitions(positions, inputs, {*status.paused, *halted}, now))
     return status
 
@@ -153,10 +156,10 @@ def _stuck(status: Status, halted: Mapping[str, str]) -> Iterator[str]:
         yield f"{status.accounts_quarantined} accounts are quarantined; after the repair run `standing retry`"
     for subject, why in status.quarantined.items():
         yield f"{subject} is quarantined: {why}"
-    if status.unpublished_seconds > STUCK_SECONDS:
+    if status.unpublished_seconds > timeouts.STUCK_SECONDS:
         yield f"decisions wait for the relay for {status.unpublished_seconds:.0f} s; does relay run?"
     if status.spreads_idle:
-        yield f"{status.spreads_idle} spreads wait for over {STUCK_SECONDS} s; does spread run?"
+        yield f"{status.spreads_idle} spreads wait for over {timeouts.STUCK_SECONDS} s; does spread run?"
     for place, why in status.paused.items():
         accept = f"standing dead-letters accept {place.replace('/', ' ')}"
         yield f"{place} is paused: {why}; see `standing dead-letters list`, and go on with `{accept}`"

@@ -6,13 +6,11 @@ Owns the limits and the words. Pure: what Kafka and the database say is read by 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from workers import timeouts
 from workers.kafka.admin import Partition, TopicState
 from workers.rules.calendar import SECOND, Instant, written
 from workers.store.records import Position
 from workers.waiting_cases import CASES, REGISTRY
-
-STUCK_SECONDS = 60
-"""What lags, waits or is overdue for longer is stuck."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ def _name(position: Position) -> str:
 
 
 def _is_late(position: Position, now: Instant) -> bool:
-    return position.complete_until is None or position.complete_until < now - STUCK_SECONDS * SECOND
+    return position.complete_until is None or position.complete_until < now - timeouts.STUCK_SECONDS * SECOND
 
 
 def _why(position: Position, inputs: Inputs) -> str:

@@ -22,6 +22,7 @@ from typing import Any
 from confluent_kafka import Consumer, TopicPartition
 
 from contracts.topics import OUTPUT_TOPICS
+from workers import timeouts
 from workers.commands import setup
 from workers.commands.drain import Left, drain
 from workers.demo.cast import LATE, STORIES, Story, cast
@@ -33,7 +34,6 @@ from workers.settings import Settings
 from workers.wiring import open_database, open_kafka
 
 ENVIRONMENT_FILE = Path(".standing") / "env"
-DRAIN_SECONDS = 300.0
 
 
 def main() -> None:
@@ -121,7 +121,7 @@ async def _send(
         while not sending.done():
             await drain(database, kafka, 0.5, shown)
         await sending
-        if not await drain(database, kafka, DRAIN_SECONDS, shown):
+        if not await drain(database, kafka, timeouts.DEMONSTRATION_SECONDS, shown):
             raise TimeoutError("the workers did not finish in time; `standing status` says what is stuck")
 
 

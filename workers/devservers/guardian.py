@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-_PATIENCE_SECONDS = 10.0
+from workers import timeouts
 
 
 class Guardian:
@@ -72,7 +72,7 @@ def _guard(lines: IO[str]) -> None:
 
 def _wait_for_the_end(pids: set[int]) -> None:
     """Files must not be removed under a process that still writes them."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + timeouts.GUARDIAN_SECONDS
     while time.monotonic() < deadline and any(_group_lives(pid) for pid in pids):
         time.sleep(0.02)  # the processes are no children of this one: there is nothing to wait on
 

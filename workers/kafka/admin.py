@@ -1,7 +1,7 @@
 """Kafka's topics and offsets as an operator sees them: create, check, count, look up.
 
 Owns no data of the engine and consumes nothing but single records by their place. The invariant: every call
-answers, or raises `KafkaUnreachable` or `KafkaRefused`, within `LIMIT_SECONDS`, and offsets are those of a
+answers, or raises `KafkaUnreachable` or `KafkaRefused`, within `timeouts.REQUEST_SECONDS`, and offsets are those of a
 `read_committed` reader.
 """
 
@@ -23,11 +23,8 @@ from confluent_kafka.admin import (
 from workers.kafka.security import KafkaAccess
 from workers.kafka.topic_settings import Findings, Needed, compare
 from workers.ops.refused import Refused
+from workers.timeouts import REQUEST_SECONDS, TOPICS_READY_SECONDS
 
-LIMIT_SECONDS = 10.0
-"""The longest that a call waits for the brokers."""
-READY_SECONDS = 30.0
-"""The longest that `ensure_topics` waits until every partition of a new topic answers."""
 _RETRY_SECONDS = 0.05
 
 Partition = tuple[str, int]
@@ -85,7 +82,7 @@ class Admin:
         self._client = AdminClient(
             {
                 "error_cb": self._hear,  # type: ignore[dict-item]  # the stubs know of no callbacks
-                "socket.timeout.ms": int(LIMIT_SECONDS * 1000),
+                "socket.timeout.ms": int(REQUEST_SECONDS * 1000),
                 "log_level": 0,  # what fails is raised; the library would print it besides
                 **kafka.librdkafka(),
             }
@@ -93,14 +90,14 @@ class Admin:
 
     async def cluster_id(self) -> str:
         """The id of the cluster, the same for all its brokers."""
-        future = self._client.describe_cluster(request_timeout=LIMIT_SECONDS)
+        future = self._client.describe_cluster(request_timeout=REQUEST_SECONDS)
         return str((await self._answer(future)).cluster_id)
 
     async def describe(self, topics: Sequence[str]) -> Mapping[str, TopicState]:
         """The topics that exist, as the brokers say now; a missing one is left out, and never created."""
         if not topics:
             return {}
-        futures = self._client.describe_topics(TopicCollection(list(topics)), request_timeout=LIMIT_SECONDS)
+        futures = self._client.describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_SECONDS)
         found: dict[str, TopicState] = {}
         for name, future in futures.items():
             try:
@@ -142,13 +139,13 @@ class Admin:
 
     async def brokers(self) -> list[int]:
         """The ids of the brokers that are there."""
-        future = self._client.describe_cluster(request_timeout=LIMIT_SECONDS)
+        future = self._client.describe_cluster(request_timeout=REQUEST_SECONDS)
         return [node.id for node in (await self._answer(future)).nodes]
 
     async def _configs(self, resources: list[ConfigResource]) -> Mapping[ConfigResource, Mapping[str, str]]:
         if not resources:
             return {}
-        futures = self._client.describe_configs(resources, request_timeout=LIMIT_SECONDS)
+        futures = self._client.describe_configs(resources, request_timeout=REQUEST_SECONDS)
         return {
             resource: {name: str(entry.value) for name, entry in (await self._answer(future)).items()}
             for resource, future in futures.items()
@@ -156,13 +153,15 @@ class Admin:
 
     async def fixed_names(self, group: str) -> set[str]:
         """The fixed names (`group.instance.id`) of a consumer group's members."""
-        future = self._client.describe_consumer_groups([group], request_timeout=LIMIT_SECONDS)[group]
+        future = self._client.describe_consumer_groups([group], request_timeout=REQUEST_SECONDS)[group]
         return {each.group_instance_id for each in (await self._answer(future)).members if each.group_instance_id}
 
     async def create(self, spec: TopicSpec) -> bool:
         """Create a topic; False where another was quicker."""
         wanted = NewTopic(spec.name, num_partitions=spec.partitions, config=spec.config)
-        futures = self._client.create_topics([wanted], operation_timeout=LIMIT_SECONDS, request_timeout=LIMIT_SECONDS)
+        futures = self._client.create_topics(
+            [wanted], operation_timeout=REQUEST_SECONDS, request_timeout=REQUEST_SECONDS
+        )
         try:
             await self._answer(futures[spec.name])
         except KafkaException as error:
@@ -184,7 +183,7 @@ class Admin:
         futures = self._client.list_offsets(
             {TopicPartition(topic, partition): spec for topic, partition in partitions},
             isolation_level=isolation,
-            request_timeout=LIMIT_SECONDS,
+            request_timeout=REQUEST_SECONDS,
         )
         answers = await asyncio.gather(*map(self._answer, futures.values()), return_exceptions=True)
         failed = [each for each in answers if isinstance(each, BaseException)]
@@ -199,7 +198,7 @@ class Admin:
     async def _answer(self, future: "Future[Answer]") -> Answer:
         """Wait for an answer of the library's threads; silence is `KafkaUnreachable`, or `KafkaRefused`."""
         try:
-            async with asyncio.timeout(LIMIT_SECONDS + 1):
+            async with asyncio.timeout(REQUEST_SECONDS + 1):
                 answer = await asyncio.wrap_future(future)
         except TimeoutError as error:
             raise self._silent("no answer") from error
@@ -325,7 +324,7 @@ async def _wait_until_ready(kafka: KafkaAccess, specs: Sequence[TopicSpec]) -> N
     """
     partitions = [(spec.name, number) for spec in specs for number in range(spec.partitions)]
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + READY_SECONDS
+    deadline = loop.time() + TOPICS_READY_SECONDS
     while True:
         try:
             await Admin(kafka).end_offsets(partitions)

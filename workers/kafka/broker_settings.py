@@ -3,14 +3,10 @@
 Owns what the engine asks of the brokers in time. Who may not read their settings is not refused for it.
 """
 
+from workers import timeouts
 from workers.kafka.admin import Admin, KafkaRefused
 from workers.kafka.security import KafkaAccess
 from workers.ops.refused import Refused
-
-SESSION_MILLISECONDS = 10_000
-"""How long a consumer that says nothing keeps its partitions."""
-TRANSACTION_SECONDS = 30.0
-"""How long the brokers keep a transaction open for a producer that says nothing."""
 
 _INTERNAL = {
     "__transaction_state": (
@@ -19,10 +15,10 @@ _INTERNAL = {
     ),
     "__consumer_offsets": ("offsets.topic.replication.factor", "no consumer group can form"),
 }
-_MOST = {"group.min.session.timeout.ms": SESSION_MILLISECONDS}
+_MOST = {"group.min.session.timeout.ms": timeouts.SESSION_SECONDS * 1000}
 _LEAST = {
-    "group.max.session.timeout.ms": SESSION_MILLISECONDS,
-    "transaction.max.timeout.ms": int(TRANSACTION_SECONDS * 1000),
+    "group.max.session.timeout.ms": timeouts.SESSION_SECONDS * 1000,
+    "transaction.max.timeout.ms": int(timeouts.TRANSACTION_SECONDS * 1000),
 }
 
 

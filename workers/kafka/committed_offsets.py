@@ -11,12 +11,12 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from workers import timeouts
+
 log = structlog.get_logger()
 
 WRITE_SECONDS = 5.0
 """How often they are written, at most."""
-LIMIT_SECONDS = 2.0
-"""How long one write may take."""
 
 
 class CommittedOffsets:
@@ -52,7 +52,7 @@ class CommittedOffsets:
         if not changed:
             return
         try:
-            async with asyncio.timeout(LIMIT_SECONDS):
+            async with asyncio.timeout(timeouts.OFFSETS_SECONDS):
                 await consumer.commit(changed)
         except (KafkaError, TimeoutError) as error:
             if not self._failing:

@@ -15,10 +15,11 @@ from aiokafka import TopicPartition, errors
 from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
 
+from workers import timeouts
 from workers.kafka import fetch_errors as names
 from workers.kafka.admin import Admin, KafkaUnreachable, TopicState
 from workers.kafka.committed_offsets import CommittedOffsets
-from workers.kafka.ends import NO_LEADER, REQUEST_SECONDS, high_watermarks
+from workers.kafka.ends import NO_LEADER, high_watermarks
 from workers.kafka.fetched_records import UnreadableRecords, guard_fetches
 from workers.kafka.halts import ANEW, GONE, Halts
 from workers.kafka.handling import Handler, Partition, PartitionBatch
@@ -373,7 +374,7 @@ class Intake:
         }
         client = self._need_consumer()._client
         if counts != self._counted(client.cluster):  # the group shares them out anew only when it looks
-            async with asyncio.timeout(REQUEST_SECONDS):
+            async with asyncio.timeout(timeouts.REQUEST_SECONDS):
                 await client.force_metadata_update()
         return counts
 

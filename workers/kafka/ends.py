@@ -12,7 +12,6 @@ from aiokafka import TopicPartition
 
 from workers.kafka.admin import Admin
 
-REQUEST_SECONDS = 10.0
 NO_LEADER = -1
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError as AiokafkaError
 
+from workers import timeouts
 from workers.kafka.connections import end_at_once
 from workers.kafka.security import KafkaAccess
 
-LIMIT_SECONDS = 10.0
 _FIRST_SPAN = 16
 """How many offsets are read back at first; eight times as many each time that they hold no record."""
 _POLL_MS = 100
@@ -51,13 +51,13 @@ async def last_record(kafka: KafkaAccess, topic: str, partition: int, *, settled
         enable_auto_commit=False,
         auto_offset_reset="none",
         fetch_max_wait_ms=_POLL_MS,
-        request_timeout_ms=int(LIMIT_SECONDS * 1000),
+        request_timeout_ms=int(timeouts.REQUEST_SECONDS * 1000),
         **kafka.aiokafka(),
     )
     end_at_once(consumer)
     place = TopicPartition(topic, partition)
     try:
-        async with asyncio.timeout(LIMIT_SECONDS):
+        async with asyncio.timeout(timeouts.REQUEST_SECONDS):
             await consumer.start()
             found = await _read_back(consumer, place, settled)
     except (TimeoutError, AiokafkaError) as error:

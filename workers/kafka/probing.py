@@ -1,7 +1,7 @@
 """Whether partitions can be read from where they stand, asked by one fetch from each.
 
 Owns no position and joins no group: it is for who looks from outside at what ingest meets. The invariant: it answers
-within `LIMIT_SECONDS`, and what did not answer by then is not called unreadable.
+within `timeouts.PROBE_SECONDS`, and what did not answer by then is not called unreadable.
 """
 
 import asyncio
@@ -12,13 +12,13 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.fetch import FetchRequest
 
+from workers import timeouts
 from workers.kafka.ends import NO_LEADER
 from workers.kafka.fetch_errors import CORRUPT_MESSAGE, LEADER_NOT_AVAILABLE, error_name
 from workers.kafka.fetched_records import GuardedPartitionRecords, GuardedRecords, UnreadableRecords
 from workers.kafka.handling import Partition
 from workers.kafka.security import KafkaAccess
 
-LIMIT_SECONDS = 5.0
 _READ_COMMITTED = 1
 
 
@@ -27,9 +27,9 @@ async def unreadable(kafka: KafkaAccess, offsets: Mapping[Partition, int]) -> di
     found: dict[Partition, str] = {}
     if not offsets:
         return found
-    client = AIOKafkaClient(request_timeout_ms=int(LIMIT_SECONDS * 1000), **kafka.aiokafka())
+    client = AIOKafkaClient(request_timeout_ms=int(timeouts.PROBE_SECONDS * 1000), **kafka.aiokafka())
     try:
-        async with asyncio.timeout(LIMIT_SECONDS):
+        async with asyncio.timeout(timeouts.PROBE_SECONDS):
             await client.bootstrap()
             await client.set_topics({topic for topic, _ in offsets})
             for place, offset in offsets.items():

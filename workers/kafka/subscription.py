@@ -9,8 +9,7 @@ from typing import Any
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
-from workers.kafka.broker_settings import SESSION_MILLISECONDS
-from workers.kafka.ends import REQUEST_SECONDS
+from workers import timeouts
 from workers.kafka.fetched_records import pass_through, raw
 from workers.kafka.positioned_consumer import Listener
 from workers.kafka.security import KafkaAccess
@@ -33,9 +32,9 @@ def subscribed(
         apply_types=False,
         consumer_only=True,
         allow_auto_create_topics=False,
-        request_timeout_ms=int(REQUEST_SECONDS * 1000),
+        request_timeout_ms=int(timeouts.REQUEST_SECONDS * 1000),
         logger=None,  # what happens is logged by the intake, once
-        graceful_timeout=10,
+        graceful_timeout=timeouts.LEAVE_SECONDS,
     )
     broker.subscriber(
         *topics,
@@ -47,9 +46,9 @@ def subscribed(
         auto_offset_reset="none",
         isolation_level="read_committed",
         ack_policy=AckPolicy.MANUAL,
-        session_timeout_ms=SESSION_MILLISECONDS,
+        session_timeout_ms=timeouts.SESSION_SECONDS * 1000,
         heartbeat_interval_ms=1000,
-        max_poll_interval_ms=120_000,
+        max_poll_interval_ms=timeouts.POLL_SECONDS * 1000,
         fetch_max_wait_ms=50,  # a partition that goes on after a rest waits so long for the fetch under way
         max_partition_fetch_bytes=2 * 1024 * 1024,
         listener=listener,

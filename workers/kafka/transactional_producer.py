@@ -16,14 +16,12 @@ from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from workers.kafka.broker_settings import TRANSACTION_SECONDS
+from workers import timeouts
 from workers.kafka.last_record import last_record
 from workers.kafka.security import KafkaAccess
 
 log = logging.getLogger(__name__)  # librdkafka's own lines; it would print them to stderr
 
-OPEN_SECONDS = 20.0
-COMMIT_SECONDS = 20.0
 _RECONNECT_MS = 1000
 """The longest wait between two connections. It doubles with each that ends early, up to 10 s unless told."""
 _FULL_SECONDS = 0.05
@@ -140,8 +138,8 @@ class TransactionalProducer:
         self._producer = Producer(
             {
                 "transactional.id": self._transactional_id,
-                "transaction.timeout.ms": int(TRANSACTION_SECONDS * 1000),
-                "message.timeout.ms": int(COMMIT_SECONDS * 1000),
+                "transaction.timeout.ms": int(timeouts.TRANSACTION_SECONDS * 1000),
+                "message.timeout.ms": int(timeouts.PRODUCER_SECONDS * 1000),
                 "socket.timeout.ms": 10_000,
                 "reconnect.backoff.max.ms": _RECONNECT_MS,
                 "enable.idempotence": True,
@@ -156,7 +154,7 @@ class TransactionalProducer:
             },
             logger=log,
         )
-        self._producer.init_transactions(OPEN_SECONDS)
+        self._producer.init_transactions(timeouts.PRODUCER_SECONDS)
 
     def _delivered(self, error: KafkaError | None, _: object) -> None:
         if error is not None and self._failure is None:
@@ -167,20 +165,20 @@ class TransactionalProducer:
         producer.begin_transaction()
         for message in messages:
             self._send(producer, message)
-        producer.commit_transaction(COMMIT_SECONDS)
+        producer.commit_transaction(timeouts.PRODUCER_SECONDS)
         self._usable()
 
     def _abort_in(self, topics: Sequence[str], places: Sequence[tuple[str, int]]) -> None:
         producer = self._usable()
-        found = producer.list_topics(timeout=OPEN_SECONDS).topics
+        found = producer.list_topics(timeout=timeouts.PRODUCER_SECONDS).topics
         everywhere = [(topic, number) for topic in topics if topic in found for number in found[topic].partitions]
         producer.begin_transaction()
         for topic, partition in (*everywhere, *places):
             self._send(producer, Outgoing(topic, self._transactional_id.encode(), (), b"", partition))
-        if producer.flush(COMMIT_SECONDS):
+        if producer.flush(timeouts.PRODUCER_SECONDS):
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "what is to be aborted was not taken in time"))
         self._usable()
-        producer.abort_transaction(COMMIT_SECONDS)
+        producer.abort_transaction(timeouts.PRODUCER_SECONDS)
 
     def _send(self, producer: Producer, message: Outgoing) -> None:
         partition = -1 if message.partition is None else message.partition

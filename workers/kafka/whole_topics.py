@@ -11,13 +11,12 @@ from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from workers import timeouts
 from workers.kafka.admin import KafkaUnreachable, Partition
 from workers.kafka.fetched_records import FetchedRecord
 from workers.kafka.last_record import NoAnswer
 from workers.kafka.security import KafkaAccess
 
-LIMIT_SECONDS = 30.0
-"""The longest silence of the brokers before a reading is given up."""
 CHUNK = 5000
 _GATHER_SECONDS = 0.1
 """The library waits for so long for a whole chunk, also where the rest of the topics is less than that."""
@@ -57,11 +56,11 @@ class WholeTopics:
             raise KafkaUnreachable(f"{self.kafka}: {error}") from error
 
     def _find_ends(self) -> None:
-        known = self._consumer.list_topics(timeout=LIMIT_SECONDS).topics
+        known = self._consumer.list_topics(timeout=timeouts.READING_SECONDS).topics
         for topic in self.topics:
             for partition in known[topic].partitions if topic in known else ():
                 place = TopicPartition(topic, partition)
-                low, high = self._consumer.get_watermark_offsets(place, timeout=LIMIT_SECONDS)
+                low, high = self._consumer.get_watermark_offsets(place, timeout=timeouts.READING_SECONDS)
                 self.starts[topic, partition] = self.reached[topic, partition] = low
                 self.ends[topic, partition] = high
 
@@ -93,8 +92,8 @@ class WholeTopics:
             while self.unread():
                 messages = self._consumer.consume(CHUNK, _GATHER_SECONDS)
                 if not messages:
-                    if time.monotonic() - heard > LIMIT_SECONDS:
-                        raise NoAnswer(f"{self.kafka} gave no record for {LIMIT_SECONDS:.0f} s")
+                    if time.monotonic() - heard > timeouts.READING_SECONDS:
+                        raise NoAnswer(f"{self.kafka} gave no record for {timeouts.READING_SECONDS:.0f} s")
                     continue
                 heard = time.monotonic()
                 chunk: dict[Partition, list[FetchedRecord]] = {}

@@ -15,13 +15,11 @@ from typing import Literal
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from workers import timeouts
 from workers.ops.blame import named, server_of
 from workers.ops.metrics import FAILURES, Measured, Metrics, Unmeasured
 from workers.ops.watchdog import Watchdog
 
-READY_SECONDS = 30.0
-"""A server that has not answered for so long counts as unreachable; longer than any one statement may take."""
-REQUEST_SECONDS = 5.0
 LONGEST_LINE = 8192
 MOST_HEADERS = 100
 
@@ -45,7 +43,7 @@ class Vitals:
     needs: tuple[Server, ...] = ()
     """The servers without which it is not ready."""
     metrics: Metrics = field(default_factory=Unmeasured)
-    watchdog: Watchdog = field(default_factory=lambda: Watchdog("", 120))
+    watchdog: Watchdog = field(default_factory=lambda: Watchdog("", timeouts.WATCHDOG_SECONDS))
     lacks: set[str] = field(default_factory=set)
     """What else it must have to be ready, and has not."""
     _answered: dict[str, float] = field(default_factory=dict)
@@ -88,12 +86,16 @@ class Vitals:
         """Why it is not ready; nothing where it is. Of a server that was not asked because another failed, only the
         other is named.
         """
-        limit = time.monotonic() - READY_SECONDS
+        limit = time.monotonic() - timeouts.READY_SECONDS
         failed = {server: text for server, (at, text) in self._failed.items() if at > limit}
         silent = [each for each in self.needs if self._answered.get(each, limit) <= limit]
         problems = [
             *self.dead(),
-            *(f"{each} has not answered for {READY_SECONDS:.0f} s" for each in silent if asked(each, failed)),
+            *(
+                f"{each} has not answered for {timeouts.READY_SECONDS:.0f} s"
+                for each in silent
+                if asked(each, failed)
+            ),
             *(f"without {each}" for each in sorted(self.lacks)),
         ]
         return [*problems, *(failed[each] for each in sorted(failed))] if problems or silent else []
@@ -107,7 +109,7 @@ async def serving(host: str, port: int, vitals: Vitals, metrics: Measured) -> As
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             with suppress(ConnectionError, TimeoutError):  # whoever asked has gone, or asks nothing
-                async with asyncio.timeout(REQUEST_SECONDS):
+                async with asyncio.timeout(timeouts.SCRAPE_SECONDS):
                     request = await _request(reader)
                     async with one_at_a_time:
                         await _send(writer, *_answer(request, vitals, metrics), bodiless=request[0] == b"HEAD")

@@ -14,10 +14,10 @@ import threading
 from collections import deque
 from typing import TextIO
 
+from workers import timeouts
+
 MOST_BYTES = 1024 * 1024
 """What the queue holds; beyond that the oldest lines are dropped."""
-END_SECONDS = 2.0
-"""How long the end of a process waits for what is queued."""
 _STDERR = 2
 
 
@@ -53,7 +53,7 @@ class QueuedStderr(io.TextIOBase, TextIO):
             self._queue(whole + newline)
         return len(text)
 
-    def finish(self, seconds: float = END_SECONDS) -> bool:
+    def finish(self, seconds: float = timeouts.STDERR_SECONDS) -> bool:
         """Wait until all that was written is out, but no longer than this; whether it is."""
         with self._changed:
             begun, self._begun = self._begun, ""

@@ -17,6 +17,7 @@ import asyncpg
 import orjson
 
 from contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS
+from workers import timeouts
 from workers.codec.batch import Batch
 from workers.codec.decoding import Decoder
 from workers.codec.messages import ce_id
@@ -37,8 +38,6 @@ from workers.settings import Settings
 from workers.store.connections import connect, connect_types
 from workers.store.postgres import statement
 from workers.store.records import MINUS_INFINITY
-
-LIMIT_SECONDS = 5.0
 
 
 class BadHistory(Refused):
@@ -243,7 +242,9 @@ def _check_starts(inputs: WholeTopics) -> None:
 async def _database(settings: Settings) -> AsyncIterator[Any]:
     """A connection to the database, or None where it does not answer."""
     try:
-        connection = await connect(settings.database_url.get_secret_value(), timeout=LIMIT_SECONDS)
+        connection = await connect(
+            settings.database_url.get_secret_value(), timeout=timeouts.OPTIONAL_DATABASE_SECONDS
+        )
     except (OSError, TimeoutError, asyncpg.PostgresError):
         yield None
         return
@@ -251,7 +252,7 @@ async def _database(settings: Settings) -> AsyncIterator[Any]:
         await connect_types(connection)
         yield connection
     finally:
-        await connection.close(timeout=LIMIT_SECONDS)
+        await connection.close(timeout=timeouts.OPTIONAL_DATABASE_SECONDS)
 
 
 def replay_files(terminal: Terminal, settings: Settings, files: Sequence[Path], horizon: Instant | None) -> Replayed:

@@ -10,12 +10,11 @@ from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 import asyncpg
 
+from workers import timeouts
 from workers.ops.refused import Refused
 from workers.rules.calendar import Instant
 
 _POSTGRES_EPOCH: Instant = 946_684_800_000_000  # 2000-01-01T00:00:00Z
-CONNECT_SECONDS = 10.0
-"""How long each host of the URL has to let a connection be made."""
 OLDEST_VERSION = 16
 
 SESSION = {
@@ -31,8 +30,8 @@ SESSION = {
     "default_transaction_deferrable": "off",
     # What was committed is published, so it must be on disk, and on the synchronous standby's where there is one.
     "synchronous_commit": "on",
-    "lock_timeout": "20s",
-    "idle_in_transaction_session_timeout": "30s",
+    "lock_timeout": f"{timeouts.LOCK_SECONDS}s",
+    "idle_in_transaction_session_timeout": f"{timeouts.IDLE_IN_TRANSACTION_SECONDS}s",
     "idle_session_timeout": "0",
     "jit": "off",
     "plan_cache_mode": "auto",
@@ -42,14 +41,14 @@ SESSION = {
 """What every session is set to."""
 
 _OF_WORKERS = {
-    "statement_timeout": "30s",
+    "statement_timeout": f"{timeouts.STATEMENT_SECONDS}s",
     # Every statement looks rows up by their keys; a plan that reads whole tables is never the right one,
     # and must not be chosen because statistics are stale.
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "enable_seqscan": "off",
 }
-_OF_COMMANDS = {"statement_timeout": "15min"}
+_OF_COMMANDS = {"statement_timeout": f"{timeouts.OPERATOR_STATEMENT_SECONDS}s"}
 
 _AWAY = (
     OSError,  # a time-out too
@@ -110,10 +109,11 @@ async def connect(url: str, *, server_settings: dict[str, str] | None = None, **
     Raises DatabaseUnreachable, which names the servers and never the password.
     """
     failures: list[str] = []
-    settings = {**SESSION, **(_OF_COMMANDS if server_settings is None else server_settings)}
+    session = {**SESSION, **(_OF_COMMANDS if server_settings is None else server_settings)}
+    given = {"timeout": timeouts.CONNECT_SECONDS, "server_settings": session, **options}
     for each in hosts_of(url):
         try:
-            return await asyncpg.connect(each, **{"timeout": CONNECT_SECONDS, "server_settings": settings, **options})
+            return await asyncpg.connect(each, **given)
         except _AWAY as error:
             server = urlsplit(each).netloc.rpartition("@")[2] or "its default address"
             failures.append(f"PostgreSQL at {server} cannot be reached: {str(error) or 'no answer in time'}")
@@ -140,8 +140,8 @@ async def open_pool(
         max_size=connections,
         connect=cast("Any", connect),  # the stubs want every option of it named
         init=connected,
-        timeout=CONNECT_SECONDS,
-        command_timeout=40,  # longer than the server lets a statement take
+        timeout=timeouts.CONNECT_SECONDS,
+        command_timeout=timeouts.ANSWER_SECONDS,
         server_settings={
             "application_name": f"standing {name}",
             "default_transaction_read_only": "on" if read_only else "off",

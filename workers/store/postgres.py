@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 
+from workers import timeouts
 from workers.rules.calendar import Instant
 from workers.store.connections import DatabaseSilent
 from workers.store.records import AccountRow, LogRow, Position, RejectsRow, Spread
@@ -36,9 +37,6 @@ TRANSIENT = (
 """What rolls a transaction back and may be tried again: the database is away, restarting or contended. What it says
 of the rows themselves is not among these: it would be said again.
 """
-ACQUIRE_SECONDS = 30.0
-"""How long to wait for a connection of the pool: as long as a statement may keep one."""
-
 READ_BYTES = 16 * 1024 * 1024
 """Rows of the log are read until their values are so large together: what the relay holds in memory of a shard, and
 sends well within the time of a Kafka transaction. 5,000 ordinary rows are a third of it; dead letters can be large.
@@ -54,9 +52,11 @@ class ConnectionLost(ConnectionError):
 async def acquire(pool: asyncpg.Pool) -> Any:
     """A connection of the pool, to be released; raises DatabaseSilent where none becomes free."""
     try:
-        return await pool.acquire(timeout=ACQUIRE_SECONDS)
+        return await pool.acquire(timeout=timeouts.ACQUIRE_SECONDS)
     except TimeoutError as error:
-        raise DatabaseSilent(f"no connection to PostgreSQL became free within {ACQUIRE_SECONDS:.0f} s") from error
+        raise DatabaseSilent(
+            f"no connection to PostgreSQL became free within {timeouts.ACQUIRE_SECONDS:.0f} s"
+        ) from error
     except asyncpg.InterfaceError as error:
         raise ConnectionLost(str(error)) from error
 

@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from workers import timeouts
 from workers.rules.calendar import SECOND, Instant
 from workers.store.postgres import Store, statement
 from workers.store.records import MINUS_INFINITY, Progress
 
 COUNTED_TO = 10_000
 """How far accounts, companies and dead letters are counted: this many may be more."""
-OVERDUE_SECONDS = 60
-"""What has been due, or idle, for longer is overdue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class LeftToDo:
     due: int
     """Accounts whose silence the horizon has passed, to be judged now."""
     overdue: int
-    """Those of them that it passed by over `OVERDUE_SECONDS`."""
+    """Those of them that it passed by over `timeouts.STUCK_SECONDS`."""
     oldest_due: Instant | None
     """The oldest of their deadlines."""
     waiting: int
@@ -36,7 +35,7 @@ class LeftToDo:
     spreads: int
     """Companies whose members are still to be judged; those with members that wait for the horizon aside."""
     spreads_idle: int
-    """Those of them that nobody has worked on for over `OVERDUE_SECONDS`."""
+    """Those of them that nobody has worked on for over `timeouts.STUCK_SECONDS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +58,10 @@ async def read_state(store: Store, settle: Instant, counted_to: int = COUNTED_TO
         progress = await transaction.progress()
     horizon = progress.horizon(settle)
     due = None if horizon == MINUS_INFINITY else horizon
-    overdue = None if due is None else due - OVERDUE_SECONDS * SECOND
-    [row] = await store.fetch(statement("left_to_do"), due, overdue, timedelta(seconds=OVERDUE_SECONDS), counted_to)
+    overdue = None if due is None else due - timeouts.STUCK_SECONDS * SECOND
+    [row] = await store.fetch(
+        statement("left_to_do"), due, overdue, timedelta(seconds=timeouts.STUCK_SECONDS), counted_to
+    )
     paused = await store.fetch(statement("paused_partitions"))
     return State(
         progress,
