@@ -5,14 +5,14 @@ watermark of its partition, it is the present as read before the request that as
 the last record's timestamp and the latest `occurred_at` read; never beyond the clock, never smaller than before.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from workers.codec.decoding import Read
 from workers.ops.clock import Clock
 from workers.rules.calendar import Instant
 from workers.store.postgres import Store
-from workers.store.records import Advance, Position
+from workers.store.records import Position
 
 Partition = tuple[str, int]
 
@@ -69,25 +69,27 @@ class Completeness:
         owned = self._owned.get(place)
         return None if owned is None else owned.position.next_offset
 
-    def advance(self, place: Partition, next_offset: int, read: Read, now: Instant) -> Advance:
-        """The move of a position over what was read."""
+    def position(self, place: Partition) -> Position:
+        """The position of an owned partition."""
+        return self._owned[place].position
+
+    def moved(self, place: Partition, next_offset: int, read: Read, now: Instant) -> Position:
+        """The position over what was read."""
         owned = self._owned[place]
         latest = _later(owned.position.latest_occurred_at, read.latest)
         complete = owned.proved(next_offset)
         if complete is None and read.stamp is not None and latest is not None:
             complete = min(read.stamp, latest, now)
-        position = owned.position
-        return Advance(*place, position.next_offset, next_offset, position.epoch, complete, latest)
+        return owned.position._replace(
+            next_offset=next_offset,
+            complete_until=_later(owned.position.complete_until, complete),
+            latest_occurred_at=latest,
+        )
 
-    def committed(self, advances: Sequence[Advance]) -> None:
+    def committed(self, positions: Iterable[Position]) -> None:
         """These moves were committed."""
-        for each in advances:
-            owned = self._owned[each.topic, each.partition]
-            owned.position = owned.position._replace(
-                next_offset=each.next_offset,
-                complete_until=_later(owned.position.complete_until, each.complete_until),
-                latest_occurred_at=each.latest_occurred_at,
-            )
+        for each in positions:
+            self._owned[each.topic, each.partition].position = each
 
     def ends_seen(self, ends: Mapping[Partition, int], present: Instant) -> None:
         """These are the high watermarks, by requests sent after `present` was read."""
@@ -100,10 +102,10 @@ class Completeness:
         """How many records each partition is behind the end last seen."""
         return {place: max(0, (owned.end or 0) - owned.position.next_offset) for place, owned in self._owned.items()}
 
-    def idle_advances(self) -> list[Advance]:
+    def idle_moves(self) -> list[Position]:
         """Moves that only say that a partition was read to its proved end."""
         return [
-            self.advance(place, owned.position.next_offset, Read(), 0)
+            self.moved(place, owned.position.next_offset, Read(), 0)
             for place, owned in self._owned.items()
             if owned.proved(owned.position.next_offset) not in (None, owned.position.complete_until)
         ]

@@ -14,7 +14,7 @@ import structlog
 from confluent_kafka import KafkaException
 
 from contracts.kinds import DEAD_LETTER, WITHDRAWN
-from workers.enforcement.road import Done
+from workers.enforcement.process import Done
 from workers.kafka.admin import Admin, KafkaUnreachable
 from workers.kafka.last_record import NoAnswer
 from workers.kafka.security import KafkaAccess

@@ -97,9 +97,7 @@ class Poison:
         for place in partitions:
             self._counts[place] = Count()
         for row in rows:
-            self._counts[row.topic, row.partition] = Count(
-                row.counted, tuple(json.loads(row.dead)), row.accepted_until, row.paused
-            )
+            self._counts[row.topic, row.partition] = _count(row)
 
     def forget(self, partitions: Iterable[Partition]) -> None:
         """These are owned no longer."""
@@ -114,43 +112,22 @@ class Poison:
         """After how many of the records the partition must rest, by those that cannot be read; None: it goes on."""
         return self._counts[taken.place].after(taken.records, _offsets(taken.rejected))[1]
 
-    def counting(self, taken: Sequence[Taken]) -> "Counting":
-        """The counts of one batch."""
-        return Counting(taken, {each.place: self._counts[each.place] for each in taken})
-
-    def committed(self, counting: "Counting") -> None:
-        """The batch was committed with these counts."""
-        self._counts |= counting.after
-
-
-@dataclass(slots=True)
-class Counting:
-    """What one batch does to the counts. A transaction that is tried again asks again."""
-
-    taken: Sequence[Taken]
-    before: dict[Partition, Count]
-    after: dict[Partition, Count] = field(default_factory=dict)
-
-    def __call__(self, refused: Sequence[Rejected]) -> list[RejectsRow]:
-        """The rows to store, given the records that were refused beside what was read before.
+    def window(self, taken: Taken, refused: Sequence[Rejected]) -> RejectsRow | None:
+        """The row to store, given the records that were refused beside what was read before; None for a clean count.
 
         Conflicting duplicates count: an upstream that gives out its ids anew shows there. Too many requests do
         not: one seller could halt a partition for all others.
         """
-        conflicts: dict[Partition, list[int]] = {}
-        for each in refused:
-            if each.reason == "conflicting_duplicate":
-                conflicts.setdefault((each.topic, each.record.partition), []).append(each.record.offset)
-        for each_taken in self.taken:
-            place = each_taken.place
-            dead = _offsets(each_taken.rejected) + conflicts.get(place, [])
-            self.after[place] = self.before[place].after(each_taken.records, dead)[0]
-        changed = [place for place, count in self.after.items() if not (count.clean and self.before[place].clean)]
-        return [_row(place, self.after[place]) for place in changed]
+        before = self._counts[taken.place]
+        conflicts = [each.record.offset for each in refused if each.reason == "conflicting_duplicate"]
+        count = before.after(taken.records, _offsets(taken.rejected) + conflicts)[0]
+        return None if count.clean and before.clean else _row(taken.place, count)
 
-    def newly_paused(self) -> dict[Partition, str]:
-        """The partitions that rest from now on."""
-        return {place: count.paused for place, count in self.after.items() if count.paused is not None}
+    def committed(self, taken: Taken, window: RejectsRow | None) -> str | None:
+        """The records were committed with this row; returns why the partition rests from now on, where it does."""
+        clean = self._counts[taken.place].after(taken.records, ())[0]
+        count = self._counts[taken.place] = clean if window is None else _count(window)
+        return count.paused
 
 
 def _offsets(rejected: Sequence[Rejected]) -> list[int]:
@@ -159,3 +136,7 @@ def _offsets(rejected: Sequence[Rejected]) -> list[int]:
 
 def _row(place: Partition, count: Count) -> RejectsRow:
     return RejectsRow(*place, count.counted, json.dumps(count.dead), count.accepted_until, count.paused)
+
+
+def _count(row: RejectsRow) -> Count:
+    return Count(row.counted, tuple(json.loads(row.dead)), row.accepted_until, row.paused)

@@ -9,7 +9,7 @@ import time
 from functools import partial
 
 from workers import timeouts
-from workers.enforcement.road import Enforcement
+from workers.enforcement.process import Enforcement
 from workers.measuring import decided
 from workers.ops.backoff import Backoff, insist
 from workers.ops.health import Vitals
@@ -37,6 +37,6 @@ async def _spread_some(store: Store, enforcement: Enforcement, vitals: Vitals) -
     vitals.answered("database")
     if spread is not None:
         began = time.perf_counter()
-        done = await enforcement.spread(spread, CHUNK)
+        done = await enforcement.process_fanout(spread, CHUNK)
         decided(vitals.metrics, done, time.perf_counter() - began)
     return spread is not None

@@ -7,7 +7,7 @@ import asyncio
 import time
 from functools import partial
 
-from workers.enforcement.road import Done, Enforcement
+from workers.enforcement.process import Done, Enforcement
 from workers.measuring import decided
 from workers.ops.backoff import Backoff, insist
 from workers.ops.health import Vitals
@@ -36,7 +36,7 @@ async def _run_one(name: str, enforcement: Enforcement, bell: Bell, vitals: Vita
     backoff = Backoff(TRIES, vitals.failed)
     while not stop.is_set():
         vitals.turned(name)
-        done = await insist(partial(_enforce_due, enforcement, limit, vitals), backoff, TRANSIENT)
+        done = await insist(partial(_process_due, enforcement, limit, vitals), backoff, TRANSIENT)
         if done is None:
             continue
         limit = CHUNK if done.accounts else FIRST_CHUNK
@@ -44,9 +44,9 @@ async def _run_one(name: str, enforcement: Enforcement, bell: Bell, vitals: Vita
             await insist(partial(bell.wait, IDLE_SECONDS, stop), backoff, TRANSIENT)
 
 
-async def _enforce_due(enforcement: Enforcement, limit: int, vitals: Vitals) -> Done:
+async def _process_due(enforcement: Enforcement, limit: int, vitals: Vitals) -> Done:
     began = time.perf_counter()
-    done = await enforcement.enforce_due(limit)
+    done = await enforcement.process_due(limit)
     vitals.answered("database")
     if done.accounts:
         decided(vitals.metrics, done, time.perf_counter() - began)

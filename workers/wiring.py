@@ -23,7 +23,7 @@ from workers.store.postgres import Store, acquired
 if TYPE_CHECKING:
     import asyncpg
 
-    from workers.enforcement.road import Enforcement
+    from workers.enforcement.process import Enforcement
     from workers.kafka.admin import Admin
     from workers.kafka.security import KafkaAccess
     from workers.marks import Guard
@@ -156,7 +156,7 @@ async def open_worker(
 ) -> AsyncIterator[Worker]:
     """All that a process called `name` needs which decides; raises what `open_kafka` and `open_database` raise."""
     from workers.codec.policies import load_policies
-    from workers.enforcement.road import Enforcement
+    from workers.enforcement.process import Enforcement
     from workers.ops.clock import WallClock
 
     policies = load_policies(settings.policies)

@@ -13,7 +13,7 @@ from workers.codec.batch import Batch, ReceivedFact
 from workers.codec.decoding import Decoder
 from workers.codec.messages import dead_letter_message
 from workers.commands.redrive import outgoing
-from workers.enforcement.taking_in import take_in
+from workers.enforcement.account_context import read_context
 from workers.rules.calendar import DAY, SECOND, Instant, written
 from workers.store.records import AccountRow, StoredHistory
 
@@ -133,7 +133,7 @@ def requests(count: int, at: Instant, first: int = 0) -> list[ReceivedFact]:
 def test_fifty_requests_a_day_in_utc_are_taken_and_the_next_one_is_not() -> None:
     day = 16_900 * DAY
     received = [*requests(49, day), *requests(2, day + DAY - 1, 49), *requests(1, day + DAY, 51)]
-    _, rejected = take_in(AccountRow("a"), StoredHistory(), received, (), POLICIES)
+    _, rejected = read_context(AccountRow("a"), StoredHistory(), received, (), POLICIES)
     assert [(each.reason, json.loads(each.record.value or b"")["request_id"]) for each in rejected] == [
         ("too_many_requests", "r50")
     ]

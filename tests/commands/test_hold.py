@@ -72,7 +72,7 @@ async def test_nothing_is_suspended_any_more_once_hold_has_returned_though_timer
     deployment: Deployment,
 ) -> None:
     async def timer() -> None:
-        while (await deployment.enforcement.enforce_due(3)).accounts:
+        while (await deployment.enforcement.process_due(3)).accounts:
             pass
 
     timers = [asyncio.create_task(timer()) for _ in range(3)]

@@ -43,7 +43,7 @@ async def test_any_order_any_batches_and_duplicates_give_the_same_net_decisions(
         if random.random() < 0.3:
             await deployment.reaches(horizon)
         if random.random() < 0.3 and (spread := await deployment.store.claim_spread(0.0)) is not None:
-            await deployment.enforcement.spread(spread, 1)
+            await deployment.enforcement.process_fanout(spread, 1)
     await deployment.reaches(end)
     await deployment.spreads()
     await deployment.reaches(end)

@@ -7,7 +7,7 @@ import pytest
 from tests.model.story import case, closed, enrolled, local, order
 from tests.properties.rules_engine import Message, from_scratch
 from tests.support.database_deployment import Deployment, break_for
-from workers.enforcement import completion, judging, road
+from workers.enforcement import completion, evaluate, process
 from workers.rules.calendar import Instant
 from workers.rules.facts import company_key
 from workers.store.records import Spread
@@ -94,7 +94,7 @@ async def test_a_spread_goes_through_the_members_in_chunks_and_signals_once_how_
     assert [each["account_id"] for each in await deployment.values("account_terminated")] == ["m03"]
     cursors = []
     for _ in range(3):
-        await deployment.enforcement.spread(await claimed(deployment), 4)
+        await deployment.enforcement.process_fanout(await claimed(deployment), 4)
         cursors.append((await claimed(deployment)).cursor)
     assert cursors == ["m02", "m06", "m09"]  # "away" is before them all
     assert await completed(deployment) == []
@@ -110,19 +110,21 @@ async def test_a_newer_version_of_the_company_goes_round_with_its_spread_and_the
     await deployment.reads(*members(6))
     await deployment.reads(upheld("2016-04-10", "m00", "k1"))
     old = await claimed(deployment)
-    await deployment.enforcement.spread(old, 4)
+    await deployment.enforcement.process_fanout(old, 4)
     old = await claimed(deployment)
     assert (old.cursor, old.version) == ("m03", 1)
     await deployment.reads(upheld("2016-04-11", "m05", "k2"))
     on = await claimed(deployment)
     assert (on.cursor, on.version) == ("m03", 1)
-    await deployment.enforcement.spread(on, 4)
+    await deployment.enforcement.process_fanout(on, 4)
     on = await claimed(deployment)
-    await deployment.enforcement.spread(old, 4)  # a worker that was slow goes on where it was
-    await deployment.enforcement.spread(old._replace(cursor="m05x"), 4)  # or where nobody is, and would end it
+    await deployment.enforcement.process_fanout(old, 4)  # a worker that was slow goes on where it was
+    await deployment.enforcement.process_fanout(
+        old._replace(cursor="m05x"), 4
+    )  # or where nobody is, and would end it
     assert await claimed(deployment) == on
     assert await completed(deployment) == []
-    await deployment.enforcement.spread(on, 4)
+    await deployment.enforcement.process_fanout(on, 4)
     assert await completed(deployment) == [("k1", 6)]
     again = await claimed(deployment)
     assert (again.cursor, again.version) == ("", 2)
@@ -141,7 +143,7 @@ async def test_with_a_case_during_every_chunk_the_last_member_is_reached_and_eve
     seen: list[str] = []
     for number in range(3 * way):
         await deployment.reads(upheld(f"2016-04-10 12:00:{number:02}", f"m{number % 20:02}", f"k{number:02}"))
-        await deployment.enforcement.spread(await claimed(deployment), chunk)
+        await deployment.enforcement.process_fanout(await claimed(deployment), chunk)
         hit = {each["account_id"] for each in await deployment.values("account_terminated")}
         assert number < way - 2 or "m19" in hit, f"the last member is not terminated after {number + 1} chunks"
         seen = [case_id for case_id, _ in await completed(deployment)]
@@ -156,10 +158,10 @@ async def test_a_way_round_is_short_where_each_member_has_much_to_be_decided(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The members of one transaction times the terminations that each is decided about have a limit."""
-    monkeypatch.setattr(road, "MOST_TERMINATIONS", 20)
+    monkeypatch.setattr(process, "MOST_TERMINATIONS", 20)
     await deployment.reads(*members(10))
     await deployment.reads(*(upheld(f"2016-04-{day + 1:02}", "m00", f"k{day}") for day in range(7)))
-    assert (await deployment.enforcement.spread(await claimed(deployment), 400)).accounts == 2
+    assert (await deployment.enforcement.process_fanout(await claimed(deployment), 400)).accounts == 2
     await deployment.spreads(400)
     assert sorted(await completed(deployment)) == [(f"k{day}", 10) for day in range(7)]
     await deployment.check(END)
@@ -172,9 +174,9 @@ async def test_many_terminations_are_completed_a_few_in_a_transaction(
     monkeypatch.setattr(completion, "PAGE", 2)
     await deployment.reads(*members(5))
     await deployment.reads(*(upheld(f"2016-04-{day + 1:02}", "m00", f"k{day}") for day in range(7)))
-    await deployment.enforcement.spread(await claimed(deployment), 400)
+    await deployment.enforcement.process_fanout(await claimed(deployment), 400)
     for expected in (3, 6, 7):
-        await deployment.enforcement.spread(await claimed(deployment), 400)
+        await deployment.enforcement.process_fanout(await claimed(deployment), 400)
         assert len(await completed(deployment)) == expected
     assert sorted(await completed(deployment)) == [(f"k{day}", 5) for day in range(7)]
     assert await deployment.store.claim_spread(0.0) is None
@@ -252,7 +254,7 @@ async def test_what_late_facts_take_from_a_company_is_named_to_its_members_by_th
 async def test_who_joins_behind_the_cursor_of_a_spread_is_counted_too(deployment: Deployment) -> None:
     await deployment.reads(*members(10))
     await deployment.reads(upheld("2016-04-10", "m03"))
-    await deployment.enforcement.spread(await claimed(deployment), 4)
+    await deployment.enforcement.process_fanout(await claimed(deployment), 4)
     await deployment.reads(enrolled("2016-03-02", "a0", "c", "late"))
     assert "a0" in {each["account_id"] for each in await deployment.values("account_terminated")}
     await deployment.spreads()
@@ -265,9 +267,9 @@ async def test_no_company_is_complete_while_one_who_joined_behind_the_cursor_is_
 ) -> None:
     await deployment.reads(*members(10))
     await deployment.reads(upheld("2016-04-10", "m03"))
-    await deployment.enforcement.spread(await claimed(deployment), 4)
+    await deployment.enforcement.process_fanout(await claimed(deployment), 4)
     with monkeypatch.context() as broken:
-        break_for(broken, judging, "judge", "a0")
+        break_for(broken, evaluate, "judge", "a0")
         await deployment.reads(enrolled("2016-03-02", "a0", "c", "late"))
         await deployment.spreads()
     assert await completed(deployment) == []
@@ -314,7 +316,7 @@ async def test_transactions_of_every_kind_at_once_end_with_what_one_reader_would
         while not done.is_set() or await under_way():
             spread = await deployment.store.claim_spread(0.1)
             if spread is not None:
-                await deployment.enforcement.spread(spread, 3)
+                await deployment.enforcement.process_fanout(spread, 3)
             await asyncio.sleep(0.002)
 
     async def time_goes_on() -> None:
@@ -359,7 +361,7 @@ async def test_completion_waits_for_a_member_that_is_held(
 ) -> None:
     await deployment.reads(*members(3))
     with monkeypatch.context() as broken:
-        break_for(broken, judging, "judge", "m01")
+        break_for(broken, evaluate, "judge", "m01")
         await deployment.reads(upheld("2016-04-10", "m00"))
         await deployment.spreads()
     assert await completed(deployment) == []

@@ -10,7 +10,7 @@ import pytest
 from tests.model.story import enrolled, local, order
 from tests.support.database_deployment import Deployment, break_for
 from tests.support.noted_metrics import Noted
-from workers.enforcement import judging
+from workers.enforcement import evaluate
 from workers.measuring import Sampler, decided
 from workers.rules.calendar import SECOND
 from workers.store.postgres import statement
@@ -50,7 +50,7 @@ async def test_a_transaction_counts_its_accounts_decisions_withdrawals_and_quara
     await deployment.reaches(local("2016-09-01"))
     decided(metrics, await deployment.reads(order("2016-08-20", "a", "o1")), 0.25)
     with monkeypatch.context() as broken:
-        break_for(broken, judging, "judge", "b")
+        break_for(broken, evaluate, "judge", "b")
         decided(metrics, await deployment.reads(order("2016-08-30", "b", "o2")), 0.125)
     assert metrics.values == {
         "standing_transaction_seconds": 0.125,
@@ -69,7 +69,7 @@ async def test_the_gauges_are_those_of_the_tables(deployment: Deployment, monkey
     found = await sampling.gauges()
     assert (found["horizon_timestamp_seconds"], found["horizon_age_seconds"]) == (0, inf)
     with monkeypatch.context() as broken:
-        break_for(broken, judging, "judge", "c")
+        break_for(broken, evaluate, "judge", "c")
         await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in "abc"))
     await deployment.pool.execute("insert into rejects values ('complaints', 1, 100, '[]', 0, 'why')")
     await deployment.pool.execute("insert into spreads (company_key, version, because) values ('id:1', 1, '')")

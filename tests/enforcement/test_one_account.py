@@ -11,13 +11,13 @@ from tests.support.database_deployment import policies_of
 from tests.support.policies import SAMPLE
 from workers.codec.batch import ReceivedFact
 from workers.codec.facts import read_fact
-from workers.enforcement.judging import publish_account
-from workers.enforcement.publishing import Outbox
-from workers.enforcement.taking_in import take_in
+from workers.enforcement.account_context import read_context
+from workers.enforcement.companies import Company
+from workers.enforcement.evaluate import Basis, evaluate
+from workers.enforcement.outbox import Outbox
 from workers.rules.calendar import DAY, Instant
-from workers.rules.decisions import Because
 from workers.rules.difference import Published
-from workers.store.records import MINUS_INFINITY, AccountRow, Changes, Progress, StoredHistory
+from workers.store.records import MINUS_INFINITY, AccountRow, Changes, CompanyRow, Progress, StoredHistory
 
 POLICIES = policies_of(SAMPLE.read_text())
 ENROLLED = local("2016-03-01 10:00")
@@ -62,10 +62,12 @@ class One:
 
     def reads(self, *facts: ReceivedFact, orders: Sequence[tuple[Instant, str]] = (), horizon: Instant) -> list[str]:
         """One transaction; the kinds of the messages that it publishes."""
-        file, _ = take_in(self.row, self.stored, facts, orders, POLICIES)
+        context, _ = read_context(self.row, self.stored, facts, orders, POLICIES)
         changes = Changes()
         outbox = Outbox(0, changes, {})
-        publish_account(file, dict.fromkeys(file.company_keys, ()), POLICIES, horizon, Because(), outbox)
+        companies = {key: Company(CompanyRow(key), ()) for key in context.company_keys}
+        evaluate([context], Basis(POLICIES, horizon, companies), outbox)
+        assert context.failed is None
         [self.row] = changes.accounts
         withdrawn = {decision_id for _, _, decision_id in changes.withdrawn}
         published = [each for each in self.stored.published if each.decision_id not in withdrawn]
@@ -73,20 +75,20 @@ class One:
             Published(new.decision_id, new.kind, new.effective_at, new.sequence, new.content)
             for new in changes.published
         ]
-        self.stored = StoredHistory([*self.stored.facts, *file.new_facts], list(file.history.orders), published)
+        self.stored = StoredHistory([*self.stored.facts, *context.new_facts], list(context.history.orders), published)
         return [message.kind for message in outbox.messages]
 
 
 def refused(stored: StoredHistory, *facts: ReceivedFact) -> list[tuple[str, int]]:
     """Why which records are refused."""
-    _, rejected = take_in(AccountRow("a"), stored, facts, (), POLICIES)
+    _, rejected = read_context(AccountRow("a"), stored, facts, (), POLICIES)
     return [(each.reason, each.record.offset) for each in rejected]
 
 
 def kept(*facts: ReceivedFact) -> StoredHistory:
     """What is stored of facts that were read before."""
-    file, _ = take_in(AccountRow("a"), StoredHistory(), facts, (), POLICIES)
-    return StoredHistory(list(file.new_facts))
+    context, _ = read_context(AccountRow("a"), StoredHistory(), facts, (), POLICIES)
+    return StoredHistory(list(context.new_facts))
 
 
 NOON = 20_000 * DAY + DAY // 2

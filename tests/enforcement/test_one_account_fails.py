@@ -11,7 +11,7 @@ import pytest
 from tests.model.story import activation, case, enrolled, local, order
 from tests.properties.rules_engine import Message
 from tests.support.database_deployment import Broken, Deployment, break_for
-from workers.enforcement import companies, evaluate, fast_path, judging, publishing, road
+from workers.enforcement import account_context, companies, evaluate, fast_path, outbox, process
 from workers.enforcement.isolation import CannotStore
 from workers.rules import history
 from workers.rules.calendar import Instant
@@ -71,16 +71,16 @@ FAULTS = {
         undo="update facts f set content = k.content from kept k "
         "where (f.account_id, f.topic, f.id) = (k.account_id, k.topic, k.id); drop table kept",
     ),
-    "take in": Fault(evaluate, "take_in"),
+    "take in": Fault(account_context, "read_context"),
     "company": Fault(
         sql="insert into companies (company_key, terminations) values ('id:a4', '[{}]') "
         "on conflict (company_key) do update set terminations = '[{}]'",
         undo="update companies set terminations = '[]' where company_key = 'id:a4'",
     ),
-    "evaluate": Fault(judging, "judge"),
-    "difference": Fault(judging, "difference", of_decided),
-    "message": Fault(publishing, "decision_message", lambda decision, *_, **__: str(decision.subject)),
-    "standing": Fault(publishing, "standing_message"),
+    "evaluate": Fault(evaluate, "judge"),
+    "difference": Fault(evaluate, "difference", of_decided),
+    "message": Fault(outbox, "decision_message", lambda decision, *_, **__: str(decision.subject)),
+    "standing": Fault(outbox, "standing_message"),
     "write a decision": check("net_decisions", f"subject = '{BAD}' and kind <> 'account_enrolled'"),
     "write a message": check("decision_log", f"subject = '{BAD}' and kind <> 'account_enrolled'"),
     "write a row": Fault(
@@ -142,10 +142,10 @@ async def test_in_timers(deployment: Deployment, monkeypatch: pytest.MonkeyPatch
     await deployment.reads(*(order("2016-03-02", name, f"o-{name}") for name in NAMES))
     await deployment.move_horizon(SUSPENDED)
     async with fault.planted(deployment, monkeypatch):
-        done = await deployment.enforcement.enforce_due(100)
+        done = await deployment.enforcement.process_due(100)
         assert done.quarantined.keys() == {BAD}
         assert await decided(deployment, "account_suspended") == OTHERS
-        assert (await deployment.enforcement.enforce_due(100)).accounts == 0
+        assert (await deployment.enforcement.process_due(100)).accounts == 0
     await is_back(deployment, SUSPENDED)
 
 
@@ -167,8 +167,8 @@ async def test_in_a_fan_out(deployment: Deployment, monkeypatch: pytest.MonkeyPa
     [
         Fault(evaluate, "apply_cases"),
         Fault(companies, "case_effects"),
-        Fault(judging, "judge"),
-        Fault(publishing, "standing_message"),
+        Fault(evaluate, "judge"),
+        Fault(outbox, "standing_message"),
         Fault(companies, "company_decisions", lambda _, terminations: terminations[-1].root_account_id),
         check("companies", "terminations like '%a4%'"),
     ],
@@ -330,7 +330,7 @@ async def test_an_account_whose_row_and_orders_disagree_is_quarantined_alone_and
     await deployment.reads(*(order("2016-03-02", name, f"o-{name}") for name in NAMES))
     await deployment.pool.execute("delete from order_spans where account_id = $1", BAD)
     await deployment.move_horizon(SUSPENDED)
-    assert (await deployment.enforcement.enforce_due(100)).quarantined.keys() == {BAD}
+    assert (await deployment.enforcement.process_due(100)).quarantined.keys() == {BAD}
     assert await decided(deployment, "account_suspended") == OTHERS
     row = await deployment.store.account(BAD)
     assert row is not None
@@ -346,10 +346,10 @@ async def test_a_case_of_an_account_in_quarantine_waits_while_its_neighbours_cas
         case("2016-04-01", account=name, case_id=name, category="refusal_of_trade_assurance") for name in ("a0", BAD)
     ]
     with monkeypatch.context() as broken:
-        break_for(broken, judging, "judge", BAD)
+        break_for(broken, evaluate, "judge", BAD)
         assert (await deployment.reads(*upheld)).quarantined.keys() == {BAD}
         await deployment.spreads()
     assert [each["case_id"] for each in await deployment.values("company_terminated")] == ["a0"]
-    assert len(NAMES) < road.MOST_TERMINATIONS
+    assert len(NAMES) < process.MOST_TERMINATIONS
     await is_back(deployment, local("2016-04-02"))
     assert sorted(each["accounts"] for each in await deployment.values("company_termination_completed")) == [10, 10]

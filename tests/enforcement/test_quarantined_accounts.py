@@ -5,7 +5,7 @@ import pytest
 from tests.model.story import activation, case, enrolled, local, order
 from tests.properties.rules_engine import Message
 from tests.support.database_deployment import Deployment, break_for
-from workers.enforcement import companies, judging
+from workers.enforcement import companies, evaluate
 
 
 async def states(deployment: Deployment) -> dict[str, tuple[str, bool]]:
@@ -17,7 +17,7 @@ async def test_the_account_is_held_its_facts_are_stored_and_its_neighbours_are_d
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        break_for(broken, judging, "judge", "b")
+        break_for(broken, evaluate, "judge", "b")
         done = await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in "abc"))
         assert set(done.quarantined) == {"b"}
         assert await states(deployment) == {
@@ -37,9 +37,9 @@ async def test_timers_leave_a_held_account_alone_and_go_on_with_the_others(
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in "abc"))
     await deployment.move_horizon(local("2016-12-01"))
-    break_for(monkeypatch, judging, "judge", "b")
-    assert (await deployment.enforcement.enforce_due(10)).quarantined.keys() == {"b"}
-    assert (await deployment.enforcement.enforce_due(10)).accounts == 0
+    break_for(monkeypatch, evaluate, "judge", "b")
+    assert (await deployment.enforcement.process_due(10)).quarantined.keys() == {"b"}
+    assert (await deployment.enforcement.process_due(10)).accounts == 0
     assert await states(deployment) == {
         "a": ("suspended", False), "b": ("active", True), "c": ("suspended", False),
     }  # fmt: skip
@@ -91,7 +91,7 @@ async def test_an_order_takes_up_an_active_account_that_was_held(
     await deployment.reads(enrolled("2016-03-01", "a", "c", "e-a"))
     await deployment.reads(order("2016-03-02", "a", "o1"), order("2016-03-03", "a", "o2"))
     with monkeypatch.context() as broken:
-        break_for(broken, judging, "judge", "a")
+        break_for(broken, evaluate, "judge", "a")
         assert (await deployment.reads(activation("2016-03-04", "a", "r1"))).quarantined.keys() == {"a"}
     await deployment.reads(order("2016-03-05", "a", "o3"))
     await deployment.check(local("2016-03-06"))

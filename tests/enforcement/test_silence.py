@@ -27,10 +27,10 @@ async def test_a_wake_at_that_came_early_is_only_set_anew_and_no_decision_follow
     assert (await row(deployment))["wake_at"] == local("2016-07-30")  # of the enrolment: no order touched it
     before = await deployment.log()
     await deployment.move_horizon(local("2016-08-01"))
-    done = await deployment.enforcement.enforce_due(10)
+    done = await deployment.enforcement.process_due(10)
     assert (done.accounts, done.fast, done.judged, done.messages) == (1, 1, 0, 0)
     assert (await row(deployment))["wake_at"] == local("2016-11-08")
-    assert (await deployment.enforcement.enforce_due(10)).accounts == 0
+    assert (await deployment.enforcement.process_due(10)).accounts == 0
     assert await deployment.log() == before
     await deployment.reaches(local("2016-11-08"))
     assert await told(deployment, "suspension_notice") == ["a"]
@@ -43,9 +43,9 @@ async def test_a_chunk_of_due_accounts_holds_no_more_than_was_asked_for_and_the_
     names = [f"a{number}" for number in range(9)]
     await deployment.reads(*(enrolled(f"2016-03-{index + 1:02}", name, name) for index, name in enumerate(names)))
     await deployment.move_horizon(local("2016-09-30"))
-    assert (await deployment.enforcement.enforce_due(4)).judged == 4
+    assert (await deployment.enforcement.process_due(4)).judged == 4
     assert await told(deployment, "account_suspended") == names[:4]
-    assert [(await deployment.enforcement.enforce_due(4)).judged for _ in range(3)] == [4, 1, 0]
+    assert [(await deployment.enforcement.process_due(4)).judged for _ in range(3)] == [4, 1, 0]
     await deployment.check(local("2016-09-30"))
 
 
@@ -55,9 +55,9 @@ async def test_two_timers_at_once_share_the_due_accounts_and_decide_none_twice(d
     await deployment.move_horizon(local("2016-09-30"))
     async with deployment.store.transaction() as other:
         taken = [each.account_id for each in await other.claim_due(local("2016-09-30"), 5)]
-        assert (await deployment.enforcement.enforce_due(100)).judged == 7
+        assert (await deployment.enforcement.process_due(100)).judged == 7
         assert await told(deployment, "account_suspended") == sorted(set(names) - set(taken))
-    assert (await deployment.enforcement.enforce_due(100)).judged == 5
+    assert (await deployment.enforcement.process_due(100)).judged == 5
     await deployment.check(local("2016-09-30"))
 
 
@@ -118,10 +118,10 @@ async def test_a_partition_that_was_never_read_keeps_every_deadline_back_but_req
         await deployment.pool.execute(
             "update positions set complete_until = null where topic = $1 and partition = 1", topic
         )
-        assert (await deployment.enforcement.enforce_due(10)).accounts == 0
+        assert (await deployment.enforcement.process_due(10)).accounts == 0
         await deployment.move_horizon(local("2016-12-01"))
     await deployment.pool.execute("update positions set complete_until = null where topic = 'account-requests'")
-    assert (await deployment.enforcement.enforce_due(10)).judged == 1
+    assert (await deployment.enforcement.process_due(10)).judged == 1
     assert await told(deployment, "account_suspended") == ["a"]
 
 

@@ -18,17 +18,17 @@ HANGS_ONCE = '''
 """The first transaction of the first timers worker blocks its event loop for ever."""
 import os, sys, time
 from pathlib import Path
-from workers.enforcement.road import Enforcement
+from workers.enforcement.process import Enforcement
 
-enforce_due, blocked = Enforcement.enforce_due, Path(__file__).with_name("blocked")
+process_due, blocked = Enforcement.process_due, Path(__file__).with_name("blocked")
 
 async def hang(self, limit):
     if not blocked.exists():
         blocked.touch()
         time.sleep(1000)
-    return await enforce_due(self, limit)
+    return await process_due(self, limit)
 
-Enforcement.enforce_due = hang
+Enforcement.process_due = hang
 '''
 
 

@@ -17,7 +17,7 @@ from workers import processes
 from workers.commands.hold import CannotRelease, hold, release, release_by_force
 from workers.commands.status import read_status
 from workers.ops.health import Vitals
-from workers.store.records import Advance
+from workers.store.records import Changes
 from workers.wiring import Database, Kafka, Worker, open_worker
 
 UNREAD = [("order-status", 3), ("seller-accounts", 1)]
@@ -33,7 +33,8 @@ async def read_to_its_end(database: Database, place: tuple[str, int]) -> None:
     """The one record of a partition was read."""
     [position] = await database.store.claim_positions([place], "test")
     async with database.store.transaction() as transaction:
-        await transaction.advance([Advance(*place, 0, 1, position.epoch, None, None)])
+        await transaction.lock_positions([position])
+        await transaction.write(Changes(positions=[position._replace(next_offset=1)]))
 
 
 def refusal(*places: tuple[str, int]) -> str:

@@ -17,7 +17,7 @@ from workers.ingest.dead_letter_window import DeadLetterWindow
 from workers.ingest.fetch_failure import FIRST_SECONDS, LONGEST_SECONDS, PASSING_SECONDS
 from workers.ingest.partition import OwnedPartition, PartitionBatch, Pause, Resume, Seek
 from workers.ingest.transitions import State
-from workers.store.records import Advance, Position
+from workers.store.records import Position
 
 AT = Position("complaints", 3, 100, 7, None, None)
 PAUSED = DeadLetterWindow(paused="too many")
@@ -48,7 +48,7 @@ def fetch(partition: OwnedPartition, until: int) -> PartitionBatch:
     return batch
 
 
-def commit(partition: OwnedPartition, batch: PartitionBatch, window: DeadLetterWindow | None = None) -> Advance:
+def commit(partition: OwnedPartition, batch: PartitionBatch, window: DeadLetterWindow | None = None) -> Position:
     """Commit a batch."""
     advance = partition.advance(batch.next_offset, Read(), 0)
     partition.committed(advance, window or partition.window)
@@ -68,7 +68,7 @@ def test_batches_follow_each_other_and_the_next_is_fetched_before_the_first_is_c
     assert (first.fetched_from, first.next_offset, first.epoch) == (100, 110, 7)
     assert partition.actions(120, paused=False) == []
     assert partition.accepts(first)
-    assert commit(partition, first) == Advance("complaints", 3, 100, 110, 7, None, None)
+    assert commit(partition, first) == Position("complaints", 3, 110, 7, None, None)
     assert partition.accepts(second)
     commit(partition, second)
     assert partition.next_offset == 120
@@ -196,7 +196,7 @@ def test_the_watermark_is_the_present_at_the_end_and_elsewhere_what_was_read() -
     assert (reached.complete_until, reached.latest_occurred_at) == (77, 40)
     assert partition.idle_advance() is None, "it says nothing new"
     partition.end_seen(110, present=80)
-    assert partition.idle_advance() == Advance("complaints", 3, 110, 110, 7, 80, 40)
+    assert partition.idle_advance() == Position("complaints", 3, 110, 7, 80, 40)
     assert partition.lag == 0
 
 

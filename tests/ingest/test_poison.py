@@ -109,32 +109,33 @@ def rejected(offsets: Sequence[int], reason: str) -> list[Rejected]:
     return [Rejected(At(offset), PLACE[0], reason, "") for offset in offsets]
 
 
-def rows_after(reason: str) -> list[RejectsRow]:
+def window_after(reason: str) -> RejectsRow | None:
     """What is stored after 200 records of which the transaction refused all for a reason."""
     poison = Poison()
     poison.claimed([PLACE], [])
-    return list(
-        poison.counting([Taken(PLACE, [At(offset) for offset in range(200)], ())])(rejected(range(200), reason))
-    )
+    taken = Taken(PLACE, [At(offset) for offset in range(200)], ())
+    return poison.window(taken, rejected(range(200), reason))
 
 
 def test_conflicting_duplicates_count_and_one_sellers_flood_of_requests_does_not() -> None:
-    assert [row.paused for row in rows_after("conflicting_duplicate")] == [
-        "100 dead letters in a row, up to offset 99"
-    ]
-    assert rows_after("too_many_requests") == []
+    window = window_after("conflicting_duplicate")
+    assert window is not None
+    assert window.paused == "100 dead letters in a row, up to offset 99"
+    assert window_after("too_many_requests") is None
 
 
 def test_a_clean_partition_stores_nothing_and_a_count_survives_its_owner() -> None:
     first = Poison()
     first.claimed([PLACE], [])
     good, _ = records("." * 2000)
-    counting = first.counting([Taken(PLACE, good, ())])
-    assert counting([]) == []
-    first.committed(counting)
+    taken = Taken(PLACE, good, ())
+    assert first.window(taken, ()) is None
+    assert first.committed(taken, None) is None
     bad, dead = records("x" * 60, first=2000)
-    rows = first.counting([Taken(PLACE, bad, rejected(dead[:40], "invalid_json"))])([])
+    window = first.window(Taken(PLACE, bad, rejected(dead[:40], "invalid_json")), ())
+    assert window is not None
+    assert window.counted == 2060
     second = Poison()
-    second.claimed([PLACE], rows)
+    second.claimed([PLACE], [window])
     assert second.readable(Taken(PLACE, bad[40:], rejected(dead[40:], "invalid_json"))) == 11
     assert second.paused() == {}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from workers.store.memory import run_alone
+from tests.support.scheduled_store import run_alone
 from workers.store.records import Position
 from workers.waiting_cases import CASES, REGISTRY, WaitingCases
 

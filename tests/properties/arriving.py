@@ -10,8 +10,7 @@ from typing import NamedTuple, cast
 
 from tests.properties.rules_engine import Known, Message, decode
 from workers.codec.batch import Batch
-from workers.enforcement.fast_path import sort_out
-from workers.enforcement.road import Enforcement
+from workers.enforcement.fast_path import later_check, sort_out
 from workers.rules.calendar import Instant
 from workers.rules.company import Termination, case_effects, company_decisions
 from workers.rules.decisions import Decision
@@ -70,8 +69,8 @@ class Arrival:
         self.horizon = max(self.horizon, horizon)
         ids = batch.account_ids()
         rows = [self.rows.setdefault(account_id, AccountRow(account_id)) for account_id in ids]
-        moved, begun, judged = sort_out(rows, batch.orders, batch.facts, self.policies)
-        for each in moved + begun:
+        judged, changes = sort_out(rows, batch.orders, batch.facts, self.policies)
+        for each in changes.moved + changes.begun:
             self._moves(each)
         learned = [row.account_id for row in judged if self._learns(row.account_id, batch)]
         self._terminate(learned, [row.account_id for row in judged])
@@ -80,11 +79,12 @@ class Arrival:
         """The timers enforce what silence decides up to the horizon, but for accounts that only woke early."""
         self.horizon = max(self.horizon, horizon)
         due = [row for row in self.rows.values() if row.wake_at is not None and row.wake_at <= self.horizon]
-        lazy, judged = Enforcement._rearmed(cast("Enforcement", self), due, self.horizon, {})
-        for account_id, wake_at in lazy:
-            self.rows[account_id] = self.rows[account_id]._replace(wake_at=wake_at)
-        for row in judged:
-            self._judge(row.account_id)
+        for row in due:
+            later = later_check(row, self.horizon, self.policies)
+            if later is None:
+                self._judge(row.account_id)
+            else:
+                self.rows[row.account_id] = row._replace(wake_at=later)
 
     def net(self) -> list[Decision]:
         """What was published and not withdrawn, each subject's in the order of its sequence."""

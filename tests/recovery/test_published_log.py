@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from workers.enforcement.publishing import chain_hash
+from workers.enforcement.outbox import chain_hash
 from workers.marks import Mark
 from workers.recovery.published_log import Altered, _chained
 from workers.store.records import LogRow

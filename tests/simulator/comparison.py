@@ -13,8 +13,8 @@ import orjson
 from tests.model.naive import Result, walk
 from tests.properties.comparing import NAMES
 from tests.simulator.simulation import MODEL_POLICIES, Amiss, World
+from tests.support.scheduled_store import run_alone
 from workers.rules.calendar import Instant, written
-from workers.store.memory import run_alone
 
 INSTANTS = ("effective_at", "expires_at", "locked_out_until", "reapply_from", "not_before", "deadline")
 _KIND, _SUBJECT = NAMES.index("kind"), NAMES.index("subject")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.topics import INPUT_TOPICS
 from tests.simulator.scenario import PARTITIONS
+from tests.support.scheduled_store import STEP
 from workers.ingest.worker import Ingest
 from workers.kafka.handling import Partition, PartitionBatch
 from workers.rules.calendar import Instant
-from workers.store.memory import STEP
 
 if TYPE_CHECKING:
     from tests.simulator.simulation import World

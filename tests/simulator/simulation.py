@@ -17,10 +17,11 @@ from tests.model.reading import Message
 from tests.properties.rules_engine import both
 from tests.simulator.played_kafka import PLACES, Log, PlayedIntake
 from tests.simulator.scenario import LONG_AFTER, PARTITIONS, POLICY_FILES, SHARDS, Arrival, Scenario, value_of
+from tests.support.scheduled_store import STEP, ScheduledStore, Step, run_alone
 from workers.codec.decoding import Decoder
 from workers.completeness import Present
-from workers.enforcement import judging
-from workers.enforcement.road import Enforcement
+from workers.enforcement import evaluate
+from workers.enforcement.process import Enforcement
 from workers.ingest.worker import Ingest
 from workers.kafka.consumer import Intake
 from workers.kafka.handling import Partition
@@ -29,7 +30,6 @@ from workers.marks import MARKS_TOPIC
 from workers.relay import Shard
 from workers.rules.calendar import Instant, written
 from workers.rules.judge import judge
-from workers.store.memory import STEP, MemoryStore, Step, run_alone
 from workers.store.postgres import LostOwnership, Store
 
 MODEL_POLICIES, POLICIES = both(*POLICY_FILES)
@@ -118,7 +118,7 @@ class World:
         self.scenario = scenario
         self.random = Random(scenario.schedule)  # noqa: S311
         self.clock = Clock(LONG_AFTER if scenario.events_clock else scenario.arrivals[0].at)
-        self.store = MemoryStore(PLACES, SHARDS)
+        self.store = ScheduledStore(PLACES, SHARDS)
         self.topics = OutputTopics()
         self.logs = {place: Log() for place in PLACES}
         self.lagging = dict(scenario.lags)
@@ -128,8 +128,7 @@ class World:
         """Open transactions: after how many arrivals each ends, where its record is, and whether it commits."""
         self.assigned = {place: index % scenario.ingests for index, place in enumerate(PLACES)}
         self.decoder = Decoder(POLICIES, 1 << 20)
-        store = cast("Store", self.store)
-        self.enforcement = Enforcement(store, POLICIES, self.clock, scenario.settle, INCARNATION, SHARDS)
+        self.enforcement = Enforcement(self.store, POLICIES, self.clock, scenario.settle, INCARNATION, SHARDS)
         self.kills = 0
 
     # -- the processes -------------------------------------------------------------------------------------
@@ -237,7 +236,7 @@ class World:
     async def enforce(self) -> None:
         while True:
             seen = self.store.changes
-            while (await self.enforcement.enforce_due(self.random.choice([1, 2, 20]))).accounts:
+            while (await self.enforcement.process_due(self.random.choice([1, 2, 20]))).accounts:
                 pass
             await Step(lambda seen=seen: self.store.changes != seen)  # type: ignore[misc]
 
@@ -246,7 +245,7 @@ class World:
             await Step(lambda: bool(self.store.free_spreads()))
             spread = await self.store.claim_spread(5.0)
             if spread is not None:
-                await self.enforcement.spread(spread, self.random.choice([1, 2, 20]))
+                await self.enforcement.process_fanout(spread, self.random.choice([1, 2, 20]))
 
     def _shard(self, number: int, producer: TransactionalProducer) -> Shard:
         async def compare() -> None:
@@ -283,7 +282,7 @@ class World:
 
     def run(self) -> None:
         """Let the processes run, be ended and lose their partitions; then let fresh ones come to rest."""
-        with patch.object(judging, "judge", self._judge):
+        with patch.object(evaluate, "judge", self._judge):
             self._play()
         self._come_to_rest()
 
@@ -376,11 +375,11 @@ class World:
         run_alone(intake.ingest._let_cases_go_on())
         for account_id, _ in run_alone(self.store.quarantined("", 1_000)):
             run_alone(self.enforcement.retry([account_id]))
-        while run_alone(self.enforcement.enforce_due(50)).accounts:
+        while run_alone(self.enforcement.process_due(50)).accounts:
             pass
         while (spread := run_alone(self.store.claim_spread(0.0))) is not None:
             self.store.tables.leases.clear()
-            run_alone(self.enforcement.spread(spread, 20))
+            run_alone(self.enforcement.process_fanout(spread, 20))
 
     def _publish_all(self) -> None:
         for number in range(SHARDS):

@@ -12,10 +12,10 @@ from tests.simulator.played_kafka import PLACES
 from tests.simulator.running import failure, quiet, run_some, smallest
 from tests.simulator.scenario import SHARDS, scenario
 from tests.simulator.simulation import World
+from tests.support.scheduled_store import ScheduledStore, ScheduledTransaction, run_alone
 from workers.enforcement import fast_path
 from workers.relay import Shard
-from workers.store.memory import MemoryStore, MemoryTransaction, run_alone
-from workers.store.records import Advance
+from workers.store.records import Position
 
 
 @pytest.mark.parametrize("seed", [1, secrets.randbelow(10**9)], ids=["fixed", "fresh"])
@@ -45,11 +45,9 @@ async def forgets_its_mark(self: Shard) -> None:
     await self.producer.open()
 
 
-async def moves_whatever_was_stored(self: MemoryTransaction, advances: list[Advance]) -> None:
-    for each in advances:
+async def expects_whatever_is_stored(self: ScheduledTransaction, expected: list[Position]) -> None:
+    for each in expected:
         await self.lock(("position", each[:2]))
-        stored = self.tables.positions[each[:2]]
-        self.positions[each[:2]] = stored._replace(next_offset=each.next_offset, complete_until=each.complete_until)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +56,7 @@ async def moves_whatever_was_stored(self: MemoryTransaction, advances: list[Adva
         (fast_path, "lies_inside", lies_inside_always),
         (fast_path, "moves_only_the_clock", moves_the_clock_always),
         (Shard, "open", forgets_its_mark),
-        (MemoryTransaction, "advance", moves_whatever_was_stored),
+        (ScheduledTransaction, "lock_positions", expects_whatever_is_stored),
     ],
     ids=["late orders ignored", "a wake-up passed over", "the relay's mark forgotten", "positions not compared"],
 )
@@ -76,7 +74,7 @@ def test_a_planted_fault_is_found_and_its_history_made_small(
 
 
 def test_a_lock_held_for_ever_is_noticed() -> None:
-    store = MemoryStore(PLACES, SHARDS)
+    store = ScheduledStore(PLACES, SHARDS)
 
     async def both_want_the_same() -> None:
         async with store.transaction() as one, store.transaction() as other:

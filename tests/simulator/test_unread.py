@@ -8,14 +8,15 @@ import pytest
 from tests.simulator.played_kafka import PlayedIntake
 from tests.simulator.running import failure, quiet, run_some
 from tests.simulator.scenario import PARTITIONS, scenario
+from tests.support.scheduled_store import STEP
 from workers.codec.batch import Batch
 from workers.codec.decoding import Read
 from workers.completeness import Completeness
+from workers.enforcement.inputs import Move
 from workers.ingest.worker import Ingest
 from workers.kafka.handling import Partition
 from workers.rules.calendar import Instant
-from workers.store.memory import STEP
-from workers.store.records import Advance
+from workers.store.records import Position
 from workers.waiting_cases import WaitingCases
 
 FOR_EVER = 2**62
@@ -41,15 +42,16 @@ async def reads_the_clock_last(self: Ingest) -> None:
         if present is not None:
             await self._compare_partitions(present)
             self.complete.ends_seen(ends, present)
-            advances = self.complete.idle_advances()
-            await self.enforcement.take_in(advances, Batch())
-            self.complete.committed(advances)
+            idle = self.complete.idle_moves()
+            moves = [Move(self.complete.position(each[:2]), each) for each in idle]
+            await self.enforcement.process_batch(Batch(), moves)
+            self.complete.committed(idle)
 
 
 def without_the_clock(
-    advance: Callable[..., Advance],
-) -> Callable[[Completeness, Partition, int, Read, Instant], Advance]:
-    return lambda self, place, next_offset, read, _: advance(self, place, next_offset, read, FOR_EVER)
+    moved: Callable[..., Position],
+) -> Callable[[Completeness, Partition, int, Read, Instant], Position]:
+    return lambda self, place, next_offset, read, _: moved(self, place, next_offset, read, FOR_EVER)
 
 
 def opened_by(reached: Callable[[Mapping[int, int], Mapping[int, int]], bool]) -> Any:
@@ -94,7 +96,7 @@ def test_nothing_unread_is_acted_on() -> None:
         pytest.param(PlayedIntake, "ends", the_stable_ends, UNREAD, id="an open transaction's end is believed"),
         pytest.param(PlayedIntake, "ends_of", the_stable_ends_of, TAKEN_BACK, id="the same of the registry"),
         pytest.param(Ingest, "_heartbeat", reads_the_clock_last, UNREAD, id="the clock is read after the ends"),
-        pytest.param(Completeness, "advance", without_the_clock, BEYOND, id="a watermark beyond the clock"),
+        pytest.param(Completeness, "moved", without_the_clock, BEYOND, id="a watermark beyond the clock"),
         pytest.param(
             WaitingCases, "gone_on", opened_by(what_was_ever_read), TAKEN_BACK, id="one partition never read"
         ),

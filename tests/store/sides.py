@@ -12,7 +12,7 @@ from typing import Any, Self, cast
 
 from contracts.topics import INPUT_TOPICS
 from tests.support.database_deployment import SHARDS
-from workers.store.memory import LEASE_STEPS, MemoryStore
+from tests.support.scheduled_store import LEASE_STEPS, ScheduledStore
 from workers.store.postgres import Store, Transaction
 
 PLACES = [(topic, number) for topic in INPUT_TOPICS for number in range(2)]
@@ -108,7 +108,7 @@ class InMemory(Side):
     """The store of `standing replay` and of the simulator."""
 
     def __init__(self) -> None:
-        self.memory = MemoryStore(PLACES, SHARDS)
+        self.memory = ScheduledStore(PLACES, SHARDS)
         self._in_turns = InTurns(self.memory)
         self.store = cast("Store", self._in_turns)
 

@@ -112,7 +112,7 @@ async def test_only_the_wake_at_is_rearmed(side: Side) -> None:
     await in_one(side, "write", Changes(accounts=rows))
     async with side.store.transaction() as transaction:
         await transaction.claim_due(9, 1_000)
-        await transaction.rearm([("b", 77)])
+        await transaction.write(Changes(rearmed=[("b", 77)]))
         await transaction.write(Changes(accounts=[rows[0]._replace(wake_at=None)]))
     assert (await side.tables())["accounts"] == [rows[0]._replace(wake_at=None), rows[1]._replace(wake_at=77)]
 
@@ -122,7 +122,7 @@ async def test_a_wake_at_that_was_written_before_is_rearmed(side: Side) -> None:
     async with side.store.transaction() as transaction:
         await transaction.lock_accounts(["a"])
         await transaction.write(Changes(accounts=[AccountRow("a", "active", wake_at=5)]))
-        await transaction.rearm([("a", 77)])
+        await transaction.write(Changes(rearmed=[("a", 77)]))
     assert (await side.tables())["accounts"] == [AccountRow("a", "active", wake_at=77)]
 
 
@@ -205,7 +205,7 @@ async def test_a_transaction_that_ends_with_an_error_leaves_every_table_as_it_wa
         async with side.store.transaction() as transaction:
             await transaction.companies(["c1", "c2"], "update")
             await transaction.write(everything())
-            await transaction.rearm([("other", 4)])
+            await transaction.write(Changes(rearmed=[("other", 4)]))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

@@ -23,7 +23,7 @@ async def test_large_rows_are_published_in_several_transactions_that_hold_16_meb
     in_postgres: InPostgres, servers: LocalServers, topic_prefix: str
 ) -> None:
     async with in_postgres.store.transaction() as transaction:
-        await transaction.take_shards([0])
+        await transaction.lock_shards([0])
         await transaction.append([letter(seq) for seq in range(1, ROWS + 1)], [ShardHead(0, ROWS + 1, b"hash")])
     topic = await make_topic(servers.bootstrap, name=f"{topic_prefix}dead-letters")
     await make_topic(servers.bootstrap, name=f"{topic_prefix}{MARKS_TOPIC}")

@@ -23,7 +23,7 @@ def row(shard: int, seq: int, name: str = "") -> LogRow:
 async def append(side: Side, shards: list[int], count: int = 1, name: str = "") -> list[ShardHead]:
     """Append to shards behind their heads; returns the heads that were taken."""
     async with side.store.transaction() as transaction:
-        heads = await transaction.take_shards(shards)
+        heads = await transaction.lock_shards(shards)
         rows = [row(head.shard, head.next_seq + index, name) for head in heads for index in range(count)]
         after = [
             ShardHead(head.shard, head.next_seq + count, row(head.shard, head.next_seq + count - 1, name).hash)
@@ -48,7 +48,7 @@ async def test_rows_are_read_as_they_were_appended_in_the_order_of_their_shard(s
 async def test_no_row_is_read_behind_as_many_bytes_as_are_wanted_but_always_one(side: Side) -> None:
     rows = [row(1, 1), row(1, 2)._replace(value=b"seven b"), row(1, 3), row(1, 4)]
     async with side.store.transaction() as transaction:
-        await transaction.take_shards([1])
+        await transaction.lock_shards([1])
         await transaction.append(rows, [ShardHead(1, 5, b"1/4")])
     for most_bytes, last in ((1, 1), (2, 2), (8, 2), (9, 3), (10, 4), (99, 4)):
         assert await side.store.read_log(1, 0, 100, most_bytes) == rows[:last], most_bytes
@@ -58,7 +58,7 @@ async def test_no_row_is_read_behind_as_many_bytes_as_are_wanted_but_always_one(
 
 async def test_who_appends_to_a_shard_that_is_taken_waits_and_goes_on_behind_it(side: Side) -> None:
     async with side.store.transaction() as first:
-        head = (await first.take_shards([1]))[0]
+        head = (await first.lock_shards([1]))[0]
         second = asyncio.create_task(append(side, [0, 1], name="second "))
         await side.waits(second)
         await append(side, [2])
@@ -70,7 +70,7 @@ async def test_who_appends_to_a_shard_that_is_taken_waits_and_goes_on_behind_it(
 async def test_the_log_has_no_gap_however_many_append_at_once_and_fail(side: Side) -> None:
     async def fail(shards: list[int]) -> None:
         async with side.store.transaction() as transaction:
-            heads = await transaction.take_shards(shards)
+            heads = await transaction.lock_shards(shards)
             await transaction.append(
                 [row(head.shard, head.next_seq, "failed ") for head in heads],
                 [ShardHead(head.shard, head.next_seq + 1, b"failed") for head in heads],

@@ -6,16 +6,30 @@ from typing import Any
 import pytest
 
 from tests.store.sides import PLACES, InPostgres, Side, in_one
+from workers.enforcement.inputs import Move
 from workers.store.postgres import LostOwnership, Store
-from workers.store.records import AccountRow, Advance, Changes, Position, Progress, RejectsRow
+from workers.store.records import AccountRow, Changes, Position, Progress, RejectsRow
 
 ORDERS, OTHER = ("order-status", 0), ("order-status", 1)
 REQUESTS = "account-requests"
 
 
-def advance(place: tuple[str, int] = ORDERS, begin: int = 0, end: int = 5, epoch: int = 1, **more: Any) -> Advance:
+def move(place: tuple[str, int] = ORDERS, begin: int = 0, end: int = 5, epoch: int = 1, **more: Any) -> Move:
     """A batch that was fetched by the first owner."""
-    return Advance(*place, begin, end, epoch, more.get("complete"), more.get("latest"))
+    after = Position(*place, end, epoch, more.get("complete"), more.get("latest"))
+    return Move(Position(*place, begin, epoch, None, None), after)
+
+
+async def take(transaction: Any, *moves: Move) -> None:
+    """Lock positions and write them."""
+    await transaction.lock_positions([each.before for each in moves])
+    await transaction.write(Changes(positions=[each.after for each in moves]))
+
+
+async def moved(side: Side, *moves: Move) -> None:
+    """The same in a transaction of its own."""
+    async with side.store.transaction() as transaction:
+        await take(transaction, *moves)
 
 
 async def test_each_claim_makes_the_epoch_grow_and_gives_where_to_read_on(side: Side) -> None:
@@ -23,7 +37,7 @@ async def test_each_claim_makes_the_epoch_grow_and_gives_where_to_read_on(side: 
         Position(*ORDERS, 0, 1, None, None),
         Position(*OTHER, 0, 1, None, None),
     ]
-    await in_one(side, "advance", [advance(complete=30, latest=40)])
+    await moved(side, move(complete=30, latest=40))
     assert await side.store.claim_positions([ORDERS], "two") == [Position(*ORDERS, 5, 2, 30, 40)]
     stored = {each[:2]: each[2:] for each in await side.store.positions()}
     assert sorted(stored) == sorted(PLACES)
@@ -40,35 +54,35 @@ async def test_a_partition_that_is_unknown_is_not_claimed(side: Side) -> None:
 
 async def test_what_is_complete_and_latest_never_goes_back(side: Side) -> None:
     await side.store.claim_positions([ORDERS], "one")
-    await in_one(side, "advance", [advance(complete=30, latest=40)])
-    await in_one(side, "advance", [advance(begin=5, end=7, complete=20, latest=50)])
-    await in_one(side, "advance", [advance(begin=7, end=7)])
+    await moved(side, move(complete=30, latest=40))
+    await moved(side, move(begin=5, end=7, complete=20, latest=50))
+    await moved(side, move(begin=7, end=7))
     assert Position(*ORDERS, 7, 1, 30, 50) in await side.store.positions()
 
 
 @pytest.mark.parametrize(
     "stale",
     [
-        advance(OTHER, begin=1, end=2),
-        advance(OTHER, epoch=0),
-        advance(OTHER, epoch=2),
-        advance(("order-status", 9)),
+        move(OTHER, begin=1, end=2),
+        move(OTHER, epoch=0),
+        move(OTHER, epoch=2),
+        move(("order-status", 9)),
     ],
     ids=["another offset", "an older epoch", "an epoch to come", "an unknown partition"],
 )
-async def test_who_does_not_own_every_position_writes_nothing(side: Side, stale: Advance) -> None:
+async def test_who_does_not_own_every_position_writes_nothing(side: Side, stale: Move) -> None:
     await side.store.claim_positions(PLACES, "one")
     await side.store.insert_accounts(["a"])
     before = await side.tables()
 
     async def commit() -> None:
         async with side.store.transaction() as transaction:
-            await transaction.save_rejects([RejectsRow(*ORDERS, 1, "[]", 0, None)])
+            windows = [RejectsRow(*ORDERS, 1, "[]", 0, None)]
             await transaction.lock_accounts(["a"])
-            await transaction.write(Changes(accounts=[AccountRow("a", "active")]))
-            await transaction.advance([advance(), stale])
+            await transaction.write(Changes(accounts=[AccountRow("a", "active")], windows=windows))
+            await take(transaction, move(), stale)
 
-    with pytest.raises(LostOwnership, match=f"{stale.topic}/{stale.partition}"):
+    with pytest.raises(LostOwnership, match=f"{stale.after.topic}/{stale.after.partition}"):
         await commit()
     assert await side.tables() == before
 
@@ -76,8 +90,8 @@ async def test_who_does_not_own_every_position_writes_nothing(side: Side, stale:
 async def test_of_two_who_read_the_same_the_second_waits_and_has_lost(side: Side) -> None:
     await side.store.claim_positions([ORDERS], "one")
     async with side.store.transaction() as first:
-        await first.advance([advance(end=3)])
-        second = asyncio.create_task(in_one(side, "advance", [advance(end=5)]))
+        await take(first, move(end=3))
+        second = asyncio.create_task(moved(side, move(end=5)))
         await side.waits(second)
     with pytest.raises(LostOwnership):
         await second
@@ -90,7 +104,7 @@ async def test_who_began_with_another_deployment_writes_nothing(in_postgres: InP
     former = Store(in_postgres.store.pool, "the fingerprint of another")
     with pytest.raises(LostOwnership, match="order-status/0, or the deployment changed"):
         async with former.transaction() as transaction:
-            await transaction.advance([advance()])
+            await take(transaction, move())
     with pytest.raises(LostOwnership, match="the deployment is not the one"):
         async with former.transaction() as transaction:
             await transaction.progress()
@@ -100,21 +114,21 @@ async def test_who_began_with_another_deployment_writes_nothing(in_postgres: InP
 async def test_who_reads_ahead_of_what_is_committed_has_lost_without_waiting(side: Side) -> None:
     await side.store.claim_positions([ORDERS], "one")
     async with side.store.transaction() as first:
-        await first.advance([advance()])
+        await take(first, move())
         with pytest.raises(LostOwnership):
             async with asyncio.timeout(5):
-                await in_one(side, "advance", [advance(begin=5, end=6)])
+                await moved(side, move(begin=5, end=6))
 
 
 async def test_a_claim_waits_for_the_batch_under_way_and_reads_on_behind_it(side: Side) -> None:
     await side.store.claim_positions(PLACES, "one")
     async with side.store.transaction() as first:
-        await first.advance([advance()])
+        await take(first, move())
         claim = asyncio.create_task(side.store.claim_positions([ORDERS], "two"))
         await side.waits(claim)
     assert await claim == [Position(*ORDERS, 5, 2, None, None)]
     with pytest.raises(LostOwnership):
-        await in_one(side, "advance", [advance(begin=5, end=6)])
+        await moved(side, move(begin=5, end=6))
 
 
 async def test_of_two_who_claim_at_once_the_second_one_owns(side: Side) -> None:
@@ -126,14 +140,17 @@ async def test_progress_is_known_once_all_partitions_but_those_of_requests_were_
     await side.store.claim_positions(PLACES, "one")
     bearing = [place for place in PLACES if place[0] != REQUESTS]
     assert await in_one(side, "progress") == Progress(None, None, None, None)
-    advances = [advance(place, complete=100 - index) for index, place in enumerate(bearing)]
-    await in_one(side, "advance", advances[:-1])
-    await in_one(side, "advance", [advance((REQUESTS, 1), complete=1, latest=400)])
+    moves = [move(place, complete=100 - index) for index, place in enumerate(bearing)]
+    await moved(side, *moves[:-1])
+    await moved(side, move((REQUESTS, 1), complete=1, latest=400))
     assert await in_one(side, "progress") == Progress(None, None, 400, None)
     async with side.store.transaction() as transaction:
-        await transaction.advance(advances[-1:])
-        assert await transaction.progress() == Progress(100 - len(bearing) + 1, None, 400, None), "its own moves"
+        await transaction.lock_positions([moves[-1].before])
+        assert await transaction.progress([moves[-1].after]) == Progress(100 - len(bearing) + 1, None, 400, None), (
+            "its own moves"
+        )
         assert await in_one(side, "progress") == Progress(None, None, 400, None), "those of another"
+        await transaction.write(Changes(positions=[moves[-1].after]))
     await side.store.compared_partitions(90)
     await side.store.compared_partitions(80)
     found = await in_one(side, "progress")
@@ -144,15 +161,15 @@ async def test_progress_is_known_once_all_partitions_but_those_of_requests_were_
 async def test_counts_of_dead_letters_are_replaced_and_given_for_the_partitions_asked_for(side: Side) -> None:
     first, later = RejectsRow(*ORDERS, 7, "[1]", 0, None), RejectsRow(*ORDERS, 9, "[1,8]", 4, "too many")
     other = RejectsRow(*OTHER, 1, "[]", 0, None)
-    await in_one(side, "save_rejects", [first, other])
-    await in_one(side, "save_rejects", [later])
-    await in_one(side, "save_rejects", [])
+    await in_one(side, "write", Changes(windows=[first, other]))
+    await in_one(side, "write", Changes(windows=[later]))
+    await in_one(side, "write", Changes(windows=[]))
     assert await side.store.rejects([ORDERS, ("complaints", 0)]) == [later]
     assert sorted(await side.store.rejects([OTHER, ORDERS])) == [later, other]
 
 
 async def test_who_waits_for_the_horizon_is_woken(side: Side) -> None:
     await side.store.claim_positions([ORDERS], "one")
-    await in_one(side, "advance", [advance(complete=1)])
+    await moved(side, move(complete=1))
     await side.store.notify_horizon()
     await side.wakes("standing_horizon")

@@ -1,6 +1,6 @@
 """The same random transactions on both stores: each gives the same in both, and at the end all tables are the same.
 
-Every transaction does what the road may do, in its order, to whatever is there; some are begun by who lost a
+Every transaction does what the engine may do, in its order, to whatever is there; some are begun by who lost a
 partition, meet unknown accounts or fail at their end.
 """
 
@@ -14,16 +14,16 @@ import pytest
 
 from tests.store.sides import PLACES, InMemory, InPostgres, Side
 from tests.support.database_deployment import SHARDS
+from workers.recovery.memory_tables import Tables
 from workers.rules.facts import EffectiveOrder, OrderSpan
-from workers.store.memory_tables import Tables
 from workers.store.postgres import LostOwnership, UnknownAccounts
 from workers.store.records import (
     AccountRow,
-    Advance,
     Changes,
     CompanyRow,
     LogRow,
     NetDecision,
+    Position,
     RejectsRow,
     ShardHead,
     Spread,
@@ -77,16 +77,18 @@ class Maker:
         ids = self.some(ACCOUNTS, 5)
         known = [self.tables.accounts[each] for each in ids if each in self.tables.accounts]
         keys, lock = self.some(COMPANIES), self.random.choice(["none", "share", "update"])
-        rejects = [RejectsRow(*place, self.new(), "[]", 0, None) for place in self.some(PLACES)]
+        changes = self.changes(known, keys if lock == "update" else [])
+        changes.windows = [RejectsRow(*place, self.new(), "[]", 0, None) for place in self.some(PLACES)]
+        before = [self.position(place) for place in self.some(PLACES)]
+        changes.positions = [self.moved(each) for each in before]
         return [
-            ("advance", [self.advance(place) for place in self.some(PLACES)]),
+            ("lock_positions", before),
             ("lock_accounts", ids),
             ("histories", known),
-            ("progress",),
+            ("progress", changes.positions),
             ("companies", keys, lock),
             ("published_of_companies", self.some(COMPANIES)),
-            ("save_rejects", rejects),
-            ("write", self.changes(known, keys if lock == "update" else [])),
+            ("write", changes),
             *self.append(),
         ]
 
@@ -100,7 +102,7 @@ class Maker:
         return [
             ("progress",),
             ("claim_due", horizon, limit),
-            ("rearm", moved),
+            ("write", Changes(rearmed=moved)),
             ("histories", judged),
             ("write", self.changes(judged, [])),
             *self.append(),
@@ -133,11 +135,13 @@ class Maker:
         spread = self.random.choice([*self.tables.spreads.values(), Spread("c1", 0, "", False, "")])
         return spread._replace(version=spread.version - (self.random.random() < 0.3))
 
-    def advance(self, place: tuple[str, int]) -> Advance:
+    def position(self, place: tuple[str, int]) -> Position:
         stored = self.tables.positions[place]
-        stale = self.random.random() < 0.05
-        begin = stored.next_offset + stale
-        return Advance(*place, begin, begin + self.random.randint(0, 5), stored.epoch, self.at(), self.at())
+        return stored._replace(next_offset=stored.next_offset + (self.random.random() < 0.05))
+
+    def moved(self, before: Position) -> Position:
+        following = before.next_offset + self.random.randint(0, 5)
+        return before._replace(next_offset=following, complete_until=self.at(), latest_occurred_at=self.at())
 
     def append(self) -> list[Call]:
         shards = self.some(range(SHARDS))
@@ -149,7 +153,7 @@ class Maker:
                 rows.append(LogRow(shard, seq, b"%d" % seq, "t", b"k", "{}", b"v", decision, "s", "k", self.at(), 9))
                 seq += 1
             heads.append(ShardHead(shard, seq, rows[-1].hash))
-        return [("take_shards", shards), ("append", rows, heads)]
+        return [("lock_shards", shards), ("append", rows, heads)]
 
     def decision_id(self) -> str:
         return str(UUID(int=self.new()))
@@ -302,6 +306,5 @@ async def test_the_same_transactions_do_the_same_in_both_stores(
         "append",
         "end_spread",
         "histories",
-        "rearm",
         "retry_spreads",
     } <= names

@@ -1,4 +1,4 @@
-"""A deployment on a real database, without Kafka: messages are handed to the road, time is moved by hand."""
+"""A deployment on a real database, without Kafka: messages are handed to the engine, time is moved by hand."""
 
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -15,14 +15,15 @@ from tests.properties.rules_engine import Message, from_scratch
 from workers.codec.batch import Batch
 from workers.codec.decoding import Decoder
 from workers.codec.policies import read_policies
-from workers.enforcement.road import Done, Enforcement
+from workers.enforcement.inputs import Move
+from workers.enforcement.process import Done, Enforcement
 from workers.ops.clock import WallClock
 from workers.rules.calendar import Instant, written
 from workers.rules.policy import Policies
 from workers.store.connections import connect, open_pool
 from workers.store.deployment import Wanted, load_deployment, policies_text, set_up
 from workers.store.postgres import Store
-from workers.store.records import Advance, LogRow, Position
+from workers.store.records import LogRow, Position
 
 SHARDS = 3
 WIDE = 2**60
@@ -71,17 +72,16 @@ class Deployment:
 
     async def reads(self, *messages: Message, partition: int = 0) -> Done:
         """One batch: every message is read from one partition of its topic."""
-        batch, advances = self.decoded(messages, partition)
-        done = await self.enforcement.take_in(advances, batch)
-        for each in advances:
-            place = (each.topic, each.partition)
-            self.positions[place] = self.positions[place]._replace(next_offset=each.next_offset)
+        batch, moves = self.decoded(messages, partition)
+        done = await self.enforcement.process_batch(batch, moves)
+        for each in moves:
+            self.positions[each.after[:2]] = each.before._replace(next_offset=each.after.next_offset)
         self.read += messages
         return done
 
-    def decoded(self, messages: Sequence[Message], partition: int = 0) -> tuple[Batch, list[Advance]]:
+    def decoded(self, messages: Sequence[Message], partition: int = 0) -> tuple[Batch, list[Move]]:
         """What `messages` say, and the moves of the positions behind them."""
-        batch, advances = Batch(), []
+        batch, moves = Batch(), []
         decoder = Decoder(self.policies, 1 << 20)
         for topic in sorted({topic for topic, _ in messages}):
             position = self.positions[topic, partition]
@@ -89,14 +89,14 @@ class Deployment:
             decoder.decode(topic, records(topic, partition, position.next_offset, contents), batch, WIDE)
             following = position.next_offset + len(contents)
             latest = max(content["occurred_at"] for content in contents)
-            advances.append(Advance(topic, partition, position.next_offset, following, position.epoch, None, latest))
-        return batch, advances
+            moves.append(Move(position, position._replace(next_offset=following, latest_occurred_at=latest)))
+        return batch, moves
 
     async def reaches(self, horizon: Instant) -> None:
         """Everything up to the horizon was read; the timers enforce what silence decides up to it."""
         await self.move_horizon(horizon)
         for _ in range(MOST_ROUNDS):
-            if not (await self.enforcement.enforce_due(7)).accounts:
+            if not (await self.enforcement.process_due(7)).accounts:
                 return
         raise AssertionError("the timers come to no end")
 
@@ -108,7 +108,7 @@ class Deployment:
     async def spreads(self, chunk: int = 3) -> None:
         """The spread worker reaches the end of all that is under way."""
         while (spread := await self.store.claim_spread(0.0)) is not None:
-            await self.enforcement.spread(spread, chunk)
+            await self.enforcement.process_fanout(spread, chunk)
 
     async def log(self) -> list[LogRow]:
         """The whole decision log, shard by shard."""

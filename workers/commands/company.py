@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from workers.codec.terminations import read_terminations
 from workers.commands.explain import NotFound
-from workers.enforcement.taking_in import why_not
+from workers.enforcement.account_context import why_not
 from workers.rules.calendar import written
 from workers.rules.company import Termination
 from workers.store.keys import stored_key

@@ -10,7 +10,7 @@ from typing import Any
 
 from contracts.kinds import KINDS
 from workers.codec.terminations import read_terminations
-from workers.enforcement.taking_in import keep, take_in, why_not
+from workers.enforcement.account_context import open_context, why_not
 from workers.ops.refused import Refused
 from workers.rules.calendar import Instant, written
 from workers.rules.decisions import Decision
@@ -130,24 +130,21 @@ async def explain(database: Database, policies: Policies, account_id: str, at: I
         if row is None:
             raise NotFound(f"no fact of account '{account_id}' was ever read")
         stored = (await transaction.histories([row]))[account_id]
-        try:
-            file, _ = take_in(row, stored, (), (), policies)
-        except Exception as error:  # said in the place of a judgement
-            file, _ = keep(row, stored, (), (), policies, why_not(error, "its facts cannot be read: "))
-        companies = await transaction.companies(sorted(file.company_keys), "none")
+        context, _ = open_context(row, stored, (), (), policies)
+        companies = await transaction.companies(sorted(context.company_keys), "none")
     log = [json.loads(each[0]) for each in await database.pool.fetch(statement("log_of_subject"), account_id, at)]
     until = max(horizon, row.judged_until or MINUS_INFINITY)
     if at is not None:
         until = min(until, at)
-    unreadable, judgement = file.failed, Judgement((), row.standing, None, row.wake_at, row.waits)
+    unreadable, judgement = context.failed, Judgement((), row.standing, None, row.wake_at, row.waits)
     if unreadable is None:
         try:
             terminations = {key: read_terminations(company.terminations) for key, company in companies.items()}
-            judgement = judge(account_id, file.history, terminations, policies, until, at)
+            judgement = judge(account_id, context.history, terminations, policies, until, at)
         except Exception as error:  # said in the place of a judgement
             unreadable = why_not(error)
     judged_until = None if until == MINUS_INFINITY else until
-    return Explanation(account_id, judgement, file.history, log, row.quarantined, unreadable, at, judged_until)
+    return Explanation(account_id, judgement, context.history, log, row.quarantined, unreadable, at, judged_until)
 
 
 def facts_in_words(history: History, until: Instant | None = None) -> list[tuple[Instant, str]]:

@@ -1,6 +1,6 @@
-"""The one road from facts to decisions: load, judge, commit.
+"""From facts to decisions: the units of work of ingest, timers, fan-out, retry and replay.
 
-Ingest, timers, spread and replay all enter here; only the store differs. `road` is the way, the other
-modules are its stations: `fast_path` (orders that only move the clock), `taking_in` (facts into histories),
-`companies` (cases into companies), `judging` (accounts into decisions), `publishing` (decisions into the log).
+`process` has the entry points and the order of every unit of work: load and lock (`unit_of_work`, `fast_path`,
+`account_context`), evaluate (`evaluate`, `companies`), write (`outbox`). `inputs` says how positions move with a
+batch, `isolation` finds the account that makes a unit of work fail, `completion` ends a fan-out.
 """

@@ -16,100 +16,107 @@ from workers.codec.terminations import (
     write_because,
     write_terminations,
 )
-from workers.enforcement.publishing import Outbox
-from workers.enforcement.taking_in import AccountFile, why_not
+from workers.enforcement.account_context import AccountContext, why_not
+from workers.enforcement.outbox import Outbox
 from workers.rules.company import Termination, case_effects, company_decisions
 from workers.rules.decisions import Because
 from workers.rules.difference import Published, difference
 from workers.rules.policy import Policies
-from workers.store.postgres import Transaction
 from workers.store.records import CompanyRow
 
 log = structlog.get_logger()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Company:
-    """A company as this transaction sees and changes it; `because` of what, where it does."""
+    """A company as it was loaded."""
 
     row: CompanyRow
     terminations: tuple[Termination, ...]
-    changed_by: list[AccountFile] = field(default_factory=list)
+    published: Sequence[Published] = ()
+    spread_cause: str | None = None
+    """What a fan-out under way names as its cause: the members behind its cursor are still to hear of it."""
+
+
+@dataclass(slots=True)
+class CompanyChange:
+    """A company's terminations with the cases of all accounts applied; `because` of what, where they changed."""
+
+    company: Company
+    terminations: tuple[Termination, ...]
+    changed_by: list[AccountContext] = field(default_factory=list)
     because: Because = field(default_factory=Because)
-    former: tuple[Termination, ...] = ()
 
     @property
     def name(self) -> str:
         """The name that its newest termination knew it by."""
-        known = self.terminations or self.former
+        known = self.terminations or self.company.terminations
         return known[-1].upheld.company_name if known else ""
 
 
-def lock_needed(files: Iterable[AccountFile]) -> str:
+def lock_needed(contexts: Iterable[AccountContext]) -> str:
     """How companies must be locked before judging; deciding it afterwards would deadlock."""
     lock = "none"
-    for file in files:
-        if file.may_change_companies:
+    for context in contexts:
+        if context.may_change_companies:
             return "update"
-        if file.has_new_registry_fact:
+        if context.has_new_registry_fact:
             lock = "share"
     return lock
 
 
-async def load_companies(
-    transaction: Transaction, files: Sequence[AccountFile]
-) -> tuple[dict[str, CompanyRow], dict[str, tuple[Termination, ...]]]:
-    """Every company of these accounts, locked as their new facts require, and their terminations.
-
-    The accounts of a company that cannot be read cannot be evaluated.
-    """
-    keys = sorted({key for file in files for key in file.company_keys})
-    rows = await transaction.companies(keys, lock_needed(files))
-    rows |= {key: CompanyRow(key) for key in keys if key not in rows}
-    terminations: dict[str, tuple[Termination, ...]] = {}
+def read_companies(
+    contexts: Iterable[AccountContext],
+    rows: Mapping[str, CompanyRow],
+    published: Mapping[str, Sequence[Published]],
+    causes: Mapping[str, str],
+) -> dict[str, Company]:
+    """The companies of these accounts. The accounts of a company that cannot be read cannot be evaluated."""
+    companies: dict[str, Company] = {}
     unreadable: dict[str, str] = {}
-    for key in keys:
-        try:
-            terminations[key] = read_terminations(rows[key].terminations)
-        except Exception as error:
-            log.exception("company cannot be read", company=key)
-            unreadable[key] = why_not(error, f"the terminations of company {key} cannot be read: ")
-    for file in files:
-        for key in sorted(file.company_keys & unreadable.keys()):
-            file.failed = file.failed or unreadable[key]
-    return rows, terminations
+    for context in contexts:
+        for key in sorted(context.company_keys):
+            if key not in companies and key not in unreadable:
+                row = rows.get(key, CompanyRow(key))
+                try:
+                    terminations = read_terminations(row.terminations)
+                    companies[key] = Company(row, terminations, published.get(key, ()), causes.get(key))
+                except Exception as error:
+                    log.exception("company cannot be read", company=key)
+                    unreadable[key] = why_not(error, f"the terminations of company {key} cannot be read: ")
+            if key in unreadable:
+                context.failed = context.failed or unreadable[key]
+    return companies
 
 
-def apply_cases(file: AccountFile, companies: Mapping[str, Company], policies: Policies) -> None:
+def apply_cases(context: AccountContext, changes: Mapping[str, CompanyChange], policies: Policies) -> None:
     """Put the terminations of the account's own cases in the place of those it brought about before."""
-    own = case_effects(file.account_id, file.history, policies).terminations
+    own = case_effects(context.account_id, context.history, policies).terminations
     found: dict[str, tuple[Termination, ...]] = {}
-    for key in file.company_keys:
-        others = [each for each in companies[key].terminations if each.root_account_id != file.account_id]
+    for key in context.company_keys:
+        others = [each for each in changes[key].terminations if each.root_account_id != context.account_id]
         now = [*others, *(each for each in own if each.company_key == key)]
         now.sort(key=lambda termination: termination.order)
         found[key] = tuple(now)
     for key, terminations in found.items():
-        company = companies[key]
-        if terminations != company.terminations:
-            company.former, company.terminations = company.terminations, terminations
-            company.changed_by.append(file)
-            company.because += file.because
+        change = changes[key]
+        if terminations != change.terminations:
+            change.terminations = terminations
+            change.changed_by.append(context)
+            change.because += context.because
 
 
-def publish_company(company: Company, published: Sequence[Published], cause: str | None, outbox: Outbox) -> None:
-    """Publish what changed of the company itself, and begin to spread it to its members.
-
-    `cause` is what a spread under way names: its members are still to hear of it.
-    """
-    key, row = company.row.company_key, company.row
-    found = difference(company_decisions(key, company.terminations), published)
-    said = {"key": key, "name": company.name}
-    sequence = outbox.difference(key, found, row.sequence, company.because, said)
+def publish_company(change: CompanyChange, outbox: Outbox) -> None:
+    """Publish what changed of the company itself, and begin to spread it to its members."""
+    row, cause = change.company.row, change.company.spread_cause
+    key = row.company_key
+    found = difference(company_decisions(key, change.terminations), change.company.published)
+    said = {"key": key, "name": change.name}
+    sequence = outbox.difference(key, found, row.sequence, change.because, said)
     version = row.version + 1
-    terminations = write_terminations(company.terminations, read_since(row.terminations), version)
+    terminations = write_terminations(change.terminations, read_since(row.terminations), version)
     outbox.changes.companies.append(row._replace(version=version, sequence=sequence, terminations=terminations))
-    outbox.changes.spreads.append((key, version, write_because(company.because + _before(key, cause))))
+    outbox.changes.spreads.append((key, version, write_because(change.because + _before(key, cause))))
 
 
 def _before(key: str, cause: str | None) -> Because:

@@ -9,10 +9,10 @@ meanwhile, so that they need not wait for a company against which cases never en
 import orjson
 
 from workers.codec.terminations import read_since, read_terminations, termination_mark
-from workers.enforcement.publishing import Outbox
+from workers.enforcement.outbox import Outbox
+from workers.enforcement.unit_of_work import UnitOfWork
 from workers.rules.company import Termination, case_details
 from workers.rules.decisions import decision_id, joined
-from workers.store.postgres import Transaction
 from workers.store.records import Spread
 
 COMPLETED_AT_ONCE = 20
@@ -20,16 +20,16 @@ COMPLETED_AT_ONCE = 20
 PAGE = 10_000
 
 
-async def end_of_the_way(transaction: Transaction, spread: Spread, outbox: Outbox) -> None:
+async def end_of_the_way(unit: UnitOfWork, spread: Spread, outbox: Outbox) -> None:
     """Signal what is complete, and end the spread or let it go round again.
 
     Nobody can join meanwhile: whoever does waits for the company's lock, and is judged by what it finds then.
     """
     key = spread.company_key
-    row = (await transaction.companies([key], "update"))[key]
-    if not await transaction.hold_spread(spread):
+    row = (await unit.companies([key], "update"))[key]
+    if not await unit.hold_spread(spread):
         return
-    undecided = await transaction.undecided_members(key)
+    undecided = await unit.undecided_members(key)
     completed: list[str] = orjson.loads(row.completed)
     due = [] if undecided else _due(row.terminations, frozenset(completed), spread.version)
     sequence = row.sequence
@@ -38,7 +38,7 @@ async def end_of_the_way(transaction: Transaction, spread: Spread, outbox: Outbo
         completed.append(termination_mark(termination))
         value: dict[str, object] = {
             "company": {"key": termination.company_key, "name": termination.upheld.company_name},
-            "accounts": await _count_hits(transaction, key, termination),
+            "accounts": await _count_hits(unit, key, termination),
             "sequence": sequence,
             **case_details(termination.upheld, termination),
         }
@@ -47,13 +47,13 @@ async def end_of_the_way(transaction: Transaction, spread: Spread, outbox: Outbo
         said = orjson.dumps(completed).decode()
         outbox.changes.companies.append(row._replace(sequence=sequence, completed=said))
     if len(due) > COMPLETED_AT_ONCE:
-        await transaction.move_spread(spread, spread)
+        await unit.move_spread(spread, spread)
     elif row.version > spread.version:
-        await transaction.move_spread(spread, spread._replace(version=row.version, cursor="", waits=False))
+        await unit.move_spread(spread, spread._replace(version=row.version, cursor="", waits=False))
     elif undecided:
-        await transaction.move_spread(spread, spread._replace(waits=True))
+        await unit.move_spread(spread, spread._replace(waits=True))
     else:
-        await transaction.end_spread(spread)
+        await unit.end_spread(spread)
 
 
 def _due(terminations: str, completed: frozenset[str], version: int) -> list[Termination]:
@@ -63,11 +63,11 @@ def _due(terminations: str, completed: frozenset[str], version: int) -> list[Ter
     return [each for mark, each in found if mark not in completed and since[mark] <= version]
 
 
-async def _count_hits(transaction: Transaction, key: str, termination: Termination) -> int:
+async def _count_hits(unit: UnitOfWork, key: str, termination: Termination) -> int:
     """How many accounts the termination hit (T2): of how many such a decision is in force."""
     count, after = 0, ""
-    while members := await transaction.next_members(key, after, PAGE):
-        count += await transaction.count_decisions([(each, _hit(each, termination)) for each in members])
+    while members := await unit.next_members(key, after, PAGE):
+        count += await unit.count_decisions([(each, _hit(each, termination)) for each in members])
         after = members[-1]
     return count
 

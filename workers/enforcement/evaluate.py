@@ -1,125 +1,144 @@
-"""The accounts of a transaction into changes and messages, each account apart from the others.
+"""The accounts of a unit of work into changes and messages, each account apart from the others.
 
 Pure: what was loaded goes in, what is to be written comes out. The invariant: of an account that fails at any step
 nothing comes out but its new facts and why it failed. A company that it changed is as if its cases had not been read,
 and all others are evaluated as they would be without it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
 
+import orjson
 import structlog
 
-from workers.codec.batch import ReceivedFact, Rejected
-from workers.enforcement.companies import Company, apply_cases, publish_company
-from workers.enforcement.judging import publish_account, quarantine
-from workers.enforcement.publishing import Outbox
-from workers.enforcement.taking_in import AccountFile, keep, take_in, why_not
+from workers.enforcement.account_context import AccountContext, changed_spans, why_not
+from workers.enforcement.companies import Company, CompanyChange, apply_cases, publish_company
+from workers.enforcement.outbox import Outbox
 from workers.rules.calendar import Instant
 from workers.rules.company import Termination
 from workers.rules.decisions import Because
-from workers.rules.difference import Published
+from workers.rules.difference import difference
+from workers.rules.judge import judge
 from workers.rules.policy import Policies
-from workers.store.records import AccountRow, CompanyRow, StoredHistory
+from workers.store.records import MINUS_INFINITY, AccountRow, Changes
 
 log = structlog.get_logger()
 
 
-def take_in_apart(
-    row: AccountRow,
-    stored: StoredHistory,
-    received: Sequence[ReceivedFact],
-    orders: Sequence[tuple[Instant, str]],
-    policies: Policies,
-    why: str | None,
-) -> tuple[AccountFile, list[Rejected]]:
-    """An account's file, and the records that must be refused; `why` it is not to be evaluated, where it is not."""
-    if why is None:
-        try:
-            return take_in(row, stored, received, orders, policies)
-        except Exception as error:
-            log.exception("account quarantined: its facts cannot be read", account_id=row.account_id)
-            why = why_not(error, "its facts cannot be read: ")
-    return keep(row, stored, received, orders, policies, why)
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What accounts are evaluated by, beside their own contexts."""
 
-
-@dataclass(slots=True)
-class Evaluation:
-    """The accounts of one transaction with the companies they belong or belonged to, all locked as they need be."""
-
-    files: Sequence[AccountFile]
-    rows: Mapping[str, CompanyRow]
-    terminations: Mapping[str, tuple[Termination, ...]]
     policies: Policies
     horizon: Instant
-    because: Because
+    companies: Mapping[str, Company] = field(default_factory=dict)
+    """Those that the accounts belong or belonged to."""
+    because: Because = field(default_factory=Because)
+    """What it follows from, for accounts without a new fact."""
 
-    def changed_companies(self) -> list[str]:
-        """The companies that the accounts' cases change."""
-        return sorted(key for key, company in self._applied().items() if company.changed_by)
 
-    def evaluate(
-        self, published: Mapping[str, Sequence[Published]], causes: Mapping[str, str], outbox: Outbox
-    ) -> None:
-        """Put all that is to be written and published into `outbox`.
+def evaluate(contexts: Sequence[AccountContext], basis: Basis, outbox: Outbox) -> None:
+    """Put all that is to be written and published into `outbox`; an account that fails says so in its context.
 
-        Whoever fails after it changed a company is left out of it, and all are evaluated again without it: at most
-        once for each such account.
-        """
-        while (parts := self._round(published, causes, outbox.part)) is None:
-            pass
-        for part in parts:
-            outbox.add(part)
+    Where one fails that had changed a company, all are evaluated again without it: at most once for each such one.
+    """
+    while (parts := _parts(contexts, basis, outbox)) is None:
+        pass
+    for part in parts:
+        outbox.add(part)
 
-    def _round(
-        self,
-        published: Mapping[str, Sequence[Published]],
-        causes: Mapping[str, str],
-        new_part: Callable[[], Outbox],
-    ) -> list[Outbox] | None:
-        """The parts of all companies and accounts; None where one failed that had changed a company."""
-        companies = self._applied()
-        changing = {file.account_id for company in companies.values() for file in company.changed_by}
-        terminations = {key: company.terminations for key, company in companies.items()}
-        parts: list[Outbox] = []
-        again = False
-        for key in sorted(key for key, company in companies.items() if company.changed_by):
+
+def _parts(contexts: Sequence[AccountContext], basis: Basis, outbox: Outbox) -> list[Outbox] | None:
+    """The parts of all companies and accounts; None where one failed that had changed a company."""
+    applied = _apply_all_cases(contexts, basis)
+    changed = [change for _, change in sorted(applied.items()) if change.changed_by]
+    changing = {context.account_id for change in changed for context in change.changed_by}
+    failed = False
+    parts: list[Outbox] = []
+    for change in changed:
+        parts.append(outbox.part())
+        try:
+            publish_company(change, parts[-1])
+        except Exception as error:
+            failed = True
+            for context in change.changed_by:
+                _fail(context, f"company {change.company.row.company_key} cannot be changed: ", error)
+    if failed:
+        return None
+    for context in contexts:
+        parts.append(outbox.part())
+        if context.failed is None:
             try:
-                parts.append(new_part())
-                publish_company(companies[key], published.get(key, ()), causes.get(key), parts[-1])
+                terminations = {key: applied[key].terminations for key in context.company_keys}
+                _publish_account(context, terminations, basis, parts[-1])
             except Exception as error:
-                for file in companies[key].changed_by:
-                    _fail(file, f"company {key} cannot be changed: ", error)
-                again = True
-        if again:
-            return None
-        for file in self.files:
-            part = new_part()
-            if file.failed is None:
-                try:
-                    own = {key: terminations[key] for key in file.company_keys}
-                    publish_account(file, own, self.policies, self.horizon, self.because, part)
-                except Exception as error:
-                    _fail(file, "it cannot be evaluated: ", error)
-                    again = again or file.account_id in changing
-                    part = new_part()
-            if file.failed is not None:
-                quarantine(file, part.changes)
-            parts.append(part)
-        return None if again else parts
-
-    def _applied(self) -> dict[str, Company]:
-        """The companies with the cases of all accounts that did not fail."""
-        companies = {key: Company(self.rows[key], found) for key, found in self.terminations.items()}
-        for file in self.files:
-            if file.failed is None and file.may_change_companies:
-                try:
-                    apply_cases(file, companies, self.policies)
-                except Exception as error:
-                    _fail(file, "its cases cannot be applied: ", error)
-        return companies
+                _fail(context, "it cannot be evaluated: ", error)
+                failed = failed or context.account_id in changing
+                parts[-1] = outbox.part()
+        if context.failed is not None:
+            row = _keep_facts(context, parts[-1].changes)
+            parts[-1].changes.accounts.append(row._replace(quarantined=context.failed))
+    return None if failed else parts
 
 
-def _fail(file: AccountFile, step: str, error: Exception) -> None:
-    log.error("account quarantined", account_id=file.account_id, why=step, exc_info=error)
-    file.failed = why_not(error, step)
+def _apply_all_cases(contexts: Sequence[AccountContext], basis: Basis) -> dict[str, CompanyChange]:
+    """The companies with the cases of all accounts that did not fail."""
+    applied = {key: CompanyChange(company, company.terminations) for key, company in basis.companies.items()}
+    for context in contexts:
+        if context.failed is None and context.may_change_companies:
+            try:
+                apply_cases(context, applied, basis.policies)
+            except Exception as error:
+                _fail(context, "its cases cannot be applied: ", error)
+    return applied
+
+
+def _publish_account(
+    context: AccountContext, terminations: Mapping[str, Sequence[Termination]], basis: Basis, outbox: Outbox
+) -> None:
+    """Judge an account; publish the difference and, where it changed, the standing; write its row and its facts."""
+    judged_until = context.row.judged_until
+    until = basis.horizon if judged_until is None else max(basis.horizon, judged_until)
+    judgement = judge(context.account_id, context.history, terminations, basis.policies, until)
+    row = _keep_facts(context, outbox.changes)
+    found = difference(judgement.decisions, context.published)
+    sequence = outbox.difference(context.account_id, found, row.sequence, context.because or basis.because)
+    said = row.said
+    if judgement.standing is not None:
+        said = blake2b(orjson.dumps(judgement.standing.compared), digest_size=16).digest()
+        if said != row.said:
+            outbox.standing(context.account_id, judgement.standing, sequence)
+    outbox.changes.accounts.append(
+        row._replace(
+            standing=judgement.status,
+            waits=judgement.waits,
+            wake_at=judgement.wake_at,
+            judged_until=None if until == MINUS_INFINITY else until,
+            sequence=sequence,
+            said=said,
+            quarantined=None,
+        )
+    )
+
+
+def _keep_facts(context: AccountContext, changes: Changes) -> AccountRow:
+    """Write the new facts, the spans and the companies that it joins; returns the row with its orders."""
+    account_id = context.account_id
+    changes.facts += context.new_facts
+    removed, added = changed_spans(context)
+    changes.spans_removed += [(account_id, first_at) for first_at in removed]
+    changes.spans_added += [(account_id, span) for span in added]
+    if context.has_new_registry_fact:
+        changes.memberships += [(key, account_id) for key in sorted(context.company_keys)]
+    if not context.history.orders:
+        return context.row
+    span = context.history.orders[-1]
+    return context.row._replace(
+        dense_since=span.first.at, last_effective_at=span.last.at, last_order_id=span.last.order_id
+    )
+
+
+def _fail(context: AccountContext, step: str, error: Exception) -> None:
+    log.error("account quarantined", account_id=context.account_id, why=step, exc_info=error)
+    context.failed = why_not(error, step)

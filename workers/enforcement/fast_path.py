@@ -1,33 +1,38 @@
-"""The fast path: orders of active accounts that only move the clock, decided from the account's row alone.
+"""The fast path: what is decided from an account's row alone.
 
-Over 99 % of a marketplace's orders end here, so this reads no history and builds no objects. It may send an
-account to the judgement needlessly; it never keeps one from it (see `workers.rules.history`).
+Over 99 % of a marketplace's orders end here: those of active accounts that only move the clock. So this reads no
+history and builds no objects. It may send an account to the judgement needlessly; it never keeps one from it (see
+`workers.rules.history`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import structlog
 
 from workers.rules.calendar import Instant
 from workers.rules.history import begins_the_first_span, lies_inside, moves_only_the_clock
 from workers.rules.policy import Policies
-from workers.store.records import AccountRow
+from workers.store.records import AccountRow, Changes
 
-Moved = tuple[str, Instant, str]
+log = structlog.get_logger()
 
 
 def sort_out(
     rows: Iterable[AccountRow],
     orders: Mapping[str, list[tuple[Instant, str]]],
-    facts: Mapping[str, object],
+    apart: Collection[str],
     policies: Policies,
-) -> tuple[list[Moved], list[Moved], list[AccountRow]]:
-    """The accounts whose last order moves, those whose first order begins a span, those that must be judged."""
-    moved: list[Moved] = []
-    begun: list[Moved] = []
+) -> tuple[list[AccountRow], Changes]:
+    """The accounts that must be judged, those `apart` among them, and what changes of the others: the last order of
+    some moves, and the first of others begins a span.
+    """
     judged: list[AccountRow] = []
+    changes = Changes()
+    moved, begun = changes.moved, changes.begun
     for row in rows:
         account_id, standing, waits, wake_at, until, sequence, _, dense_since, last_at, last_id, quarantined = row
         # A quarantined account may be judged again; an order may end the silence that another waits for.
-        if account_id in facts or standing != "active" or quarantined is not None or waits:
+        if account_id in apart or standing != "active" or quarantined is not None or waits:
             judged.append(AccountRow(*row))
             continue
         own = orders[account_id]
@@ -47,7 +52,7 @@ def sort_out(
             judged.append(AccountRow(*row))
         elif last[0] != last_at:
             moved.append((account_id, *last))
-    return moved, begun, judged
+    return judged, changes
 
 
 def _after(
@@ -65,3 +70,23 @@ def _after(
         elif order != last and not lies_inside(order[0], dense_since=dense_since, last_effective_at=at):
             return None
     return last
+
+
+def later_check(row: AccountRow, horizon: Instant, policies: Policies) -> Instant | None:
+    """The next check of a due account whose last order moved its deadline beyond the watermark; None where it must be
+    judged.
+    """
+    last = row.last_effective_at
+    if row.standing != "active" or row.waits or last is None:
+        return None
+    try:
+        policy = policies.in_force(last)
+        if policy is None:
+            return None
+        wake_at, following = policy.first_silence(last), policies.next_start(last)
+    except Exception:
+        log.exception("account is judged: when it is due cannot be computed", account_id=row.account_id)
+        return None
+    if following is not None:
+        wake_at = min(wake_at, following)
+    return wake_at if wake_at > horizon else None

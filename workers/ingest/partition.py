@@ -15,7 +15,7 @@ from workers.ingest.dead_letter_window import DeadLetterWindow
 from workers.ingest.fetch_failure import FetchFailure
 from workers.ingest.transitions import NONE, Cause, Causes, Event, State, after, may_fetch, state_of
 from workers.rules.calendar import Instant
-from workers.store.records import Advance, Position
+from workers.store.records import Position
 
 Partition = tuple[str, int]
 """A topic without the prefix, and the number of a partition."""
@@ -184,22 +184,19 @@ class OwnedPartition:
         """A batch is processed up to this offset only: fetch again from there."""
         self.fetch_offset = offset
 
-    def advance(self, next_offset: int, read: Read, now: Instant) -> Advance:
-        """The move of the position over what was read."""
+    def advance(self, next_offset: int, read: Read, now: Instant) -> Position:
+        """The position behind what was read."""
         position = self.position
         latest = _later(position.latest_occurred_at, read.latest)
         watermark = self._proved(next_offset)
         if watermark is None and read.stamp is not None and latest is not None:
             watermark = min(read.stamp, latest, now)
-        return Advance(*position[:3], next_offset, position.epoch, watermark, latest)
+        watermark = _later(position.complete_until, watermark)
+        return position._replace(next_offset=next_offset, complete_until=watermark, latest_occurred_at=latest)
 
-    def committed(self, advance: Advance, window: DeadLetterWindow) -> None:
-        """The move was committed, with this window."""
-        self.position = self.position._replace(
-            next_offset=advance.next_offset,
-            complete_until=_later(self.position.complete_until, advance.complete_until),
-            latest_occurred_at=advance.latest_occurred_at,
-        )
+    def committed(self, position: Position, window: DeadLetterWindow) -> None:
+        """The position was committed, with this window."""
+        self.position = position
         self.window = window
         if window.paused is not None:
             self.causes = after(self.causes, Event.LIMIT_REACHED)
@@ -237,8 +234,8 @@ class OwnedPartition:
         self.end = end
         self.asked_after = present
 
-    def idle_advance(self) -> Advance | None:
-        """A move that only says that the partition was read to its proved end; None where that says nothing new."""
+    def idle_advance(self) -> Position | None:
+        """A position that says only that the partition was read to its proved end; None where that is nothing new."""
         proved = self._proved(self.next_offset)
         if self.is_paused or proved in (None, self.position.complete_until):
             return None

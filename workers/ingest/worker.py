@@ -14,10 +14,11 @@ from functools import partial
 
 import structlog
 
-from workers.codec.batch import Batch
+from workers.codec.batch import Batch, Rejected
 from workers.codec.decoding import Decoder, Read, keep_before, read_of
 from workers.completeness import Completeness, Partition, Present
-from workers.enforcement.road import Enforcement, Misread, Place
+from workers.enforcement.inputs import Move
+from workers.enforcement.process import Enforcement
 from workers.kafka.consumer import KAFKA_TRANSIENT, Intake
 from workers.kafka.handling import PartitionBatch
 from workers.measuring import decided
@@ -29,7 +30,7 @@ from workers.ops.slots import stand_back
 from workers.poison import Poison, Taken
 from workers.rules.calendar import Instant
 from workers.store.postgres import TRANSIENT, LostOwnership, Store
-from workers.store.records import Advance
+from workers.store.records import Position
 from workers.waiting_cases import CASES, WaitingCases
 
 log = structlog.get_logger()
@@ -68,10 +69,28 @@ class Part:
         records = [each for each in self.batch.records if each.offset < offset]
         return Part(replace(self.batch, records=records, next_offset=offset), self.said, read_of(self.said))
 
-    def read_without(self, refused: frozenset[Place]) -> Read:
+    def read_without(self, refused: Sequence[Rejected]) -> Read:
         """What its records say of time, without those that were refused."""
-        offsets = {offset for topic, partition, offset in refused if (topic, partition) == self.place}
-        return read_of(self.said, offsets) if offsets else self.read
+        return read_of(self.said, {each.record.offset for each in refused}) if refused else self.read
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A part as it is taken in: how far its partition is read by it, and what is counted of its dead letters."""
+
+    part: Part
+    before: Position
+    complete: Completeness
+    poison: Poison
+    now: Instant
+
+    def given(self, refused: Sequence[Rejected]) -> Move:
+        """The move of the position; of a partition that rests from now on nothing is known to be complete."""
+        part, before = self.part, self.before
+        after = self.complete.moved(part.place, part.batch.next_offset, part.read_without(refused), self.now)
+        if self.poison.readable(part.taken) is not None:
+            after = after._replace(complete_until=before.complete_until)
+        return Move(before, after, self.poison.window(part.taken, refused))
 
 
 @dataclass(slots=True)
@@ -163,43 +182,31 @@ class Ingest:
                     taken_back[part.place] = part.batch.next_offset
                 parts.append(part)
             if parts:
-                await self._take_in(parts, now)
+                await self._process(parts, now)
         return taken_back
 
-    def _advance(self, part: Part, refused: frozenset[Place], now: Instant) -> Advance:
-        """The move of a part's position; of one that rests from now on nothing is known to be complete."""
-        advance = self.complete.advance(part.place, part.batch.next_offset, part.read_without(refused), now)
-        return advance if self.poison.readable(part.taken) is None else advance._replace(complete_until=None)
-
-    async def _take_in(self, parts: Sequence[Part], now: Instant) -> None:
+    async def _process(self, parts: Sequence[Part], now: Instant) -> None:
         whole = Batch()
         for each in parts:
             whole.add(each.said)
-        taken = [each.taken for each in parts]
-        counting = self.poison.counting(taken)
+        inputs = [Input(each, self.complete.position(each.place), self.complete, self.poison, now) for each in parts]
         began = time.perf_counter()
-        refused: frozenset[Place] = frozenset()
-        while True:
-            advances = [self._advance(each, refused, now) for each in parts]
-            try:
-                done = await self.enforcement.take_in(advances, whole, counting, refused)
-                break
-            except Misread as error:
-                refused = error.refused
+        done = await self.enforcement.process_batch(whole, inputs)
         decided(self.vitals.metrics, done, time.perf_counter() - began)
-        records = sum(len(each.records) for each in taken)
+        records = sum(len(each.batch.records) for each in parts)
         self.vitals.metrics.count(names.RECORDS, records)
         self.vitals.metrics.observe(names.BATCH_RECORDS, records)
-        self.complete.committed(advances)
-        self.poison.committed(counting)
-        for place, why in counting.newly_paused().items():
-            self.intake.pause(*place)
-            log.error(
-                "partition paused until `standing dead-letters accept`; no silence is enforced meanwhile",
-                topic=place[0],
-                partition=place[1],
-                why=why,
-            )
+        self.complete.committed(each.after for each in done.moves)
+        for part, move in zip(parts, done.moves, strict=True):
+            why = self.poison.committed(part.taken, move.window)
+            if why is not None:
+                self.intake.pause(*part.place)
+                log.error(
+                    "partition paused until `standing dead-letters accept`; no silence is enforced meanwhile",
+                    topic=part.place[0],
+                    partition=part.place[1],
+                    why=why,
+                )
 
     # -- partitions of mostly dead letters -----------------------------------------------------------------
 
@@ -292,10 +299,11 @@ class Ingest:
         async with self._writing:
             self.complete.ends_seen(ends, present)
             resting = self.poison.paused()
-            advances = [each for each in self.complete.idle_advances() if each[:2] not in resting]
-            if advances:
-                await self.enforcement.take_in(advances, Batch())
-                self.complete.committed(advances)
+            idle = [each for each in self.complete.idle_moves() if each[:2] not in resting]
+            if idle:
+                moves = [Move(self.complete.position(each[:2]), each) for each in idle]
+                await self.enforcement.process_batch(Batch(), moves)
+                self.complete.committed(idle)
                 await self.store.notify_horizon()
 
     async def _compare_partitions(self, present: Instant) -> None:

@@ -13,15 +13,15 @@ import orjson
 from contracts.fields import instant
 from contracts.topics import OUTPUT_TOPICS
 from workers.codec.messages import ce_id
-from workers.enforcement.publishing import chain_hash
+from workers.enforcement.outbox import chain_hash
 from workers.kafka.fetched_records import FetchedRecord
 from workers.kafka.whole_topics import WholeTopics
 from workers.marks import Mark
 from workers.ops.progress import Bars
 from workers.ops.refused import Refused
+from workers.recovery.refill import CHUNK, append_log
 from workers.settings import Settings
 from workers.store.records import LogRow
-from workers.store.refill import CHUNK, append_log
 
 _FOUND = "create temporary table found (like decision_log including indexes) on commit drop"
 _NEXT = "select * from found where shard = $1 and seq > $2 order by seq limit $3"

@@ -18,7 +18,7 @@ from contracts.topics import Topic
 from workers.codec.messages import Message
 from workers.codec.policies import load_policies
 from workers.codec.terminations import read_terminations, termination_mark, write_because
-from workers.enforcement.publishing import Outbox
+from workers.enforcement.outbox import Outbox
 from workers.kafka.admin import Admin, TopicMissing, cluster_id
 from workers.kafka.whole_topics import WholeTopics
 from workers.marks import MARKS_TOPIC, CheckpointLost, Mark, SetBack, compare_published
@@ -27,6 +27,7 @@ from workers.ops.refused import Refused
 from workers.ops.terminal import Terminal
 from workers.recovery.published import Published, Subject, Value, compared, subject_of
 from workers.recovery.published_log import restore_log
+from workers.recovery.refill import append_log, empty_tables, fill_tables, move_heads
 from workers.recovery.replay import Replay
 from workers.recovery.replaying import Replayed, decide_topics, read_published
 from workers.recovery.restoring import Restored, restore
@@ -41,7 +42,6 @@ from workers.store.connections import connect, connect_types
 from workers.store.deployment import Wanted, adopt, check_same_one, known_topics
 from workers.store.log_parts import extend_log
 from workers.store.records import AccountRow, Changes, CompanyRow, NetDecision, ShardHead, Spread
-from workers.store.refill import append_log, empty_tables, fill_tables, move_heads
 from workers.store.transaction import read_progress
 from workers.topics import find_lost, in_words, written_to
 from workers.wiring import wanted

@@ -1,4 +1,4 @@
-"""Decides an input history afresh, without the database: on the same road, over the store in memory.
+"""Decides an input history afresh, without the database: by the same code, over the store in memory.
 
 Owns the order in which records are taken in, which cannot matter for what stands at the end. Deadlines are judged up
 to where the live engine judged them, of each account, never further. What became a dead letter then is left out.
@@ -7,7 +7,6 @@ to where the live engine judged them, of each account, never further. What becam
 import gc
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 from uuid import UUID
 
 import orjson
@@ -16,21 +15,20 @@ from contracts.topics import INPUT_TOPICS, Topic
 from workers.codec.batch import Batch
 from workers.codec.decoding import Decoder
 from workers.codec.messages import Record
-from workers.enforcement.road import Done, Enforcement
+from workers.enforcement.inputs import Move
+from workers.enforcement.process import Done, Enforcement
 from workers.ops.clock import WallClock
+from workers.recovery.memory import MemoryStore, run_alone
 from workers.recovery.published import Value
 from workers.recovery.snapshot import Judged
 from workers.rules.calendar import Instant
 from workers.rules.policy import Policies
-from workers.store.memory import MemoryStore, run_alone
-from workers.store.postgres import Store
-from workers.store.records import MINUS_INFINITY, Advance, LogRow, Position
+from workers.store.records import MINUS_INFINITY, LogRow, Position
 
 SHARDS = 1
 ALL = 1_000_000_000
 SILENCE_EVERY = 100_000
 """Records between two judgements of silence. How often it is judged decides how much is withdrawn on the way."""
-LEASE_SECONDS = 1.0
 AT_A_TIME = 1000
 """Accounts that are judged again in one transaction."""
 
@@ -65,8 +63,7 @@ class Replay:
         self.store = MemoryStore(self.places, SHARDS)
         self.store.tables.compared_until = self.horizon
         clock = WallClock()
-        store = cast("Store", self.store)
-        self._enforcement = Enforcement(store, self.policies, clock, 0, UUID(int=0), SHARDS)
+        self._enforcement = Enforcement(self.store, self.policies, clock, 0, UUID(int=0), SHARDS)
         self._decoder = Decoder(self.policies, self.max_record_bytes)
         self._now = clock.wall()
         self._published = 0
@@ -75,15 +72,15 @@ class Replay:
     def take_in(self, records: Mapping[Partition, Sequence[Record]]) -> None:
         """Take in some records, of any partitions, each partition's in their order."""
         batch = Batch()
-        advances = []
+        moves = []
         for place, read in records.items():
             some = [each for each in read if (*place, each.offset) not in self.dead] if self.dead else read
             if some:
                 said = self._decoder.decode(place[0], some, batch, self._now)
-                advances.append(self._advance(place, some[-1].offset + 1, said.latest, said.latest))
+                moves.append(self._move(place, some[-1].offset + 1, said.latest, said.latest))
                 self.facts += len(some)
-        if advances:
-            self._follow(run_alone(self._enforcement.take_in(advances, batch)))
+        if moves:
+            self._follow(run_alone(self._enforcement.process_batch(batch, moves)))
         if self.facts - self._judged_at >= SILENCE_EVERY:
             self._judge_silence()
 
@@ -91,7 +88,8 @@ class Replay:
         """A partition was read to its end: it holds the horizon back no longer."""
         position = self._position(place)
         if self.horizon is not None and position.complete_until != self.horizon:
-            run_alone(self._enforcement.take_in([self._advance(place, position.next_offset, self.horizon)], Batch()))
+            move = self._move(place, position.next_offset, self.horizon)
+            run_alone(self._enforcement.process_batch(Batch(), [move]))
 
     def finish(self) -> None:
         """Judge what is left once everything was read."""
@@ -119,25 +117,24 @@ class Replay:
     def _position(self, place: Partition) -> Position:
         return self.store.tables.positions[place]
 
-    def _advance(
-        self, place: Partition, next_offset: int, until: Instant | None, latest: Instant | None = None
-    ) -> Advance:
+    def _move(self, place: Partition, next_offset: int, until: Instant | None, latest: Instant | None = None) -> Move:
         """A partition is taken to be complete up to its newest fact: too far where one is late, and then mended."""
         position = self._position(place)
         if until is not None:
             until = None if self.horizon is None else min(until, self.horizon)
-        return Advance(*place, position.next_offset, next_offset, position.epoch, until, latest)
+        after = position._replace(next_offset=next_offset, complete_until=until, latest_occurred_at=latest)
+        return Move(position, after)
 
     def _judge_silence(self) -> None:
         self._judged_at = self.facts
-        while (done := run_alone(self._enforcement.enforce_due(ALL))).accounts:
+        while (done := run_alone(self._enforcement.process_due(ALL))).accounts:
             self._follow(done)
 
     def _follow(self, done: Done) -> None:
         """Spread what companies came to, and net what was published meanwhile."""
         self.quarantined |= done.quarantined
-        while (spread := run_alone(self.store.claim_spread(LEASE_SECONDS))) is not None:
-            self.quarantined |= run_alone(self._enforcement.spread(spread, ALL)).quarantined
+        while (spread := self.store.next_spread()) is not None:
+            self.quarantined |= run_alone(self._enforcement.process_fanout(spread, ALL)).quarantined
         for shard, rows in self.store.tables.log.items():
             for seq in range(self._published, len(rows)):
                 row = rows[seq]

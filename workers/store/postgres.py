@@ -4,7 +4,7 @@ Owns every wait for the database and its limit. What a transaction may do is in 
 """
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -41,6 +41,10 @@ READ_BYTES = 16 * 1024 * 1024
 """Rows of the log are read until their values are so large together: what the relay holds in memory of a shard, and
 sends well within the time of a Kafka transaction. 5,000 ordinary rows are a third of it; dead letters can be large.
 """
+
+
+class _Rehearsed(Exception):
+    """Rolls a transaction back at its end."""
 
 
 class ConnectionLost(ConnectionError):
@@ -85,18 +89,21 @@ class Store:
         self._fingerprint = fingerprint
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator["Transaction"]:
-        """One transaction; rolled back where the block raises.
+    async def transaction(self, *, rehearsal: bool = False) -> AsyncIterator["Transaction"]:
+        """One transaction; rolled back where the block raises, and at the end of a rehearsal.
 
         Raises LostOwnership where the deployment is no longer the one this worker started with.
         """
-        async with (
-            acquired(self.pool) as connection,
-            self._given_up_if_silent(connection),
-            connection.transaction(),
-            self._given_up_if_silent(connection),
-        ):
-            yield Transaction(connection, self._fingerprint)
+        with suppress(_Rehearsed):
+            async with (
+                acquired(self.pool) as connection,
+                self._given_up_if_silent(connection),
+                connection.transaction(),
+                self._given_up_if_silent(connection),
+            ):
+                yield Transaction(connection, self._fingerprint)
+                if rehearsal:
+                    raise _Rehearsed
 
     @asynccontextmanager
     async def _given_up_if_silent(self, connection: Any) -> AsyncIterator[None]:

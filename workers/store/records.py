@@ -14,20 +14,8 @@ MINUS_INFINITY: Instant = -(2**62)
 """Earlier than every instant: the horizon while nothing may be decided on silence."""
 
 
-class Advance(NamedTuple):
-    """A partition's position moves from where a batch was fetched to what follows it."""
-
-    topic: str
-    partition: int
-    fetched_from: int
-    next_offset: int
-    epoch: int
-    complete_until: Instant | None
-    latest_occurred_at: Instant | None
-
-
 class Position(NamedTuple):
-    """One row of `positions`."""
+    """One row of `positions`: how far a partition was read, and by which of its owners."""
 
     topic: str
     partition: int
@@ -154,12 +142,14 @@ class ShardHead(NamedTuple):
 
 @dataclass(slots=True)
 class Changes:
-    """All that one transaction writes but positions and the log, to be written set by set."""
+    """All that one transaction writes but the log, to be written set by set."""
 
     moved: list[tuple[str, Instant, str]] = field(default_factory=list)
     """The fast path: account id, last effective order's instant and id."""
     begun: list[tuple[str, Instant, str]] = field(default_factory=list)
     """The same for an account's first order, which begins a span."""
+    rearmed: list[tuple[str, Instant]] = field(default_factory=list)
+    """Accounts whose deadline is later than their row says: account id, next check."""
     accounts: list[AccountRow] = field(default_factory=list)
     facts: list[StoredFact] = field(default_factory=list)
     spans_removed: list[tuple[str, Instant]] = field(default_factory=list)
@@ -168,8 +158,12 @@ class Changes:
     withdrawn: list[tuple[bool, str, str]] = field(default_factory=list)
     published: list[NetDecision] = field(default_factory=list)
     companies: list[CompanyRow] = field(default_factory=list)
+    spreads_moved: list[tuple[Spread, Spread]] = field(default_factory=list)
+    """Fan-outs as they were claimed, and where they go on."""
     spreads: list[tuple[str, int, str]] = field(default_factory=list)
     """Companies whose members are to be judged again: key, version, because."""
+    windows: list[RejectsRow] = field(default_factory=list)
+    positions: list[Position] = field(default_factory=list)
 
     def add(self, other: "Changes") -> None:
         """Add the changes of a part of the transaction."""

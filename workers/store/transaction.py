@@ -16,12 +16,11 @@ from workers.rules.facts import EffectiveOrder, OrderSpan
 from workers.store.keys import stored, stored_key
 from workers.store.records import (
     AccountRow,
-    Advance,
     Changes,
     CompanyRow,
     LogRow,
+    Position,
     Progress,
-    RejectsRow,
     ShardHead,
     Spread,
     StoredFact,
@@ -47,9 +46,12 @@ def statement(name: str) -> str:
     return files("workers.store").joinpath("sql", f"{name}.sql").read_text()
 
 
-async def read_progress(connection: Any) -> tuple[Progress, str] | None:
-    """How far the inputs were read, and the deployment's fingerprint; None where nothing was set up."""
-    row = await connection.fetchrow(statement("progress"))
+async def read_progress(connection: Any, moved: Sequence[Position] = ()) -> tuple[Progress, str] | None:
+    """How far the inputs were read, with these positions where they move on, and the deployment's fingerprint; None
+    where nothing was set up.
+    """
+    topics, partitions, _, _, complete, latest = columns(moved, 6)
+    row = await connection.fetchrow(statement("progress"), topics, partitions, complete, latest)
     if row is None:
         return None
     progress = Progress(row["complete_until"], row["compared_until"], row["latest_occurred_at"], row["held"])
@@ -57,27 +59,27 @@ async def read_progress(connection: Any) -> tuple[Progress, str] | None:
 
 
 class Transaction:
-    """What may be done inside the transaction of one batch; see `workers.enforcement` for the order."""
+    """The unit of work of `workers.enforcement` in PostgreSQL."""
 
     def __init__(self, connection: Any, fingerprint: str) -> None:
         self._connection = connection
         self._fingerprint = fingerprint
 
-    async def advance(self, advances: Sequence[Advance]) -> None:
-        """Compare-and-set the positions; raises LostOwnership where one is not as this worker believes."""
-        rows = await self._connection.fetch(statement("advance_positions"), *columns(advances, 7), self._fingerprint)
-        if len(rows) != len(advances):
-            moved = {(row[0], row[1]) for row in rows}
-            lost = [f"{each.topic}/{each.partition}" for each in advances if each[:2] not in moved]
+    async def lock_positions(self, expected: Sequence[Position]) -> None:
+        """Lock positions; raises LostOwnership where one is not as this worker believes."""
+        topics, partitions, offsets, epochs, _, _ = columns(expected, 6)
+        found = statement("lock_positions"), topics, partitions, offsets, epochs, self._fingerprint
+        rows = await self._connection.fetch(*found)
+        if len(rows) != len(expected):
+            locked = {(row[0], row[1]) for row in rows}
+            lost = [f"{each.topic}/{each.partition}" for each in expected if each[:2] not in locked]
             raise LostOwnership(f"no longer the owner of {', '.join(lost)}, or the deployment changed")
 
-    async def save_rejects(self, rows: Sequence[RejectsRow]) -> None:
-        """Store what was counted of partitions whose positions this transaction moved."""
-        await self._each("save_rejects", rows, 6)
-
-    async def progress(self) -> Progress:
-        """How far the inputs were read; raises LostOwnership where the deployment changed."""
-        found = await read_progress(self._connection)
+    async def progress(self, moved: Sequence[Position] = ()) -> Progress:
+        """How far the inputs were read, with the positions that this transaction is about to write; raises
+        LostOwnership where the deployment changed.
+        """
+        found = await read_progress(self._connection, moved)
         if found is None or found[1] != self._fingerprint:
             raise LostOwnership("the deployment is not the one this worker started with")
         return found[0]
@@ -156,16 +158,13 @@ class Transaction:
         rows = await self._connection.fetch(statement("spread_causes"), list(named))
         return {named[key]: because for key, because in rows}
 
-    async def rearm(self, moved: Sequence[tuple[str, Instant]]) -> None:
-        """Set lazy wake_ats to when silence would really decide something."""
-        await self._connection.execute(statement("rearm_accounts"), *columns(moved, 2))
-
     async def write(self, changes: Changes) -> None:
-        """Write all changes, set by set, in the order of the locks."""
+        """Write all changes, set by set; the fan-outs are locked here, and the positions come last."""
         if changes.moved:
             as_lines = (lines(column) for column in zip(*changes.moved, strict=True))
             await self._connection.execute(statement("move_last_orders"), *as_lines)
         await self._each("begin_spans", changes.begun, 3)
+        await self._each("rearm_accounts", changes.rearmed, 2)
         await self._each("update_accounts", changes.accounts, 11)
         await self._copy("facts", changes.facts)
         await self._each("delete_spans", changes.spans_removed, 2)
@@ -183,9 +182,13 @@ class Transaction:
         memberships = [(stored_key(key), account_id) for key, account_id in changes.memberships]
         await self._each("insert_memberships", memberships, 2)
         await self._each("update_companies", [(stored_key(key), *rest) for key, *rest in changes.companies], 5)
+        for before, after in changes.spreads_moved:
+            await self.move_spread(before, after)
         await self._each("begin_spreads", [(stored_key(key), *rest) for key, *rest in changes.spreads], 3)
         if changes.spreads:
             await self._connection.execute("select pg_notify('standing_spread', '')")
+        await self._each("save_rejects", changes.windows, 6)
+        await self._each("move_positions", changes.positions, 6)
 
     async def hold_spread(self, spread: Spread) -> bool:
         """Lock a spread, after its company; False where somebody else moved it since it was claimed."""
@@ -200,9 +203,9 @@ class Transaction:
         """Delete a spread that is still where it was claimed, under the company's lock."""
         await self._connection.execute(statement("end_spread"), *spread[:3])
 
-    async def take_shards(self, shards: Sequence[int]) -> list[ShardHead]:
+    async def lock_shards(self, shards: Sequence[int]) -> list[ShardHead]:
         """Lock the heads of shards: the last locks that a transaction takes."""
-        return [ShardHead(*row) for row in await self._connection.fetch(statement("take_shards"), shards)]
+        return [ShardHead(*row) for row in await self._connection.fetch(statement("lock_shards"), shards)]
 
     async def append(self, rows: Sequence[LogRow], heads: Sequence[ShardHead]) -> None:
         """Append to the log and move the heads of its shards."""

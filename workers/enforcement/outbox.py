@@ -100,12 +100,13 @@ class Outbox:
         value |= {"effective_at": written(effective_at), "recorded_at": self._written}
         self.messages.append(completed_message(value, key, effective_at))
 
-    def dead_letter(self, rejected: Rejected) -> None:
-        """A record that could not be taken in."""
-        self.reasons[rejected.reason] += 1
-        self.messages.append(
-            dead_letter_message(rejected.record, rejected.topic, rejected.reason, rejected.detail, self._written)
-        )
+    def dead_letters(self, rejected: Sequence[Rejected]) -> None:
+        """Records from which no fact is taken."""
+        for each in rejected:
+            self.reasons[each.reason] += 1
+            self.messages.append(
+                dead_letter_message(each.record, each.topic, each.reason, each.detail, self._written)
+            )
 
     def shards(self, count: int) -> list[int]:
         """The shards that the messages go to, sorted, the order of the locks."""

@@ -7,8 +7,8 @@ sure that nobody works. Afterwards no position is claimed, and the horizon is kn
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from workers.recovery.memory_tables import Tables
 from workers.store.keys import stored, stored_key
-from workers.store.memory_tables import Tables
 from workers.store.records import LogRow, ShardHead
 
 CHUNK = 5000

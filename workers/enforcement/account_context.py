@@ -1,4 +1,4 @@
-"""Facts into histories: what an account's file holds once a batch was taken in, and what had to be refused.
+"""An account's row, history and published decisions while a unit of work evaluates it.
 
 Owns the rules for doubled ids and for too many requests, which depend on what was read first, and what is kept of an
 account that cannot be evaluated. It decides nothing about standings.
@@ -26,8 +26,8 @@ LONGEST_WHY = 300
 
 
 @dataclass(slots=True)
-class AccountFile:
-    """One account on the way through a transaction: its row, its history with the batch taken in."""
+class AccountContext:
+    """One account in a unit of work: what is stored of it, with what a batch says of it."""
 
     row: AccountRow
     history: History
@@ -58,14 +58,35 @@ class AccountFile:
         return (new or self.row.quarantined is not None) and bool(self.history.cases)
 
 
-def take_in(
+def open_context(
     row: AccountRow,
     stored: StoredHistory,
     received: Sequence[ReceivedFact],
     orders: Sequence[tuple[Instant, str]],
     policies: Policies,
-) -> tuple[AccountFile, list[Rejected]]:
-    """An account's file with a batch's facts and orders taken in, and the records that must be refused."""
+    why: str | None = None,
+) -> tuple[AccountContext, list[Rejected]]:
+    """An account's context with a batch's facts and orders, and the records that must be refused.
+
+    `why` it is not to be evaluated, where it is not; one whose facts cannot be read is not either.
+    """
+    if why is None:
+        try:
+            return read_context(row, stored, received, orders, policies)
+        except Exception as error:
+            log.exception("account quarantined: its facts cannot be read", account_id=row.account_id)
+            why = why_not(error, "its facts cannot be read: ")
+    return unread_context(row, stored, received, orders, policies, why)
+
+
+def read_context(
+    row: AccountRow,
+    stored: StoredHistory,
+    received: Sequence[ReceivedFact],
+    orders: Sequence[tuple[Instant, str]],
+    policies: Policies,
+) -> tuple[AccountContext, list[Rejected]]:
+    """The context of an account that can be evaluated; raises where its facts cannot be read."""
     accepted, rejected = _accept(stored.facts, received)
     facts = [read_fact(fact.topic, fact.content) for fact in stored.facts]
     facts += [each.fact for each in accepted]
@@ -82,20 +103,20 @@ def take_in(
     evidence += [Evidence("order-status", order.order_id, row.account_id, order.at) for order in effective]
     if row.quarantined is not None:  # which of its facts were kept without being judged is not known
         evidence += [Evidence(each.topic, each.id, row.account_id, each.occurred_at) for each in stored.facts]
-    return AccountFile(
+    return AccountContext(
         row, history, stored.published, stored.spans, _stored(accepted), Because.of(evidence)
     ), rejected
 
 
-def keep(
+def unread_context(
     row: AccountRow,
     stored: StoredHistory,
     received: Sequence[ReceivedFact],
     orders: Sequence[tuple[Instant, str]],
     policies: Policies,
     why: str,
-) -> tuple[AccountFile, list[Rejected]]:
-    """The file of an account that cannot be evaluated: what was stored of it is not read, what is new is kept.
+) -> tuple[AccountContext, list[Rejected]]:
+    """The context of an account that cannot be evaluated: what was stored of it is not read, what is new is kept.
 
     Of its history it has the new registry facts, for the companies that it joins, and the orders.
     """
@@ -108,7 +129,7 @@ def keep(
         log.exception("orders of a quarantined account are kept as they came", account_id=row.account_id)
         kept = keep_orders(stored.spans, effective)
     history = History(registry, orders=kept)
-    return AccountFile(row, history, (), stored.spans, _stored(accepted), failed=why), rejected
+    return AccountContext(row, history, (), stored.spans, _stored(accepted), failed=why), rejected
 
 
 def why_not(error: BaseException, of: str = "") -> str:
@@ -157,26 +178,26 @@ def _accept(
     return accepted, rejected
 
 
-def changed_spans(file: AccountFile) -> tuple[list[Instant], list[OrderSpan]]:
+def changed_spans(context: AccountContext) -> tuple[list[Instant], list[OrderSpan]]:
     """The stored spans to delete (by their first instant), and the spans to insert.
 
     The stored end of the last span is not kept up to date: the account's row holds it. So a span is written
     when it is new, when it changed, and when it is the last no longer.
     """
-    if file.history.orders == tuple(file.stored_spans):
+    if context.history.orders == tuple(context.stored_spans):
         return [], []
-    last = file.history.orders[-1]
-    kept = {span.first.at: span for span in file.stored_spans[:-1]}
-    former_last = file.stored_spans[-1] if file.stored_spans else None
+    last = context.history.orders[-1]
+    kept = {span.first.at: span for span in context.stored_spans[:-1]}
+    former_last = context.stored_spans[-1] if context.stored_spans else None
     added = [
         span
-        for span in file.history.orders
+        for span in context.history.orders
         if kept.get(span.first.at) != span
         and not (span is last and former_last is not None and former_last.first == span.first)
     ]
     new_firsts = {span.first.at for span in added}
-    present = {span.first.at for span in file.history.orders}
+    present = {span.first.at for span in context.history.orders}
     removed = [
-        span.first.at for span in file.stored_spans if span.first.at not in present or span.first.at in new_firsts
+        span.first.at for span in context.stored_spans if span.first.at not in present or span.first.at in new_firsts
     ]
     return removed, added

@@ -1,0 +1,304 @@
+"""PostgreSQL's locks and visibility around the store in memory: for the simulator, and for tests of both stores.
+
+Every call is a step, at which a scheduler may let another worker go on or end this one; `run_alone` is the scheduler
+of who is alone. What a transaction writes is seen by others, all of it at once, when it commits. Owns no table.
+"""
+
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from itertools import accumulate
+from types import TracebackType
+from typing import Any
+
+from workers.recovery.memory import MemoryStore, MemoryTransaction
+from workers.rules.calendar import Instant
+from workers.rules.difference import Published
+from workers.store.postgres import READ_BYTES, UnknownAccounts
+from workers.store.records import (
+    AccountRow,
+    Changes,
+    CompanyRow,
+    LogRow,
+    Position,
+    Progress,
+    RejectsRow,
+    ShardHead,
+    Spread,
+    StoredHistory,
+)
+
+Row = tuple[str, Any]
+LEASE_STEPS = 60
+"""How long a fan-out's lease holds, in steps of the scheduler."""
+
+
+class Step:
+    """A point at which another worker may go on, or this one end; it goes on once it is `free` to."""
+
+    __slots__ = ("free", "locked")
+
+    def __init__(self, free: Callable[[], bool] | None = None, *, locked: bool = False) -> None:
+        self.free = free
+        self.locked = locked
+
+    def __await__(self) -> Generator["Step", None, None]:
+        yield self
+
+
+STEP = Step()
+
+
+class ScheduledStore:
+    """`workers.store.postgres.Store` over tables in memory."""
+
+    def __init__(self, places: Iterable[tuple[str, int]], shards: int) -> None:
+        self.inner = MemoryStore(places, shards)
+        self.tables = self.inner.tables
+        self.locks: dict[Row, dict[object, bool]] = {}
+        """Who holds each row: by transaction, whether alone."""
+        self.steps = 0
+        self.changes = 0
+        """Grows whenever a worker that waits for something should look again."""
+        self.moves = 0
+        """The same where it is positions, arrivals and assignments that it waits for."""
+
+    def free(self, row: Row, who: object, *, alone: bool) -> bool:
+        """Whether nobody else holds a row so that `who` cannot."""
+        holders = self.locks.get(row)
+        return not holders or all(one is who or not (alone or held_alone) for one, held_alone in holders.items())
+
+    def transaction(self, *, rehearsal: bool = False) -> "ScheduledTransaction":
+        return ScheduledTransaction(self, rehearsal)
+
+    async def insert_accounts(self, account_ids: Sequence[str]) -> None:
+        await STEP
+        await self.inner.insert_accounts(account_ids)
+        await STEP
+
+    async def claim_positions(self, partitions: Sequence[tuple[str, int]], owner: str) -> list[Position]:
+        found = []
+        async with self.transaction() as transaction:
+            for place in sorted(self.tables.positions.keys() & partitions):
+                await transaction.lock(("position", place))
+                claimed = self.tables.positions[place]
+                found.append(claimed._replace(epoch=claimed.epoch + 1))
+            await transaction.write(Changes(positions=found))
+        return found
+
+    async def position_owners(self, partitions: Sequence[tuple[str, int]]) -> list[str]:
+        await STEP
+        return []  # names are of processes, and these are none
+
+    async def rejects(self, partitions: Sequence[tuple[str, int]]) -> list[RejectsRow]:
+        await STEP
+        return [self.tables.rejects[place] for place in partitions if place in self.tables.rejects]
+
+    async def positions(self) -> list[Position]:
+        await STEP
+        return list(self.tables.positions.values())
+
+    async def compared_partitions(self, until: Instant) -> None:
+        await STEP
+        before = self.tables.compared_until
+        if before is None or until > before:
+            self.tables.compared_until = until
+            self.changes += 1
+
+    async def notify_horizon(self) -> None:
+        await STEP
+
+    def free_spreads(self) -> list[str]:
+        """The companies whose fan-out can be claimed, whose lease ended first before the others."""
+        leases = self.tables.leases
+        return [key for key in self.tables.spreads_to_go_on() if leases.get(key, 0) <= self.steps]
+
+    async def quarantine_spread(self, spread: Spread, why: str) -> None:
+        await STEP
+        await self.inner.quarantine_spread(spread, why)
+
+    async def retry_spreads(self) -> list[str]:
+        await STEP
+        found = sorted(self.tables.quarantined_spreads)
+        for key in found:
+            self.tables.spreads[key] = self.tables.spreads[key]._replace(cursor="", waits=False)
+            self.tables.leases.pop(key, None)
+        self.tables.quarantined_spreads.clear()
+        return found
+
+    async def quarantined(self, after: str, limit: int) -> list[tuple[str, str]]:
+        await STEP
+        rows = self.tables.accounts
+        found = sorted(each for each, row in rows.items() if row.quarantined is not None and each > after)
+        return [(each, rows[each].quarantined or "") for each in found[:limit]]
+
+    async def claim_spread(self, lease_seconds: float) -> Spread | None:
+        await STEP
+        for key in self.free_spreads():
+            if self.free(("spread", key), None, alone=True):
+                self.tables.leases[key] = self.steps + LEASE_STEPS
+                return self.tables.spreads[key]
+        return None
+
+    async def read_log(self, shard: int, after: int, limit: int, most_bytes: int = READ_BYTES) -> list[LogRow]:
+        await STEP
+        rows = self.tables.log[shard][after : after + limit]
+        before = accumulate((len(row.value) for row in rows), initial=0)
+        return [row for row, size in zip(rows, before, strict=False) if size < most_bytes]
+
+    async def log_row_hash(self, shard: int, seq: int) -> bytes | None:
+        await STEP
+        rows = self.tables.log[shard]
+        return rows[seq - 1].hash if 0 < seq <= len(rows) else None
+
+
+class ScheduledTransaction:
+    """`workers.store.postgres.Transaction`: locks until its end, and writes that are seen after it."""
+
+    def __init__(self, store: ScheduledStore, rehearsal: bool) -> None:
+        self.store = store
+        self.tables = store.tables
+        self._inner = MemoryTransaction(store.tables)
+        self._rehearsal = rehearsal
+        self._held: list[Row] = []
+        self._moves = False
+
+    async def __aenter__(self) -> "ScheduledTransaction":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None and not self._rehearsal:
+                await STEP  # whoever ends here has written nothing
+                self._inner.commit()
+        finally:
+            for row in self._held:
+                del self.store.locks[row][self]
+            self.store.changes += bool(self._held)
+            self.store.moves += self._moves
+        if kind is None:
+            await STEP  # whoever ends here has written all, and does not know it
+
+    async def lock(self, row: Row, *, alone: bool = True) -> None:
+        """Wait until nobody else holds the row, then hold it to the end of the transaction."""
+        await self._wait(row, alone=alone)
+        self._hold(row, alone=alone)
+
+    async def _wait(self, row: Row, *, alone: bool) -> None:
+        if not self.store.free(row, self, alone=alone):
+            await Step(lambda: self.store.free(row, self, alone=alone), locked=True)
+
+    def _hold(self, row: Row, *, alone: bool) -> None:
+        holders = self.store.locks.setdefault(row, {})
+        if self not in holders:
+            self._held.append(row)
+        holders[self] = alone or holders.get(self, False)
+
+    async def lock_positions(self, expected: Sequence[Position]) -> None:
+        await STEP
+        await self._inner.lock_positions(expected)  # waits for nobody where one is not as expected
+        for each in sorted(expected, key=lambda position: position[:2]):
+            await self.lock(("position", each[:2]))
+            await self._inner.lock_positions([each])
+
+    async def progress(self, moved: Sequence[Position] = ()) -> Progress:
+        await STEP
+        return await self._inner.progress(moved)
+
+    async def lock_accounts(self, account_ids: Sequence[str]) -> list[AccountRow]:
+        await STEP
+        unknown = [each for each in account_ids if each not in self.tables.accounts]
+        for account_id in sorted(set(account_ids).difference(unknown)):
+            await self.lock(("account", account_id))
+        if unknown:
+            raise UnknownAccounts(unknown)
+        return await self._inner.lock_accounts(account_ids)
+
+    async def claim_due(self, horizon: Instant, limit: int) -> list[AccountRow]:
+        await STEP
+        due = self.tables.due(horizon)
+        claimed = [row for row in due if self.store.free(("account", row.account_id), self, alone=True)][:limit]
+        for row in claimed:
+            self._hold(("account", row.account_id), alone=True)
+        return claimed
+
+    async def next_members(self, company_key: str, after: str, limit: int) -> list[str]:
+        await STEP
+        return await self._inner.next_members(company_key, after, limit)
+
+    async def histories(self, rows: Sequence[AccountRow]) -> dict[str, StoredHistory]:
+        await STEP
+        return await self._inner.histories(rows)
+
+    async def companies(self, keys: Sequence[str], lock: str) -> dict[str, CompanyRow]:
+        if not keys:
+            return {}
+        await STEP
+        if lock != "none":
+            for key in sorted(keys):
+                if key not in self.tables.companies:  # somebody may be about to insert it
+                    await self._wait(("company", key), alone=True)
+                if key not in self.tables.companies:  # whoever inserts a row holds it alone until all can see it
+                    self._hold(("company", key), alone=True)
+            await STEP
+            for key in sorted(keys):
+                await self.lock(("company", key), alone=lock == "update")
+        return await self._inner.companies(keys, lock)
+
+    async def published_of_companies(self, keys: Sequence[str]) -> dict[str, list[Published]]:
+        await STEP
+        return await self._inner.published_of_companies(keys)
+
+    async def undecided_members(self, company_key: str) -> int:
+        await STEP
+        return await self._inner.undecided_members(company_key)
+
+    async def count_decisions(self, decisions: Sequence[tuple[str, str]]) -> int:
+        await STEP
+        return await self._inner.count_decisions(decisions)
+
+    async def spread_causes(self, keys: Sequence[str]) -> dict[str, str]:
+        await STEP
+        return await self._inner.spread_causes(keys)
+
+    async def hold_spread(self, spread: Spread) -> bool:
+        await self.lock(("spread", spread.company_key))
+        return await self._inner.hold_spread(spread)
+
+    async def move_spread(self, before: Spread, after: Spread) -> None:
+        await self.lock(("spread", before.company_key))
+        await self._inner.move_spread(before, after)
+
+    async def end_spread(self, spread: Spread) -> None:
+        await self.lock(("spread", spread.company_key))
+        await self._inner.end_spread(spread)
+
+    async def write(self, changes: Changes) -> None:
+        await STEP
+        for spread, _ in changes.spreads_moved:
+            await self.lock(("spread", spread.company_key))
+        for key, _, _ in sorted(changes.spreads):
+            await self.lock(("spread", key))
+        self._moves = self._moves or bool(changes.positions)
+        await self._inner.write(changes)
+
+    async def lock_shards(self, shards: Sequence[int]) -> list[ShardHead]:
+        await STEP
+        for shard in sorted(shards):
+            await self.lock(("shard", shard))
+        return await self._inner.lock_shards(shards)
+
+    async def append(self, rows: Sequence[LogRow], heads: Sequence[ShardHead]) -> None:
+        await STEP
+        await self._inner.append(rows, heads)
+
+
+def run_alone(work: Awaitable[Any]) -> Any:
+    """Run something to its end while nobody else does anything."""
+    steps = work.__await__()
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as done:
+            return done.value
+        assert step is None or step.free is None or step.free(), "waits for a lock that nobody will let go"
