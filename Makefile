@@ -35,7 +35,7 @@ lint: setup  ## format, types and the order of imports
 run: setup  ## the demonstration: two years of a marketplace on this machine, and the story told
 	@$(BIN)/python -m workers.demo.demonstration
 
-FLOWS := $(addprefix tests/flows/test_,killed_workers.py bad_input.py poison.py restored_database.py reconcile.py convergence.py)
+FLOWS := $(addprefix tests/flows/test_,killed_workers.py bad_input.py dead_letter_limiter.py restored_database.py reconcile.py convergence.py)
 faults: setup  ## every fault of a long list, on real servers: crash points, cut connections, killed servers
 	FAULTS=all $(BIN)/python -m pytest tests/faults $(FLOWS) -s
 

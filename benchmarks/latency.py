@@ -18,7 +18,7 @@ ENROLLED = "2016-03-01T10:00:00+08:00"
 
 
 def _clock(deployment: Deployment, when: str) -> None:
-    """One later fact of an account that no other measure uses: the present, and the horizon, move up to it."""
+    """One later fact of an account that no other measure uses: the present, and the watermark, move up to it."""
     deployment.send(iter([("order-status", "clock", _order("clock", when))]))
 
 

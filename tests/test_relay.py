@@ -1,4 +1,4 @@
-"""What a relay does before it publishes: it believes a mark only where no transaction of its own is open any more."""
+"""Before a relay publishes: it trusts a checkpoint only while no transaction of its own is open."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ import pytest
 
 from contracts.topics import OUTPUT_TOPICS
 from workers import relay
+from workers.checkpoints import Checkpoint, CheckpointLost, SetBack
 from workers.kafka.last_record import LeftOpen
 from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
-from workers.marks import CheckpointLost, Mark, SetBack
 from workers.ops.health import Vitals
 from workers.relay import Opening, Shard, run
 from workers.store.listener import Listener
 from workers.store.postgres import Store
 
 INCARNATION = UUID(int=1)
-MARK = Mark(7, b"hash", INCARNATION)
+CHECKPOINT = Checkpoint(7, b"hash", INCARNATION)
 
 
 @dataclass
@@ -28,7 +28,7 @@ class PlayedProducer:
     """A producer whose older transaction is open until it is ended; `stays` where even that does not help."""
 
     stays: bool = False
-    value: bytes | None = MARK.encode()
+    value: bytes | None = CHECKPOINT.encode()
     calls: list[Any] = field(default_factory=list)
     published: list[Outgoing] = field(default_factory=list)
     ended: bool = False
@@ -68,15 +68,15 @@ def shard(producer: PlayedProducer, logged: bytes | None = b"hash", *, lost: boo
     return Shard(2, store, played, INCARNATION, "p.", compare)
 
 
-async def test_what_kafka_left_open_is_aborted_wherever_it_may_be_before_the_mark_is_believed() -> None:
+async def test_what_kafka_left_open_is_aborted_wherever_it_may_be_before_the_checkpoint_is_believed() -> None:
     opened = shard(producer := PlayedProducer())
     await opened.open()
     assert opened.seq == 7
-    everywhere = ([f"p.{topic}" for topic in OUTPUT_TOPICS], ("p.standing-relay-marks", 2))
+    everywhere = ([f"p.{topic}" for topic in OUTPUT_TOPICS], ("p.standing-relay-checkpoints", 2))
     assert producer.calls == ["open", "last_value", everywhere, "last_value"]
 
 
-async def test_a_mark_that_stays_hidden_is_not_believed() -> None:
+async def test_a_checkpoint_that_stays_hidden_is_not_believed() -> None:
     opened = shard(PlayedProducer(stays=True))
     with pytest.raises(LeftOpen):
         await opened.open()
@@ -111,20 +111,20 @@ async def test_a_relay_that_kafka_lets_open_no_transaction_is_not_ready_and_blam
 
 
 @pytest.mark.parametrize("logged", [None, b"another"], ids=["is not there", "is another row"])
-async def test_a_mark_is_compared_with_the_log_before_anything_is_published(logged: bytes | None) -> None:
+async def test_a_checkpoint_is_compared_with_the_log_before_anything_is_published(logged: bytes | None) -> None:
     opened = shard(producer := PlayedProducer(ended=True), logged)
     with pytest.raises(SetBack, match="set back to an older state"):
         await opened.open()
     assert (opened.seq, producer.published) == (0, [])
 
 
-async def test_the_mark_of_another_deployment_is_not_believed() -> None:
-    theirs = Mark(7, b"hash", UUID(int=2)).encode()
+async def test_the_checkpoint_of_another_deployment_is_not_believed() -> None:
+    theirs = Checkpoint(7, b"hash", UUID(int=2)).encode()
     with pytest.raises(SetBack, match="of another deployment"):
         await shard(PlayedProducer(ended=True, value=theirs)).open()
 
 
-NO_MARKS = [
+NO_CHECKPOINTS = [
     b"no json",
     b"[]",
     b"{}",
@@ -135,26 +135,26 @@ NO_MARKS = [
 ]
 
 
-@pytest.mark.parametrize("value", NO_MARKS)
-async def test_what_is_no_mark_is_refused_in_words_that_name_the_way_out(value: bytes) -> None:
+@pytest.mark.parametrize("value", NO_CHECKPOINTS)
+async def test_what_is_no_checkpoint_is_refused_in_words_that_name_the_way_out(value: bytes) -> None:
     opened = shard(producer := PlayedProducer(ended=True, value=value))
-    with pytest.raises(CheckpointLost, match=r"standing-relay-marks/2 is no checkpoint.*relay --reconcile"):
+    with pytest.raises(CheckpointLost, match=r"standing-relay-checkpoints/2 is no checkpoint.*relay --reconcile"):
         await opened.open()
     assert producer.published == []
 
 
-async def test_a_first_mark_is_written_before_anything_is_published_and_a_lost_one_is_not_replaced() -> None:
+async def test_a_first_checkpoint_is_written_before_anything_is_published_and_a_lost_one_is_not_replaced() -> None:
     opened = shard(producer := PlayedProducer(ended=True, value=None))
     await opened.open()
     [first] = producer.published
-    assert (first.topic, first.partition) == ("p.standing-relay-marks", 2)
-    assert Mark.decode(2, first.value or b"") == Mark(0, b"", INCARNATION)
+    assert (first.topic, first.partition) == ("p.standing-relay-checkpoints", 2)
+    assert Checkpoint.decode(2, first.value or b"") == Checkpoint(0, b"", INCARNATION)
     with pytest.raises(CheckpointLost):
         await shard(lost := PlayedProducer(ended=True, value=None), lost=True).open()
     assert lost.published == []
 
 
-async def test_no_shard_publishes_before_each_has_a_mark() -> None:
+async def test_no_shard_publishes_before_each_has_a_checkpoint() -> None:
     opening = Opening({0, 1})
     opening.opened(1)
     opening.opened(1)

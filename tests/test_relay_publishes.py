@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
+from workers.checkpoints import CHECKPOINTS_TOPIC, Checkpoint
 from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
-from workers.marks import MARKS_TOPIC, Mark
 from workers.relay import Shard
 from workers.store.postgres import Store
 from workers.store.records import LogRow
@@ -56,7 +56,9 @@ def published(seq: int) -> Outgoing:
 
 
 def checkpoint(seq: int) -> Outgoing:
-    return Outgoing(f"p.{MARKS_TOPIC}", b"2", (), Mark(seq, f"hash {seq}".encode(), INCARNATION).encode(), 2)
+    return Outgoing(
+        f"p.{CHECKPOINTS_TOPIC}", b"2", (), Checkpoint(seq, f"hash {seq}".encode(), INCARNATION).encode(), 2
+    )
 
 
 async def test_each_row_is_published_once_beside_the_checkpoint_of_the_last_one() -> None:

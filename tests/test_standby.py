@@ -45,7 +45,7 @@ async def waited(patience: float, bell: PlayedBell, *answers: tuple[int, bool]) 
     return bell.looks
 
 
-async def test_a_shard_is_taken_over_once_rows_wait_and_the_mark_does_not_move() -> None:
+async def test_a_shard_is_taken_over_once_rows_wait_and_the_checkpoint_does_not_move() -> None:
     moving = [(seq, True) for seq in range(20)]
     assert await waited(0.05, PlayedBell(), *moving, (19, True)) >= 20
     idle = [(7, False)] * 20

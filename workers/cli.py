@@ -80,14 +80,14 @@ def ingest() -> None:
 
 @app.command()
 def timers() -> None:
-    """Enforce what silence decides, as soon as the horizon passes it."""
+    """Enforce what deadlines decide, as soon as the watermark passes it."""
     worker("timers")
 
 
 @app.command()
-def spread() -> None:
+def fanout() -> None:
     """Judge the members of companies whose terminations changed."""
-    worker("spread")
+    worker("fanout")
 
 
 @app.command()
@@ -290,8 +290,8 @@ def generate(
 @app.command()
 def replay(
     files: may.Files = None,
-    horizon: Annotated[
-        str | None, may.an_instant("Judge silence up to this instant, not to the live horizon.")
+    watermark: Annotated[
+        str | None, may.an_instant("Judge silence up to this instant, not to the live watermark.")
     ] = None,
     against: Annotated[Path | None, may.input_file("Compare with the decisions of a JSONL file.")] = None,
     write: Annotated[Path | None, may.output_file("Write the decisions to a JSONL file; compare nothing.")] = None,
@@ -300,7 +300,7 @@ def replay(
     """Decide the input topics, or files, afresh; exit 1 where the decisions published are others."""
     from workers.recovery import compare, replaying
 
-    until = None if horizon is None else may.instant_of(horizon)
+    until = None if watermark is None else may.instant_of(watermark)
 
     async def work(settings: "Settings") -> None:
         bars = Terminal(error=True) if as_json else terminal

@@ -1,6 +1,6 @@
-"""How far the inputs are known to be complete: the proof that the horizon rests on.
+"""How far the inputs are known to be complete: the proof that the watermark rests on.
 
-Owns this worker's positions in memory and the arithmetic of `complete_until`. Where a position has reached the high
+Owns this worker's positions in memory and the arithmetic of `watermark`. Where a position has reached the high
 watermark of its partition, it is the present as read before the request that asked for that; elsewhere the smaller of
 the last record's timestamp and the latest `occurred_at` read; never beyond the clock, never smaller than before.
 """
@@ -82,7 +82,7 @@ class Completeness:
             complete = min(read.stamp, latest, now)
         return owned.position._replace(
             next_offset=next_offset,
-            complete_until=_later(owned.position.complete_until, complete),
+            watermark=_later(owned.position.watermark, complete),
             latest_occurred_at=latest,
         )
 
@@ -107,7 +107,7 @@ class Completeness:
         return [
             self.moved(place, owned.position.next_offset, Read(), 0)
             for place, owned in self._owned.items()
-            if owned.proved(owned.position.next_offset) not in (None, owned.position.complete_until)
+            if owned.proved(owned.position.next_offset) not in (None, owned.position.watermark)
         ]
 
 

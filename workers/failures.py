@@ -11,12 +11,12 @@ import asyncpg
 from confluent_kafka import KafkaException
 from pydantic import ValidationError
 
+from workers.checkpoints import Moved
 from workers.enforcement.isolation import CannotStore
 from workers.kafka.admin import KafkaUnreachable
 from workers.kafka.connections import TaskEnded
 from workers.kafka.last_record import NoAnswer
 from workers.kafka.transactional_producer import PublishError
-from workers.marks import Moved
 from workers.ops.blame import named
 from workers.ops.health import PortTaken
 from workers.ops.refused import Refused

@@ -69,7 +69,7 @@ class Sampler:
     metrics: Metrics
     failed: Callable[[Exception], None]
     clock: Clock
-    settle: Instant
+    allowed_lateness: Instant
     published: Callable[[int], Awaitable[int]]
     """The last seq of a shard that a read_committed reader of Kafka sees."""
     _seen: dict[int, int] = field(default_factory=dict)
@@ -87,27 +87,29 @@ class Sampler:
 
     async def sample(self) -> None:
         """Set every gauge once."""
-        state = await read_state(self.store, self.settle)
+        state = await read_state(self.store, self.allowed_lateness)
         now = self.clock.wall()
-        self._horizon(state, now)
+        self._watermark(state, now)
         self._left_to_do(state)
         await self._unpublished(state.shard_ends, now)
         self.metrics.set(names.SAMPLED, now / SECOND)
 
-    def _horizon(self, state: State, now: Instant) -> None:
-        horizon = state.horizon
-        self.metrics.set(names.HORIZON, 0 if horizon is None else horizon / SECOND)
-        self.metrics.set(names.HORIZON_AGE, inf if horizon is None else (now - self.settle - horizon) / SECOND)
-        self.metrics.set(names.SILENCE_HELD, state.progress.held is not None)
+    def _watermark(self, state: State, now: Instant) -> None:
+        watermark = state.watermark
+        self.metrics.set(names.WATERMARK, 0 if watermark is None else watermark / SECOND)
+        self.metrics.set(
+            names.WATERMARK_AGE, inf if watermark is None else (now - self.allowed_lateness - watermark) / SECOND
+        )
+        self.metrics.set(names.DEADLINES_HELD, state.progress.held is not None)
 
     def _left_to_do(self, state: State) -> None:
         left = state.left
-        late = 0 if left.oldest_due is None or state.horizon is None else state.horizon - left.oldest_due
+        late = 0 if left.oldest_due is None or state.watermark is None else state.watermark - left.oldest_due
         self.metrics.set(names.DUE, left.due)
         self.metrics.set(names.OVERDUE, left.overdue)
         self.metrics.set(names.OLDEST_DUE, late / SECOND)
         self.metrics.set(names.ACCOUNTS_QUARANTINED, left.accounts_quarantined)
-        self.metrics.set(names.SPREADS, left.spreads)
+        self.metrics.set(names.FANOUTS, left.fanouts)
         self.metrics.clear(names.PAUSED)
         for topic, partition in state.paused:
             self.metrics.set(names.PAUSED, 1, topic=topic, partition=str(partition))

@@ -10,12 +10,12 @@ import structlog
 from confluent_kafka import KafkaException
 
 from contracts.topics import INPUT_TOPICS
-from workers import relay, spread, timers
+from workers import fanout, relay, timers
+from workers.checkpoints import CHECKPOINTS_TOPIC, Checkpoint
 from workers.completeness import Present
 from workers.kafka import admin
 from workers.kafka.last_record import last_record
 from workers.lifetime import beside, listening, stop_on_signals, vital
-from workers.marks import MARKS_TOPIC, Mark
 from workers.measuring import Sampler, reach_kafka
 from workers.ops.clock import WallClock
 from workers.ops.health import Vitals, serving
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 def worker_processes(settings: Settings) -> list[WorkerProcess]:
     """The processes of `standing work`; each has a metrics port of its own, whatever the number of ingests."""
-    workers: list[tuple[str, dict[str, str]]] = [(name, {}) for name in ("timers", "spread", "relay")]
+    workers: list[tuple[str, dict[str, str]]] = [(name, {}) for name in ("timers", "fanout", "relay")]
     for number in range(settings.ingests):
         name = settings.instance
         workers.append(("ingest", {} if name is None else {"STANDING_INSTANCE": f"{name}-{number}"}))
@@ -48,12 +48,12 @@ def sampler(made: Worker, vitals: Vitals) -> Sampler:
     """What samples the gauges of the deployment."""
 
     async def published(shard: int) -> int:
-        marks = made.settings.topic_prefix + MARKS_TOPIC
-        record = await last_record(made.settings.kafka, marks, shard)
-        return 0 if record is None or record.value is None else Mark.decode(shard, record.value).seq
+        checkpoints = made.settings.topic_prefix + CHECKPOINTS_TOPIC
+        record = await last_record(made.settings.kafka, checkpoints, shard)
+        return 0 if record is None or record.value is None else Checkpoint.decode(shard, record.value).seq
 
-    clock, settle = made.enforcement.clock, made.settings.settle
-    return Sampler(made.store, vitals.metrics, vitals.failed, clock, settle, published)
+    clock, allowed_lateness = made.enforcement.clock, made.settings.allowed_lateness
+    return Sampler(made.store, vitals.metrics, vitals.failed, clock, allowed_lateness, published)
 
 
 async def run_supervisor(settings: Settings) -> int:
@@ -138,21 +138,21 @@ async def run_timers(settings: Settings) -> None:
     async with (
         vital(settings, "timers", ("database",)) as vitals,
         open_worker(settings, "timers", waits=True) as made,
-        listening(made.pool, "standing_horizon") as listener,
+        listening(made.pool, "standing_watermark") as listener,
         beside(settings, sampler(made, vitals).run),
     ):
         await timers.run(made.enforcement, listener, vitals, stop)
 
 
-async def run_spread(settings: Settings) -> None:
-    """One spread worker until SIGTERM."""
+async def run_fanout(settings: Settings) -> None:
+    """One fan-out worker until SIGTERM."""
     stop = stop_on_signals()
     async with (
-        vital(settings, "spread", ("database",)) as vitals,
-        open_worker(settings, "spread", waits=True) as made,
-        listening(made.pool, "standing_spread") as listener,
+        vital(settings, "fanout", ("database",)) as vitals,
+        open_worker(settings, "fanout", waits=True) as made,
+        listening(made.pool, "standing_fanout") as listener,
     ):
-        await spread.run(made.store, made.enforcement, listener.bell(), vitals, stop)
+        await fanout.run(made.store, made.enforcement, listener.bell(), vitals, stop)
 
 
 async def run_relay(settings: Settings) -> None:
@@ -187,5 +187,5 @@ async def run_relay(settings: Settings) -> None:
         await relay.run(shards, listener, ended, vitals, stop, check)
 
 
-RUNS = {"ingest": run_ingest, "timers": run_timers, "spread": run_spread, "relay": run_relay}
+RUNS = {"ingest": run_ingest, "timers": run_timers, "fanout": run_fanout, "relay": run_relay}
 """What `standing NAME` runs."""

@@ -1,9 +1,9 @@
 """The relay: publishes the decision log to Kafka, each row exactly once to a `read_committed` reader.
 
-Owns the mark: seq, chain hash and incarnation of the last row published, a record written in the same Kafka
+Owns the checkpoint: seq, chain hash and incarnation of the last row published, a record written in the same Kafka
 transaction as the rows. Every shard has one before the first row of any is published. After any error a new producer
-with the same transactional id is opened, which fences the old one, and the mark is read again; an unknown outcome is
-never guessed.
+with the same transactional id is opened, which fences the old one, and the checkpoint is read again; an unknown
+outcome is never guessed.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ from confluent_kafka import KafkaException
 
 from contracts.topics import OUTPUT_TOPICS
 from workers import timeouts
+from workers.checkpoints import CHECKPOINTS_TOPIC, Checkpoint, Moved
 from workers.kafka.admin import KafkaUnreachable
 from workers.kafka.last_record import LeftOpen, NoAnswer
 from workers.kafka.security import KafkaAccess
 from workers.kafka.transactional_producer import Fenced, Outgoing, PublishError, TransactionalProducer
-from workers.marks import MARKS_TOPIC, Mark, Moved
 from workers.ops import metrics as names
 from workers.ops.backoff import Backoff, insist
 from workers.ops.blame import server_of
@@ -66,25 +66,27 @@ class Shard:
     incarnation: UUID
     prefix: str
     compare: Callable[[], Awaitable[None]]
-    """Compares what was published with the log; raises CheckpointLost where a mark is missing that must be there."""
+    """Compares what was published with the log; raises CheckpointLost where a checkpoint is missing."""
     seq: int = 0
 
     async def open(self) -> None:
-        """Fence whoever published this shard, read the mark, and compare it with the log."""
+        """Fence whoever published this shard, read the checkpoint, and compare it with the log."""
         value = await fence(self.producer, self.prefix, self.number)
         if value is None:
             await self.compare()
-            await self.producer.publish([mark_message(self.prefix, self.number, Mark(0, b"", self.incarnation))])
+            await self.producer.publish(
+                [checkpoint_message(self.prefix, self.number, Checkpoint(0, b"", self.incarnation))]
+            )
             self.seq = 0
             return
-        mark = Mark.decode(self.number, value)
-        mark.compare(self.number, self.incarnation, await self.store.log_row_hash(self.number, mark.seq))
-        self.seq = mark.seq
+        checkpoint = Checkpoint.decode(self.number, value)
+        checkpoint.compare(self.number, self.incarnation, await self.store.log_row_hash(self.number, checkpoint.seq))
+        self.seq = checkpoint.seq
 
     async def published(self) -> tuple[int, bool]:
         """The last row that a read_committed reader sees, whoever published it, and whether others wait."""
-        value = await self.producer.visible_value(self.prefix + MARKS_TOPIC, self.number)
-        seq = 0 if value is None else Mark.decode(self.number, value).seq
+        value = await self.producer.visible_value(self.prefix + CHECKPOINTS_TOPIC, self.number)
+        seq = 0 if value is None else Checkpoint.decode(self.number, value).seq
         return seq, bool(await self.store.read_log(self.number, seq, 1))
 
     async def publish_some(self) -> int:
@@ -94,9 +96,9 @@ class Shard:
             return 0
         for expected, row in enumerate(rows, self.seq + 1):
             assert row.seq == expected, f"shard {self.number} has a gap before seq {row.seq}"
-        mark = Mark(rows[-1].seq, rows[-1].hash, self.incarnation)
+        checkpoint = Checkpoint(rows[-1].seq, rows[-1].hash, self.incarnation)
         await self.producer.publish(
-            [*(message(self.prefix, row) for row in rows), mark_message(self.prefix, self.number, mark)]
+            [*(message(self.prefix, row) for row in rows), checkpoint_message(self.prefix, self.number, checkpoint)]
         )
         self.seq = rows[-1].seq
         return len(rows)
@@ -108,8 +110,8 @@ def shard_producer(kafka: KafkaAccess, prefix: str, shard: int) -> Transactional
 
 
 async def fence(producer: TransactionalProducer, prefix: str, shard: int) -> bytes | None:
-    """Fence whoever published the shard; what its newest mark holds then, None where it has none."""
-    place = (prefix + MARKS_TOPIC, shard)
+    """Fence whoever published the shard; what its newest checkpoint holds then, None where it has none."""
+    place = (prefix + CHECKPOINTS_TOPIC, shard)
     await producer.open()
     try:
         return await producer.last_value(*place)
@@ -125,20 +127,20 @@ def message(prefix: str, row: LogRow) -> Outgoing:
     return Outgoing(prefix + row.topic, row.key, headers, row.value)
 
 
-def mark_message(prefix: str, shard: int, mark: Mark) -> Outgoing:
-    """The record that holds a mark."""
-    return Outgoing(prefix + MARKS_TOPIC, str(shard).encode(), (), mark.encode(), shard)
+def checkpoint_message(prefix: str, shard: int, checkpoint: Checkpoint) -> Outgoing:
+    """The record that holds a checkpoint."""
+    return Outgoing(prefix + CHECKPOINTS_TOPIC, str(shard).encode(), (), checkpoint.encode(), shard)
 
 
 @dataclass(slots=True)
 class Opening:
-    """Which shards were not opened yet. Nothing is published before all were, so that each has a mark by then."""
+    """The shards that are not open yet. Nothing is published before all are, so each has a checkpoint by then."""
 
     left: set[int]
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
     def opened(self, shard: int) -> None:
-        """A shard was opened, and has a mark."""
+        """A shard was opened, and has a checkpoint."""
         self.left.discard(shard)
         if not self.left:
             self.done.set()

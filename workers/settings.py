@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
 
     @property
-    def settle(self) -> Instant:
+    def allowed_lateness(self) -> Instant:
         """How long after a deadline facts may still come in before it is enforced."""
         return round(self.allowed_lateness_seconds * SECOND)
 

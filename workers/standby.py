@@ -1,9 +1,9 @@
 """Who was taken over stands by, instead of taking back at once what another would then take again.
 
 Owns how long. A relay takes a shard over once nobody publishes it: the other says that it ends, or rows of the log
-wait and the mark has not moved for a while. An ingest worker whose name another uses waits until that one has left
-the group. The invariant: two of one kind do not take from each other in turn, and a new process takes over as soon as
-it starts.
+wait and the checkpoint has not moved for a while. An ingest worker whose name another uses waits until that one
+has left the group. The invariant: two of one kind do not take from each other in turn, and a new process takes over
+as soon as it starts.
 """
 
 import asyncio

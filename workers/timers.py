@@ -1,4 +1,4 @@
-"""The timers worker: enforces what silence decides, as soon as the horizon passes it.
+"""The timers worker: enforces what deadlines decide, as soon as the watermark passes it.
 
 Owns when to look, not what to decide. Any number may run: each claims the accounts that nobody holds.
 """
@@ -21,7 +21,7 @@ FIRST_CHUNK = 20
 AT_A_TIME = 2
 TRIES = 8
 IDLE_SECONDS = 1.0
-"""How long to wait where no worker says that the horizon moved."""
+"""How long to wait where no worker says that the watermark moved."""
 
 
 async def run(enforcement: Enforcement, listener: Listener, vitals: Vitals, stop: asyncio.Event) -> None:

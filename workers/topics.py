@@ -6,8 +6,8 @@ Owns what is said of a topic that was lost, and what an operator does then. It a
 from collections.abc import Mapping
 
 from contracts.topics import INPUT_TOPICS
+from workers.checkpoints import CHECKPOINTS_TOPIC
 from workers.kafka.admin import Admin
-from workers.marks import MARKS_TOPIC
 from workers.ops.refused import Refused
 
 DELETED = "was deleted"
@@ -40,7 +40,7 @@ def _what_follows(topic: str) -> str:
             "the stored positions are of the old one, and ingest does not read on; docs/operations.md, "
             "`A topic that was made anew`, says what to do"
         )
-    if topic == MARKS_TOPIC:
+    if topic == CHECKPOINTS_TOPIC:
         return "how far the log was published is not known; stop all workers and run `standing relay --reconcile`"
     return (
         "what was published in it is lost there; stop all workers and run `standing relay --reconcile`, which "

@@ -23,10 +23,10 @@ from workers.store.postgres import Store, acquired
 if TYPE_CHECKING:
     import asyncpg
 
+    from workers.checkpoints import Guard
     from workers.enforcement.process import Enforcement
     from workers.kafka.admin import Admin
     from workers.kafka.security import KafkaAccess
-    from workers.marks import Guard
     from workers.rules.policy import Policies
 
 
@@ -92,8 +92,8 @@ def _stamps(policies: "Policies") -> list[tuple[str, str, Instant]]:
 @asynccontextmanager
 async def open_kafka(settings: Settings) -> AsyncIterator[Kafka]:
     """The brokers, asked once whether they answer; raises KafkaUnreachable or KafkaRefused."""
+    from workers.checkpoints import Guard
     from workers.kafka.admin import Admin
-    from workers.marks import Guard
 
     admin = Admin(settings.kafka)
     guard = Guard(settings.kafka, settings.topic_prefix)
@@ -168,6 +168,11 @@ async def open_worker(
     ):
         deployment = database.deployment
         enforcement = Enforcement(
-            database.store, policies, WallClock(), settings.settle, deployment.incarnation, deployment.shards
+            database.store,
+            policies,
+            WallClock(),
+            settings.allowed_lateness,
+            deployment.incarnation,
+            deployment.shards,
         )
         yield Worker(settings, database.pool, deployment, database.store, policies, enforcement, kafka.guard)

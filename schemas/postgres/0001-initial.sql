@@ -17,8 +17,8 @@ create table deployment (
     policies           text not null,          -- JSON: id, digest and effective_from of each, in their order
     fingerprint        text not null,          -- SHA-256 of all of the above; every transaction compares it
     input_topic_ids    text,                   -- JSON: Kafka's id of each input topic; one made anew has another
-    output_topic_ids   text,                   -- JSON: of each output topic and of the relay's marks
-    held               text,                   -- why no silence is enforced; null where it is
+    output_topic_ids   text,                   -- JSON: of each output topic and of the relay's checkpoints
+    held               text,                   -- why no deadline is enforced; null where it is
     partitions_compared_until timestamptz      -- when the brokers' partition counts last agreed with `positions`
 );
 
@@ -30,13 +30,13 @@ create table positions (
     next_offset        bigint not null default 0,
     epoch              bigint not null default 0,  -- grows with each claim; a worker of an older one writes nothing
     owner              text,
-    complete_until     timestamptz,                -- every fact up to here was read
+    watermark     timestamptz,                -- every fact up to here was read
     latest_occurred_at timestamptz,
     primary key (topic, partition)
 );
 
 -- Dead letters among the newest records of a partition, where there were any; too many pause it.
-create table rejects (
+create table dead_letter_windows (
     topic              text collate "C" not null,
     partition          integer not null,
     counted            bigint not null,         -- records since the start or the last accept
@@ -56,12 +56,12 @@ create table redriven (
 create table accounts (
     account_id         text collate "C" primary key,
     standing           text not null default 'not_enrolled',
-    waits              boolean not null default false,  -- facts lie behind a silence beyond the horizon
-    wake_at            timestamptz,                     -- may be early, never late
-    judged_until       timestamptz,                     -- the largest horizon it was judged with
+    deferred              boolean not null default false,  -- facts lie behind a silence beyond the watermark
+    next_check            timestamptz,                     -- may be early, never late
+    judged_until       timestamptz,                     -- the largest watermark it was judged with
     sequence           bigint not null default 0,
-    said               bytea,                           -- digest of the last account-standing
-    dense_since        timestamptz,                     -- start of the last span of effective orders
+    standing_digest               bytea,                           -- digest of the last account-standing
+    span_start        timestamptz,                     -- start of the last span of effective orders
     last_effective_at  timestamptz,
     last_order_id      text,
     quarantined        text                             -- why its last evaluation failed; null where it did not
@@ -71,7 +71,7 @@ create table accounts (
     -- leave their page.
     autovacuum_analyze_threshold = 2147483647
 );
-create index accounts_wake_at on accounts (wake_at) where wake_at is not null and quarantined is null;
+create index accounts_next_check on accounts (next_check) where next_check is not null and quarantined is null;
 create index accounts_quarantined on accounts (account_id) where quarantined is not null;
 
 -- The facts an account's judgement rests on, as they were read: registry, cases and requests.
@@ -96,7 +96,7 @@ create table order_spans (
 ) with (autovacuum_analyze_threshold = 2147483647);
 
 -- What was published and not withdrawn, of accounts and of companies.
-create table net_decisions (
+create table current_decisions (
     of_company         boolean not null,
     subject            text collate "C" not null,
     decision_id        uuid not null,
@@ -123,14 +123,14 @@ create table memberships (
 
 -- Members still to be judged after a company's terminations changed. The cursor goes round: a newer version of the
 -- company does not take it back to its beginning.
-create table spreads (
+create table company_fanouts (
     company_key        text collate "C" primary key,
     version            bigint not null,
     cursor             text collate "C" not null default '',
     because            text not null,                   -- JSON: the facts that changed the company
     lease_until        timestamptz,
     worked_at          timestamptz not null default clock_timestamp(),  -- begun, or claimed for the last time
-    waits              boolean not null default false,  -- all members were reached, some are undecided
+    deferred              boolean not null default false,  -- all members were reached, some are undecided
     quarantined        text                             -- why it cannot go on; null where it can
 );
 

@@ -47,7 +47,7 @@ NONSENSE = {
     "against": OF_INPUT,
     "at": OF_INSTANT,
     "files": OF_INPUT,
-    "horizon": OF_INSTANT,
+    "watermark": OF_INSTANT,
     "key": [*OF_TEXT, "88", "ID:88", "id:\n"],
     "out": OF_OUTPUT,
     "place": [*OF_TEXT, *OF_PLACE],

@@ -23,7 +23,7 @@ HISTORY = (
 
 async def explained(deployment: Deployment, at: Instant | None) -> tuple[dict[str, Any], str]:
     """What is shown of account `a`: the JSON, and the text."""
-    settings = SimpleNamespace(settle=0)
+    settings = SimpleNamespace(allowed_lateness=0)
     database = SimpleNamespace(store=deployment.store, pool=deployment.pool, settings=settings)
     found = await explain(cast("Database", database), deployment.policies, "a", at)
     shown = io.StringIO()

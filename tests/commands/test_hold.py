@@ -24,7 +24,7 @@ async def deployment(database_url: str) -> AsyncIterator[Deployment]:
     """Accounts whose deadlines are due, with nobody who enforces them yet."""
     async with deployed(database_url, SAMPLE) as made:
         await made.reads(*(enrolled("2016-03-01", f"a{number:03}") for number in range(ACCOUNTS)))
-        await made.move_horizon(local("2017-01-01"))
+        await made.move_watermark(local("2017-01-01"))
         yield made
 
 

@@ -16,7 +16,7 @@ from workers.store.postgres import statement
 from workers.store.state import COUNTED_TO
 
 NOTHING: dict[str, Any] = {
-    "horizon": None,
+    "watermark": None,
     "held": None,
     "due": 0,
     "overdue": 0,
@@ -24,8 +24,8 @@ NOTHING: dict[str, Any] = {
     "accounts_quarantined": 0,
     "unpublished": 0,
     "unpublished_seconds": 0.0,
-    "spreads": 0,
-    "spreads_idle": 0,
+    "fanouts": 0,
+    "fanouts_idle": 0,
     "dead_letters": 0,
 }
 
@@ -70,8 +70,8 @@ def most_rows(plan: dict[str, Any]) -> int:
 
 
 def test_drain_is_done_only_when_nothing_is_left() -> None:
-    done: dict[str, Any] = {"unread": 0, "due": 0, "spreads": 0, "unpublished": 0, "behind": False}
+    done: dict[str, Any] = {"unread": 0, "due": 0, "fanouts": 0, "unpublished": 0, "behind": False}
     assert Left(**done).nothing
-    for name, value in [("unread", 1), ("due", 1), ("spreads", 1), ("unpublished", 1), ("unpublished", None)]:
+    for name, value in [("unread", 1), ("due", 1), ("fanouts", 1), ("unpublished", 1), ("unpublished", None)]:
         assert not Left(**done | {name: value}).nothing
     assert not Left(**done | {"behind": True}).nothing

@@ -25,7 +25,7 @@ def many_histories(random: Random) -> list[Message]:
 
 @pytest.mark.parametrize("deployment", [(SHORT, HOURLY)], indirect=True)
 @pytest.mark.parametrize("seed", range(6))
-async def test_any_order_any_batches_and_duplicates_give_the_same_net_decisions(
+async def test_any_order_any_batches_and_duplicates_give_the_same_current_decisions(
     seed: int, deployment: Deployment
 ) -> None:
     random = Random(seed)  # noqa: S311
@@ -34,17 +34,17 @@ async def test_any_order_any_batches_and_duplicates_give_the_same_net_decisions(
     late = random.choice([1, 10, 40])
     arriving = history + random.sample(history, len(history) // 4)
     arriving.sort(key=lambda message: message[1]["occurred_at"] + random.randrange(late) * DAY)
-    horizon = 0
+    watermark = 0
     while arriving:
         size = random.choice([1, 5, 60])
         batch, arriving = arriving[:size], arriving[size:]
         await deployment.reads(*batch)
-        horizon = max(horizon, batch[-1][1]["occurred_at"] - random.choice([0, DAY]))
+        watermark = max(watermark, batch[-1][1]["occurred_at"] - random.choice([0, DAY]))
         if random.random() < 0.3:
-            await deployment.reaches(horizon)
-        if random.random() < 0.3 and (spread := await deployment.store.claim_spread(0.0)) is not None:
-            await deployment.enforcement.process_fanout(spread, 1)
+            await deployment.reaches(watermark)
+        if random.random() < 0.3 and (fanout := await deployment.store.claim_fanout(0.0)) is not None:
+            await deployment.enforcement.process_fanout(fanout, 1)
     await deployment.reaches(end)
-    await deployment.spreads()
+    await deployment.fanouts()
     await deployment.reaches(end)
     await deployment.check(end)

@@ -1,4 +1,4 @@
-"""Companies on the real store: who joins while a company is terminated, and how a termination is spread."""
+"""Companies on the real store: who joins while a company is terminated, and how a termination is fan-out."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from tests.support.database_deployment import Deployment, break_for
 from workers.enforcement import completion, evaluate, process
 from workers.rules.calendar import Instant
 from workers.rules.facts import company_key
-from workers.store.records import Spread
+from workers.store.records import Fanout
 
 END = local("2016-06-01")
 
@@ -23,10 +23,10 @@ def members(count: int, company: str = "c") -> list[Message]:
     return [enrolled("2016-03-01", f"m{number:02}", company, f"e{number}") for number in range(count)]
 
 
-async def claimed(deployment: Deployment) -> Spread:
-    spread = await deployment.store.claim_spread(0.0)
-    assert spread is not None
-    return spread
+async def claimed(deployment: Deployment) -> Fanout:
+    fanout = await deployment.store.claim_fanout(0.0)
+    assert fanout is not None
+    return fanout
 
 
 async def completed(deployment: Deployment) -> list[tuple[str, int]]:
@@ -62,7 +62,7 @@ async def test_who_joins_while_the_company_is_terminated_does_not_escape(deploym
         going_behind = asyncio.create_task(deployment.reads(behind))
         await waits_for(deployment, "companies")
     await asyncio.gather(going_ahead, going_behind)
-    await deployment.spreads()
+    await deployment.fanouts()
     await deployment.check(END)
     assert {each["account_id"] for each in await deployment.values("account_terminated")} == {
         "joins", "m00", "m01",
@@ -81,12 +81,12 @@ async def test_two_cases_against_one_company_at_once_wait_for_each_other_and_bot
         other = asyncio.create_task(deployment.reads(upheld("2016-04-11", "m01", "k2"), partition=1))
         await waits_for(deployment, "companies")
     await asyncio.gather(one, other)
-    await deployment.spreads()
+    await deployment.fanouts()
     await deployment.check(END)
     assert sorted(await completed(deployment)) == [("k1", 3), ("k2", 3)]
 
 
-async def test_a_spread_goes_through_the_members_in_chunks_and_signals_once_how_many_were_hit(
+async def test_a_fanout_goes_through_the_members_in_chunks_and_signals_once_how_many_were_hit(
     deployment: Deployment,
 ) -> None:
     await deployment.reads(*members(10), enrolled("2016-03-01", "away", "c"), closed("2016-04-01", "away"))
@@ -98,13 +98,13 @@ async def test_a_spread_goes_through_the_members_in_chunks_and_signals_once_how_
         cursors.append((await claimed(deployment)).cursor)
     assert cursors == ["m02", "m06", "m09"]  # "away" is before them all
     assert await completed(deployment) == []
-    await deployment.spreads()
+    await deployment.fanouts()
     assert await completed(deployment) == [("k", 10)]
-    assert await deployment.pool.fetchval("select count(*) from spreads") == 0
+    assert await deployment.pool.fetchval("select count(*) from company_fanouts") == 0
     await deployment.check(END)
 
 
-async def test_a_newer_version_of_the_company_goes_round_with_its_spread_and_the_older_one_ends_nothing(
+async def test_a_newer_version_of_the_company_goes_round_with_its_fanout_and_the_older_one_ends_nothing(
     deployment: Deployment,
 ) -> None:
     await deployment.reads(*members(6))
@@ -128,7 +128,7 @@ async def test_a_newer_version_of_the_company_goes_round_with_its_spread_and_the
     assert await completed(deployment) == [("k1", 6)]
     again = await claimed(deployment)
     assert (again.cursor, again.version) == ("", 2)
-    await deployment.spreads()
+    await deployment.fanouts()
     assert await completed(deployment) == [("k1", 6), ("k2", 6)]
     await deployment.check(END)
 
@@ -148,9 +148,9 @@ async def test_with_a_case_during_every_chunk_the_last_member_is_reached_and_eve
         assert number < way - 2 or "m19" in hit, f"the last member is not terminated after {number + 1} chunks"
         seen = [case_id for case_id, _ in await completed(deployment)]
         assert number < 2 * way or f"k{number - 2 * way:02}" in seen, f"no completion after {number + 1} chunks"
-    await deployment.spreads(chunk)
+    await deployment.fanouts(chunk)
     assert sorted(await completed(deployment)) == [(f"k{number:02}", 19) for number in range(3 * way)]
-    assert await deployment.pool.fetchval("select count(*) from spreads") == 0
+    assert await deployment.pool.fetchval("select count(*) from company_fanouts") == 0
     await deployment.check(END)
 
 
@@ -162,7 +162,7 @@ async def test_a_way_round_is_short_where_each_member_has_much_to_be_decided(
     await deployment.reads(*members(10))
     await deployment.reads(*(upheld(f"2016-04-{day + 1:02}", "m00", f"k{day}") for day in range(7)))
     assert (await deployment.enforcement.process_fanout(await claimed(deployment), 400)).accounts == 2
-    await deployment.spreads(400)
+    await deployment.fanouts(400)
     assert sorted(await completed(deployment)) == [(f"k{day}", 10) for day in range(7)]
     await deployment.check(END)
 
@@ -179,7 +179,7 @@ async def test_many_terminations_are_completed_a_few_in_a_transaction(
         await deployment.enforcement.process_fanout(await claimed(deployment), 400)
         assert len(await completed(deployment)) == expected
     assert sorted(await completed(deployment)) == [(f"k{day}", 5) for day in range(7)]
-    assert await deployment.store.claim_spread(0.0) is None
+    assert await deployment.store.claim_fanout(0.0) is None
 
 
 async def test_a_withdrawal_during_the_way_names_the_facts_of_every_case_that_the_member_has_not_heard_of(
@@ -187,25 +187,25 @@ async def test_a_withdrawal_during_the_way_names_the_facts_of_every_case_that_th
 ) -> None:
     await deployment.reads(*members(6))
     await deployment.reads(upheld("2016-04-10", "m00", "k1"))
-    await deployment.spreads()
+    await deployment.fanouts()
     await deployment.reads(enrolled("2016-04-05", "m00", "d", "moved"))
     await deployment.reads(upheld("2016-04-12", "m01", "k2"))
-    await deployment.spreads()
+    await deployment.fanouts()
     withdrawn = [
         each for each in await deployment.values("account_terminated_withdrawn") if each["account_id"] == "m05"
     ]
     assert [{fact["id"] for fact in each["because"]} for each in withdrawn] == [{"moved", "k2-upheld"}]
 
 
-async def test_a_completion_is_signalled_once_though_the_termination_is_spread_again(deployment: Deployment) -> None:
+async def test_a_completion_is_signalled_once_though_the_termination_is_fanout_again(deployment: Deployment) -> None:
     await deployment.reads(*members(3))
     await deployment.reads(upheld("2016-04-10", "m00", "k1"))
-    await deployment.spreads()
+    await deployment.fanouts()
     assert await completed(deployment) == [("k1", 3)]
     await deployment.reads(case("2016-04-12", "reversed", "m00", "k1"))
-    await deployment.spreads()
+    await deployment.fanouts()
     await deployment.reads(enrolled("2016-03-20", "late", "c"), upheld("2016-04-20", "late", "k2"))
-    await deployment.spreads()
+    await deployment.fanouts()
     assert await completed(deployment) == [("k1", 3), ("k2", 4)]
     await deployment.check(END)
 
@@ -214,7 +214,7 @@ async def test_a_company_whose_every_account_is_closed_is_completed_with_nobody_
     await deployment.reads(*members(2))
     await deployment.reads(closed("2016-04-01", "m00", "x0"), closed("2016-04-01", "m01", "x1"))
     await deployment.reads(upheld("2016-04-10", "m01"))
-    await deployment.spreads()
+    await deployment.fanouts()
     assert await completed(deployment) == [("k", 0)]
     await deployment.check(END)
 
@@ -224,11 +224,11 @@ async def test_a_move_that_is_read_late_takes_the_termination_from_one_company_t
 ) -> None:
     await deployment.reads(*members(3), enrolled("2016-03-01", "x0", "d"), enrolled("2016-03-01", "x1", "d"))
     await deployment.reads(upheld("2016-04-10", "m00"))
-    await deployment.spreads()
+    await deployment.fanouts()
     await deployment.reads(enrolled("2016-04-05", "m00", "d", "moved"))
-    await deployment.spreads()
+    await deployment.fanouts()
     await deployment.check(END)
-    rows = await deployment.pool.fetch("select subject from net_decisions where kind = 'account_terminated'")
+    rows = await deployment.pool.fetch("select subject from current_decisions where kind = 'account_terminated'")
     assert {row["subject"] for row in rows} == {"m00", "x0", "x1"}
     withdrawn = await deployment.values("account_terminated_withdrawn")
     assert {each["account_id"] for each in withdrawn} >= {"m01", "m02"}
@@ -240,10 +240,10 @@ async def test_what_late_facts_take_from_a_company_is_named_to_its_members_by_th
 ) -> None:
     await deployment.reads(*members(3))
     await deployment.reads(upheld("2016-04-10", "m00"))
-    await deployment.spreads()
+    await deployment.fanouts()
     orders = [order(local("2016-04-06") + index, "m00", f"o{index}") for index in range(150)]
     await deployment.reads(enrolled("2016-04-05", "m00", "d", "moved"), *orders)
-    await deployment.spreads()
+    await deployment.fanouts()
     withdrawn = await deployment.values("account_terminated_withdrawn")
     assert {each["account_id"] for each in withdrawn} >= {"m01", "m02"}
     assert {(len(each["because"]), each["because_left_out"]) for each in withdrawn} == {(100, 51)}
@@ -251,13 +251,13 @@ async def test_what_late_facts_take_from_a_company_is_named_to_its_members_by_th
     await deployment.check(END)
 
 
-async def test_who_joins_behind_the_cursor_of_a_spread_is_counted_too(deployment: Deployment) -> None:
+async def test_who_joins_behind_the_cursor_of_a_fanout_is_counted_too(deployment: Deployment) -> None:
     await deployment.reads(*members(10))
     await deployment.reads(upheld("2016-04-10", "m03"))
     await deployment.enforcement.process_fanout(await claimed(deployment), 4)
     await deployment.reads(enrolled("2016-03-02", "a0", "c", "late"))
     assert "a0" in {each["account_id"] for each in await deployment.values("account_terminated")}
-    await deployment.spreads()
+    await deployment.fanouts()
     assert await completed(deployment) == [("k", 11)]
     await deployment.check(END)
 
@@ -271,21 +271,21 @@ async def test_no_company_is_complete_while_one_who_joined_behind_the_cursor_is_
     with monkeypatch.context() as broken:
         break_for(broken, evaluate, "judge", "a0")
         await deployment.reads(enrolled("2016-03-02", "a0", "c", "late"))
-        await deployment.spreads()
+        await deployment.fanouts()
     assert await completed(deployment) == []
     await deployment.reads(order("2016-04-20", "a0", "o"))
-    await deployment.spreads()
+    await deployment.fanouts()
     assert await completed(deployment) == [("k", 11)]
     await deployment.check(END)
 
 
-async def test_who_is_judged_while_a_spread_is_under_way_is_terminated_at_once(deployment: Deployment) -> None:
+async def test_who_is_judged_while_a_fanout_is_under_way_is_terminated_at_once(deployment: Deployment) -> None:
     await deployment.reads(*members(5))
     await deployment.reads(upheld("2016-04-10", "m00"))
     await deployment.reads(order("2016-04-20", "m04", "o"), order("2016-04-21", "m04", "o2"))
     hit = {each["account_id"] for each in await deployment.values("account_terminated")}
     assert hit == {"m00", "m04"}
-    await deployment.spreads()
+    await deployment.fanouts()
     await deployment.check(END)
     assert await completed(deployment) == [("k", 5)]
 
@@ -297,7 +297,7 @@ def last_instant(messages: list[Message]) -> Instant:
 async def test_transactions_of_every_kind_at_once_end_with_what_one_reader_would_have_decided(
     deployment: Deployment,
 ) -> None:
-    """Ingest in two partitions' worth of tasks, timers and spread beside one another: no deadlock, nothing lost."""
+    """Ingest in two partitions' worth of tasks, timers and fan-out beside one another: no deadlock, nothing lost."""
     await deployment.reads(*members(30, "c"), *[enrolled("2016-03-01", f"n{i}", "d", f"n{i}") for i in range(10)])
     work: list[Message] = []
     for number in range(30):
@@ -309,14 +309,14 @@ async def test_transactions_of_every_kind_at_once_end_with_what_one_reader_would
     done = asyncio.Event()
 
     async def under_way() -> bool:
-        found: bool = await deployment.pool.fetchval("select exists (select from spreads)")
+        found: bool = await deployment.pool.fetchval("select exists (select from company_fanouts)")
         return found
 
-    async def spread_on() -> None:
+    async def fanout_on() -> None:
         while not done.is_set() or await under_way():
-            spread = await deployment.store.claim_spread(0.1)
-            if spread is not None:
-                await deployment.enforcement.process_fanout(spread, 3)
+            fanout = await deployment.store.claim_fanout(0.1)
+            if fanout is not None:
+                await deployment.enforcement.process_fanout(fanout, 3)
             await asyncio.sleep(0.002)
 
     async def time_goes_on() -> None:
@@ -328,7 +328,7 @@ async def test_transactions_of_every_kind_at_once_end_with_what_one_reader_would
             if message[0] == topic:
                 await deployment.reads(message)
 
-    others = [asyncio.create_task(spread_on()) for _ in range(2)] + [asyncio.create_task(time_goes_on())]
+    others = [asyncio.create_task(fanout_on()) for _ in range(2)] + [asyncio.create_task(time_goes_on())]
     await asyncio.gather(*(read(topic) for topic in ("order-status", "seller-accounts", "complaints")))
     await others[2]
     done.set()
@@ -338,20 +338,20 @@ async def test_transactions_of_every_kind_at_once_end_with_what_one_reader_would
 
 
 @pytest.mark.parametrize("chunk", [1, 10])
-async def test_completion_waits_for_members_whose_silence_is_not_proved_and_counts_them(
+async def test_completion_waits_for_members_whose_deadline_is_not_proved_and_counts_them(
     deployment: Deployment, chunk: int
 ) -> None:
     """The members' first notice falls at 07-30; what happened after it cannot be judged before it is proved."""
     await deployment.reads(*members(3), order("2016-07-29", "m00", "o1"))
-    await deployment.move_horizon(local("2016-07-29"))
+    await deployment.move_watermark(local("2016-07-29"))
     await deployment.reads(upheld("2016-07-30 00:01", "m00"))
-    await deployment.spreads(chunk)
+    await deployment.fanouts(chunk)
     assert await completed(deployment) == []
     await deployment.reads(order("2016-07-30 00:02", "m01", "o2"))  # decides nothing yet either
-    await deployment.spreads(chunk)
+    await deployment.fanouts(chunk)
     assert await completed(deployment) == []
     await deployment.reaches(local("2016-07-31"))
-    await deployment.spreads(chunk)
+    await deployment.fanouts(chunk)
     assert await completed(deployment) == [("k", 3)]
     await deployment.check(local("2016-07-31"))
 
@@ -363,10 +363,10 @@ async def test_completion_waits_for_a_member_that_is_held(
     with monkeypatch.context() as broken:
         break_for(broken, evaluate, "judge", "m01")
         await deployment.reads(upheld("2016-04-10", "m00"))
-        await deployment.spreads()
+        await deployment.fanouts()
     assert await completed(deployment) == []
     await deployment.reads(order("2016-04-11", "m01", "o1"))
-    await deployment.spreads()
+    await deployment.fanouts()
     assert await completed(deployment) == [("k", 3)]
     await deployment.check(END)
 
@@ -398,10 +398,10 @@ async def test_a_company_whose_normalised_name_fits_no_index_is_terminated_and_t
         content = {"event_id": account_id, "account_id": account_id, "status": "enrolled", "company_name": name}
         await deployment.reads(("seller-accounts", content | {"occurred_at": local("2016-03-01")}))
     await deployment.reads(upheld("2016-04-01", "a"))
-    await deployment.spreads()
+    await deployment.fanouts()
     assert await completed(deployment) == [("k", 2)]
     await deployment.reads(case("2016-04-02", "dismissed", "a"))
-    await deployment.spreads()
+    await deployment.fanouts()
     for kind in ("company_terminated", "company_termination_completed", "company_termination_reversed"):
         assert [each["company"]["key"] for each in await deployment.values(kind)] == [key], kind
     expected, _ = from_scratch(deployment.read, deployment.policies, END)

@@ -21,9 +21,9 @@ def policy(name: str, start: str, days: int, notices: str = "[]") -> str:
 
 
 async def kinds(deployment: Deployment, account_id: str = "a") -> list[tuple[str, str]]:
-    """The net decisions about an account: kind and Shanghai day, in order of their instants."""
+    """The decisions in force about an account: kind and Shanghai day, in order of their instants."""
     rows = await deployment.pool.fetch(
-        "select kind, to_char(effective_at at time zone 'Asia/Shanghai', 'YYYY-MM-DD') from net_decisions "
+        "select kind, to_char(effective_at at time zone 'Asia/Shanghai', 'YYYY-MM-DD') from current_decisions "
         "where subject = $1 order by effective_at, sequence",
         account_id,
     )
@@ -80,7 +80,7 @@ async def test_an_order_older_than_the_last_is_judged_for_it_may_begin_a_span_of
 
 
 @pytest.mark.parametrize("deployment", [(policy("p", "2016-02-01", 180),)], indirect=True)
-async def test_an_order_after_the_silence_since_the_last_is_judged_though_the_account_enrolled_later(
+async def test_an_order_after_the_deadline_since_the_last_is_judged_though_the_account_enrolled_later(
     deployment: Deployment,
 ) -> None:
     await deployment.reads(enrolled("2016-08-19", event="second"))
@@ -127,7 +127,7 @@ async def test_orders_are_kept_apart_where_the_stricter_policy_in_force_between_
     ]
 
 
-async def test_an_order_in_a_silence_of_which_a_notice_was_given_is_judged(deployment: Deployment) -> None:
+async def test_an_order_in_a_deadline_of_which_a_notice_was_given_is_judged(deployment: Deployment) -> None:
     await deployment.reads(ENROLLED)
     await deployment.reads(order("2016-03-02", order_id="o1"))
     await deployment.reads(order("2016-03-03", order_id="o2"))
@@ -150,7 +150,7 @@ async def test_the_first_order_of_an_account_is_judged_where_anything_but_its_en
     assert await at_the_end(deployment, "2016-08-05") == [("account_enrolled", "2016-03-01")]
 
 
-async def test_the_first_order_is_judged_where_a_case_waits_behind_a_silence_that_it_ends(
+async def test_the_first_order_is_judged_where_a_case_waits_behind_a_deadline_that_it_ends(
     deployment: Deployment,
 ) -> None:
     await deployment.reads(ENROLLED)
@@ -161,7 +161,9 @@ async def test_the_first_order_is_judged_where_a_case_waits_behind_a_silence_tha
     await deployment.check(local("2016-06-10"))
 
 
-async def test_an_order_is_judged_where_a_request_waits_behind_a_silence_that_it_ends(deployment: Deployment) -> None:
+async def test_an_order_is_judged_where_a_request_waits_behind_a_deadline_that_it_ends(
+    deployment: Deployment,
+) -> None:
     await deployment.reads(ENROLLED, order("2016-03-02", order_id="o1"))
     await deployment.reads(activation("2016-08-10"))
     assert await kinds(deployment) == [("account_enrolled", "2016-03-01")]
@@ -170,7 +172,7 @@ async def test_an_order_is_judged_where_a_request_waits_behind_a_silence_that_it
     await deployment.check(local("2016-07-20"))
 
 
-async def test_an_order_after_a_silence_that_no_timer_has_enforced_yet_is_judged(deployment: Deployment) -> None:
+async def test_an_order_after_a_deadline_that_no_timer_has_enforced_yet_is_judged(deployment: Deployment) -> None:
     await deployment.reads(ENROLLED)
     await deployment.reads(order("2016-03-02", order_id="o1"))
     assert (await deployment.reads(order("2016-12-01", order_id="o2"))).judged == 1
@@ -184,15 +186,15 @@ async def test_an_order_after_a_silence_that_no_timer_has_enforced_yet_is_judged
     ]
 
 
-async def test_no_wake_at_is_later_than_what_judging_afresh_would_set(deployment: Deployment) -> None:
+async def test_no_next_check_is_later_than_what_judging_afresh_would_set(deployment: Deployment) -> None:
     accounts = [f"a{number}" for number in range(20)]
     messages: list[Message] = [enrolled("2016-03-01 10:00", name, name) for name in accounts]
     await deployment.reads(*messages)
     for day in range(25):
         moved = [order(local("2016-03-02") + (day + index) * DAY, name) for index, name in enumerate(accounts)]
         await deployment.reads(*moved[day % 3 :: 3])
-    rows = await deployment.pool.fetch("select account_id, wake_at, last_effective_at from accounts")
+    rows = await deployment.pool.fetch("select account_id, next_check, last_effective_at from accounts")
     policy_in_force = deployment.policies.all[0]
-    assert all(row["wake_at"] <= policy_in_force.first_silence(row["last_effective_at"]) for row in rows)
+    assert all(row["next_check"] <= policy_in_force.first_deadline(row["last_effective_at"]) for row in rows)
     await deployment.reaches(local("2016-12-01"))
     await deployment.check(local("2016-12-01"))

@@ -16,7 +16,7 @@ async def story(deployment: Deployment) -> None:
     names = [f"a{number}" for number in range(12)]
     await deployment.reads(*(enrolled("2016-03-01", name, f"c{index % 4}", name) for index, name in enumerate(names)))
     await deployment.reads(case("2016-04-01", account="a3", category="refusal_of_trade_assurance"))
-    await deployment.spreads()
+    await deployment.fanouts()
     await deployment.reaches(local("2016-09-01"))
     await deployment.reads(order("2016-06-01", "a1", "late"), enrolled("2016-03-02", "a2", "c2", "a2"))
     await deployment.reaches(local("2016-09-01"))
@@ -118,6 +118,6 @@ async def test_the_statements_of_the_hot_path_look_accounts_up_by_their_key(depl
         ("claim_due", (instants[0], 400)),
     ):
         plan = "\n".join(row[0] for row in await deployment.pool.fetch(f"explain {statement(name)}", *arguments))
-        index = "accounts_wake_at" if name == "claim_due" else "accounts_pkey"
+        index = "accounts_next_check" if name == "claim_due" else "accounts_pkey"
         assert index in plan, plan
         assert "Seq Scan" not in plan, plan

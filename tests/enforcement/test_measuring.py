@@ -67,41 +67,43 @@ async def test_a_transaction_counts_its_accounts_decisions_withdrawals_and_quara
 async def test_the_gauges_are_those_of_the_tables(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     sampling = Sampling(deployment)
     found = await sampling.gauges()
-    assert (found["horizon_timestamp_seconds"], found["horizon_age_seconds"]) == (0, inf)
+    assert (found["watermark_timestamp_seconds"], found["watermark_age_seconds"]) == (0, inf)
     with monkeypatch.context() as broken:
         break_for(broken, evaluate, "judge", "c")
         await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in "abc"))
-    await deployment.pool.execute("insert into rejects values ('complaints', 1, 100, '[]', 0, 'why')")
-    await deployment.pool.execute("insert into spreads (company_key, version, because) values ('id:1', 1, '')")
-    [(first_due,)] = await deployment.pool.fetch("select wake_at from accounts where account_id = 'a'")
-    await deployment.move_horizon(first_due + 30 * SECOND)
+    await deployment.pool.execute("insert into dead_letter_windows values ('complaints', 1, 100, '[]', 0, 'why')")
+    await deployment.pool.execute(
+        "insert into company_fanouts (company_key, version, because) values ('id:1', 1, '')"
+    )
+    [(first_due,)] = await deployment.pool.fetch("select next_check from accounts where account_id = 'a'")
+    await deployment.move_watermark(first_due + 30 * SECOND)
     heads = {row[0]: row[1] for row in await deployment.pool.fetch(statement("shard_ends"))}
     total = sum(heads.values())
     assert total >= 4
 
     found = await sampling.gauges()
-    assert found.pop("horizon_age_seconds") > 86_400 * 365
+    assert found.pop("watermark_age_seconds") > 86_400 * 365
     assert found.pop("sampled_timestamp_seconds") > 1.7e9
     assert 0 <= found.pop("unpublished_age_seconds") < 60
     assert found == {
-        "horizon_timestamp_seconds": first_due / SECOND + 30,
-        "silence_held": 0,
+        "watermark_timestamp_seconds": first_due / SECOND + 30,
+        "deadlines_held": 0,
         "deadlines_due": 2,
         "deadlines_overdue": 0,
         "oldest_deadline_seconds": 30,
         "accounts_quarantined": 1,
-        "spreads": 1,
+        "fanouts": 1,
         "partition_paused complaints 1": 1,
         "unpublished_messages": total,
     }
 
-    await deployment.move_horizon(first_due + 61 * SECOND)
+    await deployment.move_watermark(first_due + 61 * SECOND)
     await deployment.pool.execute("update deployment set held = 'an emergency'")
     found = await sampling.gauges()
-    assert (found["silence_held"], found["deadlines_due"]) == (1, 0)
+    assert (found["deadlines_held"], found["deadlines_due"]) == (1, 0)
     await deployment.pool.execute("update deployment set held = null")
     found = await sampling.gauges()
-    assert (found["silence_held"], found["deadlines_due"], found["deadlines_overdue"]) == (0, 2, 2)
+    assert (found["deadlines_held"], found["deadlines_due"], found["deadlines_overdue"]) == (0, 2, 2)
 
 
 async def test_kafka_is_asked_only_for_shards_that_are_not_published_to_their_end(deployment: Deployment) -> None:
@@ -142,4 +144,4 @@ async def test_the_gauges_read_indexes_alone(deployment: Deployment) -> None:
 
     walk(json.loads(plan)[0]["Plan"])
     of_accounts = sorted(each for each in indexes if each.startswith("accounts"))
-    assert of_accounts == ["accounts_pkey", "accounts_quarantined", *["accounts_wake_at"] * 4]
+    assert of_accounts == ["accounts_pkey", "accounts_quarantined", *["accounts_next_check"] * 4]

@@ -60,13 +60,15 @@ class One:
     row: AccountRow = field(default_factory=lambda: AccountRow("a"))
     stored: StoredHistory = field(default_factory=StoredHistory)
 
-    def reads(self, *facts: ReceivedFact, orders: Sequence[tuple[Instant, str]] = (), horizon: Instant) -> list[str]:
+    def reads(
+        self, *facts: ReceivedFact, orders: Sequence[tuple[Instant, str]] = (), watermark: Instant
+    ) -> list[str]:
         """One transaction; the kinds of the messages that it publishes."""
         context, _ = read_context(self.row, self.stored, facts, orders, POLICIES)
         changes = Changes()
         outbox = Outbox(0, changes, {})
         companies = {key: Company(CompanyRow(key), ()) for key in context.company_keys}
-        evaluate([context], Basis(POLICIES, horizon, companies), outbox)
+        evaluate([context], Basis(POLICIES, watermark, companies), outbox)
         assert context.failed is None
         [self.row] = changes.accounts
         withdrawn = {decision_id for _, _, decision_id in changes.withdrawn}
@@ -124,32 +126,32 @@ def test_of_one_id_the_first_that_was_read_counts_in_one_batch_and_over_two() ->
 
 
 def test_what_is_said_of_an_account_is_said_once_and_again_where_its_company_has_another_name() -> None:
-    one, horizon = One(), ENROLLED + DAY
-    assert one.reads(enrolled(), horizon=horizon) == ["account_enrolled", "account_standing"]
-    assert one.reads(enrolled(), horizon=horizon) == []
-    assert one.reads(orders=[(ENROLLED + DAY, "o")], horizon=horizon) == []
-    assert one.reads(enrolled(ENROLLED + DAY, "Acme Trading", "e1"), horizon=horizon) == ["account_standing"]
+    one, watermark = One(), ENROLLED + DAY
+    assert one.reads(enrolled(), watermark=watermark) == ["account_enrolled", "account_standing"]
+    assert one.reads(enrolled(), watermark=watermark) == []
+    assert one.reads(orders=[(ENROLLED + DAY, "o")], watermark=watermark) == []
+    assert one.reads(enrolled(ENROLLED + DAY, "Acme Trading", "e1"), watermark=watermark) == ["account_standing"]
 
 
 def test_an_account_is_judged_with_the_furthest_watermark_that_it_was_ever_judged_with() -> None:
     one = One()
-    one.reads(enrolled(), horizon=SUSPENDED)
+    one.reads(enrolled(), watermark=SUSPENDED)
     assert (one.row.standing, one.row.judged_until) == ("suspended", SUSPENDED)
     for lower in (SUSPENDED - DAY, MINUS_INFINITY):
-        assert one.reads(request(f"r{lower}", ENROLLED + DAY), horizon=lower)[-1] != "account_suspended_withdrawn"
+        assert one.reads(request(f"r{lower}", ENROLLED + DAY), watermark=lower)[-1] != "account_suspended_withdrawn"
         assert (one.row.standing, one.row.judged_until) == ("suspended", SUSPENDED)
-    one.reads(request("later", SUSPENDED + DAY), horizon=SUSPENDED + 2 * DAY)
+    one.reads(request("later", SUSPENDED + DAY), watermark=SUSPENDED + 2 * DAY)
     assert one.row.judged_until == SUSPENDED + 2 * DAY
 
 
 def test_an_account_that_was_judged_with_no_watermark_has_none() -> None:
     one = One()
-    assert one.reads(enrolled(), horizon=MINUS_INFINITY) == ["account_enrolled", "account_standing"]
+    assert one.reads(enrolled(), watermark=MINUS_INFINITY) == ["account_enrolled", "account_standing"]
     assert (one.row.standing, one.row.judged_until) == ("active", None)
 
 
 def test_the_watermark_is_the_least_of_what_was_read_and_compared_less_the_allowed_lateness() -> None:
-    assert Progress(100, 90, 500, None).horizon(7) == 83
-    assert Progress(90, 100, 500, None).horizon(7) == 83
+    assert Progress(100, 90, 500, None).watermark(7) == 83
+    assert Progress(90, 100, 500, None).watermark(7) == 83
     for nothing in (Progress(None, 90, 500, None), Progress(100, None, 500, None), Progress(100, 90, 500, "why")):
-        assert nothing.horizon(7) == MINUS_INFINITY
+        assert nothing.watermark(7) == MINUS_INFINITY

@@ -81,7 +81,7 @@ FAULTS = {
     "difference": Fault(evaluate, "difference", of_decided),
     "message": Fault(outbox, "decision_message", lambda decision, *_, **__: str(decision.subject)),
     "standing": Fault(outbox, "standing_message"),
-    "write a decision": check("net_decisions", f"subject = '{BAD}' and kind <> 'account_enrolled'"),
+    "write a decision": check("current_decisions", f"subject = '{BAD}' and kind <> 'account_enrolled'"),
     "write a message": check("decision_log", f"subject = '{BAD}' and kind <> 'account_enrolled'"),
     "write a row": Fault(
         sql=f"create function refuse() returns trigger language plpgsql as $$ begin if new.account_id = '{BAD}' and "
@@ -101,12 +101,12 @@ async def decided(deployment: Deployment, kind: str) -> list[str]:
     return sorted(each["account_id"] for each in await deployment.values(kind))
 
 
-async def is_back(deployment: Deployment, horizon: Instant) -> None:
+async def is_back(deployment: Deployment, watermark: Instant) -> None:
     """After the repair the account is decided as it would have been, and so is every other."""
     assert (await deployment.enforcement.retry([BAD])).quarantined == {}
-    await deployment.spreads()
+    await deployment.fanouts()
     assert await quarantined(deployment) == {}
-    await deployment.check(horizon)
+    await deployment.check(watermark)
     sequences: dict[str, list[int]] = {}
     for row in await deployment.log():
         found = re.search(rb'"sequence":(\d+)', row.value)
@@ -140,7 +140,7 @@ async def test_in_ingest(deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 async def test_in_timers(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in NAMES))
     await deployment.reads(*(order("2016-03-02", name, f"o-{name}") for name in NAMES))
-    await deployment.move_horizon(SUSPENDED)
+    await deployment.move_watermark(SUSPENDED)
     async with fault.planted(deployment, monkeypatch):
         done = await deployment.enforcement.process_due(100)
         assert done.quarantined.keys() == {BAD}
@@ -154,7 +154,7 @@ async def test_in_a_fan_out(deployment: Deployment, monkeypatch: pytest.MonkeyPa
     await deployment.reads(*(enrolled("2016-03-01", name, "c", f"e-{name}") for name in NAMES))
     await deployment.reads(case("2016-04-01", account="a0", category="refusal_of_trade_assurance"))
     async with FAULTS[step].planted(deployment, monkeypatch):
-        await deployment.spreads()
+        await deployment.fanouts()
         assert await decided(deployment, "account_terminated") == OTHERS
         assert (await quarantined(deployment)).keys() == {BAD}
         assert await deployment.values("company_termination_completed") == []
@@ -184,7 +184,7 @@ async def test_no_case_of_an_account_that_fails_reaches_its_company(
     ]
     async with fault.planted(deployment, monkeypatch):
         assert (await deployment.reads(*upheld)).quarantined.keys() == {BAD}
-        await deployment.spreads()
+        await deployment.fanouts()
         terminated = await decided(deployment, "account_terminated")
         assert terminated == [name for name in OTHERS if name != "a1"]
         assert [each["case_id"] for each in await deployment.values("company_terminated")] == ["a0"]
@@ -235,7 +235,7 @@ async def test_several_at_once_are_each_found_and_a_last_order_that_the_database
     deployment: Deployment,
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in NAMES))
-    refuses = check("net_decisions", "subject in ('a0', 'a5', 'a9') and kind like 'activation%'")
+    refuses = check("current_decisions", "subject in ('a0', 'a5', 'a9') and kind like 'activation%'")
     await deployment.pool.execute(refuses.sql)
     done = await deployment.reads(*(activation("2016-03-05", name, f"r-{name}") for name in NAMES))
     assert done.quarantined.keys() == {"a0", "a5", "a9"}
@@ -267,7 +267,7 @@ async def test_a_failure_that_is_no_accounts_is_raised_and_quarantines_nobody(de
 BROKEN_COMPANY = {
     "terminations": "update companies set terminations = '[{}]' where company_key = 'id:c'",
     "completed": "update companies set completed = '?' where company_key = 'id:c'",
-    "because": "update spreads set because = '{}' where company_key = 'id:c'",
+    "because": "update company_fanouts set because = '{}' where company_key = 'id:c'",
 }
 
 
@@ -277,23 +277,23 @@ async def test_a_company_that_cannot_be_read_stops_its_own_fan_out_alone(deploym
     await deployment.reads(*(enrolled("2016-03-01", f"z{name}", "z", f"z-{name}") for name in NAMES))
     await deployment.reads(case("2016-04-01", account="a0", category="refusal_of_trade_assurance"))
     [before] = await deployment.pool.fetch("select terminations, completed from companies where company_key = 'id:c'")
-    because = await deployment.pool.fetchval("select because from spreads")
+    because = await deployment.pool.fetchval("select because from company_fanouts")
     await deployment.pool.execute(BROKEN_COMPANY[column])
     await deployment.reads(case("2016-04-02", account="za0", case_id="z", category="refusal_of_trade_assurance"))
-    await deployment.spreads()
+    await deployment.fanouts()
     terminated = await decided(deployment, "account_terminated")
     assert [name for name in terminated if name.startswith("z")] == [f"z{name}" for name in NAMES]
     assert [each["case_id"] for each in await deployment.values("company_termination_completed")] == ["z"]
-    [(key, why)] = await deployment.pool.fetch("select company_key, quarantined from spreads")
+    [(key, why)] = await deployment.pool.fetch("select company_key, quarantined from company_fanouts")
     assert key == "id:c"
     assert why
     assert await quarantined(deployment) == {}
     await deployment.pool.execute(
         "update companies set terminations = $1, completed = $2 where company_key = 'id:c'", *before
     )
-    await deployment.pool.execute("update spreads set because = $1", because)
-    assert await deployment.store.retry_spreads() == ["id:c"]
-    await deployment.spreads()
+    await deployment.pool.execute("update company_fanouts set because = $1", because)
+    assert await deployment.store.retry_fanouts() == ["id:c"]
+    await deployment.fanouts()
     assert sorted(each["accounts"] for each in await deployment.values("company_termination_completed")) == [10, 10]
     await deployment.check(local("2016-04-03"))
 
@@ -317,7 +317,7 @@ async def test_a_member_who_joined_while_quarantined_is_terminated_with_the_comp
     async with FAULTS["take in"].planted(deployment, monkeypatch):
         await deployment.reads(enrolled("2016-03-02", BAD, "c", "joins"))
         await deployment.reads(case("2016-04-01", account="a0", category="refusal_of_trade_assurance"))
-        await deployment.spreads()
+        await deployment.fanouts()
         assert await deployment.values("company_termination_completed") == []
     await is_back(deployment, local("2016-04-02"))
     assert [each["accounts"] for each in await deployment.values("company_termination_completed")] == [10]
@@ -329,7 +329,7 @@ async def test_an_account_whose_row_and_orders_disagree_is_quarantined_alone_and
     await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in NAMES))
     await deployment.reads(*(order("2016-03-02", name, f"o-{name}") for name in NAMES))
     await deployment.pool.execute("delete from order_spans where account_id = $1", BAD)
-    await deployment.move_horizon(SUSPENDED)
+    await deployment.move_watermark(SUSPENDED)
     assert (await deployment.enforcement.process_due(100)).quarantined.keys() == {BAD}
     assert await decided(deployment, "account_suspended") == OTHERS
     row = await deployment.store.account(BAD)
@@ -348,7 +348,7 @@ async def test_a_case_of_an_account_in_quarantine_waits_while_its_neighbours_cas
     with monkeypatch.context() as broken:
         break_for(broken, evaluate, "judge", BAD)
         assert (await deployment.reads(*upheld)).quarantined.keys() == {BAD}
-        await deployment.spreads()
+        await deployment.fanouts()
     assert [each["case_id"] for each in await deployment.values("company_terminated")] == ["a0"]
     assert len(NAMES) < process.MOST_TERMINATIONS
     await is_back(deployment, local("2016-04-02"))

@@ -36,7 +36,7 @@ async def test_timers_leave_a_held_account_alone_and_go_on_with_the_others(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in "abc"))
-    await deployment.move_horizon(local("2016-12-01"))
+    await deployment.move_watermark(local("2016-12-01"))
     break_for(monkeypatch, evaluate, "judge", "b")
     assert (await deployment.enforcement.process_due(10)).quarantined.keys() == {"b"}
     assert (await deployment.enforcement.process_due(10)).accounts == 0
@@ -64,16 +64,16 @@ async def test_a_case_that_cannot_be_judged_terminates_nobody_until_the_next_fac
         break_for(broken, companies, "case_effects", "a")
         done = await deployment.reads(upheld, order("2016-04-02", "b", "o1"), order("2016-04-01", "b", "o0"))
         assert set(done.quarantined) == {"a"}
-        await deployment.spreads()
+        await deployment.fanouts()
     assert await states(deployment) == {"a": ("active", True), "b": ("active", False)}
     assert await deployment.pool.fetchval("select count(*) from facts where topic = 'complaints'") == 1
     await deployment.reads(fact)
-    await deployment.spreads()
+    await deployment.fanouts()
     await deployment.check(local("2016-04-02"))
     assert await states(deployment) == {"a": ("terminated", False), "b": ("terminated", False)}
 
 
-async def test_a_spread_judges_the_cases_of_a_held_member_too(
+async def test_a_fanout_judges_the_cases_of_a_held_member_too(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, "c", f"e-{name}") for name in "ab"))
@@ -81,7 +81,7 @@ async def test_a_spread_judges_the_cases_of_a_held_member_too(
         break_for(broken, companies, "case_effects", "a")
         await deployment.reads(case("2016-04-01", account="a", category="refusal_of_trade_assurance"))
     await deployment.reads(case("2016-04-02", account="b", category="refusal_of_trade_assurance"))
-    await deployment.spreads()
+    await deployment.fanouts()
     await deployment.check(local("2016-04-03"))
 
 

@@ -33,19 +33,19 @@ from workers.devservers.servers import LocalPostgres
 from workers.kafka.security import KafkaAccess
 from workers.settings import Settings
 
-WORKERS = ("ingest", "timers", "spread", "relay")
+WORKERS = ("ingest", "timers", "fanout", "relay")
 SETTLE_SECONDS = 90.0
 STOP_SECONDS = 20.0
 RESTART_SECONDS = 0.2
 
 SETTLED = """
 select (select sum(next_offset) from positions) = $1
-   and (select bool_and(complete_until = $2::text::timestamptz) from positions)
+   and (select bool_and(watermark = $2::text::timestamptz) from positions)
    and (select partitions_compared_until >= $2::text::timestamptz from deployment)
-   and not exists (select from accounts where wake_at <= $2::text::timestamptz and quarantined is null)
-   and not exists (select from spreads s where not exists (
+   and not exists (select from accounts where next_check <= $2::text::timestamptz and quarantined is null)
+   and not exists (select from company_fanouts s where not exists (
            select from memberships m join accounts a using (account_id)
-           where m.company_key = s.company_key and a.waits))
+           where m.company_key = s.company_key and a.deferred))
 """
 
 

@@ -177,7 +177,7 @@ def test_a_position_that_went_too_far_or_not_far_enough_is_found(seen: Seen) -> 
     assert verdict(seen).lost
 
 
-@pytest.mark.parametrize("table", ["facts", "net_decisions", "decision_log"])
+@pytest.mark.parametrize("table", ["facts", "current_decisions", "decision_log"])
 def test_a_row_that_is_missing_in_the_database_is_found(seen: Seen, table: str) -> None:
     del seen.rows[table][0]
     assert not verdict(seen).clean

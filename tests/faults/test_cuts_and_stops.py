@@ -157,7 +157,7 @@ async def stopped_under_load(faulty: FaultyServers, worker: str) -> None:
 
 
 @long
-@pytest.mark.parametrize("workers", [("ingest", "timers"), ("spread", "relay")])
+@pytest.mark.parametrize("workers", [("ingest", "timers"), ("fanout", "relay")])
 async def test_a_worker_is_stopped_past_every_limit_while_a_successor_works_and_goes_on(
     faulty: FaultyServers, workers: tuple[str, str]
 ) -> None:

@@ -16,8 +16,10 @@ MEMBERS = 10_000
 DEADLINES = 100_000
 AT_ONCE = 50_000
 SUSPENDED = """
-select complete and not exists (select from accounts where wake_at <= '2017-01-15 00:00+08' and quarantined is null)
-from (select min(complete_until) >= '2017-01-15 00:00+08' as complete from positions) as horizon
+select complete and not exists (
+    select from accounts where next_check <= '2017-01-15 00:00+08' and quarantined is null
+)
+from (select min(watermark) >= '2017-01-15 00:00+08' as complete from positions) as watermark
 """
 LONGEST_WAIT = 5.0
 """Seconds until a bystander is decided; two cores do all the work, servers included."""
@@ -36,12 +38,14 @@ async def bystanders(deployment: Deployment, day: str, over: asyncio.Event) -> l
         name = f"bystander-{day}-{len(waits)}"
         began = time.monotonic()
         await send(deployment, [enrolled(name, f"{day} 12:00", f"other-{len(waits)}")])
-        await deployment.until("select true from accounts where account_id = $1 and said is not null", name)
+        await deployment.until(
+            "select true from accounts where account_id = $1 and standing_digest is not null", name
+        )
         waits.append(time.monotonic() - began)
     return waits
 
 
-async def spread_out(
+async def fan_out_in(
     deployment: Deployment, messages: list[Message], sent: int, day: str
 ) -> tuple[float, list[float], int]:
     """Send what concerns the whole company; seconds until it is all decided, what bystanders waited, records sent."""
@@ -49,8 +53,8 @@ async def spread_out(
     waiting = asyncio.create_task(bystanders(deployment, day, over))
     began = time.monotonic()
     await send(deployment, messages)
-    await deployment.until("select exists (select from spreads)")
-    await deployment.until("select not exists (select from spreads)")
+    await deployment.until("select exists (select from company_fanouts)")
+    await deployment.until("select not exists (select from company_fanouts)")
     took = time.monotonic() - began
     over.set()
     waits = await waiting
@@ -77,9 +81,9 @@ async def test_a_company_of_ten_thousand_is_terminated_reversed_and_terminated_w
             sent = len(first)
             await deployment.settled(sent, "2016-03-10 10:00+08")
             for message, day in steps:
-                took, waits, sent = await spread_out(deployment, [message], sent, day)
+                took, waits, sent = await fan_out_in(deployment, [message], sent, day)
                 await deployment.settled(sent, f"{day} 12:00+08")
-                print(f"{day}: spread in {took:.1f} s, {len(waits)} bystanders waited {max(waits):.2f} s at most")
+                print(f"{day}: fan-out in {took:.1f} s, {len(waits)} bystanders waited {max(waits):.2f} s at most")
                 assert max(waits) < LONGEST_WAIT
             await deployment.published()
         _, verdict = await deployment.at_rest()

@@ -55,7 +55,7 @@ async def test_another_transaction_idles_with_the_positions_locked(deployment: D
 async def test_a_query_of_ten_seconds_keeps_every_table_to_itself(deployment: Deployment) -> None:
     async def fault() -> None:
         async with another_client(deployment) as other, other.transaction():
-            await other.execute("lock table positions, accounts, facts, shards, decision_log, spreads")
+            await other.execute("lock table positions, accounts, facts, shards, decision_log, fan-outs")
             await other.execute("select pg_sleep(10)")
 
     await under_load(deployment, fault)

@@ -22,7 +22,7 @@ from workers.devservers.stack import LocalServers
 
 REACHED_SECONDS = 60
 STOPPED_SECONDS = 34
-"""A consumer's session ends after 10 s, the lease of a spread after 5, a transaction that idles after 30."""
+"""A consumer's session ends after 10 s, the lease of a fan-out after 5, a transaction that idles after 30."""
 
 TRANSACTION_ENDED = r'idle-in-transaction timeout.*"(batch )?rolled back"'
 """PostgreSQL ended the session meanwhile, so that the COMMIT cannot come."""
@@ -40,7 +40,7 @@ before may have run out of time, and is not logged then.
 """
 GOES_ON = ""
 """Nothing has to be refused: whose lease has run out judges members again, which changes nothing, and does not end a
-spread that was ended. That it woke is seen by its calls.
+fan-out that was ended. That it woke is seen by its calls.
 """
 
 
@@ -68,7 +68,7 @@ STOPS = {
         stop("after", "execute claim_due", 4, TRANSACTION_ENDED),
         stop("before", "query COMMIT;", 4, TRANSACTION_ENDED),
     ),
-    "spread": (
+    "fanout": (
         stop("before", "query BEGIN;", 1, GOES_ON),  # with a lease
         stop("before", "query COMMIT;", 2, TRANSACTION_ENDED),
     ),

@@ -1,6 +1,6 @@
 """A topic made anew, emptied by retention or given more partitions: what cannot be read on is halted and named.
 
-No silence is enforced meanwhile, for the facts that would end it may be among those that are gone; no position is
+No deadline is enforced meanwhile, for the facts that would end it may be among those that are gone; no position is
 ever set back or forward to make the reading go on; what the other topics tell is taken in all the same.
 """
 
@@ -85,7 +85,7 @@ CHANGES = (
 
 
 @pytest.mark.parametrize(("change", "told"), CHANGES)
-async def test_a_topic_changed_while_workers_are_away_is_named_and_no_silence_enforced_at_each_start(
+async def test_a_topic_changed_while_workers_are_away_is_named_and_no_deadline_enforced_at_each_start(
     deployment: Deployment, change: Callable[[Deployment, AdminClient], Awaitable[None]], told: str
 ) -> None:
     async with deployment.working():
@@ -100,7 +100,7 @@ async def test_a_topic_changed_while_workers_are_away_is_named_and_no_silence_en
 
 @long
 @pytest.mark.parametrize(("change", "told"), [CHANGES[0].values, CHANGES[-1].values])
-async def test_a_topic_changed_under_working_workers_is_named_and_no_silence_enforced(
+async def test_a_topic_changed_under_working_workers_is_named_and_no_deadline_enforced(
     deployment: Deployment, change: Callable[[Deployment, AdminClient], Awaitable[None]], told: str
 ) -> None:
     async with deployment.working():
@@ -119,7 +119,7 @@ async def settled(deployment: Deployment) -> dict[tuple[str, int], int]:
 
 async def named_and_halted(deployment: Deployment, told: str, before: dict[tuple[str, int], int]) -> None:
     """What the other topics tell is taken in, the log names the fault, and nothing else is done."""
-    await deployment.until("select true from accounts where account_id = 'latecomer' and said is not null")
+    await deployment.until("select true from accounts where account_id = 'latecomer' and standing_digest is not null")
     await deployment.observed(lambda: told in deployment.output())
     await asyncio.sleep(2)  # time enough for heartbeats that believe all to be complete
     assert await positions(deployment) == before
@@ -149,6 +149,6 @@ async def test_a_topic_made_anew_is_read_from_its_start_where_an_operator_does_a
             "select bool_and(last_effective_at = '2016-03-14 15:00+08') from accounts where account_id ^@ 'seller-'"
         )
     connection = await asyncpg.connect(deployment.database_url)
-    spans = await connection.fetch("select dense_since from accounts where account_id ^@ 'seller-'")
+    spans = await connection.fetch("select span_start from accounts where account_id ^@ 'seller-'")
     await connection.close()
-    assert {row["dense_since"] for row in spans} == {datetime.fromisoformat("2016-03-10T10:00:00+08:00")}
+    assert {row["span_start"] for row in spans} == {datetime.fromisoformat("2016-03-10T10:00:00+08:00")}

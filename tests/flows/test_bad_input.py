@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 
 from tests.support.engine import Engine, check_all, check_promises, net
 from tests.support.facts import asks, case, enrolled, paid
-from workers.poison import MOST_IN_A_ROW
+from workers.dead_letter_limiter import MOST_IN_A_ROW
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
 LIMIT = 4000

@@ -18,9 +18,9 @@ from tests.support.policies import POLICIES
 from workers.demo.generate import Generated, Wish, history
 from workers.rules.calendar import DAY
 
-OF_SILENCE = {"account_suspended", "reactivation_expired", "suspension_notice", "expiry_notice"}
+DEADLINE_KINDS = {"account_suspended", "reactivation_expired", "suspension_notice", "expiry_notice"}
 WIDE = {"STANDING_INGESTS": "2"}
-SETTLE_DAYS = 6
+LATENESS_DAYS = 6
 """With windows of two days whose facts are late by two more at most: everything arrives within it."""
 
 
@@ -90,13 +90,13 @@ def other_partitions_are_read(engine: Engine) -> None:
             return
 
 
-async def test_no_silence_is_decided_and_withdrawn_where_all_arrives_within_settle_though_partitions_are_read_late(
+async def test_no_deadline_is_decided_and_withdrawn_where_all_arrives_within_settle_though_partitions_are_read_late(
     engine: Engine,
 ) -> None:
     """One of the two ingest workers stands still for a while: half of the partitions are unread as deadlines pass."""
     random = Random(7)  # noqa: S311
-    settle = {"STANDING_ALLOWED_LATENESS_SECONDS": str(SETTLE_DAYS * 86_400)}
-    engine = replace(engine, environment=engine.environment | WIDE | settle)
+    allowed_lateness = {"STANDING_ALLOWED_LATENESS_SECONDS": str(LATENESS_DAYS * 86_400)}
+    engine = replace(engine, environment=engine.environment | WIDE | allowed_lateness)
     in_time = [each for each in made(7, late=0, doubled=0.1) if each.arrives_at - each.event_at < 2 * DAY]
     shuffled = list(windows(in_time, 2, random))
     third = len(shuffled) // 3
@@ -118,5 +118,5 @@ async def test_no_silence_is_decided_and_withdrawn_where_all_arrives_within_sett
     kinds = [
         each.value["kind"] for each in engine.published() if each.topic not in ("account-standing", "dead-letters")
     ]
-    assert {f"{kind}_withdrawn" for kind in OF_SILENCE}.isdisjoint(kinds)
+    assert {f"{kind}_withdrawn" for kind in DEADLINE_KINDS}.isdisjoint(kinds)
     assert kinds.count("account_suspended") > 5

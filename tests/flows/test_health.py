@@ -46,11 +46,11 @@ def test_every_worker_tells_whether_it_is_ready_and_what_was_done(engine: Engine
         until(lambda: scrape(timers)["standing_sampled_timestamp_seconds"] > 0)
         until(lambda: scrape(timers).get("standing_partition_paused{partition=1,topic=order-status}") == 1)
         until(lambda: scrape(ingest)["standing_lag_records{partition=1,topic=order-status}"] == 1)
-        taken, silence, published, work = scrape(ingest), scrape(timers), scrape(relay), scrape(first)
+        taken, deadline, published, work = scrape(ingest), scrape(timers), scrape(relay), scrape(first)
         texts = "".join(ask(port, "/metrics")[1] for port in range(first, first + 5))
     assert taken["standing_dead_letters_total{reason=invalid_json}"] == 100
     assert taken["standing_partitions"] == 16
-    assert silence["standing_silence_held"] == 0
+    assert deadline["standing_deadlines_held"] == 0
     assert sum(count for name, count in published.items() if name.startswith("standing_published")) >= 100
     assert work["standing_worker_restarts_total{worker=timers}"] == 0
     assert work["standing_worker_running{number=3,worker=ingest}"] == 1
@@ -73,7 +73,7 @@ def test_a_worker_whose_event_loop_is_blocked_is_ended_and_started_again(engine:
         work = scrape(first)
     assert {name: count for name, count in work.items() if "restarts" in name} == {
         "standing_worker_restarts_total{worker=timers}": 1,
-        "standing_worker_restarts_total{worker=spread}": 0,
+        "standing_worker_restarts_total{worker=fan-out}": 0,
         "standing_worker_restarts_total{worker=relay}": 0,
         "standing_worker_restarts_total{worker=ingest}": 0,
     }
@@ -117,6 +117,6 @@ def test_a_port_that_is_taken_ends_a_worker_with_one_line(engine: Engine) -> Non
         taken.listen()
         port = str(taken.getsockname()[1])
         other = replace(engine, environment={**engine.environment, "STANDING_METRICS_PORT": port})
-        done = other.standing("spread", check=False)
+        done = other.standing("fanout", check=False)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"standing: 127.0.0.1:{port} of STANDING_METRICS_PORT cannot be")

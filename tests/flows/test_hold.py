@@ -24,7 +24,7 @@ UNREAD = [("order-status", 3), ("seller-accounts", 1)]
 
 
 async def held(database: Database) -> str | None:
-    """Why silence is held."""
+    """Why deadlines are held."""
     async with database.store.transaction() as transaction:
         return (await transaction.progress()).held
 
@@ -42,7 +42,7 @@ def refusal(*places: tuple[str, int]) -> str:
     return f"not read to the end yet: {named}; wait (`standing status`), or release with --force"
 
 
-async def test_silence_is_not_released_before_every_partition_was_read_to_its_end(engine: Engine) -> None:
+async def test_deadline_is_not_released_before_every_partition_was_read_to_its_end(engine: Engine) -> None:
     for (topic, partition), (_, _, fields) in zip(
         UNREAD, [paid("a", "2016-03-02 10:00"), enrolled("a", "2016-03-01 10:00")], strict=True
     ):
@@ -66,14 +66,14 @@ async def test_silence_is_not_released_before_every_partition_was_read_to_its_en
         assert await held(database) is None
 
 
-async def spreads(made: Worker, database: Database, kafka: Kafka) -> tuple[int, float]:
+async def fanouts(made: Worker, database: Database, kafka: Kafka) -> tuple[int, float]:
     """How many companies are still to be judged, by `standing status` and by the metric that an alert rests on."""
     metrics = Noted()
     await processes.sampler(made, Vitals(metrics=metrics)).sample()
-    return (await read_status(database, kafka)).spreads, metrics.values["standing_spreads"]
+    return (await read_status(database, kafka)).fanouts, metrics.values["standing_fanouts"]
 
 
-async def test_a_company_whose_members_wait_for_a_held_silence_is_counted_only_once_they_can_be_judged(
+async def test_a_company_whose_members_wait_for_a_held_deadline_is_counted_only_once_they_can_be_judged(
     engine: Engine,
 ) -> None:
     async with open_worker(engine.settings, "test") as made, opened(engine.settings) as (database, kafka):
@@ -83,14 +83,14 @@ async def test_a_company_whose_members_wait_for_a_held_silence_is_counted_only_o
         worker = Deployment(made.pool, made.store, made.enforcement, made.policies, incarnation, positions)
         await worker.reads(*(story.enrolled("2016-03-01", account, "c", f"e-{account}") for account in "ab"))
         await hold(database, "a back-fill")
-        await worker.move_horizon(story.local("2016-09-01"))
+        await worker.move_watermark(story.local("2016-09-01"))
         await worker.reads(story.case("2016-09-02", account="a", category="refusal_of_trade_assurance"))
-        assert await spreads(made, database, kafka) == (1, 1)
-        await worker.spreads()
-        assert await made.pool.fetchval("select count(*) from spreads") == 1
-        assert await spreads(made, database, kafka) == (0, 0)
+        assert await fanouts(made, database, kafka) == (1, 1)
+        await worker.fanouts()
+        assert await made.pool.fetchval("select count(*) from company_fanouts") == 1
+        assert await fanouts(made, database, kafka) == (0, 0)
         await release_by_force(database)
         await worker.reaches(story.local("2016-09-03"))
-        assert await spreads(made, database, kafka) == (1, 1)
-        await worker.spreads()
-        assert await spreads(made, database, kafka) == (0, 0)
+        assert await fanouts(made, database, kafka) == (1, 1)
+        await worker.fanouts()
+        assert await fanouts(made, database, kafka) == (0, 0)

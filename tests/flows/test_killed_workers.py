@@ -16,7 +16,7 @@ from tests.support.checker import check
 from tests.support.engine import Engine
 from tests.support.policies import POLICIES
 
-WORKERS = ("ingest", "timers", "spread", "relay")
+WORKERS = ("ingest", "timers", "fanout", "relay")
 HISTORY = ("--facts", "5000", "--days", "400", "--late", "0.1", "--doubled", "0.03", "--bad", "0.003")
 STEP = 150
 LEAST = 10

@@ -14,7 +14,7 @@ from tests.support.broker import delete_topic, make_topic
 from tests.support.databases import rows
 from tests.support.engine import Engine, Published, check_all
 from tests.support.facts import case, enrolled, paid
-from workers.marks import MARKS_TOPIC
+from workers.checkpoints import CHECKPOINTS_TOPIC
 
 SELLERS = [f"seller-{number}" for number in range(12)]
 COMMANDS = ("relay", "ingest", "setup", "status")
@@ -56,7 +56,7 @@ def lose(engine: Engine, topic: str) -> None:
 
 def write_checkpoint(engine: Engine, shard: int, value: bytes | None) -> None:
     producer = Producer({"bootstrap.servers": engine.environment["STANDING_KAFKA_BOOTSTRAP"]})
-    producer.produce(engine.prefix + MARKS_TOPIC, value, str(shard).encode(), shard)
+    producer.produce(engine.prefix + CHECKPOINTS_TOPIC, value, str(shard).encode(), shard)
     producer.flush(10)
 
 
@@ -87,17 +87,20 @@ async def goes_on(engine: Engine, before: Sequence[tuple[str, int, str]]) -> Non
 
 async def test_a_checkpoint_topic_that_was_deleted_stops_the_relay_and_is_found_again(drained: Engine) -> None:
     before = read(drained)
-    lose(drained, MARKS_TOPIC)
+    lose(drained, CHECKPOINTS_TOPIC)
     for command in COMMANDS:
         said = refused(drained, command)
-        assert MARKS_TOPIC in said, said
+        assert CHECKPOINTS_TOPIC in said, said
         assert "standing relay --reconcile" in said, said
     await make_topic(
-        drained.environment["STANDING_KAFKA_BOOTSTRAP"], 3, drained.prefix + MARKS_TOPIC, cleanup_policy="compact"
+        drained.environment["STANDING_KAFKA_BOOTSTRAP"],
+        3,
+        drained.prefix + CHECKPOINTS_TOPIC,
+        cleanup_policy="compact",
     )
     for command in COMMANDS:
         said = refused(drained, command)
-        assert MARKS_TOPIC in said, said
+        assert CHECKPOINTS_TOPIC in said, said
         assert "standing relay --reconcile" in said, said
     assert read(drained) == before
     done = drained.standing("relay", "--reconcile").stdout
@@ -147,11 +150,11 @@ async def test_an_output_topic_that_was_deleted_is_noticed_and_published_again(
 
 
 async def test_before_anything_was_read_setup_makes_a_topic_again(engine: Engine) -> None:
-    for topic in ("suspensions", "order-status", MARKS_TOPIC):
+    for topic in ("suspensions", "order-status", CHECKPOINTS_TOPIC):
         lose(engine, topic)
     done = engine.standing("setup").stdout
     assert sorted(line.removeprefix("created topic ") for line in done.splitlines()) == sorted(
-        engine.prefix + topic for topic in ("suspensions", "order-status", MARKS_TOPIC)
+        engine.prefix + topic for topic in ("suspensions", "order-status", CHECKPOINTS_TOPIC)
     )
     engine.send([enrolled("a", "2016-03-01 10:00")])
     with engine.working():

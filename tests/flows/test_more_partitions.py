@@ -14,8 +14,8 @@ from tests.support.facts import case, enrolled, paid
 ENFORCED = "(select partitions_compared_until is not null from deployment)"
 NO_DEADLINES = "(select partitions_compared_until < now() - interval '2 seconds' from deployment)"
 A_CASE_WAITS = """
-    select array_agg(distinct topic) filter (where complete_until < now() - interval '1 minute') = '{complaints}'
-       and count(*) filter (where complete_until < now() - interval '1 minute') = 1 from positions
+    select array_agg(distinct topic) filter (where watermark < now() - interval '1 minute') = '{complaints}'
+       and count(*) filter (where watermark < now() - interval '1 minute') = 1 from positions
 """
 """What was at its end is read to it again with the next heartbeats; the partition at the case is not."""
 
@@ -70,7 +70,7 @@ async def test_a_case_waits_while_the_registry_has_more_partitions_and_status_sa
         await until(wall, NO_DEADLINES)
         wall.send([case("zhang", "2016-03-02 10:00"), paid("zhang", "2016-03-03 10:00")])
         await until(wall, "exists (select from accounts where last_order_id is not null)")
-        await rows(wall, "update positions set complete_until = complete_until - interval '2 minutes'")
+        await rows(wall, "update positions set watermark = watermark - interval '2 minutes'")
         await until(wall, A_CASE_WAITS)
         line = "seller-accounts has 5 partitions, 4 were set up: no deadline is enforced and no case decided"
         assert stuck(wall) == [line]

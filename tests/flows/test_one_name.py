@@ -63,7 +63,7 @@ async def test_of_two_relays_the_one_that_is_taken_over_stands_by_and_takes_over
     logs = [tmp_path / "one", tmp_path / "other"]
     with ExitStack() as stack:
         one, other = (stack.enter_context(each.open("wb")) for each in logs)
-        for worker in ("ingest", "timers", "spread"):
+        for worker in ("ingest", "timers", "fanout"):
             stack.enter_context(engine.working(worker))
         stack.enter_context(engine.working("relay", log=one))
         decide_some(engine, 1)

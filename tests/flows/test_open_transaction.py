@@ -1,4 +1,4 @@
-"""What a producer has sent in a transaction that it has not ended yet: no silence is enforced over it."""
+"""What a producer has sent in a transaction that it has not ended yet: no deadline is enforced over it."""
 
 import json
 
@@ -8,7 +8,7 @@ from tests.support.engine import Engine
 from tests.support.facts import enrolled, paid
 
 ALL_OTHERS_ARE_READ = """
-    select count(*) >= 15 from positions where complete_until = (select max(latest_occurred_at) from positions)
+    select count(*) >= 15 from positions where watermark = (select max(latest_occurred_at) from positions)
 """
 
 

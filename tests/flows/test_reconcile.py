@@ -32,7 +32,7 @@ def read(engine: Engine) -> list[tuple[str, int, str]]:
 
 async def test_a_lost_database_is_rebuilt_and_no_message_is_published_again(drained: Engine) -> None:
     before, log = read(drained), await rows(drained, f"{LOG} from decision_log order by shard, seq")
-    accounts = "select account_id, standing, sequence, said, wake_at from accounts order by 1"
+    accounts = "select account_id, standing, sequence, said, next_check from accounts order by 1"
     companies = "select company_key, sequence, terminations, completed from companies order by 1"
     stored = await rows(drained, accounts), await rows(drained, companies)
     await drop(drained)
@@ -60,7 +60,7 @@ async def test_what_was_decided_and_not_yet_published_when_the_database_was_lost
     drained: Engine,
 ) -> None:
     drained.standing("generate", "--seed", "2", *HISTORY)
-    with drained.working("ingest"), drained.working("timers"), drained.working("spread"):
+    with drained.working("ingest"), drained.working("timers"), drained.working("fanout"):
         drained.standing("drain", "--timeout", "10", check=False)
     before = read(drained)
     await drop(drained)

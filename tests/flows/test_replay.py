@@ -69,7 +69,7 @@ def test_a_replay_finds_decisions_of_one_instant_in_another_order_and_a_standing
 
 def test_a_replay_beside_a_hold_a_backlog_and_work_reports_no_difference(engine: Engine) -> None:
     engine.standing("generate", *HISTORY)
-    with engine.working("ingest"), engine.working("spread"):  # neither timers nor a relay
+    with engine.working("ingest"), engine.working("fanout"):  # neither timers nor a relay
         engine.standing("drain", "--timeout", "5", check=False)
         assert_equal(engine)
     engine.standing("hold", "a backfill")

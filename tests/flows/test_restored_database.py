@@ -10,7 +10,7 @@ from tests.support.databases import WRITTEN, keep_copy, rows, set_back
 from tests.support.engine import Engine, check_all
 from tests.support.facts import enrolled, paid
 
-WORKERS = ("ingest", "timers", "spread", "relay")
+WORKERS = ("ingest", "timers", "fanout", "relay")
 
 
 async def test_every_worker_and_command_refuses_a_database_older_than_what_was_published(engine: Engine) -> None:

@@ -23,13 +23,13 @@ from tests.flows.secured import KAFKA_PASSWORD, PREFIX, WITH_TLS, SecuredServers
 from tests.support.endpoints import ask, free_ports
 from tests.support.engine import STANDING, Engine, check_promises, net, opened
 from tests.support.facts import case, enrolled, paid
+from workers.checkpoints import CHECKPOINTS_TOPIC
 from workers.commands.drain import drain
 from workers.commands.hold import hold
 from workers.commands.redrive import Wish, redrive
 from workers.commands.status import read_status
 from workers.kafka.admin import cluster_id
 from workers.kafka.last_record import last_record
-from workers.marks import MARKS_TOPIC
 from workers.ops.terminal import Terminal
 from workers.recovery.replaying import replay_topics
 from workers.running import one_clear_line
@@ -96,7 +96,7 @@ async def test_each_process_does_its_work_with_its_own_role_and_no_password_show
     reader = secured.engine("reader")
     first = free_ports(4)
     with ExitStack() as running:
-        for port, worker in enumerate(("ingest", "timers", "spread", "relay"), first):
+        for port, worker in enumerate(("ingest", "timers", "fanout", "relay"), first):
             role = "relay" if worker == "relay" else "worker"
             engine = secured.engine(role, STANDING_METRICS_PORT=str(port))
             running.enter_context(engine.working(worker))
@@ -133,7 +133,7 @@ async def test_every_way_into_kafka_is_open_to_both_client_libraries(secured: Se
     for way in (*ways, secured.engine("reader", secured.servers.by_certificate())):
         kafka = way.settings.kafka
         assert await cluster_id(kafka)
-        await last_record(kafka, PREFIX + MARKS_TOPIC, 0)
+        await last_record(kafka, PREFIX + CHECKPOINTS_TOPIC, 0)
 
 
 async def test_no_role_but_the_owner_can_change_what_was_published_and_none_waits_for_ever(secured: Secured) -> None:
@@ -152,12 +152,12 @@ async def test_no_role_but_the_owner_can_change_what_was_published_and_none_wait
 
 
 MAY_CHANGE = {
-    "worker": "accounts companies deployment net_decisions order_spans positions rejects shards spreads",
+    "worker": "accounts companies deployment current_decisions order_spans positions rejects shards fan-outs",
     "relay": "deployment",
     "reader": "",
 }
 MAY_ADD = {
-    "worker": "accounts companies decision_log facts memberships net_decisions order_spans rejects spreads",
+    "worker": "accounts companies decision_log facts memberships current_decisions order_spans rejects fan-outs",
     "relay": "",
     "reader": "",
 }
@@ -208,7 +208,7 @@ def refusals(secured: Secured) -> list[Refusal]:
         Refusal("timers", at(secured.url("worker").replace(PASSWORDS["worker"], "wrong")), 2, "password auth"),
         Refusal("relay", at(secured.url("relay", sslrootcert=other)), 1, "certificate verify failed"),
         Refusal("status", at(secured.url("reader", sslmode="disable")), 2, "no encryption"),
-        Refusal("spread", secured.engine("reader"), 2, "user standing_reader may not write"),
+        Refusal("fanout", secured.engine("reader"), 2, "user standing_reader may not write"),
     ]
 
 

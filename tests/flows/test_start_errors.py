@@ -65,7 +65,7 @@ def test_each_command_names_in_one_line_the_server_that_cannot_be_reached_and_en
         assert "a-secret" not in said
 
 
-def test_a_topic_with_another_number_of_partitions_is_named_once_and_no_silence_is_enforced(
+def test_a_topic_with_another_number_of_partitions_is_named_once_and_no_deadline_is_enforced(
     engine: Engine, tmp_path: Path
 ) -> None:
     topic = f"{engine.prefix}order-status"
@@ -79,7 +79,7 @@ def test_a_topic_with_another_number_of_partitions_is_named_once_and_no_silence_
         until_status(engine, lambda _: "no deadline is enforced" in log.read_text())
         found = until_status(engine, lambda found: not any(found["lag"].values()) and not found["unpublished"])
         assert supervisor.poll() is None
-    assert found["horizon"] is None
+    assert found["watermark"] is None
     decided = [(each["kind"], each["account_id"]) for each in net(engine.published()).values()]
     assert sorted(decided) == [("account_enrolled", "clock"), ("account_enrolled", "idle")]
     lines = log.read_text().splitlines()

@@ -15,7 +15,7 @@ from tests.support.facts import case, enrolled
 from tests.support.raw import send_to
 
 TWO_MINUTES_AGO = (
-    "update spreads set worked_at = worked_at - interval '2 minutes'",
+    "update company_fanouts set worked_at = worked_at - interval '2 minutes'",
     "update decision_log set recorded_at = recorded_at - interval '2 minutes'",
 )
 
@@ -48,13 +48,13 @@ async def test_what_waits_for_a_worker_that_does_not_run_is_named(engine: Engine
         await until(engine, "select count(*) = 2 from accounts")
         engine.send([case("root", "2016-03-02 10:00")])
         await until(
-            engine, "exists (select from spreads) and (select bool_and(complete_until is not null) from positions)"
+            engine, "exists (select from company_fanouts) and (select bool_and(watermark is not null) from positions)"
         )
         for each in TWO_MINUTES_AGO:
             await rows(engine, each)
-        relay, spread, timers = stuck(engine)
+        relay, fanout, timers = stuck(engine)
         assert relay.startswith("decisions wait for the relay for 1")
-        assert spread == "1 spreads wait for over 60 s; does spread run?"
+        assert fanout == "1 fan-outs wait for over 60 s; does fan-out run?"
         assert timers == "1 deadlines are overdue by over 60 s; does timers run?"
     with engine.working():
         engine.drain()

@@ -9,12 +9,12 @@ from tests.support.facts import asks, case, enrolled, paid
 
 
 def kinds(engine: Engine, account_id: str) -> list[tuple[str, str]]:
-    """The net decisions of an account, in order: clause and kind."""
+    """The decisions in force of an account, in order: clause and kind."""
     found = [each for each in net(engine.published()).values() if each.get("account_id") == account_id]
     return [(each["clause"], each["kind"]) for each in sorted(found, key=lambda each: each["sequence"])]
 
 
-def test_silence_suspends_an_activation_expires_and_an_order_restores(engine: Engine) -> None:
+def test_deadline_suspends_an_activation_expires_and_an_order_restores(engine: Engine) -> None:
     with engine.working():
         engine.send([enrolled("zhang", "2016-03-01 10:00"), enrolled("clock", "2016-03-01 10:00", "other")])
         engine.drain()
@@ -80,7 +80,7 @@ def test_every_kill_of_every_worker_changes_no_decision(engine: Engine) -> None:
             [enrolled(account, "2016-03-01 10:00", f"c{index % 40}") for index, account in enumerate(accounts)]
         )
         engine.drain()  # every worker runs
-        for worker in ("ingest", "timers", "spread", "relay"):
+        for worker in ("ingest", "timers", "fanout", "relay"):
             engine.send([paid(account, "2016-03-10 00:00") for account in accounts[::2]])
             kill_worker(supervisor.pid, worker)
             engine.send([case(accounts[5], "2016-03-20 00:00"), paid("clock", "2016-09-10 00:00")])

@@ -21,7 +21,7 @@ WRONG = [
     ("order-status", "retention.ms", "604800000", "-1"),
     ("company-terminations", "cleanup.policy", "compact,delete", "delete"),
     ("account-standing", "cleanup.policy", "compact,delete", "compact"),
-    ("standing-relay-marks", "cleanup.policy", "delete", "compact"),
+    ("standing-relay-checkpoints", "cleanup.policy", "delete", "compact"),
     ("dead-letters", "max.message.bytes", "500000", "1048588 or more"),
     ("complaints", "unclean.leader.election.enable", "true", "false"),
     ("restorations", "min.insync.replicas", "2", "1"),

@@ -64,7 +64,7 @@ async def go_on_and_end(engine: Engine, postgres: int, *commands: str) -> None:
 async def test_workers_go_on_and_end_though_nobody_reads_their_standard_error(
     engine: Engine, servers: LocalServers
 ) -> None:
-    await go_on_and_end(engine, servers.postgres.port, "ingest", "timers", "spread", "relay")
+    await go_on_and_end(engine, servers.postgres.port, "ingest", "timers", "fanout", "relay")
 
 
 async def test_a_process_tree_goes_on_and_ends_though_nobody_reads_its_standard_error(

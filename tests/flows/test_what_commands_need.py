@@ -41,7 +41,7 @@ async def test_the_brake_and_what_is_looked_up_work_without_kafka(engine: Engine
     assert no_policies.standing("hold", "they are gone").returncode == 0
 
 
-@pytest.mark.parametrize("topic", ["complaints", "standing-relay-marks"])
+@pytest.mark.parametrize("topic", ["complaints", "standing-relay-checkpoints"])
 async def test_a_missing_topic_is_one_line(engine: Engine, topic: str) -> None:
     admin = AdminClient({"bootstrap.servers": engine.environment["STANDING_KAFKA_BOOTSTRAP"], "log_level": 0})
     for deleted in admin.delete_topics([engine.prefix + topic]).values():

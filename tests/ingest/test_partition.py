@@ -184,16 +184,16 @@ def test_a_lost_position_is_not_fetched_from_whatever_else_happens() -> None:
 def test_the_watermark_is_the_present_at_the_end_and_elsewhere_what_was_read() -> None:
     partition = owned()
     assert partition.idle_advance() is None, "no end is known"
-    assert partition.advance(110, Read(latest=40, stamp=50), now=60).complete_until == 40
-    assert partition.advance(110, Read(latest=50, stamp=40), now=60).complete_until == 40
-    assert partition.advance(110, Read(latest=50, stamp=50), now=30).complete_until == 30
-    assert partition.advance(110, Read(), now=60).complete_until is None
+    assert partition.advance(110, Read(latest=40, stamp=50), now=60).watermark == 40
+    assert partition.advance(110, Read(latest=50, stamp=40), now=60).watermark == 40
+    assert partition.advance(110, Read(latest=50, stamp=50), now=30).watermark == 30
+    assert partition.advance(110, Read(), now=60).watermark is None
     partition.end_seen(110, present=77)
     assert partition.lag == 10
     assert partition.idle_advance() is None
-    assert partition.advance(109, Read(latest=40, stamp=50), now=60).complete_until == 40
+    assert partition.advance(109, Read(latest=40, stamp=50), now=60).watermark == 40
     partition.committed(reached := partition.advance(110, Read(latest=40, stamp=50), now=60), partition.window)
-    assert (reached.complete_until, reached.latest_occurred_at) == (77, 40)
+    assert (reached.watermark, reached.latest_occurred_at) == (77, 40)
     assert partition.idle_advance() is None, "it says nothing new"
     partition.end_seen(110, present=80)
     assert partition.idle_advance() == Position("complaints", 3, 110, 7, 80, 40)

@@ -1,4 +1,4 @@
-"""What is refused by what was read before, found out in the transaction, moves neither the clock nor the horizon."""
+"""A record that is refused within the transaction moves neither the clock nor the watermark."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ CONFLICT = {"event_id": "first", "occurred_at": BEGIN + 900 * DAY}
 
 @pytest.mark.parametrize("order", [(FIRST, LATER, CONFLICT), (FIRST, CONFLICT, LATER)], ids=["last", "in the middle"])
 @pytest.mark.parametrize("together", [True, False])
-async def test_a_conflicting_duplicate_moves_neither_the_clock_nor_the_horizon(
+async def test_a_conflicting_duplicate_moves_neither_the_clock_nor_the_watermark(
     database_url: str, order: tuple[dict[str, Any], ...], together: bool
 ) -> None:
     async with deployed(database_url, SAMPLE) as deployment:
@@ -40,4 +40,4 @@ async def test_a_conflicting_duplicate_moves_neither_the_clock_nor_the_horizon(
         [position] = [each for each in await deployment.store.positions() if each[:2] == ("seller-accounts", 0)]
         assert position.next_offset == 3
         assert position.latest_occurred_at == BEGIN + DAY
-        assert position.complete_until == (BEGIN + DAY) // SECOND * SECOND
+        assert position.watermark == (BEGIN + DAY) // SECOND * SECOND

@@ -49,7 +49,7 @@ async def test_nothing_is_complete_behind_a_pause_until_it_is_accepted(database_
 
         async def complete(*places: Partition) -> bool:
             found = await deployment.store.positions()
-            return all(each.complete_until is not None for each in found if (each.topic, each.partition) in places)
+            return all(each.watermark is not None for each in found if (each.topic, each.partition) in places)
 
         await until(lambda: complete(*PLACES))
         intake.ended[ORDERS] = 100
@@ -60,11 +60,11 @@ async def test_nothing_is_complete_behind_a_pause_until_it_is_accepted(database_
         asked = intake.asked
         await until(lambda: at_once(intake.asked > asked + 1))
         after = await position(deployment)
-        assert (after.next_offset, after.complete_until) == (100, before.complete_until)
-        assert await deployment.pool.fetchval(statement("accept_rejects"), *ORDERS, 100) == 100
+        assert (after.next_offset, after.watermark) == (100, before.watermark)
+        assert await deployment.pool.fetchval(statement("accept_dead_letters"), *ORDERS, 100) == 100
 
         async def moved() -> bool:
-            return bool((await position(deployment)).complete_until > before.complete_until)
+            return bool((await position(deployment)).watermark > before.watermark)
 
         await until(moved)
         assert intake.resting == set()
@@ -110,7 +110,7 @@ async def test_heartbeats_outlive_brokers_that_restart(database_url: str) -> Non
     async with deployed(database_url, SAMPLE) as deployment, running(deployment, intake):
 
         async def complete() -> bool:
-            return (await position(deployment)).complete_until is not None
+            return (await position(deployment)).watermark is not None
 
         await until(complete)
         assert intake.asked >= 3
@@ -124,7 +124,7 @@ async def test_a_partition_taken_over_is_claimed_anew_by_the_heartbeat(database_
 
         async def moved() -> bool:
             found = await position(deployment)
-            return bool(found.epoch > taken.epoch and found.complete_until != taken.complete_until)
+            return bool(found.epoch > taken.epoch and found.watermark != taken.watermark)
 
         await until(moved)
         assert intake.reclaimed == 1
@@ -154,7 +154,7 @@ async def test_more_partitions_stop_deadlines_and_nothing_else(database_url: str
         assert await worker.commit(await worker.decode([cases])) == {}
 
         async def moved() -> bool:
-            return bool((await position(deployment)).complete_until > read.complete_until)
+            return bool((await position(deployment)).watermark > read.watermark)
 
         await until(moved)
         assert await compared() == before

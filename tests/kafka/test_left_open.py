@@ -63,8 +63,8 @@ async def leave_behind(servers: Servers, identity: str, places: Sequence[tuple[s
 
 @pytest.mark.usefixtures("unverified")
 async def test_what_kafka_left_open_is_published_again_and_seen_once(servers: Servers) -> None:
-    topic, marks = await make_topic(servers.bootstrap, 2), await make_topic(servers.bootstrap)
-    places = [(topic, 0), (topic, 1), (marks, 0)]
+    topic, checkpoints = await make_topic(servers.bootstrap, 2), await make_topic(servers.bootstrap)
+    places = [(topic, 0), (topic, 1), (checkpoints, 0)]
 
     def publication(value: bytes) -> list[Outgoing]:
         return [Outgoing(name, b"key", (), value, number) for name, number in places]
@@ -72,15 +72,15 @@ async def test_what_kafka_left_open_is_published_again_and_seen_once(servers: Se
     async with opened(servers.access, topic) as producer:
         await producer.publish(publication(b"first"))
     await leave_behind(servers, topic, places, b"second")
-    assert await last_record(servers.access, marks, 0) == Record(b"key", (), b"first")
+    assert await last_record(servers.access, checkpoints, 0) == Record(b"key", (), b"first")
     async with opened(servers.access, topic) as successor:
         with pytest.raises(LeftOpen):
-            await successor.last_value(marks, 0)
-        await successor.end_what_is_open([topic], (marks, 0))
-        assert await successor.last_value(marks, 0) == b"first"
+            await successor.last_value(checkpoints, 0)
+        await successor.end_what_is_open([topic], (checkpoints, 0))
+        assert await successor.last_value(checkpoints, 0) == b"first"
         await successor.publish(publication(b"second"))
-        assert await successor.last_value(marks, 0) == b"second"
-    for name in (topic, marks):
+        assert await successor.last_value(checkpoints, 0) == b"second"
+    for name in (topic, checkpoints):
         for records in (await read_all(servers.bootstrap, name)).values():
             assert [value for _, value, _ in records] == [b"first", b"second"]
 

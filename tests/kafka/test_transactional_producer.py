@@ -1,4 +1,4 @@
-"""The relay's producer and its mark, on a real broker."""
+"""The relay's producer and its checkpoint, on a real broker."""
 
 import asyncio
 import gc
@@ -18,17 +18,17 @@ from workers.kafka.transactional_producer import Fenced, Outgoing, PublishError,
 
 
 async def test_a_list_is_published_whole_and_as_given(servers: Servers) -> None:
-    topic, marks = await make_topic(servers.bootstrap), await make_topic(servers.bootstrap)
+    topic, checkpoints = await make_topic(servers.bootstrap), await make_topic(servers.bootstrap)
     async with opened(servers.access, topic) as producer:
         await producer.publish(
             [
                 Outgoing(topic, b"key", [("name", b"\xff"), ("name", b"twice")], b"value"),
                 Outgoing(topic, None, (), None, 0),
-                Outgoing(marks, b"0", (), b"mark", 0),
+                Outgoing(checkpoints, b"0", (), b"checkpoint", 0),
             ]
         )
         await producer.open()
-        assert await producer.last_value(marks, 0) == b"mark"
+        assert await producer.last_value(checkpoints, 0) == b"checkpoint"
     assert await read_all(servers.bootstrap, topic) == {
         0: [(b"key", b"value", [("name", b"\xff"), ("name", b"twice")]), (None, None, [])]
     }
@@ -117,25 +117,25 @@ async def test_a_producer_that_was_not_opened_publishes_nothing(servers: Servers
         await TransactionalProducer(servers.access, "never").publish([])
 
 
-async def test_a_mark_is_not_believed_while_a_transaction_is_open_behind_it(servers: Servers) -> None:
+async def test_a_checkpoint_is_not_believed_while_a_transaction_is_open_behind_it(servers: Servers) -> None:
     topic = await make_topic(servers.bootstrap)
     async with opened(servers.access, topic) as producer:
-        await producer.publish([Outgoing(topic, b"k", (), b"mark", 0)])
+        await producer.publish([Outgoing(topic, b"k", (), b"checkpoint", 0)])
         left_open(servers.bootstrap, f"another-{topic}", topic)
         with pytest.raises(LeftOpen, match="a transaction is open from offset 2 on"):
             await producer.last_value(topic, 0)
-        assert await last_record(servers.access, topic, 0) == Record(b"k", (), b"mark")
+        assert await last_record(servers.access, topic, 0) == Record(b"k", (), b"checkpoint")
 
 
 async def test_what_ends_an_older_transaction_is_seen_by_nobody(servers: Servers) -> None:
     topic = await make_topic(servers.bootstrap, 3)
     async with opened(servers.access, topic) as producer:
         await producer.end_what_is_open(["never-made", topic])
-        await producer.publish([Outgoing(topic, b"k", (), b"mark", 0)])
-        assert await producer.last_value(topic, 0) == b"mark"
+        await producer.publish([Outgoing(topic, b"k", (), b"checkpoint", 0)])
+        assert await producer.last_value(topic, 0) == b"checkpoint"
         assert await producer.last_value(topic, 1) is None
     found = await read_all(servers.bootstrap, topic)
-    assert [value for records in found.values() for _, value, _ in records] == [b"mark"]
+    assert [value for records in found.values() for _, value, _ in records] == [b"checkpoint"]
 
 
 async def test_nothing_blocks_the_event_loop(servers: Servers) -> None:
@@ -200,7 +200,7 @@ async def test_a_producer_that_could_not_be_opened_is_let_go(monkeypatch: pytest
     assert len(errors) == 3
 
 
-# -- the mark ----------------------------------------------------------------------------------------------
+# -- the checkpoint ----------------------------------------------------------------------------------------------
 
 
 async def test_an_empty_partition_has_no_last_record(servers: Servers) -> None:
@@ -242,8 +242,8 @@ async def test_the_last_record_of_a_compacted_topic_is_its_newest(servers: Serve
     topic = await make_topic(
         servers.bootstrap, cleanup_policy="compact", segment_ms="100", min_cleanable_dirty_ratio="0.01"
     )
-    produce(servers.bootstrap, topic, [(b"mark", value, ()) for _, value, _ in numbered(0, 500)])
-    assert await last_record(servers.access, topic, 0) == Record(b"mark", (), b"499")
+    produce(servers.bootstrap, topic, [(b"checkpoint", value, ()) for _, value, _ in numbered(0, 500)])
+    assert await last_record(servers.access, topic, 0) == Record(b"checkpoint", (), b"499")
 
 
 async def test_no_broker_is_one_clear_error() -> None:

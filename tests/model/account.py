@@ -68,7 +68,7 @@ class Decide(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Account:
-    """`company` and `enrolled` follow the registry at once; all else stands still from `waits_from` on."""
+    """`company` and `enrolled` follow the registry at once; all else stands still from `deferred_from` on."""
 
     id: str
     policies: tuple[Policy, ...]
@@ -83,7 +83,7 @@ class Account:
     locked_out_until: Instant | None = None
     holders: list[Termination] = field(default_factory=list)
     returns_active: bool = False
-    waits_from: Instant | None = None
+    deferred_from: Instant | None = None
 
     def become(self, standing: str, at: Instant) -> str:
         """Changes the standing; periods and lock-outs end with it. The standing before."""
@@ -109,16 +109,16 @@ class Account:
         """The clock of S1 starts."""
         self.start_period(start, "inactivity_days", "inactivity_notices")
 
-    def is_awake(self, at: float, horizon: float) -> bool:
-        """Lives through the silence up to the instant, it included; false where that waits for the horizon."""
-        while self.waits_from is None and self.period is not None and self.period.next_instant() <= at:
-            if self.period.next_instant() > horizon:
-                self.waits_from = self.period.next_instant()
+    def is_awake(self, at: float, watermark: float) -> bool:
+        """Lives through the silence up to the instant, it included; false where that waits for the watermark."""
+        while self.deferred_from is None and self.period is not None and self.period.next_instant() <= at:
+            if self.period.next_instant() > watermark:
+                self.deferred_from = self.period.next_instant()
             elif self.period.notices:
                 self.give_notice(self.period)
             else:
                 self.end_period(self.period)
-        return self.waits_from is None
+        return self.deferred_from is None
 
     def give_notice(self, period: Period) -> None:
         """S6: the next notice of the running period."""

@@ -32,7 +32,7 @@ TOPIC_OF_KIND = {
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One net decision. `subject` is the account id, or the company key where `account_id` is None."""
+    """One decision in force. `subject` is the account id, or the company key where `account_id` is None."""
 
     topic: str
     kind: str

@@ -1,7 +1,7 @@
 """The naive model, the independent judge of the engine: one walk through time over all accounts and companies.
 
 It is written from the rulebook alone, shares no code with the engine, and is evidently right rather than fast.
-The same messages give the same net decisions whatever the order in which they are handed over.
+The same messages give the same decisions in force whatever the order in which they are handed over.
 """
 
 import math
@@ -28,7 +28,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class AccountResult:
-    """Where an account ends; `waits_from` is the silence beyond the horizon from which on it waits."""
+    """Where an account ends; `deferred_from` is the silence beyond the watermark from which on it waits."""
 
     standing: str
     since: Instant | None
@@ -36,12 +36,12 @@ class AccountResult:
     deadline: Instant | None
     locked_out_until: Instant | None
     reapply_from: Instant | None
-    waits_from: Instant | None
+    deferred_from: Instant | None
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All net decisions by their instants (an account's in its own order), and where everybody ends."""
+    """All decisions in force by their instants (an account's in its own order), and where everybody ends."""
 
     decisions: list[Decision]
     accounts: dict[str, AccountResult]
@@ -50,18 +50,18 @@ class Result:
 
 
 def walk(
-    messages: Iterable[Message], policies: Iterable[Policy], horizon: float = math.inf, now: float = math.inf
+    messages: Iterable[Message], policies: Iterable[Policy], watermark: float = math.inf, now: float = math.inf
 ) -> Result:
-    """What the rulebook says about these messages; silence is judged up to the horizon (microseconds) only."""
+    """What the rulebook says about these messages; silence is judged up to the watermark (microseconds) only."""
     ordered = in_order(policies)
     reading = read(messages, ordered, now)
-    run = Walk(ordered, horizon)
+    run = Walk(ordered, watermark)
     for fact in reading.facts:
         run.account(fact.account_id)
     for fact in sorted(reading.facts, key=place_in_time):
         run.take(fact)
     for account in run.accounts.values():
-        account.is_awake(horizon, horizon)
+        account.is_awake(watermark, watermark)
     decisions = sorted(run.decisions, key=lambda decision: decision.effective_at)
     accounts = {account.id: result_of(account) for account in run.accounts.values()}
     return Result(decisions, accounts, run.terminations, reading.dead_letters)
@@ -82,16 +82,16 @@ def result_of(account: Account) -> AccountResult:
         deadline=account.period.deadline if account.period else None,
         locked_out_until=account.locked_out_until,
         reapply_from=account.reapply_from(),
-        waits_from=account.waits_from,
+        deferred_from=account.deferred_from,
     )
 
 
 class Walk:
     """The state of everything at one instant, and the decisions so far."""
 
-    def __init__(self, policies: tuple[Policy, ...], horizon: float) -> None:
+    def __init__(self, policies: tuple[Policy, ...], watermark: float) -> None:
         self.policies = policies
-        self.horizon = horizon
+        self.watermark = watermark
         self.accounts: dict[str, Account] = {}
         self.cases: dict[tuple[str, str], Case] = {}
         self.terminations: dict[str, list[Termination]] = {}
@@ -110,7 +110,7 @@ class Walk:
     def take(self, fact: Fact) -> None:
         """One fact, after the account's silence up to it. Registry and cases count even where the account waits."""
         account = self.account(fact.account_id)
-        awake = account.is_awake(fact.at, self.horizon)
+        awake = account.is_awake(fact.at, self.watermark)
         if fact.topic == "seller-accounts":
             self.take_registry(account, fact, awake)
         elif fact.topic == "complaints":
@@ -224,7 +224,7 @@ class Walk:
         cause = f"{fact.id}\n{fact.account_id}"
         self.decide_company("company_terminated", "T2", company, fact, policy)
         for member in self.accounts.values():
-            if member.enrolled and member.company == company and member.is_awake(fact.at, self.horizon):
+            if member.enrolled and member.company == company and member.is_awake(fact.at, self.watermark):
                 member.terminate(termination, "T2", fact.at, cause)
         return termination
 

@@ -89,9 +89,9 @@ def policy(**changes: Any) -> Policy:
     return policy_from_dict(table | changes)
 
 
-def play(*messages: Message, policies: tuple[Policy, ...] | None = None, horizon: float = math.inf) -> Result:
+def play(*messages: Message, policies: tuple[Policy, ...] | None = None, watermark: float = math.inf) -> Result:
     """The walk over these messages, under the policy of the announcement where none is given."""
-    return walk(messages, (policy(),) if policies is None else policies, horizon)
+    return walk(messages, (policy(),) if policies is None else policies, watermark)
 
 
 def told(result: Result, account: str = "a", notices: bool = False) -> list[tuple[str, str, Instant]]:

@@ -43,15 +43,15 @@ def summary(result: Result) -> tuple[object, object]:
 def test_every_order_of_arrival_and_any_doubling_give_the_same(seed: int) -> None:
     random = Random(seed)  # noqa: S311
     history = random_history(random, random.randrange(2, 20))
-    horizon = random.choice([float("inf"), local("2016-02-01") + random.randrange(60) * DAY // 2])
-    expected = summary(walk(history, POLICIES, horizon))
+    watermark = random.choice([float("inf"), local("2016-02-01") + random.randrange(60) * DAY // 2])
+    expected = summary(walk(history, POLICIES, watermark))
     shuffled = history + random.sample(history, len(history) // 2)
     random.shuffle(shuffled)
-    assert summary(walk(shuffled, POLICIES, horizon)) == expected, history
+    assert summary(walk(shuffled, POLICIES, watermark)) == expected, history
 
 
 @pytest.mark.parametrize("seed", range(150))
-def test_with_a_horizon_each_account_is_told_a_beginning_of_what_it_is_told_without(seed: int) -> None:
+def test_with_a_watermark_each_account_is_told_a_beginning_of_what_it_is_told_without(seed: int) -> None:
     random = Random(seed)  # noqa: S311
     history = random_history(random, random.randrange(2, 20))
     whole = walk(history, POLICIES)
@@ -89,7 +89,7 @@ def test_the_random_histories_reach_every_kind_of_decision() -> None:
 
 def test_an_order_read_after_the_suspension_it_prevents_leaves_no_suspension() -> None:
     late = [enrolled("2016-02-10"), activation("2016-08-10"), order("2016-08-01")]
-    result = play(*late, horizon=local("2016-08-20"))
+    result = play(*late, watermark=local("2016-08-20"))
     assert [kind for kind, _, _ in told(result)] == ["account_enrolled", "activation_refused"]
     assert only(result, "activation_refused").reason == "not_suspended"
 
@@ -98,7 +98,7 @@ def test_at_one_instant_the_registry_comes_before_cases_and_all_within_a_kind_by
     at = local("2016-03-01")
     result = play(
         reapplication(at), order(at), case(at, event_id="k"), enrolled(at, "a", "d", event="e2"),
-        enrolled(at, "a", "c", event="e1"), horizon=at,
+        enrolled(at, "a", "c", event="e1"), watermark=at,
     )  # fmt: skip
     assert told(result) == [
         ("account_enrolled", "E1", at), ("account_terminated", "T2", at), ("reapplication_refused", "T3", at),
@@ -111,7 +111,7 @@ def test_cases_of_one_company_at_one_instant_come_by_event_id_and_then_by_accoun
     result = play(
         enrolled("2016-02-10", "a"), enrolled("2016-02-10", "b"),
         case(at, account="b", case_id="k1", event_id="same"), case(at, account="a", case_id="k2", event_id="same"),
-        case(at, account="b", case_id="k3", event_id="Z"), horizon=at,
+        case(at, account="b", case_id="k3", event_id="Z"), watermark=at,
     )  # fmt: skip
     hits = [one.cause for one in result.decisions if one.kind == "account_terminated" and one.subject == "a"]
     assert hits == ["Z\nb", "same\na", "same\nb"]

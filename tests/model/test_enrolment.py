@@ -18,7 +18,9 @@ def uuid_5(name: str) -> str:
 
 
 def test_e1_the_first_enrolment_makes_active_and_a_second_one_changes_nothing() -> None:
-    result = play(enrolled("2016-02-10", event="e1"), enrolled("2016-03-10", event="e2"), horizon=local("2016-05-01"))
+    result = play(
+        enrolled("2016-02-10", event="e1"), enrolled("2016-03-10", event="e2"), watermark=local("2016-05-01")
+    )
     assert told(result, notices=True) == [("account_enrolled", "E1", local("2016-02-10"))]
     decision = only(result, "account_enrolled")
     assert (decision.standing_before, decision.standing_after) == ("not_enrolled", "active")
@@ -29,7 +31,7 @@ def test_e1_the_first_enrolment_makes_active_and_a_second_one_changes_nothing() 
 
 
 def test_e1_a_move_is_no_decision_and_moves_no_clock() -> None:
-    result = play(enrolled("2016-02-10"), enrolled("2016-03-10", company="d"), horizon=local("2016-05-01"))
+    result = play(enrolled("2016-02-10"), enrolled("2016-03-10", company="d"), watermark=local("2016-05-01"))
     assert told(result, notices=True) == [("account_enrolled", "E1", local("2016-02-10"))]
     account = result.accounts["a"]
     assert (account.standing, account.company, account.deadline) == ("active", "id:d", local("2016-08-09"))
@@ -55,7 +57,7 @@ def test_e2_enrolling_after_a_closing_carries_no_lock_out_over() -> None:
     # locked out to 26 September. Closed and enrolled again, suspended once more, an activation is granted at once.
     result = play(
         enrolled("2016-02-10"), activation("2016-08-10", request="q1"), closed("2016-08-27"),
-        enrolled("2016-08-28"), horizon=local("2016-08-30"),
+        enrolled("2016-08-28"), watermark=local("2016-08-30"),
     )  # fmt: skip
     assert told(result)[-3:] == [
         ("reactivation_expired", "S5", local("2016-08-26")),
@@ -72,7 +74,7 @@ def test_e2_enrolling_after_a_closing_carries_neither_terminations_nor_counted_c
     result = play(
         enrolled("2016-02-10"), case("2016-02-11", case_id="k1", **late), case("2016-02-12", case_id="k2", **late),
         closed("2016-02-13"), enrolled("2016-02-14"), case("2016-02-15", case_id="k3", **late),
-        horizon=local("2016-03-01"),
+        watermark=local("2016-03-01"),
     )  # fmt: skip
     assert [kind for kind, _, _ in told(result)] == [
         "account_enrolled", "violation_warned", "violation_warned", "account_closed", "account_enrolled",
@@ -84,7 +86,7 @@ def test_e2_enrolling_after_a_closing_carries_neither_terminations_nor_counted_c
 def test_e2_a_terminated_account_that_closed_enrols_elsewhere_free() -> None:
     result = play(
         enrolled("2016-02-10"), case("2016-02-11"), closed("2016-02-12"), enrolled("2016-02-13", company="d"),
-        horizon=local("2016-03-01"),
+        watermark=local("2016-03-01"),
     )  # fmt: skip
     assert result.accounts["a"].standing == "active"
     assert result.accounts["a"].reapply_from is None
@@ -93,7 +95,7 @@ def test_e2_a_terminated_account_that_closed_enrols_elsewhere_free() -> None:
 def test_e3_facts_before_the_enrolment_decide_nothing_but_a_request_is_refused() -> None:
     result = play(
         closed("2016-02-05"), order("2016-02-06"), case("2016-02-07"), activation("2016-02-08", request="q1"),
-        enrolled("2016-02-10"), horizon=local("2016-03-01"),
+        enrolled("2016-02-10"), watermark=local("2016-03-01"),
     )  # fmt: skip
     assert told(result, notices=True) == [
         ("activation_refused", "S3", local("2016-02-08")),
@@ -105,7 +107,7 @@ def test_e3_facts_before_the_enrolment_decide_nothing_but_a_request_is_refused()
 def test_e3_a_case_terminates_the_company_that_a_closed_account_last_belonged_to() -> None:
     result = play(
         enrolled("2016-02-10", "a"), enrolled("2016-02-10", "b"), closed("2016-02-11", "a"), case("2016-02-12"),
-        horizon=local("2016-03-01"),
+        watermark=local("2016-03-01"),
     )  # fmt: skip
     assert told(result, "id:c") == [("company_terminated", "T2", local("2016-02-12"))]
     assert told(result, "a")[-1] == ("account_closed", "E2", local("2016-02-11"))

@@ -48,7 +48,7 @@ def test_a_termination_keeps_the_days_and_the_policy_of_its_instant_for_newcomer
     longer = policy(id="long", effective_from="2016-03-02T00:00:00+08:00", reapply_days=300)
     result = play(
         enrolled("2016-02-10"), case("2016-03-01"), enrolled("2016-03-05", "x"), policies=(policy(), longer),
-        horizon=local("2016-03-05"),
+        watermark=local("2016-03-05"),
     )  # fmt: skip
     for account in ("a", "x"):
         hit = only(result, "account_terminated", account)
@@ -56,12 +56,12 @@ def test_a_termination_keeps_the_days_and_the_policy_of_its_instant_for_newcomer
     assert only(result, "account_enrolled", "x").policy_id == "long"
 
 
-def test_before_the_first_policy_nothing_is_decided_and_the_registry_counts_in_silence() -> None:
+def test_before_the_first_policy_nothing_is_decided_and_the_registry_counts_in_deadline() -> None:
     result = play(
         enrolled("2015-01-01", "a"), order("2015-06-01", "a"), case("2015-07-01", account="a"),
         activation(FIRST - 1, "a", "q1"), reapplication(FIRST - 1, "a", "q2"), activation(FIRST - 1, "z", "q3"),
         enrolled("2015-01-01", "b"), closed("2015-02-01", "b"), enrolled("2015-03-01", "m"),
-        enrolled("2015-04-01", "m", "d"), horizon=local("2016-02-02"),
+        enrolled("2015-04-01", "m", "d"), watermark=local("2016-02-02"),
     )  # fmt: skip
     assert result.decisions == []
     standings = {name: (one.standing, one.company) for name, one in result.accounts.items()}
@@ -74,13 +74,13 @@ def test_before_the_first_policy_nothing_is_decided_and_the_registry_counts_in_s
 
 
 def test_at_the_very_start_of_the_first_policy_facts_are_decided() -> None:
-    result = play(enrolled(FIRST), activation(FIRST), horizon=FIRST)
+    result = play(enrolled(FIRST), activation(FIRST), watermark=FIRST)
     assert [kind for kind, _, _ in told(result)] == ["account_enrolled", "activation_refused"]
-    assert play(enrolled(FIRST - 1), horizon=FIRST).decisions == []
+    assert play(enrolled(FIRST - 1), watermark=FIRST).decisions == []
 
 
 def test_e2_enrolling_again_after_a_silent_closing_is_a_re_enrolment() -> None:
-    result = play(enrolled("2015-01-01"), closed("2015-02-01"), enrolled("2016-02-10"), horizon=local("2016-03-01"))
+    result = play(enrolled("2015-01-01"), closed("2015-02-01"), enrolled("2016-02-10"), watermark=local("2016-03-01"))
     assert told(result) == [("account_enrolled", "E2", local("2016-02-10"))]
     assert only(result, "account_enrolled").standing_before == "closed"
 
@@ -93,7 +93,7 @@ def test_a_case_upheld_before_the_first_policy_is_in_force_but_neither_counts_no
         case("2016-01-30", case_id="r"),
         case("2016-03-01", case_id="r", event_id="again"),
         case("2016-03-02", case_id="k3", **late),
-        horizon=local("2016-03-03"),
+        watermark=local("2016-03-03"),
     )
     assert told(result) == [("violation_warned", "T1", local("2016-03-02"))]
     assert only(result, "violation_warned").case_id == "k3"
@@ -103,7 +103,7 @@ def test_before_the_first_policy_there_is_no_exemption() -> None:
     # Exempt today, but then it was upheld; so the next one repeats it.
     result = play(
         enrolled("2015-01-01"), case("2015-07-01", cause="onetouch_unable"), case("2016-03-01", event_id="again"),
-        horizon=local("2016-03-02"),
+        watermark=local("2016-03-02"),
     )  # fmt: skip
     assert result.decisions == []
 
@@ -111,7 +111,7 @@ def test_before_the_first_policy_there_is_no_exemption() -> None:
 def test_a_category_of_another_policy_only_has_no_penalty() -> None:
     later = policy(id="later", effective_from="2017-01-01T00:00:00+08:00", violations={"new": {"penalty": "warn"}})
     early = play(enrolled("2016-02-10"), case("2016-03-01", category="new"), policies=(policy(), later),
-                 horizon=local("2016-03-02"))  # fmt: skip
+                 watermark=local("2016-03-02"))  # fmt: skip
     assert (told(early)[1:], early.dead_letters) == ([], [])
 
 

@@ -37,7 +37,7 @@ def reinstated(result: Result, account: str) -> tuple[str, str]:
     {"order_amount": {"value": "49.99", "currency": "USD"}},
 ])  # fmt: skip
 def test_x1_x2_an_exempt_case_is_never_the_sellers(fields: dict[str, Any]) -> None:
-    result = play(*BEGUN, case("2016-03-01", **fields), horizon=LATER)
+    result = play(*BEGUN, case("2016-03-01", **fields), watermark=LATER)
     assert {one.kind for one in result.decisions} == {"account_enrolled"}
 
 
@@ -48,7 +48,7 @@ def test_x1_x2_an_exempt_case_is_never_the_sellers(fields: dict[str, Any]) -> No
     {"order_amount": {"value": "49.99", "currency": "EUR"}},
 ])  # fmt: skip
 def test_x2_another_category_or_currency_or_the_minimum_itself_is_not_exempt(fields: dict[str, Any]) -> None:
-    result = play(*BEGUN, case("2016-03-01", **fields), horizon=LATER)
+    result = play(*BEGUN, case("2016-03-01", **fields), watermark=LATER)
     assert {one.kind for one in result.decisions} & {"violation_warned", "company_terminated"}
 
 
@@ -59,7 +59,7 @@ def test_x2_another_category_or_currency_or_the_minimum_itself_is_not_exempt(fie
 ])  # fmt: skip
 def test_x3_a_case_no_longer_against_the_seller_reinstates_every_account_it_hit(fields: dict[str, Any]) -> None:
     reversal = case(BACK, **{"source": "platform_inspection"} | fields)
-    result = play(*BEGUN, case("2016-03-01"), reversal, horizon=LATER)
+    result = play(*BEGUN, case("2016-03-01"), reversal, watermark=LATER)
     event = reversal[1]["event_id"]
     assert told(result, "id:c")[1:] == [("company_termination_reversed", "X3", BACK)]
     company = only(result, "company_termination_reversed")
@@ -75,14 +75,18 @@ def test_x3_a_case_no_longer_against_the_seller_reinstates_every_account_it_hit(
 
 def test_x3_opened_and_a_repeated_outcome_change_nothing() -> None:
     result = play(
-        *BEGUN, case("2016-03-01"), case("2016-03-02", "opened"), case("2016-03-03", event_id="again"), horizon=LATER
+        *BEGUN,
+        case("2016-03-01"),
+        case("2016-03-02", "opened"),
+        case("2016-03-03", event_id="again"),
+        watermark=LATER,
     )
     assert told(result, "id:c") == [("company_terminated", "T2", local("2016-03-01"))]
 
 
 def test_x3_upheld_once_more_is_a_new_termination_at_that_instant() -> None:
     result = play(
-        *BEGUN, case("2016-03-01"), case(BACK, "dismissed"), case("2016-03-25", event_id="e3"), horizon=LATER
+        *BEGUN, case("2016-03-01"), case(BACK, "dismissed"), case("2016-03-25", event_id="e3"), watermark=LATER
     )
     assert told(result, "id:c")[2:] == [("company_terminated", "T2", local("2016-03-25"))]
     # 25 March: 6 days to 31 March, 36, 67 (31 May): 23 June is day 90.
@@ -95,7 +99,7 @@ def test_x3_a_case_that_terminated_once_and_warned_later_is_taken_back_as_a_warn
     result = play(
         *BEGUN, *(case(f"2016-03-0{day}", case_id=f"k{day}", **late) for day in (1, 2, 3)),
         case("2016-03-10", "dismissed", case_id="k3"), case("2016-07-01", case_id="k3", event_id="again", **late),
-        case("2016-07-02", "withdrawn", case_id="k3"), horizon=local("2016-07-03"),
+        case("2016-07-02", "withdrawn", case_id="k3"), watermark=local("2016-07-03"),
     )  # fmt: skip
     assert told(result, "id:c") == [
         ("company_terminated", "T2", local("2016-03-03")),
@@ -108,7 +112,7 @@ def test_x3_who_was_suspended_is_reinstated_suspended_without_lock_out_or_period
     # Suspended 9 August, activated 10 August, expired 26 August and locked out; terminated 1 September.
     result = play(
         enrolled("2016-02-10"), activation("2016-08-10", request="q1"), case("2016-09-01"),
-        case("2016-09-02", "dismissed"), activation("2016-09-03", request="q2"), horizon=local("2016-09-03"),
+        case("2016-09-02", "dismissed"), activation("2016-09-03", request="q2"), watermark=local("2016-09-03"),
     )  # fmt: skip
     assert reinstated(result, "a") == ("terminated", "suspended")
     assert told(result)[-1] == ("activation_granted", "S3", local("2016-09-03"))
@@ -133,14 +137,14 @@ def test_x3_an_order_from_the_very_instant_of_the_termination_on_reinstates_as_a
 ) -> None:
     result = play(
         enrolled("2016-02-10"), case("2016-09-01"), order(ordered_at), case("2016-09-02", "dismissed"),
-        horizon=local("2016-09-03"),
+        watermark=local("2016-09-03"),
     )  # fmt: skip
     assert reinstated(result, "a") == ("terminated", standing)
 
 
 def test_x3_an_order_at_the_instant_of_the_reversal_restores_after_it() -> None:
     at = local("2016-09-02")
-    result = play(enrolled("2016-02-10"), case("2016-09-01"), order(at), case(at, "dismissed"), horizon=at)
+    result = play(enrolled("2016-02-10"), case("2016-09-01"), order(at), case(at, "dismissed"), watermark=at)
     assert told(result)[-2:] == [("account_reinstated", "X3", at), ("account_restored", "S2", at)]
     assert reinstated(result, "a") == ("terminated", "suspended")
 
@@ -149,7 +153,7 @@ def test_x3_an_account_that_another_termination_holds_stays_until_that_one_is_ta
     result = play(
         *BEGUN, case("2016-03-01", case_id="k1"), case("2016-03-05", case_id="k2", account="b"),
         case("2016-03-10", "dismissed", case_id="k1"), case(BACK, "withdrawn", case_id="k2", account="b"),
-        horizon=LATER,
+        watermark=LATER,
     )  # fmt: skip
     assert told(result, "a")[1:] == [
         ("account_terminated", "T2", local("2016-03-01")),
@@ -164,7 +168,7 @@ def test_x3_an_account_that_another_termination_holds_stays_until_that_one_is_ta
 def test_x3_a_reversal_moves_the_re_application_date_back_to_what_still_holds() -> None:
     result = play(
         *BEGUN, case("2016-03-01", case_id="k1"), case("2016-03-11", case_id="k2"),
-        case(BACK, "dismissed", case_id="k2"), horizon=LATER,
+        case(BACK, "dismissed", case_id="k2"), watermark=LATER,
     )  # fmt: skip
     assert result.accounts["a"].reapply_from == local("2016-05-31")
 
@@ -172,7 +176,7 @@ def test_x3_a_reversal_moves_the_re_application_date_back_to_what_still_holds() 
 def test_x3_who_was_readmitted_since_is_not_touched() -> None:
     result = play(
         *BEGUN, case("2016-03-01"), reapplication("2016-05-31"), case("2016-06-10", "dismissed"),
-        horizon=local("2016-06-20"),
+        watermark=local("2016-06-20"),
     )  # fmt: skip
     assert told(result, "a")[-1] == ("reapplication_accepted", "T3", local("2016-05-31"))
     assert told(result, "b")[-1] == ("account_reinstated", "X3", local("2016-06-10"))
@@ -181,7 +185,7 @@ def test_x3_who_was_readmitted_since_is_not_touched() -> None:
 def test_x3_who_closed_stays_closed_and_who_moved_is_reinstated_where_he_is() -> None:
     result = play(
         *BEGUN, case("2016-03-01"), closed("2016-03-02", "a"), enrolled("2016-03-03", "b", "d"),
-        case(BACK, "dismissed"), horizon=LATER,
+        case(BACK, "dismissed"), watermark=LATER,
     )  # fmt: skip
     assert result.accounts["a"].standing == "closed"
     assert only(result, "account_reinstated", "b").company == "id:d"
@@ -189,10 +193,10 @@ def test_x3_who_closed_stays_closed_and_who_moved_is_reinstated_where_he_is() ->
 
 
 def test_x3_t4_who_was_terminated_while_just_enrolling_is_reinstated_active() -> None:
-    result = play(*BEGUN, case("2016-03-01"), enrolled("2016-03-05", "x"), case(BACK, "dismissed"), horizon=LATER)
+    result = play(*BEGUN, case("2016-03-01"), enrolled("2016-03-05", "x"), case(BACK, "dismissed"), watermark=LATER)
     assert reinstated(result, "x") == ("terminated", "active")
     joined_later = play(
-        *BEGUN, case("2016-03-01"), case(BACK, "dismissed"), enrolled("2016-03-21", "x"), horizon=LATER
+        *BEGUN, case("2016-03-01"), case(BACK, "dismissed"), enrolled("2016-03-21", "x"), watermark=LATER
     )
     assert told(joined_later, "x") == [("account_enrolled", "E1", local("2016-03-21"))]
 
@@ -201,7 +205,7 @@ def test_x3_taking_back_a_counted_case_does_not_undo_the_later_termination() -> 
     late = {"category": "late"}
     result = play(
         *BEGUN, *(case(f"2016-03-0{day}", case_id=f"k{day}", **late) for day in (1, 2, 3)),
-        case("2016-03-10", "dismissed", case_id="k1"), case("2016-03-11", case_id="k4", **late), horizon=LATER,
+        case("2016-03-10", "dismissed", case_id="k1"), case("2016-03-11", case_id="k4", **late), watermark=LATER,
     )  # fmt: skip
     # k4 counts with k2 and k3: the third again.
     assert told(result, "id:c") == [
@@ -213,7 +217,7 @@ def test_x4_a_warning_taken_back_no_longer_counts_and_is_no_decision() -> None:
     late = {"category": "late"}
     result = play(
         *BEGUN, case("2016-03-01", case_id="k1", **late), case("2016-03-02", case_id="k2", **late),
-        case("2016-03-03", "dismissed", case_id="k1"), case("2016-03-04", case_id="k3", **late), horizon=LATER,
+        case("2016-03-03", "dismissed", case_id="k1"), case("2016-03-04", case_id="k3", **late), watermark=LATER,
     )  # fmt: skip
     assert [kind for kind, _, _ in told(result, "a")] == ["account_enrolled"] + ["violation_warned"] * 3
 
@@ -221,5 +225,5 @@ def test_x4_a_warning_taken_back_no_longer_counts_and_is_no_decision() -> None:
 def test_the_exemption_is_that_of_the_policy_in_force_at_the_outcome() -> None:
     strict = policy(id="strict", effective_from="2016-03-01T00:00:00+08:00", exempt_causes=[])
     for at, kinds in ((local("2016-03-01") - 1, set()), (local("2016-03-01"), {"company_terminated"})):
-        result = play(*BEGUN, case(at, cause="onetouch_unable"), policies=(policy(), strict), horizon=at)
+        result = play(*BEGUN, case(at, cause="onetouch_unable"), policies=(policy(), strict), watermark=at)
         assert {one.kind for one in result.decisions if one.subject == "id:c"} == kinds

@@ -15,7 +15,7 @@ UNLOCKED = local("2016-09-26")
 ENROLLED = enrolled("2016-02-10 09:00")
 
 
-def test_s1_s6_silence_is_noticed_three_times_and_then_suspends() -> None:
+def test_s1_s6_deadline_is_noticed_three_times_and_then_suspends() -> None:
     result = play(ENROLLED)
     assert told(result, notices=True)[1:] == [
         ("suspension_notice", "S6", local("2016-07-10")),
@@ -32,7 +32,7 @@ def test_s1_s6_silence_is_noticed_three_times_and_then_suspends() -> None:
 
 
 def test_s1_an_order_one_microsecond_before_the_end_starts_the_clock_anew() -> None:
-    result = play(ENROLLED, order(SUSPENDED - 1), horizon=SUSPENDED)
+    result = play(ENROLLED, order(SUSPENDED - 1), watermark=SUSPENDED)
     assert [kind for kind, _, _ in told(result, notices=True)] == ["account_enrolled"] + ["suspension_notice"] * 3
     # Local day 8 August + 180: 23 days to 31 August, then 53, 84, 114, 145, 176 (31 January); 4 February is day 180.
     assert result.accounts["a"].deadline == local("2017-02-05")
@@ -40,7 +40,7 @@ def test_s1_an_order_one_microsecond_before_the_end_starts_the_clock_anew() -> N
 
 @pytest.mark.parametrize("late_by", [0, 1])
 def test_s2_an_order_at_the_very_end_or_after_it_restores(late_by: int) -> None:
-    result = play(ENROLLED, order(SUSPENDED + late_by, order_id="o7"), horizon=SUSPENDED + 1)
+    result = play(ENROLLED, order(SUSPENDED + late_by, order_id="o7"), watermark=SUSPENDED + 1)
     assert told(result)[1:] == [
         ("account_suspended", "S1", SUSPENDED),
         ("account_restored", "S2", SUSPENDED + late_by),
@@ -59,7 +59,7 @@ def test_s1_an_order_that_moves_between_two_effective_statuses_is_no_new_entry()
 @pytest.mark.parametrize("status", ["awaiting_full_prepayment", "待卖家发货", "待您确认预付款金额", "待付足预付款"])
 def test_s1_each_name_of_the_three_statuses_counts(status: str) -> None:
     result = play(
-        ENROLLED, order("2016-02-20", status=status, previous_status="drafted"), horizon=local("2016-03-01")
+        ENROLLED, order("2016-02-20", status=status, previous_status="drafted"), watermark=local("2016-03-01")
     )
     assert result.accounts["a"].deadline == local("2016-08-19")
 
@@ -67,7 +67,7 @@ def test_s1_each_name_of_the_three_statuses_counts(status: str) -> None:
 def test_s3_a_suspended_account_is_activated_and_others_are_refused_with_the_reason() -> None:
     result = play(
         ENROLLED, activation("2016-03-01", request="q1"), activation("2016-08-10 12:00", request="q2"),
-        activation("2016-08-11", request="q3"), horizon=local("2016-08-12"),
+        activation("2016-08-11", request="q3"), watermark=local("2016-08-12"),
     )  # fmt: skip
     answers = [one for one in result.decisions if one.request_id]
     assert [(one.kind, one.reason, one.request_id, one.expires_at, one.not_before) for one in answers] == [
@@ -79,7 +79,7 @@ def test_s3_a_suspended_account_is_activated_and_others_are_refused_with_the_rea
 
 
 def test_s4_an_order_one_microsecond_before_the_end_of_the_activation_restores() -> None:
-    result = play(ENROLLED, activation("2016-08-10"), order(EXPIRED - 1), horizon=EXPIRED)
+    result = play(ENROLLED, activation("2016-08-10"), order(EXPIRED - 1), watermark=EXPIRED)
     assert told(result)[-1] == ("account_restored", "S4", EXPIRED - 1)
     assert result.accounts["a"].standing == "active"
 
@@ -88,7 +88,7 @@ def test_s4_an_order_one_microsecond_before_the_end_of_the_activation_restores()
 def test_s5_s2_an_order_at_the_end_of_the_activation_is_too_late_for_it_and_lifts_the_lock_out(late_by: int) -> None:
     result = play(
         ENROLLED, activation("2016-08-10", request="q1"), order(EXPIRED + late_by),
-        activation("2016-09-01", request="q2"), horizon=local("2016-09-01"),
+        activation("2016-09-01", request="q2"), watermark=local("2016-09-01"),
     )  # fmt: skip
     assert told(result)[2:] == [
         ("activation_granted", "S3", local("2016-08-10")),
@@ -118,7 +118,7 @@ def test_s3_a_request_is_granted_from_the_end_of_the_lock_out_on(
     asked_at: int, reason: str | None, not_before: int | None
 ) -> None:
     result = play(
-        ENROLLED, activation("2016-08-10", request="q1"), activation(asked_at, request="q2"), horizon=asked_at
+        ENROLLED, activation("2016-08-10", request="q1"), activation(asked_at, request="q2"), watermark=asked_at
     )
     answer = result.decisions[-1]
     assert (answer.request_id, answer.reason, answer.not_before) == ("q2", reason, not_before)
@@ -139,7 +139,7 @@ def test_s6_a_notice_that_would_not_be_later_than_the_start_of_its_period_is_lef
 def test_s6_notices_are_given_anew_in_each_period_and_stay_given() -> None:
     # The order of 11 July comes one day after the first notice. 11 July + 180: 20 days to 31 July, then 51, 81, 112,
     # 142, 173 (31 December); 7 January is day 180: the end is 8 January, 30 days before it 9 December.
-    result = play(ENROLLED, order("2016-07-11"), horizon=local("2016-12-09"))
+    result = play(ENROLLED, order("2016-07-11"), watermark=local("2016-12-09"))
     assert told(result, notices=True)[1:] == [
         ("suspension_notice", "S6", local("2016-07-10")),
         ("suspension_notice", "S6", local("2016-12-09")),
@@ -169,7 +169,7 @@ def test_at_one_instant_the_order_comes_before_the_request_and_requests_by_id() 
 
 def test_of_two_orders_at_one_instant_the_smaller_id_in_code_points_restores() -> None:
     at = local("2016-08-10")
-    result = play(ENROLLED, order(at, order_id="o2"), order(at, order_id="O3"), horizon=at)
+    result = play(ENROLLED, order(at, order_id="o2"), order(at, order_id="O3"), watermark=at)
     assert only(result, "account_restored").order_id == "O3"
 
 

@@ -30,7 +30,7 @@ def penalties(result: Result) -> list[tuple[str, str | None]]:
 
 
 def test_t1_t2_one_upheld_case_terminates_every_account_of_the_company() -> None:
-    result = play(*TWO, enrolled("2016-02-12", "x", "other"), case("2016-03-01 10:00"), horizon=local("2016-04-01"))
+    result = play(*TWO, enrolled("2016-02-12", "x", "other"), case("2016-03-01 10:00"), watermark=local("2016-04-01"))
     at = local("2016-03-01 10:00")
     assert told(result, "id:c") == [("company_terminated", "T2", at)]
     for account in ("a", "b"):
@@ -45,14 +45,14 @@ def test_t1_t2_one_upheld_case_terminates_every_account_of_the_company() -> None
 
 
 def test_t1_a_finding_of_the_platform_needs_no_complaint() -> None:
-    result = play(*TWO, case("2016-03-01", source="platform_inspection"), horizon=local("2016-04-01"))
+    result = play(*TWO, case("2016-03-01", source="platform_inspection"), watermark=local("2016-04-01"))
     assert only(result, "company_terminated").source == "platform_inspection"
 
 
 def test_t1_a_warning_changes_no_standing_and_no_penalty_says_nothing() -> None:
     result = play(
         *TWO, case("2016-03-01", case_id="k1", category="rude"), case("2016-03-02", case_id="k2", category="small"),
-        horizon=local("2016-04-01"),
+        watermark=local("2016-04-01"),
     )  # fmt: skip
     warned = only(result, "violation_warned")
     assert (warned.clause, warned.case_id, warned.cause) == ("T1", "k1", "k1-upheld\na")
@@ -68,7 +68,7 @@ def test_t1_the_third_case_terminates_while_the_first_still_counts(third_at: Ins
     result = play(
         *TWO, case("2016-03-01 10:00", case_id="k1", category="late"),
         case("2016-03-02", case_id="k2", category="late"),
-        case(third_at, case_id="k3", category="late"), horizon=third_at,
+        case(third_at, case_id="k3", category="late"), watermark=third_at,
     )  # fmt: skip
     assert penalties(result) == [("violation_warned", "k1"), ("violation_warned", "k2"), (penalty, "k3")]
 
@@ -82,7 +82,7 @@ def test_t1_each_further_case_terminates_again_and_another_category_or_account_d
         case("2016-03-04", case_id="k4", category="late", account="b"),
         case("2016-03-05", case_id="k5", category="late"),
         case("2016-03-06", case_id="k6", category="late"),
-        horizon=local("2016-04-01"),
+        watermark=local("2016-04-01"),
     )
     assert penalties(result) == [
         ("violation_warned", "k1"), ("violation_warned", "k2"),
@@ -98,14 +98,14 @@ def test_t1_one_case_upheld_twice_counts_once() -> None:
     result = play(
         *TWO, case("2016-03-01", case_id="k1", category="late"),
         case("2016-03-02", case_id="k1", category="late", event_id="again"),
-        case("2016-03-03", case_id="k2", category="late"), horizon=local("2016-04-01"),
+        case("2016-03-03", case_id="k2", category="late"), watermark=local("2016-04-01"),
     )  # fmt: skip
     assert penalties(result) == [("violation_warned", "k1"), ("violation_warned", "k2")]
 
 
 def test_t2_who_left_before_is_spared_and_who_joined_at_that_very_instant_is_hit() -> None:
     at = local("2016-03-01")
-    result = play(*TWO, enrolled(at, "a", "d"), enrolled(at, "x", "c"), case(at, account="b"), horizon=at)
+    result = play(*TWO, enrolled(at, "a", "d"), enrolled(at, "x", "c"), case(at, account="b"), watermark=at)
     assert result.accounts["a"].standing == "active"
     assert told(result, "x") == [("account_enrolled", "E1", at), ("account_terminated", "T2", at)]
 
@@ -118,7 +118,7 @@ def test_t2_a_company_without_open_accounts_is_terminated_all_the_same() -> None
 
 @pytest.mark.parametrize(("asked_at", "reason"), [(REAPPLY - 1, "too_early"), (REAPPLY, None), (REAPPLY + 1, None)])
 def test_t3_re_application_is_accepted_from_the_end_of_the_90_days_on(asked_at: Instant, reason: str | None) -> None:
-    result = play(*TWO, case("2016-03-01 10:00"), reapplication(asked_at), horizon=asked_at)
+    result = play(*TWO, case("2016-03-01 10:00"), reapplication(asked_at), watermark=asked_at)
     answer = result.decisions[-1]
     assert (answer.reason, answer.not_before) == ((reason, REAPPLY) if reason else (None, None))
     assert answer.clause == "T3"
@@ -134,7 +134,7 @@ def test_t3_the_latest_of_several_terminations_says_when_and_who_is_not_terminat
     result = play(
         *TWO, reapplication("2016-02-20", request="q1"), case("2016-03-01", case_id="k1"),
         case("2016-03-11", case_id="k2", account="b"), reapplication(REAPPLY, request="q2"),
-        reapplication("2016-06-10", request="q3"), horizon=local("2016-06-10"),
+        reapplication("2016-06-10", request="q3"), watermark=local("2016-06-10"),
     )  # fmt: skip
     answers = [one for one in result.decisions if one.request_id]
     assert [(one.request_id, one.reason, one.not_before) for one in answers] == [
@@ -150,7 +150,7 @@ def test_t3_the_latest_of_several_terminations_says_when_and_who_is_not_terminat
 def test_t4_who_enrols_under_a_terminated_company_is_terminated_until_its_90_days_are_over(
     joined_at: Instant, standing: str
 ) -> None:
-    result = play(*TWO, case("2016-03-01 10:00"), enrolled(joined_at, "x", event="r"), horizon=joined_at)
+    result = play(*TWO, case("2016-03-01 10:00"), enrolled(joined_at, "x", event="r"), watermark=joined_at)
     assert result.accounts["x"].standing == standing
     if standing == "terminated":
         assert told(result, "x") == [("account_enrolled", "E1", joined_at), ("account_terminated", "T4", joined_at)]
@@ -162,7 +162,7 @@ def test_t4_who_moves_is_terminated_by_each_termination_that_does_not_hold_it_al
     result = play(
         enrolled("2016-02-10", "a"), enrolled("2016-02-11", "b"), case("2016-03-01", case_id="k1"),
         enrolled("2016-03-02", "b", "d"), case("2016-03-03", case_id="k2"),
-        enrolled("2016-03-04", "b", "c", event="back"), horizon=local("2016-04-01"),
+        enrolled("2016-03-04", "b", "c", event="back"), watermark=local("2016-04-01"),
     )  # fmt: skip
     hits = [one for one in result.decisions if one.kind == "account_terminated" and one.subject == "b"]
     assert [(one.clause, one.case_id, one.cause) for one in hits] == [
@@ -173,7 +173,7 @@ def test_t4_who_moves_is_terminated_by_each_termination_that_does_not_hold_it_al
 def test_t4_an_enrolment_that_repeats_the_company_is_no_coming_under_it() -> None:
     result = play(
         *TWO, case("2016-03-01"), reapplication(REAPPLY), enrolled("2016-06-01", event="again"),
-        horizon=local("2016-06-02"),
+        watermark=local("2016-06-02"),
     )  # fmt: skip
     assert result.accounts["a"].standing == "active"
 
@@ -202,7 +202,7 @@ def test_two_names_that_fold_to_one_are_one_company_and_an_id_and_a_name_never_m
     # NFKC makes the full-width letters plain; case folding makes STRASSE and straße one.
     result = play(
         named("a", "ACME  Straße"), named("b", " ａｃｍｅ STRASSE\u3000"), named("x", "other", "acme strasse"),
-        case("2016-03-01"), horizon=local("2016-04-01"),
+        case("2016-03-01"), watermark=local("2016-04-01"),
     )  # fmt: skip
     assert told(result, "name:acme strasse") == [("company_terminated", "T2", local("2016-03-01"))]
     assert [result.accounts[one].standing for one in ("a", "b", "x")] == ["terminated", "terminated", "active"]
@@ -230,5 +230,5 @@ def test_the_penalty_is_that_of_the_policy_in_force_at_the_outcome() -> None:
         (local("2016-03-01") - 1, "company_terminated", "p"),
         (local("2016-03-01"), "violation_warned", "mild"),
     ):
-        result = play(*TWO, case(at), policies=(milder, policy()), horizon=at)
+        result = play(*TWO, case(at), policies=(milder, policy()), watermark=at)
         assert only(result, kind).policy_id == judged_by

@@ -24,14 +24,14 @@ CASES: dict[str, tuple[Sequence[Samples], Sequence[Samples]]] = {
         [{'up{job="standing",instance="a"}': 1, 'up{job="standing",instance="b"}': 0}],
         [{'up{job="standing",instance="a"}': 1, 'up{job="other"}': 0}],
     ),
-    "StandingSilenceNotEnforced": (
-        [{"standing_horizon_age_seconds": 301, "standing_silence_held": 0}],
+    "StandingDeadlinesNotEnforced": (
+        [{"standing_watermark_age_seconds": 301, "standing_deadlines_held": 0}],
         [
-            {"standing_horizon_age_seconds": 300, "standing_silence_held": 0},
-            {"standing_horizon_age_seconds": 9999, "standing_silence_held": 1},
+            {"standing_watermark_age_seconds": 300, "standing_deadlines_held": 0},
+            {"standing_watermark_age_seconds": 9999, "standing_deadlines_held": 1},
         ],
     ),
-    "StandingSilenceHeld": ([{"standing_silence_held": 1}], [{"standing_silence_held": 0}]),
+    "StandingDeadlinesHeld": ([{"standing_deadlines_held": 1}], [{"standing_deadlines_held": 0}]),
     "StandingDeadlinesOverdue": ([{"standing_deadlines_overdue": 1}], [{"standing_deadlines_overdue": 0}]),
     "StandingDecisionsUnpublished": (
         [{'standing_unpublished_age_seconds{shard="0"}': 1, 'standing_unpublished_age_seconds{shard="1"}': 61}],
@@ -66,7 +66,7 @@ CASES: dict[str, tuple[Sequence[Samples], Sequence[Samples]]] = {
         [{"standing_withdrawals_total": 21, 'standing_decisions_total{kind="account_suspended"}': 100}],
         [{"standing_withdrawals_total": 20, 'standing_decisions_total{kind="account_suspended"}': 100}],
     ),
-    "StandingSpreadsStuck": ([{"standing_spreads": 1}], [{"standing_spreads": 0}]),
+    "StandingFanoutsStuck": ([{"standing_fanouts": 1}], [{"standing_fanouts": 0}]),
     "StandingWorkerRestarts": (
         [{'standing_worker_restarts_total{worker="relay"}': 4 / 900}],
         [

@@ -11,10 +11,10 @@ from aiokafka.errors import KafkaTimeoutError
 from confluent_kafka import KafkaError, KafkaException
 
 from workers import timeouts
+from workers.checkpoints import NotCompared
 from workers.kafka.admin import KafkaUnreachable
 from workers.kafka.last_record import NoAnswer
 from workers.kafka.transactional_producer import PublishError
-from workers.marks import NotCompared
 from workers.ops.blame import named
 from workers.ops.health import PortTaken, Vitals, serving
 from workers.ops.metrics import LAG, METRICS, RECORDS, Measured

@@ -94,17 +94,17 @@ def test_a_value_that_no_label_can_have_is_found() -> None:
     "text",
     [
         "",
-        "max(standing_spreads",
-        "max(standing_spreads))",
-        "max(standing_spreads) >",
-        "sum by (topic standing_spreads)",
+        "max(standing_fanouts",
+        "max(standing_fanouts))",
+        "max(standing_fanouts) >",
+        "sum by (topic standing_fanouts)",
         "rate(standing_records_total)",
         "standing_records_total[5m]",
         'standing_failures_total{error="Fenced}',
         'standing_failures_total{error>"Fenced"}',
-        "maximum(standing_spreads)",
+        "maximum(standing_fanouts)",
         "rate(standing_records_total[5 minutes])",
-        "standing_spreads standing_spreads",
+        "standing_fanouts standing_fanouts",
     ],
 )
 def test_what_is_not_promql_is_refused(text: str) -> None:
@@ -118,7 +118,7 @@ def test_every_metric_is_on_the_dashboard_or_in_an_alert() -> None:
     }
     hidden = {metric.name for metric in METRICS} - shown
     assert hidden == {
-        "standing_horizon_timestamp_seconds",
+        "standing_watermark_timestamp_seconds",
         "standing_judgements_failed_total",
         "standing_oldest_deadline_seconds",
         "standing_partitions",

@@ -1,4 +1,4 @@
-"""The engine's rules while messages arrive: the fast path, the judgement, the difference and the lazy wake_at.
+"""The engine's rules while messages arrive: the fast path, the judgement, the difference and the lazy next_check.
 
 It is what the workers do, without a database, and keeps what a subscriber would have read. It owns no rule;
 where a withdrawal names what does not stand, or a decision is published twice, it raises.
@@ -50,7 +50,7 @@ class Arrival:
     said: dict[str, tuple[object, ...]] = field(default_factory=dict)
     """What is said of each account now (`Standing.compared`)."""
     log: list[Said] = field(default_factory=list)
-    horizon: Instant = MINUS_INFINITY
+    watermark: Instant = MINUS_INFINITY
     fast: int = 0
 
     def copy(self) -> "Arrival":
@@ -60,13 +60,13 @@ class Arrival:
             published=dict(self.published), sequences=dict(self.sequences), said=dict(self.said), log=list(self.log),
         )  # fmt: skip
 
-    def arrive(self, messages: Iterable[Message], horizon: Instant) -> None:
-        """Messages are read in one batch while the horizon stands there."""
-        self.take_in(decode(messages, self.policies), horizon)
+    def arrive(self, messages: Iterable[Message], watermark: Instant) -> None:
+        """Messages are read in one batch while the watermark stands there."""
+        self.take_in(decode(messages, self.policies), watermark)
 
-    def take_in(self, batch: Batch, horizon: Instant) -> None:
+    def take_in(self, batch: Batch, watermark: Instant) -> None:
         """The same with messages that were decoded before."""
-        self.horizon = max(self.horizon, horizon)
+        self.watermark = max(self.watermark, watermark)
         ids = batch.account_ids()
         rows = [self.rows.setdefault(account_id, AccountRow(account_id)) for account_id in ids]
         judged, changes = sort_out(rows, batch.orders, batch.facts, self.policies)
@@ -75,16 +75,16 @@ class Arrival:
         learned = [row.account_id for row in judged if self._learns(row.account_id, batch)]
         self._terminate(learned, [row.account_id for row in judged])
 
-    def wakes(self, horizon: Instant) -> None:
-        """The timers enforce what silence decides up to the horizon, but for accounts that only woke early."""
-        self.horizon = max(self.horizon, horizon)
-        due = [row for row in self.rows.values() if row.wake_at is not None and row.wake_at <= self.horizon]
+    def wakes(self, watermark: Instant) -> None:
+        """The timers enforce what deadlines decide up to the watermark, but for accounts that only woke early."""
+        self.watermark = max(self.watermark, watermark)
+        due = [row for row in self.rows.values() if row.next_check is not None and row.next_check <= self.watermark]
         for row in due:
-            later = later_check(row, self.horizon, self.policies)
+            later = later_check(row, self.watermark, self.policies)
             if later is None:
                 self._judge(row.account_id)
             else:
-                self.rows[row.account_id] = row._replace(wake_at=later)
+                self.rows[row.account_id] = row._replace(next_check=later)
 
     def net(self) -> list[Decision]:
         """What was published and not withdrawn, each subject's in the order of its sequence."""
@@ -100,9 +100,9 @@ class Arrival:
         after = last.decision.standing_after
         return None if after == standing else f"{standing}, by the last decision in force {after}"
 
-    def judgement(self, account_id: str, horizon: Instant) -> Judgement:
+    def judgement(self, account_id: str, watermark: Instant) -> Judgement:
         """What the full judgement of an account says, its history as it is kept."""
-        return self.known[account_id].judged(account_id, self.terminations, self.policies, horizon)
+        return self.known[account_id].judged(account_id, self.terminations, self.policies, watermark)
 
     def _moves(self, moved: tuple[str, Instant, str]) -> None:
         """The fast path: only the end of the last span moves, or the first begins."""
@@ -113,7 +113,7 @@ class Arrival:
         first = account.orders[-1].first if account.orders else last
         self.known[account_id] = replace(account, orders=(*before, OrderSpan(first, last)))
         self.rows[account_id] = self.rows[account_id]._replace(
-            dense_since=first.at, last_effective_at=last.at, last_order_id=last.order_id
+            span_start=first.at, last_effective_at=last.at, last_order_id=last.order_id
         )
 
     def _learns(self, account_id: str, batch: Batch) -> bool:
@@ -148,7 +148,7 @@ class Arrival:
 
     def _judge(self, account_id: str) -> None:
         row = self.rows[account_id]
-        until = max(self.horizon, MINUS_INFINITY if row.judged_until is None else row.judged_until)
+        until = max(self.watermark, MINUS_INFINITY if row.judged_until is None else row.judged_until)
         judgement = self.judgement(account_id, until)
         self._publish(account_id, judgement.decisions)
         if judgement.standing is not None:
@@ -157,11 +157,11 @@ class Arrival:
         last = orders[-1] if orders else None
         self.rows[account_id] = row._replace(
             standing=judgement.status,
-            waits=judgement.waits,
-            wake_at=judgement.wake_at,
+            deferred=judgement.deferred,
+            next_check=judgement.next_check,
             judged_until=None if until == MINUS_INFINITY else until,
             sequence=self.sequences[account_id],
-            dense_since=last.first.at if last else None,
+            span_start=last.first.at if last else None,
             last_effective_at=last.last.at if last else None,
             last_order_id=last.last.order_id if last else None,
         )

@@ -8,13 +8,13 @@ from tests.properties.strategies import World
 
 
 def as_the_model_says(engine: Arrival, world: World, read: list[Message]) -> None:
-    """Net decisions and standings are the model's over what was read, at the horizon that the engine reached."""
-    expected = walk(read, world.model, engine.horizon)
+    """Net decisions and standings are the model's over what was read, at the watermark that the engine reached."""
+    expected = walk(read, world.model, engine.watermark)
     assert in_order(map(of_engine, engine.net())) == in_order(map(of_model, expected.decisions))
     assert {row.account_id: row.standing for row in engine.rows.values()} == {
         account_id: account.standing for account_id, account in expected.accounts.items() if account_id in engine.rows
     }
-    judgements = from_scratch(read, world.policies, engine.horizon)[1]
+    judgements = from_scratch(read, world.policies, engine.watermark)[1]
     for account_id, judgement in judgements.items():
         if judgement.standing is not None:
             assert engine.said[account_id] == judgement.standing.compared

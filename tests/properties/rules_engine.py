@@ -65,13 +65,17 @@ class Known:
         )
 
     def judged(
-        self, account_id: str, terminations: Mapping[str, Sequence[Termination]], policies: Policies, horizon: Instant
+        self,
+        account_id: str,
+        terminations: Mapping[str, Sequence[Termination]],
+        policies: Policies,
+        watermark: Instant,
     ) -> Judgement:
         """The full judgement, given the terminations of the companies the account ever belonged to."""
         history = self.history()
         keys = {fact.company.key for fact in history.registry if fact.company is not None}
         own = {key: terminations[key] for key in keys if key in terminations}
-        return judge(account_id, history, own, policies, horizon)
+        return judge(account_id, history, own, policies, watermark)
 
 
 def terminations_of(known: Mapping[str, Known], policies: Policies) -> dict[str, list[Termination]]:
@@ -100,13 +104,13 @@ def known_of(messages: Sequence[Message], policies: Policies, *, compressed: boo
 
 
 def from_scratch(
-    messages: Sequence[Message], policies: Policies, horizon: Instant, *, compressed: bool = True
+    messages: Sequence[Message], policies: Policies, watermark: Instant, *, compressed: bool = True
 ) -> tuple[list[Decision], dict[str, Judgement]]:
     """Every decision and judgement over all messages at once."""
     known = known_of(messages, policies, compressed=compressed)
     terminations = terminations_of(known, policies)
     judgements = {
-        account_id: account.judged(account_id, terminations, policies, horizon)
+        account_id: account.judged(account_id, terminations, policies, watermark)
         for account_id, account in known.items()
     }
     decisions = [decision for judgement in judgements.values() for decision in judgement.decisions]

@@ -25,7 +25,7 @@ Read = tuple[int, ...]
 MESSAGES = tuple(LETTERS.values())
 TIMES = {
     "live": "after each fact silence is decided up to the newest one read",
-    "quiet": "nothing is decided on silence until all is read",
+    "quiet": "nothing is decided by a deadline until all is read",
     "ahead": "all silence is decided at once, so that every fact is late",
 }
 
@@ -66,21 +66,21 @@ class Judge:
         self._right: dict[tuple[int, Instant], int] = {}
 
     def differs(self, engine: Arrival, read: Read) -> bool:
-        """Whether the engine's net decisions and standings are not the model's at the horizon it reached."""
-        known = self._right.get((letters_of(read), engine.horizon))
+        """Whether the engine's decisions in force and standings are not the model's at the watermark it reached."""
+        known = self._right.get((letters_of(read), engine.watermark))
         rows = [(row.standing, engine.said.get(account_id)) for account_id, row in sorted(engine.rows.items())]
         now = hash((contents(engine), tuple(rows)))
         if known is not None:
             return now != known
         if differences(engine, read) is not None:
             return True
-        self._right[letters_of(read), engine.horizon] = now
+        self._right[letters_of(read), engine.watermark] = now
         return False
 
 
 def differences(engine: Arrival, read: Read) -> str | None:
     """What the engine and the model say of these facts where that is not the same."""
-    expected = told(read, engine.horizon)
+    expected = told(read, engine.watermark)
     ours, theirs = in_order(map(of_engine, engine.net())), in_order(map(of_model, expected.decisions))
     if ours != theirs:
         only_ours = "\n".join(f"  engine only: {row}" for row in ours if row not in theirs)
@@ -98,9 +98,9 @@ def differences(engine: Arrival, read: Read) -> str | None:
     return None
 
 
-def told(read: Read, horizon: Instant) -> Result:
+def told(read: Read, watermark: Instant) -> Result:
     """What the model says of these facts."""
-    return walk([MESSAGES[letter] for letter in read], WORLD.model, horizon)
+    return walk([MESSAGES[letter] for letter in read], WORLD.model, watermark)
 
 
 class Remembering(Arrival):
@@ -108,15 +108,15 @@ class Remembering(Arrival):
 
     __slots__ = ()
 
-    def judgement(self, account_id: str, horizon: Instant) -> Judgement:
+    def judgement(self, account_id: str, watermark: Instant) -> Judgement:
         known = self.known[account_id]
         terminations = tuple(each for of_one in self.terminations.values() for each in of_one)
-        key = (account_id, tuple(known.facts), known.orders, terminations, horizon)
+        key = (account_id, tuple(known.facts), known.orders, terminations, watermark)
         found = JUDGEMENTS.get(key)
         if found is None:
             if len(JUDGEMENTS) >= REMEMBERED:
                 JUDGEMENTS.clear()
-            found = JUDGEMENTS[key] = super().judgement(account_id, horizon)
+            found = JUDGEMENTS[key] = super().judgement(account_id, watermark)
         return found
 
     def _publish(self, subject: str, decided: Sequence[Decision]) -> None:
@@ -134,7 +134,7 @@ def letters_of(read: Read) -> int:
 
 
 def contents(engine: Arrival) -> bytes:
-    """The net decisions as a subscriber sorts them, in one digest."""
+    """The decisions in force as a subscriber sorts them, in one digest."""
     together = blake2b(digest_size=16)
     for subject in sorted(subject for subject, of_one in engine.published.items() if of_one):
         together.update(subject.encode())
@@ -150,7 +150,7 @@ def digest(engine: Arrival, read: Read) -> bytes:
     """
     rows = [row._replace(sequence=min(row.sequence, 2)) for _, row in sorted(engine.rows.items())]
     spans = [(account_id, account.orders) for account_id, account in sorted(engine.known.items())]
-    said = repr((letters_of(read), rows, spans, contents(engine), engine.horizon))
+    said = repr((letters_of(read), rows, spans, contents(engine), engine.watermark))
     return blake2b(said.encode(), digest_size=16).digest()
 
 
@@ -163,7 +163,7 @@ def batches() -> tuple[Batch, ...]:
 def step(engine: Arrival, letter: int, passing: str) -> None:
     """One more fact is read, and time passes."""
     if passing == "live":
-        engine.take_in(batches()[letter], engine.horizon)
+        engine.take_in(batches()[letter], engine.watermark)
         engine.wakes(MESSAGES[letter][1]["occurred_at"])
     else:
         engine.take_in(batches()[letter], MINUS_INFINITY if passing == "quiet" else FAR)

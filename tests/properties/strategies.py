@@ -21,7 +21,7 @@ from workers.rules.policy import Policies
 from workers.store.records import MINUS_INFINITY
 
 FAR: Instant = local("2100-01-01")
-"""A horizon behind all that can happen."""
+"""A watermark behind all that can happen."""
 
 PLACES = (
     ("America/New_York", "2016-03-11"),
@@ -215,6 +215,6 @@ def instants_of(world: World, history: list[Message]) -> list[Instant]:
     return sorted({at for base in given for at in boundaries(world, base)} | {p.effective_from for p in world.model})
 
 
-def horizons(world: World, history: list[Message]) -> SearchStrategy[Instant]:
-    """A horizon beside an instant that matters, or before or behind everything."""
+def watermarks(world: World, history: list[Message]) -> SearchStrategy[Instant]:
+    """A watermark beside an instant that matters, or before or behind everything."""
     return st.one_of(beside(instants_of(world, history)), st.sampled_from([FAR, MINUS_INFINITY]))

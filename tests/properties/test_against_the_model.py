@@ -1,4 +1,4 @@
-"""The engine's rules against the independent model: the same net decisions and standings, in any order of arrival."""
+"""The engine against the independent model: the same decisions in force and standings in any order of arrival."""
 
 from random import Random
 
@@ -18,11 +18,11 @@ def check_from_scratch(seed: int) -> None:
     random = Random(seed)  # noqa: S311
     history = random_history(random, random.randrange(2, 20))
     instants = [content["occurred_at"] for _, content in history]
-    horizon = random.choice([2**59, *instants, random.choice(instants) - 1])
-    expected = walk(history, MODEL_POLICIES, horizon)
+    watermark = random.choice([2**59, *instants, random.choice(instants) - 1])
+    expected = walk(history, MODEL_POLICIES, watermark)
     random.shuffle(history)
     for compressed in (True, False):
-        decisions, judgements = from_scratch(history, POLICIES, horizon, compressed=compressed)
+        decisions, judgements = from_scratch(history, POLICIES, watermark, compressed=compressed)
         assert in_order(map(of_engine, decisions)) == in_order(map(of_model, expected.decisions)), (seed, history)
         for account_id, judgement in judgements.items():
             account = expected.accounts[account_id]
@@ -37,12 +37,12 @@ def check_arrival(seed: int) -> None:
     in_time = random.random() < 0.5
     history.sort(key=lambda message: message[1]["occurred_at"] + random.randrange(1 if in_time else 20) * 10**11)
     engine = Arrival(POLICIES)
-    horizon = 0
+    watermark = 0
     for message in history:
-        engine.arrive([message], horizon)
-        horizon = max(horizon, message[1]["occurred_at"] - random.choice([0, 1, 10**11]))
+        engine.arrive([message], watermark)
+        watermark = max(watermark, message[1]["occurred_at"] - random.choice([0, 1, 10**11]))
         if random.random() < 0.5:
-            engine.wakes(horizon)
+            engine.wakes(watermark)
     end = max(content["occurred_at"] for _, content in history) + random.choice([0, 10**11, 10**13])
     engine.wakes(end)
     expected = walk(history, MODEL_POLICIES, end)

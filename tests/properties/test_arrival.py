@@ -1,4 +1,4 @@
-"""Late, early, twice, in any batches: the net decisions and standings are those of all facts once and in order."""
+"""Late, early, twice, in any batches: the result is that of all facts once and in order."""
 
 from itertools import permutations
 
@@ -11,23 +11,23 @@ from tests.properties.arriving import Arrival
 from tests.properties.checking import as_the_model_says
 from tests.properties.comparing import in_order, of_engine, of_model
 from tests.properties.rules_engine import Message, from_scratch
-from tests.properties.strategies import KINDS, World, examples, histories, horizons, worlds
+from tests.properties.strategies import KINDS, World, examples, histories, watermarks, worlds
 from workers.rules.calendar import Instant
 
 
 def rising(data: DataObject, world: World, history: list[Message], number: int) -> list[Instant]:
-    """Horizons that never go back."""
-    return sorted(data.draw(st.lists(horizons(world, history), min_size=number, max_size=number)))
+    """Watermarks that never go back."""
+    return sorted(data.draw(st.lists(watermarks(world, history), min_size=number, max_size=number)))
 
 
 @given(st.data())
 @examples(60)
-def test_judged_at_once_any_history_at_any_horizon_is_as_the_model_says(data: DataObject) -> None:
+def test_judged_at_once_any_history_at_any_watermark_is_as_the_model_says(data: DataObject) -> None:
     world = data.draw(worlds())
     history = data.draw(histories(world))
-    horizon = data.draw(horizons(world, history))
-    decisions, judgements = from_scratch(history, world.policies, horizon)
-    expected = walk(history, world.model, horizon)
+    watermark = data.draw(watermarks(world, history))
+    decisions, judgements = from_scratch(history, world.policies, watermark)
+    expected = walk(history, world.model, watermark)
     assert in_order(map(of_engine, decisions)) == in_order(map(of_model, expected.decisions))
     for account_id, judgement in judgements.items():
         account = expected.accounts[account_id]
@@ -46,14 +46,14 @@ def test_a_small_history_in_every_order_and_with_every_fact_twice_ends_alike(dat
     steps = rising(data, world, history, len(history))
     for ordered in permutations(history):
         engine = Arrival(world.policies)
-        for message, horizon in zip(ordered, steps, strict=True):
-            engine.arrive([message], horizon)
-            engine.wakes(horizon)
+        for message, watermark in zip(ordered, steps, strict=True):
+            engine.arrive([message], watermark)
+            engine.wakes(watermark)
         as_the_model_says(engine, world, history)
     doubled = data.draw(st.permutations(history * 2))
     engine = Arrival(world.policies)
-    for message, horizon in zip(doubled, sorted(steps * 2), strict=True):
-        engine.arrive([message], horizon)
+    for message, watermark in zip(doubled, sorted(steps * 2), strict=True):
+        engine.arrive([message], watermark)
     engine.wakes(steps[-1])
     as_the_model_says(engine, world, history)
 
@@ -64,9 +64,9 @@ def test_after_every_message_the_state_is_the_models_over_what_was_read(data: Da
     world = data.draw(worlds())
     history = data.draw(st.permutations(data.draw(histories(world))))
     engine = Arrival(world.policies)
-    for number, horizon in enumerate(rising(data, world, history, len(history))):
-        engine.arrive([history[number]], horizon)
-        engine.wakes(horizon)
+    for number, watermark in enumerate(rising(data, world, history, len(history))):
+        engine.arrive([history[number]], watermark)
+        engine.wakes(watermark)
         as_the_model_says(engine, world, history[: number + 1])
 
 
@@ -77,8 +77,8 @@ def test_where_batches_begin_and_end_changes_nothing(data: DataObject) -> None:
     kinds = data.draw(st.sampled_from([KINDS, ("order",)]))
     history = data.draw(st.permutations(data.draw(histories(world, least=3, kinds=kinds, accounts="ab"))))
     together, apart, cut = Arrival(world.policies), Arrival(world.policies), Arrival(world.policies)
-    end = data.draw(horizons(world, history))
-    early = min(end, data.draw(horizons(world, history)))
+    end = data.draw(watermarks(world, history))
+    early = min(end, data.draw(watermarks(world, history)))
     together.arrive(history, early)
     rest = list(history)
     while rest:

@@ -6,7 +6,7 @@ from hypothesis.strategies import DataObject
 
 from tests.properties.alphabet import MANY_ORDERS
 from tests.properties.rules_engine import known_of, terminations_of
-from tests.properties.strategies import FAR, examples, histories, horizons, worlds
+from tests.properties.strategies import FAR, examples, histories, watermarks, worlds
 from workers.commands.explain import Explanation
 from workers.rules.judge import judge
 
@@ -16,8 +16,8 @@ from workers.rules.judge import judge
 def test_no_fact_after_the_instant_changes_what_is_said_of_it(data: DataObject) -> None:
     world = data.draw(worlds())
     history = data.draw(histories(world, most=12, least=3, kinds=MANY_ORDERS, accounts="ab"))
-    at = data.draw(horizons(world, history) | st.sampled_from([content["occurred_at"] for _, content in history]))
-    until = data.draw(st.sampled_from([FAR, at]) | horizons(world, history))
+    at = data.draw(watermarks(world, history) | st.sampled_from([content["occurred_at"] for _, content in history]))
+    until = data.draw(st.sampled_from([FAR, at]) | watermarks(world, history))
     every = known_of(history, world.policies)
     before = [each for each in history if each[1]["occurred_at"] <= at]
     known = known_of(before, world.policies, compressed=False)
@@ -38,7 +38,7 @@ def test_no_fact_after_the_instant_changes_what_is_said_of_it(data: DataObject) 
             continue
         true = known[account_id].judged(account_id, terminations, world.policies, min(until, at))
         assert shown.judgement.decisions == true.decisions
-        assert (shown.judgement.status, shown.judgement.waits) == (true.status, true.waits)
+        assert (shown.judgement.status, shown.judgement.deferred) == (true.status, true.deferred)
         deadline = None if true.standing is None else true.standing.deadline
         assert (shown.judgement.standing is None) == (true.standing is None)
         if shown.judgement.standing is not None and true.standing is not None:

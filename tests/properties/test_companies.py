@@ -8,7 +8,7 @@ from hypothesis.strategies import DataObject
 
 from tests.properties.arriving import Arrival
 from tests.properties.rules_engine import Message, from_scratch
-from tests.properties.strategies import FAR, examples, histories, horizons, worlds
+from tests.properties.strategies import FAR, examples, histories, watermarks, worlds
 from workers.rules.calendar import Instant
 
 COMPANIES = ("upheld", "case", "case", "enrolled", "order", "activation", "reapplication", "closed")
@@ -29,15 +29,15 @@ def members(history: Iterable[Message], company: str, at: Instant) -> set[str]:
 def test_orders_and_requests_of_others_change_nothing_of_an_account(data: DataObject) -> None:
     world = data.draw(worlds())
     history = data.draw(histories(world, most=10, least=3, kinds=COMPANIES))
-    horizon = data.draw(horizons(world, history))
-    whole = from_scratch(history, world.policies, horizon)[1]
+    watermark = data.draw(watermarks(world, history))
+    whole = from_scratch(history, world.policies, watermark)[1]
     for account_id, judgement in whole.items():
         own = [
             (topic, content)
             for topic, content in history
             if content["account_id"] == account_id or topic in ("seller-accounts", "complaints")
         ]
-        assert from_scratch(own, world.policies, horizon)[1][account_id] == judgement
+        assert from_scratch(own, world.policies, watermark)[1][account_id] == judgement
 
 
 @given(st.data())
@@ -46,10 +46,10 @@ def test_without_cases_an_account_is_judged_as_if_it_were_alone(data: DataObject
     world = data.draw(worlds())
     kinds = ("order", "activation", "enrolled", "closed", "reapplication")
     history = data.draw(histories(world, most=10, least=3, kinds=kinds))
-    horizon = data.draw(horizons(world, history))
-    for account_id, judgement in from_scratch(history, world.policies, horizon)[1].items():
+    watermark = data.draw(watermarks(world, history))
+    for account_id, judgement in from_scratch(history, world.policies, watermark)[1].items():
         own = [message for message in history if message[1]["account_id"] == account_id]
-        assert from_scratch(own, world.policies, horizon)[1] == {account_id: judgement}
+        assert from_scratch(own, world.policies, watermark)[1] == {account_id: judgement}
 
 
 @given(st.data())
@@ -59,7 +59,7 @@ def test_a_termination_reaches_every_account_of_the_company_and_no_other(data: D
     history = data.draw(histories(world, most=10, least=3, kinds=COMPANIES))
     engine = Arrival(world.policies)
     for message in data.draw(st.permutations(history)):
-        engine.arrive([message], data.draw(horizons(world, history)))
+        engine.arrive([message], data.draw(watermarks(world, history)))
     engine.wakes(FAR)
     net = engine.net()
     for company in [each for each in net if each.kind == "company_terminated"]:

@@ -6,7 +6,7 @@ from hypothesis.strategies import DataObject
 
 from tests.properties.alphabet import MANY_ORDERS
 from tests.properties.rules_engine import Message, from_scratch, known_of
-from tests.properties.strategies import World, examples, histories, horizons, worlds
+from tests.properties.strategies import World, examples, histories, watermarks, worlds
 from workers.rules.facts import EffectiveOrder, OrderSpan
 from workers.rules.history import add_orders
 
@@ -22,9 +22,9 @@ def effective_orders(history: list[Message], world: World) -> list[EffectiveOrde
 def test_the_judgement_of_spans_is_that_of_every_order(data: DataObject) -> None:
     world = data.draw(worlds())
     history = data.draw(histories(world, most=12, least=3, kinds=MANY_ORDERS, accounts="ab"))
-    horizon = data.draw(horizons(world, history))
-    compressed = from_scratch(history, world.policies, horizon)
-    assert compressed == from_scratch(history, world.policies, horizon, compressed=False)
+    watermark = data.draw(watermarks(world, history))
+    compressed = from_scratch(history, world.policies, watermark)
+    assert compressed == from_scratch(history, world.policies, watermark, compressed=False)
 
 
 @given(st.data())

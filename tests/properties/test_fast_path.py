@@ -8,7 +8,7 @@ from tests.model.story import activation, closed, enrolled, local, order
 from tests.properties.arriving import Arrival
 from tests.properties.checking import as_the_model_says
 from tests.properties.rules_engine import Message, known_of
-from tests.properties.strategies import examples, histories, horizons, policy_text, world_of, worlds
+from tests.properties.strategies import examples, histories, policy_text, watermarks, world_of, worlds
 from workers.rules.difference import difference
 from workers.store.records import MINUS_INFINITY
 
@@ -26,16 +26,16 @@ def is_what_a_judgement_gives(engine: Arrival, account_id: str, messages: list[M
     judgement = engine.judgement(account_id, MINUS_INFINITY if row.judged_until is None else row.judged_until)
     found = difference(judgement.decisions, [each.published for each in engine.published[account_id].values()])
     assert not found, found
-    assert not judgement.waits
+    assert not judgement.deferred
     assert judgement.status == row.standing == "active"
     if judgement.standing is not None:
         assert engine.said[account_id] == judgement.standing.compared
-    assert row.wake_at is not None
-    assert judgement.wake_at is not None
-    assert row.wake_at <= judgement.wake_at
+    assert row.next_check is not None
+    assert judgement.next_check is not None
+    assert row.next_check <= judgement.next_check
     spans = known_of(messages, engine.policies)[account_id].orders
     assert engine.known[account_id].orders == spans
-    assert (row.dense_since, row.last_effective_at) == (spans[-1].first.at, spans[-1].last.at)
+    assert (row.span_start, row.last_effective_at) == (spans[-1].first.at, spans[-1].last.at)
 
 
 @given(st.data())
@@ -47,25 +47,25 @@ def test_an_order_that_needs_no_judgement_gives_what_a_judgement_gives(data: Dat
         history.sort(key=lambda message: message[1]["occurred_at"])
     engine = Arrival(world.policies)
     read: list[Message] = []
-    horizon = MINUS_INFINITY
+    watermark = MINUS_INFINITY
     for message in history:
         if not data.draw(st.integers(0, 3)):
-            horizon = max(horizon, data.draw(horizons(world, history)))
-            engine.wakes(horizon)
+            watermark = max(watermark, data.draw(watermarks(world, history)))
+            engine.wakes(watermark)
         read.append(message)
         fast = engine.fast
-        engine.arrive([message], horizon)
+        engine.arrive([message], watermark)
         if engine.fast > fast:
             is_what_a_judgement_gives(engine, message[1]["account_id"], read)
-    engine.wakes(max(horizon, data.draw(horizons(world, history))))
+    engine.wakes(max(watermark, data.draw(watermarks(world, history))))
     as_the_model_says(engine, world, read)
 
 
-def fast_orders(*messages: Message, horizon: int = MINUS_INFINITY) -> int:
+def fast_orders(*messages: Message, watermark: int = MINUS_INFINITY) -> int:
     """How many of these messages, one after the other, took the fast path."""
     engine = Arrival(WORLD.policies)
     for message in messages:
-        engine.arrive([message], horizon)
+        engine.arrive([message], watermark)
     return engine.fast
 
 
@@ -118,7 +118,7 @@ def test_a_batch_of_orders_takes_it_only_where_each_of_them_may() -> None:
     assert engine.known["a"].orders == known_of([late, first, last], WORLD.policies)["a"].orders
 
 
-def test_an_order_inside_a_silence_of_which_something_was_decided_is_judged_and_takes_it_back() -> None:
+def test_an_order_inside_a_deadline_of_which_something_was_decided_is_judged_and_takes_it_back() -> None:
     read = [ENROLLED, order(NOON, order_id="o1"), order(NOTICE - 1, order_id="o2")]
     engine = Arrival(WORLD.policies)
     engine.arrive(read[:2], MINUS_INFINITY)
@@ -134,7 +134,7 @@ def test_an_account_that_waits_is_closed_or_was_noticed_is_judged() -> None:
     assert fast_orders(ENROLLED, order(NOTICE, order_id="o1"), later) == 0
     assert fast_orders(ENROLLED, closed("2016-03-11 13:00", event="c"), order("2016-03-11 14:00")) == 0
     assert fast_orders(ENROLLED, activation(NOON), order(NOON + 1)) == 0
-    assert fast_orders(ENROLLED, order(NOON, order_id="o1"), later, horizon=NOTICE) == 0
+    assert fast_orders(ENROLLED, order(NOON, order_id="o1"), later, watermark=NOTICE) == 0
 
 
 def test_a_first_order_takes_back_a_notice_that_is_all_that_was_said_since_an_enrolment_before_the_policies() -> None:

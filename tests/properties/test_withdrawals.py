@@ -6,17 +6,17 @@ from hypothesis.strategies import DataObject
 
 from tests.properties.arriving import Arrival
 from tests.properties.rules_engine import Message
-from tests.properties.strategies import World, examples, histories, horizons, worlds
+from tests.properties.strategies import World, examples, histories, watermarks, worlds
 
 
 def played(data: DataObject, world: World, history: list[Message]) -> Arrival:
-    """The history in any order and partly doubled, the horizon anywhere between two messages."""
+    """The history in any order and partly doubled, the watermark anywhere between two messages."""
     engine = Arrival(world.policies)
     for message in data.draw(st.permutations(history + history[:3])):
-        horizon = data.draw(horizons(world, history)) if data.draw(st.booleans()) else engine.horizon
-        engine.arrive([message], horizon)
+        watermark = data.draw(watermarks(world, history)) if data.draw(st.booleans()) else engine.watermark
+        engine.arrive([message], watermark)
         if data.draw(st.booleans()):
-            engine.wakes(engine.horizon)
+            engine.wakes(engine.watermark)
     return engine
 
 
@@ -45,10 +45,10 @@ def test_what_is_withdrawn_together_is_withdrawn_newest_first_before_anything_is
     history = data.draw(histories(world, least=2))
     engine = Arrival(world.policies)
     for message in data.draw(st.permutations(history)):
-        horizon = max(engine.horizon, data.draw(horizons(world, history)))
+        watermark = max(engine.watermark, data.draw(watermarks(world, history)))
         before = {subject: dict(of_one) for subject, of_one in engine.published.items()}
         length = len(engine.log)
-        engine.arrive([message], horizon)
+        engine.arrive([message], watermark)
         for subject in {said.subject for said in engine.log[length:]}:
             now = [said for said in engine.log[length:] if said.subject == subject]
             withdrawn = [said.decision_id for said in now if said.withdrawn]
@@ -63,9 +63,9 @@ def test_what_a_doubled_history_says_again_is_nothing(data: DataObject) -> None:
     world = data.draw(worlds())
     history = data.draw(histories(world))
     engine = played(data, world, history)
-    engine.wakes(engine.horizon)
+    engine.wakes(engine.watermark)
     said = len(engine.log)
     for message in data.draw(st.permutations(history)):
-        engine.arrive([message], engine.horizon)
-    engine.wakes(engine.horizon)
+        engine.arrive([message], engine.watermark)
+    engine.wakes(engine.watermark)
     assert len(engine.log) == said

@@ -61,8 +61,8 @@ def test_under_a_hold_each_account_is_judged_as_far_as_it_was_and_no_other_at_al
 
 @pytest.mark.parametrize("held", [None, "a backfill"])
 def test_one_watermark_is_known_to_all_and_a_hold_is_part_of_it(held: str | None) -> None:
-    assert Progress(50, 40, 60, held).horizon(10) == (30 if held is None else MINUS_INFINITY)
-    assert Progress(None, 40, 60, held).horizon(10) == MINUS_INFINITY
+    assert Progress(50, 40, 60, held).watermark(10) == (30 if held is None else MINUS_INFINITY)
+    assert Progress(None, 40, 60, held).watermark(10) == MINUS_INFINITY
 
 
 def message(topic: str, sequence: int, name: str, **fields: object) -> tuple[str, FetchedRecord]:

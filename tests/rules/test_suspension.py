@@ -26,7 +26,7 @@ def test_e1_a_first_enrolment_makes_active() -> None:
         ("account_enrolled", "E1", "2016-03-01 10:00")
     ]
     assert judged.status == "active"
-    assert judged.wake_at == at("2016-08-29 00:00")
+    assert judged.next_check == at("2016-08-29 00:00")
 
 
 def test_e1_a_move_to_another_company_changes_no_standing_and_decides_nothing() -> None:
@@ -98,17 +98,17 @@ def test_s1_nothing_is_decided_before_the_first_policy() -> None:
     assert story.judged().status == "closed"
 
 
-def test_s1_silence_beyond_the_horizon_decides_nothing_and_is_where_to_wake() -> None:
+def test_s1_deadline_beyond_the_watermark_decides_nothing_and_is_where_to_wake() -> None:
     judged = idle().judged("2016-08-28 23:59:59.999999")
     assert judged.status == "active"
-    assert judged.wake_at == at("2016-08-29 00:00")
+    assert judged.next_check == at("2016-08-29 00:00")
     assert idle().judged("2016-08-29 00:00").status == "suspended"
 
 
-def test_s1_facts_behind_an_undecided_silence_wait() -> None:
+def test_s1_facts_behind_an_undecided_deadline_wait() -> None:
     judged = idle().asks("2016-09-01 00:00").judged("2016-08-20 00:00")
     assert [each.kind for each in judged.decisions] == ["account_enrolled"]
-    assert (judged.waits, judged.wake_at, judged.status) == (True, at("2016-08-29 00:00"), "active")
+    assert (judged.deferred, judged.next_check, judged.status) == (True, at("2016-08-29 00:00"), "active")
 
 
 def test_s2_an_order_restores_a_suspended_account() -> None:
@@ -228,19 +228,19 @@ def test_an_order_under_a_stricter_policy_begins_a_period_under_it() -> None:
     assert (wall(suspended.effective_at), suspended.policy.id) == ("2016-05-02 00:00", "strict")
 
 
-def test_wake_at_is_never_beyond_the_next_policys_start() -> None:
+def test_next_check_is_never_beyond_the_next_policys_start() -> None:
     strict = policy("2016-04-01 00:00", "strict", inactivity_days=30)
     judged = Story(policies=[QUIET, strict]).enrolled("2016-03-01 10:00").judged("2016-03-02 00:00")
-    assert judged.wake_at == at("2016-04-01 00:00")
+    assert judged.next_check == at("2016-04-01 00:00")
 
 
 def test_an_account_enrolled_before_the_first_policy_wakes_when_it_begins() -> None:
     judged = Story().enrolled("2015-06-01 00:00").judged("2015-07-01 00:00")
     assert judged.standing is None
-    assert judged.wake_at == Policies([QUIET]).first_start
+    assert judged.next_check == Policies([QUIET]).first_start
 
 
-def test_orders_close_to_one_another_are_kept_as_one_span_in_which_no_silence_decides() -> None:
+def test_orders_close_to_one_another_are_kept_as_one_span_in_which_no_deadline_decides() -> None:
     story = Story(policies=[policy()]).enrolled("2016-03-01 00:00")
     for day in ("2016-03-02 00:00", "2016-07-01 00:00", "2016-10-01 00:00", "2017-02-01 00:00"):
         story.paid(day)
@@ -281,4 +281,4 @@ def test_s6_where_a_zone_leaves_out_a_day_a_notice_comes_after_the_start_and_bef
     )
     expected = LEFT_OUT + deadline, [(LEFT_OUT + when, left) for when, left in notices]
     assert in_apia.inactivity(LEFT_OUT + start) == in_apia.activation(LEFT_OUT + start) == expected
-    assert in_apia.first_silence(LEFT_OUT + start) == (expected[1][0][0] if notices else expected[0])
+    assert in_apia.first_deadline(LEFT_OUT + start) == (expected[1][0][0] if notices else expected[0])

@@ -115,14 +115,14 @@ def test_t2_an_account_that_left_the_company_does_not_wait_for_its_terminations(
     terminated_later = seller().case("2016-11-01 00:00")
     left = seller("b").enrolled("2016-05-03 00:00", "globex").company_hit(terminated_later)
     stayed = seller("b").company_hit(terminated_later)
-    assert [each.judged("2016-10-01 00:00").waits for each in (left, stayed)] == [False, True]
+    assert [each.judged("2016-10-01 00:00").deferred for each in (left, stayed)] == [False, True]
 
 
 def test_x3_an_account_that_a_termination_does_not_hold_does_not_wait_for_its_reversal() -> None:
     reversed_later = terminated().case("2017-04-01 00:00", "reversed")
     readmitted = seller("b").reapplies("2016-09-01 00:00").company_hit(reversed_later)
     assert (judged := readmitted.judged("2017-02-01 00:00")).status == "active"
-    assert not judged.waits
+    assert not judged.deferred
 
 
 def test_t2_who_left_the_company_before_is_not_hit() -> None:

@@ -18,7 +18,7 @@ from workers.rules.calendar import Instant, written
 
 INSTANTS = ("effective_at", "expires_at", "locked_out_until", "reapply_from", "not_before", "deadline")
 _KIND, _SUBJECT = NAMES.index("kind"), NAMES.index("subject")
-SILENCE = ("account_suspended", "reactivation_expired", "suspension_notice", "expiry_notice")
+DEADLINE = ("account_suspended", "reactivation_expired", "suspension_notice", "expiry_notice")
 
 
 @dataclass(slots=True)
@@ -29,27 +29,27 @@ class Seen:
     withdrawn: int = 0
     kills: int = 0
     timely: int = 0
-    silence_withdrawn_in_time: int = 0
-    """Decisions on silence that were withdrawn though every fact came within `settle` (there must be none)."""
+    deadline_withdrawn_in_time: int = 0
+    """Deadline decisions withdrawn although every fact came within the allowed lateness (there must be none)."""
 
     def add(self, other: "Seen") -> None:
         self.messages += other.messages
         self.withdrawn += other.withdrawn
         self.kills += other.kills
         self.timely += other.timely
-        self.silence_withdrawn_in_time += other.silence_withdrawn_in_time
+        self.deadline_withdrawn_in_time += other.deadline_withdrawn_in_time
 
 
 def compare(world: World) -> Seen:
     """Raises Amiss where anything differs from the model or breaks a promise."""
     seen = Seen(kills=world.kills, timely=world.scenario.timely)
-    horizon = _horizon(world)
-    expected = walk([each.message for each in world.scenario.arrivals], MODEL_POLICIES, horizon)
+    watermark = _watermark(world)
+    expected = walk([each.message for each in world.scenario.arrivals], MODEL_POLICIES, watermark)
     messages = _published(world)
     seen.messages = len(messages)
     net, standings = _read(messages, world, seen)
     _check_cases(messages, net, world.scenario.timely_cases)
-    _same("net decisions", {of_message(each) for each in net.values()}, set(map(of_model, expected.decisions)))
+    _same("decisions in force", {of_message(each) for each in net.values()}, set(map(of_model, expected.decisions)))
     in_force = sorted(net.values(), key=lambda value: (value["effective_at"], value["sequence"]))
     found, in_order = _by_subject(map(of_message, in_force)), _by_subject(map(of_model, expected.decisions))
     for subject, decisions in found.items():
@@ -60,15 +60,15 @@ def compare(world: World) -> Seen:
     return seen
 
 
-def _horizon(world: World) -> Instant:
-    """The horizon in the end, which is as far as it can be; all was read."""
+def _watermark(world: World) -> Instant:
+    """The watermark in the end, which is as far as it can be; all was read."""
     for place, position in world.store.tables.positions.items():
         _same(f"position of {place}", position.next_offset, world.logs[place].high_watermark)
-    horizon: Instant = run_alone(world.store.transaction().progress()).horizon(world.scenario.settle)
+    watermark: Instant = run_alone(world.store.transaction().progress()).watermark(world.scenario.allowed_lateness)
     newest = max(each.message[1]["occurred_at"] for each in world.scenario.arrivals)
     present = newest if world.scenario.events_clock else world.clock.now + max(0, *world.scenario.clocks)
-    _same("horizon", horizon, present - world.scenario.settle)
-    return horizon
+    _same("watermark", watermark, present - world.scenario.allowed_lateness)
+    return watermark
 
 
 def _published(world: World) -> list[tuple[str, Mapping[str, Any]]]:
@@ -87,7 +87,7 @@ def _published(world: World) -> list[tuple[str, Mapping[str, Any]]]:
 def _read(
     messages: list[tuple[str, Mapping[str, Any]]], world: World, seen: Seen
 ) -> tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
-    """The net decisions by id, and what is said of each account in the end; checks the order of each subject."""
+    """The decisions in force by id, and what is said of each account in the end; checks the order of each subject."""
     net: dict[str, Mapping[str, Any]] = {}
     standings: dict[str, Mapping[str, Any]] = {}
     sequences: dict[tuple[bool, str], int] = {}
@@ -109,7 +109,7 @@ def _read(
             if taken is None or value["kind"] != taken["kind"] + "_withdrawn":
                 raise Amiss(f"withdraws what does not stand: {value}")
             seen.withdrawn += 1
-            if taken["kind"] in SILENCE and world.scenario.timely and subject not in asked:
+            if taken["kind"] in DEADLINE and world.scenario.timely and subject not in asked:
                 raise Amiss(f"withdrawn though all facts came within settle: {taken}, by {value}")
         elif "decision_id" in value and net.setdefault(value["decision_id"], value) is not value:
             raise Amiss(f"published though it stands: {value}")
@@ -160,15 +160,15 @@ def _check_the_rule(in_force: Iterable[Mapping[str, Any]], standings: Mapping[st
 
 
 def _waiting(world: World, expected: Result) -> set[str]:
-    """The companies with a member that waits for the horizon; the others' spreads must be at their end."""
+    """The companies with a member that waits for the watermark; the others' fan-outs must be at their end."""
     tables = world.store.tables
     waiting = {
         key
         for key, members in tables.memberships.items()
-        if any(expected.accounts[name].waits_from is not None for name in members)
+        if any(expected.accounts[name].deferred_from is not None for name in members)
     }
-    _same("spreads under way", tables.spreads.keys() - waiting, set())
-    return waiting & tables.spreads.keys()
+    _same("fan-outs under way", tables.fanouts.keys() - waiting, set())
+    return waiting & tables.fanouts.keys()
 
 
 def _check_completions(

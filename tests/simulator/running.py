@@ -99,7 +99,7 @@ def _smaller(given: Scenario) -> Iterator[Scenario]:
         "failures": 0,
         "ingests": 1,
         "timers": 1,
-        "spreads": 1,
+        "fanouts": 1,
         "relays": 1,
         "end": 0,
     }

@@ -64,12 +64,12 @@ class Scenario:
 
     arrivals: tuple[Arrival, ...]
     events_clock: bool
-    settle: Instant
+    allowed_lateness: Instant
     end: Instant
     schedule: int
     ingests: int
     timers: int
-    spreads: int
+    fanouts: int
     relays: int
     kills: float
     moves: float
@@ -87,13 +87,16 @@ class Scenario:
 
     @property
     def timely(self) -> bool:
-        """Whether every message came within `settle` of its instant, by whichever clock the horizon follows, and is
+        """Whether every message came within `allowed_lateness` of its instant, by the clock of the watermark, and is
         decided then: one of a quarantined account is not.
         """
         return (
             not self.events_clock
             and not self.breaks
-            and all(each.at + self.ahead <= each.message[1]["occurred_at"] + self.settle for each in self.arrivals)
+            and all(
+                each.at + self.ahead <= each.message[1]["occurred_at"] + self.allowed_lateness
+                for each in self.arrivals
+            )
         )
 
     @property
@@ -148,22 +151,22 @@ def scenario(seed: str) -> Scenario:
     random = Random(seed)  # noqa: S311
     history = _history(random)
     events = random.random() < 0.3
-    settle = random.choice([0, 10 * MINUTE, DAY])
-    late = random.choice([0, settle, settle, 3 * DAY, 40 * DAY])
+    allowed_lateness = random.choice([0, 10 * MINUTE, DAY])
+    late = random.choice([0, allowed_lateness, allowed_lateness, 3 * DAY, 40 * DAY])
     rough = random.random()
-    arrivals = _arrivals(random, history, late, settle)
+    arrivals = _arrivals(random, history, late, allowed_lateness)
     ingests = random.choice([1, 2, 2, 3])
     if random.random() < 0.5:
         arrivals = _in_transactions(random, arrivals)
     return Scenario(
         arrivals=arrivals,
         events_clock=events,
-        settle=settle,
+        allowed_lateness=allowed_lateness,
         end=random.choice([0, 0, HOUR, DAY, 6 * DAY, 30 * DAY]),
         schedule=random.randrange(2**32),
         ingests=ingests,
         timers=random.choice([1, 2]),
-        spreads=random.choice([1, 1, 2]),
+        fanouts=random.choice([1, 1, 2]),
         relays=random.choice([1, 1, 2]),
         kills=random.choice([0, 0.02, 0.06]) if rough < 0.8 else 0,
         moves=random.choice([0, 0.02, 0.05]) if rough < 0.8 else 0,
@@ -232,7 +235,9 @@ def _message(random: Random, at: Instant, account: str, companies: str, name: st
     return case(at, outcome, account, which, category=category, event_id=name, **fields)
 
 
-def _arrivals(random: Random, history: list[Message], late: Instant, settle: Instant) -> tuple[Arrival, ...]:
+def _arrivals(
+    random: Random, history: list[Message], late: Instant, allowed_lateness: Instant
+) -> tuple[Arrival, ...]:
     keyed = random.random() < 0.6
     once = [each for each in history if not each[1].get("event_id", "").startswith(PROMPT)]
     doubled = random.sample(once, random.choice([0, 0, min(1, len(once)), len(once) // 3]))
@@ -240,8 +245,8 @@ def _arrivals(random: Random, history: list[Message], late: Instant, settle: Ins
     skews = CLOCKS if random.random() < 0.3 else (0,)
     for message in history + doubled:
         delay = random.choice([0, 1, late, late - 1, random.randrange(late)]) if late else 0
-        if delay > settle and random.random() < 0.5:
-            delay = settle
+        if delay > allowed_lateness and random.random() < 0.5:
+            delay = allowed_lateness
         account, prompt = message[1]["account_id"], message[1].get("event_id", "").startswith(PROMPT)
         partition = crc32(account.encode()) % PARTITIONS if keyed else random.randrange(PARTITIONS)
         skew = random.choice(skews)

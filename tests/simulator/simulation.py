@@ -1,7 +1,7 @@
 """One deployment in memory: the real workers as steps that a seeded scheduler interleaves, ends and starts anew.
 
 Everything that decides is the engine's own (ingest with its waiting cases, enforcement, completeness, rules, codec,
-the relay's mark); played are Kafka, the clock and the processes. The same scenario runs the same way every time.
+the relay's checkpoints); played are Kafka, the clock and the processes. A scenario runs the same way every time.
 """
 
 from collections.abc import Callable, Coroutine, Sequence
@@ -18,6 +18,7 @@ from tests.properties.rules_engine import both
 from tests.simulator.played_kafka import PLACES, Log, PlayedIntake
 from tests.simulator.scenario import LONG_AFTER, PARTITIONS, POLICY_FILES, SHARDS, Arrival, Scenario, value_of
 from tests.support.scheduled_store import STEP, ScheduledStore, Step, run_alone
+from workers.checkpoints import CHECKPOINTS_TOPIC
 from workers.codec.decoding import Decoder
 from workers.completeness import Present
 from workers.enforcement import evaluate
@@ -26,7 +27,6 @@ from workers.ingest.worker import Ingest
 from workers.kafka.consumer import Intake
 from workers.kafka.handling import Partition
 from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
-from workers.marks import MARKS_TOPIC
 from workers.relay import Shard
 from workers.rules.calendar import Instant, written
 from workers.rules.judge import judge
@@ -74,7 +74,7 @@ class OutputTopics:
 
     epochs: list[int] = field(default_factory=lambda: [0] * SHARDS)
     published: list[list[Outgoing]] = field(default_factory=lambda: [[] for _ in range(SHARDS)])
-    marks: dict[int, bytes] = field(default_factory=dict)
+    checkpoints: dict[int, bytes] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -93,17 +93,17 @@ class Producer:
 
     async def last_value(self, topic: str, partition: int) -> bytes | None:
         await STEP
-        return self.topics.marks.get(partition)
+        return self.topics.checkpoints.get(partition)
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         await STEP
         if self.epoch != self.topics.epochs[self.shard] or self.fails():
             raise PublishError("fenced, or aborted")
         for each in messages:
-            if each.topic == MARKS_TOPIC:
+            if each.topic == CHECKPOINTS_TOPIC:
                 assert each.partition is not None
                 assert each.value is not None
-                self.topics.marks[each.partition] = each.value
+                self.topics.checkpoints[each.partition] = each.value
             else:
                 self.topics.published[self.shard].append(each)
         await STEP
@@ -128,7 +128,9 @@ class World:
         """Open transactions: after how many arrivals each ends, where its record is, and whether it commits."""
         self.assigned = {place: index % scenario.ingests for index, place in enumerate(PLACES)}
         self.decoder = Decoder(POLICIES, 1 << 20)
-        self.enforcement = Enforcement(self.store, POLICIES, self.clock, scenario.settle, INCARNATION, SHARDS)
+        self.enforcement = Enforcement(
+            self.store, POLICIES, self.clock, scenario.allowed_lateness, INCARNATION, SHARDS
+        )
         self.kills = 0
 
     # -- the processes -------------------------------------------------------------------------------------
@@ -198,7 +200,7 @@ class World:
         if self.scenario.events_clock:
             return
         for place, position in self.store.tables.positions.items():
-            until = position.complete_until
+            until = position.watermark
             unread = self.logs[place].unread_since(position.next_offset)
             if until is None:
                 continue
@@ -240,17 +242,17 @@ class World:
                 pass
             await Step(lambda seen=seen: self.store.changes != seen)  # type: ignore[misc]
 
-    async def spread(self) -> None:
+    async def fanout(self) -> None:
         while True:
-            await Step(lambda: bool(self.store.free_spreads()))
-            spread = await self.store.claim_spread(5.0)
-            if spread is not None:
-                await self.enforcement.process_fanout(spread, self.random.choice([1, 2, 20]))
+            await Step(lambda: bool(self.store.free_fanouts()))
+            fanout = await self.store.claim_fanout(5.0)
+            if fanout is not None:
+                await self.enforcement.process_fanout(fanout, self.random.choice([1, 2, 20]))
 
     def _shard(self, number: int, producer: TransactionalProducer) -> Shard:
         async def compare() -> None:
             await STEP
-            assert number in self.topics.marks or not self.topics.published[number], "the mark was lost"
+            assert number in self.topics.checkpoints or not self.topics.published[number], "the checkpoint was lost"
 
         return Shard(number, cast("Store", self.store), producer, INCARNATION, "", compare)
 
@@ -274,7 +276,7 @@ class World:
         given = self.scenario
         starts: list[Callable[[], Any]] = [self.produce]
         starts += [lambda number=number: self.ingest(number) for number in range(given.ingests)]  # type: ignore[misc]
-        starts += [self.enforce] * given.timers + [self.spread] * given.spreads
+        starts += [self.enforce] * given.timers + [self.fanout] * given.fanouts
         starts += [lambda number=number: self.relay(number) for number in range(SHARDS)] * given.relays
         return starts
 
@@ -377,9 +379,9 @@ class World:
             run_alone(self.enforcement.retry([account_id]))
         while run_alone(self.enforcement.process_due(50)).accounts:
             pass
-        while (spread := run_alone(self.store.claim_spread(0.0))) is not None:
+        while (fanout := run_alone(self.store.claim_fanout(0.0))) is not None:
             self.store.tables.leases.clear()
-            run_alone(self.enforcement.process_fanout(spread, 20))
+            run_alone(self.enforcement.process_fanout(fanout, 20))
 
     def _publish_all(self) -> None:
         for number in range(SHARDS):

@@ -41,7 +41,7 @@ def moves_the_clock_always(at: int, *, last_effective_at: int, **_: object) -> b
     return at > last_effective_at
 
 
-async def forgets_its_mark(self: Shard) -> None:
+async def forgets_its_checkpoint(self: Shard) -> None:
     await self.producer.open()
 
 
@@ -55,10 +55,15 @@ async def expects_whatever_is_stored(self: ScheduledTransaction, expected: list[
     [
         (fast_path, "lies_inside", lies_inside_always),
         (fast_path, "moves_only_the_clock", moves_the_clock_always),
-        (Shard, "open", forgets_its_mark),
+        (Shard, "open", forgets_its_checkpoint),
         (ScheduledTransaction, "lock_positions", expects_whatever_is_stored),
     ],
-    ids=["late orders ignored", "a wake-up passed over", "the relay's mark forgotten", "positions not compared"],
+    ids=[
+        "late orders ignored",
+        "a wake-up passed over",
+        "the relay's checkpoints forgotten",
+        "positions not compared",
+    ],
 )
 def test_a_planted_fault_is_found_and_its_history_made_small(
     owner: Any, name: str, fault: Callable[..., Any], monkeypatch: pytest.MonkeyPatch

@@ -35,7 +35,7 @@ LOCKS = {
     "accounts": "select from accounts for update",
     "positions": "select from positions for update",
 }
-EVERY_HOT_TABLE = "lock table positions, accounts, facts, shards, decision_log, spreads"
+EVERY_HOT_TABLE = "lock table positions, accounts, facts, shards, decision_log, fan-outs"
 TO_LOCK_SECONDS = 30.0
 CHANCES = {
     "kill_worker": 54,
@@ -60,7 +60,7 @@ class Faults:
 
     servers: FaultyServers
     tree: Tree
-    poisoning: Poison
+    sending_dead_letters: Poison
     database_url: str
     random: Random
     stop: asyncio.Event
@@ -139,7 +139,7 @@ class Faults:
 
     async def visit(self, random: Random) -> str:
         """Another worker joins, and leaves in order."""
-        worker = random.choice(("ingest", "ingest", "relay", "timers", "spread"))
+        worker = random.choice(("ingest", "ingest", "relay", "timers", "fanout"))
         gone = asyncio.Event()
         visitor = asyncio.create_task(self.tree.guest(worker, gone))
         await self._rest(random.uniform(*VISIT_SECONDS))
@@ -209,7 +209,7 @@ class Faults:
         if "poison" in self._busy:
             return None
         self._busy.add("poison")
-        done = await self.poisoning.run(random)
+        done = await self.sending_dead_letters.run(random)
         self._busy.discard("poison")
         return done
 

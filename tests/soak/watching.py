@@ -27,7 +27,7 @@ LOOK_SECONDS = 0.25
 CONNECT_SECONDS = 5.0
 POSITIONS = """
 select topic, partition, next_offset, paused is not null as rests
-from positions left join rejects using (topic, partition)
+from positions left join dead_letter_windows using (topic, partition)
 """
 DECISIONS = "select coalesce(sum(next_seq - 1), 0)::int from shards"
 

@@ -17,7 +17,7 @@ from workers.store.postgres import Store, Transaction
 
 PLACES = [(topic, number) for topic in INPUT_TOPICS for number in range(2)]
 LIMIT_SECONDS = 10.0
-LISTENED = ("standing_horizon", "standing_log", "standing_spread")
+LISTENED = ("standing_watermark", "standing_log", "standing_fanout")
 
 Tables = dict[str, list[tuple[Any, ...]]]
 
@@ -33,7 +33,7 @@ class Side(ABC):
 
     @abstractmethod
     async def lapse(self) -> None:
-        """The leases of all spreads run out."""
+        """The leases of all fan-outs run out."""
 
     @abstractmethod
     async def waiting(self) -> bool:
@@ -122,16 +122,16 @@ class InMemory(Side):
         return {
             "positions": sorted(map(tuple, tables.positions.values())),
             "compared": [(tables.compared_until,)],
-            "rejects": sorted(map(tuple, tables.rejects.values())),
+            "dead_letter_windows": sorted(map(tuple, tables.dead_letter_windows.values())),
             "accounts": sorted(map(tuple, tables.accounts.values())),
             "facts": sorted(tuple(fact) for facts in tables.facts.values() for fact in facts.values()),
             "order_spans": sorted(spans),
-            "net_decisions": sorted(tuple(row) for rows in tables.net.values() for row in rows.values()),
+            "current_decisions": sorted(tuple(row) for rows in tables.net.values() for row in rows.values()),
             "companies": sorted(map(tuple, tables.companies.values())),
             "memberships": sorted((key, each) for key, found in tables.memberships.items() for each in found),
-            "spreads": sorted(
-                (*spread, key in tables.leases, tables.quarantined_spreads.get(key))
-                for key, spread in tables.spreads.items()
+            "fanouts": sorted(
+                (*fanout, key in tables.leases, tables.quarantined_fanouts.get(key))
+                for key, fanout in tables.fanouts.items()
             ),
             "decision_log": sorted(tuple(row) for rows in tables.log.values() for row in rows),
             "shards": sorted(map(tuple, tables.heads.values())),
@@ -150,18 +150,18 @@ class InMemory(Side):
 # -- in PostgreSQL -----------------------------------------------------------------------------------------
 
 _TABLES = {
-    "positions": "select topic, partition, next_offset, epoch, complete_until, latest_occurred_at from positions",
+    "positions": "select topic, partition, next_offset, epoch, watermark, latest_occurred_at from positions",
     "compared": "select partitions_compared_until from deployment",
-    "rejects": "select * from rejects",
+    "dead_letter_windows": "select * from dead_letter_windows",
     "accounts": "select * from accounts",
     "facts": "select * from facts",
     "order_spans": "select * from order_spans",
-    "net_decisions": "select of_company, subject, decision_id::text, kind, effective_at, sequence, content"
-    " from net_decisions",
+    "current_decisions": "select of_company, subject, decision_id::text, kind, effective_at, sequence, content"
+    " from current_decisions",
     "companies": "select * from companies",
     "memberships": "select * from memberships",
-    "spreads": "select company_key, version, cursor, waits, because, lease_until is not null, quarantined"
-    " from spreads",
+    "fanouts": "select company_key, version, cursor, deferred, because, lease_until is not null, quarantined"
+    " from fan-outs",
     "decision_log": "select shard, seq, hash, topic, key, headers, value, decision_id::text, subject, kind,"
     " effective_at, recorded_at from decision_log",
     "shards": "select * from shards",
@@ -170,8 +170,9 @@ _WAITING = (
     "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')"
 )
 _EMPTY = """
-truncate accounts, facts, order_spans, net_decisions, companies, memberships, spreads, decision_log, rejects;
-update positions set next_offset = 0, epoch = 0, owner = null, complete_until = null, latest_occurred_at = null;
+truncate accounts, facts, order_spans, current_decisions, companies, memberships, company_fanouts, decision_log,
+    dead_letter_windows;
+update positions set next_offset = 0, epoch = 0, owner = null, watermark = null, latest_occurred_at = null;
 update shards set next_seq = 1, last_hash = '';
 update deployment set partitions_compared_until = null;
 """
@@ -204,7 +205,7 @@ class InPostgres(Side):
         return {name: sorted(map(tuple, found)) for name, found in rows.items()}
 
     async def lapse(self) -> None:
-        await self.store.pool.execute("update spreads set lease_until = lease_until - interval '1 day'")
+        await self.store.pool.execute("update company_fanouts set lease_until = lease_until - interval '1 day'")
 
     async def waiting(self) -> bool:
         return bool(await self.store.pool.fetchval(_WAITING))

@@ -9,7 +9,7 @@ from tests.store.sides import Side, in_one, locked
 from workers.rules.difference import Published
 from workers.rules.facts import EffectiveOrder, OrderSpan
 from workers.store.postgres import UnknownAccounts
-from workers.store.records import AccountRow, Changes, CompanyRow, NetDecision, StoredFact, StoredHistory
+from workers.store.records import AccountRow, Changes, CompanyRow, CurrentDecision, StoredFact, StoredHistory
 
 ONE, TWO, THREE = (str(UUID(int=number)) for number in (1, 2, 3))
 
@@ -42,7 +42,7 @@ async def test_ids_are_sorted_by_their_code_points(side: Side) -> None:
 
 async def test_who_locks_an_account_that_is_held_waits_and_sees_what_was_written(side: Side) -> None:
     await side.store.insert_accounts(["a", "b", "c"])
-    row = AccountRow("b", "active", wake_at=5)
+    row = AccountRow("b", "active", next_check=5)
 
     async def second() -> list[tuple[object, ...]]:
         async with side.store.transaction() as transaction:
@@ -71,17 +71,17 @@ async def test_whoever_found_an_unknown_account_holds_none_any_more(side: Side) 
         await in_one(side, "lock_accounts", ["a"])
 
 
-async def due(side: Side, horizon: int, limit: int) -> list[str]:
+async def due(side: Side, watermark: int, limit: int) -> list[str]:
     """Who is claimed."""
-    return [row.account_id for row in await in_one(side, "claim_due", horizon, limit)]
+    return [row.account_id for row in await in_one(side, "claim_due", watermark, limit)]
 
 
-async def test_silence_is_due_soonest_first_up_to_the_horizon_and_of_no_account_that_is_quarantined(
+async def test_deadline_is_due_soonest_first_up_to_the_watermark_and_of_no_account_that_is_quarantined(
     side: Side,
 ) -> None:
     wake = {"a": 40, "b": 20, "c": 30, "d": 41, "e": None, "f": 10}
     await side.store.insert_accounts(list(wake))
-    rows = [AccountRow(name, wake_at=at, quarantined="why" if name == "f" else None) for name, at in wake.items()]
+    rows = [AccountRow(name, next_check=at, quarantined="why" if name == "f" else None) for name, at in wake.items()]
     await in_one(side, "write", Changes(accounts=rows))
     assert await due(side, 40, 10) == ["b", "c", "a"]
     assert await due(side, 40, 2) == ["b", "c"]
@@ -92,7 +92,7 @@ async def test_silence_is_due_soonest_first_up_to_the_horizon_and_of_no_account_
 async def test_who_claims_leaves_out_what_is_locked_and_holds_what_it_gets(side: Side) -> None:
     ids = ["a", "b", "c", "d"]
     await side.store.insert_accounts(ids)
-    rows = [AccountRow(each, wake_at=number) for number, each in enumerate(ids)]
+    rows = [AccountRow(each, next_check=number) for number, each in enumerate(ids)]
     await in_one(side, "write", Changes(accounts=rows))
     async with side.store.transaction() as reader, side.store.transaction() as one:
         await reader.lock_accounts(["b"])
@@ -106,24 +106,24 @@ async def test_who_claims_leaves_out_what_is_locked_and_holds_what_it_gets(side:
     assert await due(side, 9, 9) == ids
 
 
-async def test_only_the_wake_at_is_rearmed(side: Side) -> None:
+async def test_only_the_next_check_is_rearmed(side: Side) -> None:
     await side.store.insert_accounts(["a", "b"])
     rows = [AccountRow(each, "active", True, 1, 2, 3, b"said", 4, 5, "o5") for each in ("a", "b")]
     await in_one(side, "write", Changes(accounts=rows))
     async with side.store.transaction() as transaction:
         await transaction.claim_due(9, 1_000)
         await transaction.write(Changes(rearmed=[("b", 77)]))
-        await transaction.write(Changes(accounts=[rows[0]._replace(wake_at=None)]))
-    assert (await side.tables())["accounts"] == [rows[0]._replace(wake_at=None), rows[1]._replace(wake_at=77)]
+        await transaction.write(Changes(accounts=[rows[0]._replace(next_check=None)]))
+    assert (await side.tables())["accounts"] == [rows[0]._replace(next_check=None), rows[1]._replace(next_check=77)]
 
 
-async def test_a_wake_at_that_was_written_before_is_rearmed(side: Side) -> None:
+async def test_a_next_check_that_was_written_before_is_rearmed(side: Side) -> None:
     await side.store.insert_accounts(["a"])
     async with side.store.transaction() as transaction:
         await transaction.lock_accounts(["a"])
-        await transaction.write(Changes(accounts=[AccountRow("a", "active", wake_at=5)]))
+        await transaction.write(Changes(accounts=[AccountRow("a", "active", next_check=5)]))
         await transaction.write(Changes(rearmed=[("a", 77)]))
-    assert (await side.tables())["accounts"] == [AccountRow("a", "active", wake_at=77)]
+    assert (await side.tables())["accounts"] == [AccountRow("a", "active", next_check=77)]
 
 
 def everything() -> Changes:
@@ -138,11 +138,11 @@ def everything() -> Changes:
         memberships=[("c1", "judged"), ("c1", "moved"), ("c1", "judged")],
         withdrawn=[(False, "judged", ONE), (True, "c1", ONE), (False, "judged", THREE)],
         published=[
-            NetDecision(False, "judged", TWO, "account_suspended", 8, 2, b"2"),
-            NetDecision(True, "c1", ONE, "company_terminated", 9, 3, b"\xff"),
+            CurrentDecision(False, "judged", TWO, "account_suspended", 8, 2, b"2"),
+            CurrentDecision(True, "c1", ONE, "company_terminated", 9, 3, b"\xff"),
         ],
         companies=[CompanyRow("c1", 2, 3, "[1]", "[2]")],
-        spreads=[("c1", 2, "[3]"), ("c0", 1, "[]")],
+        fanouts=[("c1", 2, "[3]"), ("c0", 1, "[]")],
     )
 
 
@@ -157,10 +157,10 @@ async def prepare(side: Side) -> None:
                 facts=[StoredFact("other", "complaints", "f1", 1, "{}"), StoredFact("judged", "x", "f1", 2, "{}")],
                 spans_added=[("judged", span(10, 20)), ("judged", span(30, 40)), ("other", span(30, 30))],
                 published=[
-                    NetDecision(False, "judged", ONE, "account_suspended", 5, 1, b"1"),
-                    NetDecision(False, "other", ONE, "account_suspended", 5, 1, b"1"),
-                    NetDecision(True, "c1", ONE, "company_terminated", 5, 1, b"1"),
-                    NetDecision(True, "c1", TWO, "company_terminated", 6, 2, b"2"),
+                    CurrentDecision(False, "judged", ONE, "account_suspended", 5, 1, b"1"),
+                    CurrentDecision(False, "other", ONE, "account_suspended", 5, 1, b"1"),
+                    CurrentDecision(True, "c1", ONE, "company_terminated", 5, 1, b"1"),
+                    CurrentDecision(True, "c1", TWO, "company_terminated", 6, 2, b"2"),
                 ],
             )
         )
@@ -172,9 +172,9 @@ async def test_every_field_of_the_changes_is_written(side: Side) -> None:
     await in_one(side, "write", everything())
     assert (await side.tables()) == before | {
         "accounts": [
-            AccountRow("begun", dense_since=50, last_effective_at=50, last_order_id="o50"),
+            AccountRow("begun", span_start=50, last_effective_at=50, last_order_id="o50"),
             *everything().accounts,
-            AccountRow("moved", dense_since=20, last_effective_at=90, last_order_id="o90"),
+            AccountRow("moved", span_start=20, last_effective_at=90, last_order_id="o90"),
             AccountRow("other"),
         ],
         "facts": sorted([*before["facts"], *everything().facts]),
@@ -185,15 +185,15 @@ async def test_every_field_of_the_changes_is_written(side: Side) -> None:
             ("moved", 20, "o20", 20, "o20"),
             ("other", 30, "o30", 30, "o30"),
         ],
-        "net_decisions": [
+        "current_decisions": [
             everything().published[0],
-            NetDecision(False, "other", ONE, "account_suspended", 5, 1, b"1"),
+            CurrentDecision(False, "other", ONE, "account_suspended", 5, 1, b"1"),
             everything().published[1],
-            NetDecision(True, "c1", TWO, "company_terminated", 6, 2, b"2"),
+            CurrentDecision(True, "c1", TWO, "company_terminated", 6, 2, b"2"),
         ],
         "companies": everything().companies,
         "memberships": [("c1", "judged"), ("c1", "moved")],
-        "spreads": [("c0", 1, "", False, "[]", False, None), ("c1", 2, "", False, "[3]", False, None)],
+        "fanouts": [("c0", 1, "", False, "[]", False, None), ("c1", 2, "", False, "[3]", False, None)],
     }
 
 
@@ -220,7 +220,7 @@ async def test_what_is_written_is_seen_by_others_once_it_is_committed(side: Side
         await transaction.write(everything())
         assert await side.tables() == before
         assert await in_one(side, "next_members", "c1", "", 9) == []
-        assert await side.store.claim_spread(9.0) is None
+        assert await side.store.claim_fanout(9.0) is None
     assert await in_one(side, "next_members", "c1", "", 9) == ["judged", "moved"]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.store.sides import Side, in_one
 from workers.rules.difference import Published
-from workers.store.records import Changes, CompanyRow, NetDecision
+from workers.store.records import Changes, CompanyRow, CurrentDecision
 
 ONE, TWO = (str(UUID(int=number)) for number in (1, 2))
 ROW = CompanyRow("c", 3, 4, "[5]", "[6]")
@@ -97,10 +97,10 @@ async def test_published_decisions_of_companies_are_not_those_of_accounts_of_the
         "write",
         Changes(
             published=[
-                NetDecision(True, "c", ONE, "company_terminated", 5, 1, b"1"),
-                NetDecision(True, "c", TWO, "company_terminated", 6, 2, b"2"),
-                NetDecision(False, "c", TWO, "account_terminated", 7, 3, b"3"),
-                NetDecision(False, "d", TWO, "account_terminated", 7, 3, b"3"),
+                CurrentDecision(True, "c", ONE, "company_terminated", 5, 1, b"1"),
+                CurrentDecision(True, "c", TWO, "company_terminated", 6, 2, b"2"),
+                CurrentDecision(False, "c", TWO, "account_terminated", 7, 3, b"3"),
+                CurrentDecision(False, "d", TWO, "account_terminated", 7, 3, b"3"),
             ]
         ),
     )

@@ -12,8 +12,8 @@ import pytest
 from tests.support.broker import make_topic
 from tests.support.database_deployment import SHARDS, policies_of, wanted
 from tests.support.policies import SAMPLE
+from workers.checkpoints import CHECKPOINTS_TOPIC, Guard, Moved
 from workers.devservers.stack import LocalServers
-from workers.marks import MARKS_TOPIC, Guard, Moved
 from workers.store.deployment import Server, server_of, set_up
 
 MOVED = "update deployment set system_identifier = 'the former'"
@@ -23,7 +23,7 @@ ADOPTED = "update deployment set system_identifier = $1"
 @pytest.fixture
 async def guard(servers: LocalServers, topic_prefix: str) -> Guard:
     """Of a deployment that published nothing yet."""
-    await make_topic(servers.bootstrap, SHARDS, topic_prefix + MARKS_TOPIC)
+    await make_topic(servers.bootstrap, SHARDS, topic_prefix + CHECKPOINTS_TOPIC)
     return Guard(servers.access, topic_prefix)
 
 

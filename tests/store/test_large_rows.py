@@ -4,9 +4,9 @@ from uuid import UUID
 
 from tests.store.sides import InPostgres
 from tests.support.broker import make_topic, settled_ends
+from workers.checkpoints import CHECKPOINTS_TOPIC
 from workers.devservers.stack import LocalServers
 from workers.kafka.transactional_producer import TransactionalProducer
-from workers.marks import MARKS_TOPIC
 from workers.relay import CHUNK, Shard
 from workers.store.records import LogRow, ShardHead
 
@@ -26,7 +26,7 @@ async def test_large_rows_are_published_in_several_transactions_that_hold_16_meb
         await transaction.lock_shards([0])
         await transaction.append([letter(seq) for seq in range(1, ROWS + 1)], [ShardHead(0, ROWS + 1, b"hash")])
     topic = await make_topic(servers.bootstrap, name=f"{topic_prefix}dead-letters")
-    await make_topic(servers.bootstrap, name=f"{topic_prefix}{MARKS_TOPIC}")
+    await make_topic(servers.bootstrap, name=f"{topic_prefix}{CHECKPOINTS_TOPIC}")
     producer = TransactionalProducer(servers.access, topic_prefix)
 
     async def compare() -> None:

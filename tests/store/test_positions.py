@@ -8,7 +8,7 @@ import pytest
 from tests.store.sides import PLACES, InPostgres, Side, in_one
 from workers.enforcement.inputs import Move
 from workers.store.postgres import LostOwnership, Store
-from workers.store.records import AccountRow, Changes, Position, Progress, RejectsRow
+from workers.store.records import AccountRow, Changes, DeadLetterWindowRow, Position, Progress
 
 ORDERS, OTHER = ("order-status", 0), ("order-status", 1)
 REQUESTS = "account-requests"
@@ -77,7 +77,7 @@ async def test_who_does_not_own_every_position_writes_nothing(side: Side, stale:
 
     async def commit() -> None:
         async with side.store.transaction() as transaction:
-            windows = [RejectsRow(*ORDERS, 1, "[]", 0, None)]
+            windows = [DeadLetterWindowRow(*ORDERS, 1, "[]", 0, None)]
             await transaction.lock_accounts(["a"])
             await transaction.write(Changes(accounts=[AccountRow("a", "active")], windows=windows))
             await take(transaction, move(), stale)
@@ -155,21 +155,24 @@ async def test_progress_is_known_once_all_partitions_but_those_of_requests_were_
     await side.store.compared_partitions(80)
     found = await in_one(side, "progress")
     assert found == Progress(100 - len(bearing) + 1, 90, 400, None)
-    assert found.horizon(7) == 83
+    assert found.watermark(7) == 83
 
 
 async def test_counts_of_dead_letters_are_replaced_and_given_for_the_partitions_asked_for(side: Side) -> None:
-    first, later = RejectsRow(*ORDERS, 7, "[1]", 0, None), RejectsRow(*ORDERS, 9, "[1,8]", 4, "too many")
-    other = RejectsRow(*OTHER, 1, "[]", 0, None)
+    first, later = (
+        DeadLetterWindowRow(*ORDERS, 7, "[1]", 0, None),
+        DeadLetterWindowRow(*ORDERS, 9, "[1,8]", 4, "too many"),
+    )
+    other = DeadLetterWindowRow(*OTHER, 1, "[]", 0, None)
     await in_one(side, "write", Changes(windows=[first, other]))
     await in_one(side, "write", Changes(windows=[later]))
     await in_one(side, "write", Changes(windows=[]))
-    assert await side.store.rejects([ORDERS, ("complaints", 0)]) == [later]
-    assert sorted(await side.store.rejects([OTHER, ORDERS])) == [later, other]
+    assert await side.store.dead_letter_windows([ORDERS, ("complaints", 0)]) == [later]
+    assert sorted(await side.store.dead_letter_windows([OTHER, ORDERS])) == [later, other]
 
 
-async def test_who_waits_for_the_horizon_is_woken(side: Side) -> None:
+async def test_who_waits_for_the_watermark_is_woken(side: Side) -> None:
     await side.store.claim_positions([ORDERS], "one")
     await moved(side, move(complete=1))
-    await side.store.notify_horizon()
-    await side.wakes("standing_horizon")
+    await side.store.notify_watermark()
+    await side.wakes("standing_watermark")

@@ -21,12 +21,12 @@ from workers.store.records import (
     AccountRow,
     Changes,
     CompanyRow,
+    CurrentDecision,
+    DeadLetterWindowRow,
+    Fanout,
     LogRow,
-    NetDecision,
     Position,
-    RejectsRow,
     ShardHead,
-    Spread,
     StoredFact,
 )
 
@@ -67,18 +67,18 @@ class Maker:
         return None if self.random.random() < 0.2 else self.random.randrange(1000) * 1_000_000 + self.new()
 
     def calls(self) -> list[Call]:
-        """One transaction: a batch, silence that is due, or a part of a spread."""
-        kind = self.random.choice(["batch", "batch", "batch", "silence", "spread"])
-        if kind == "spread" and self.tables.spreads:
-            return self.spread()
-        return self.silence() if kind == "silence" else self.batch()
+        """One transaction: a batch, silence that is due, or a part of a fan-out."""
+        kind = self.random.choice(["batch", "batch", "batch", "deadline", "fanout"])
+        if kind == "fanout" and self.tables.fanouts:
+            return self.fanout()
+        return self.deadline() if kind == "deadline" else self.batch()
 
     def batch(self) -> list[Call]:
         ids = self.some(ACCOUNTS, 5)
         known = [self.tables.accounts[each] for each in ids if each in self.tables.accounts]
         keys, lock = self.some(COMPANIES), self.random.choice(["none", "share", "update"])
         changes = self.changes(known, keys if lock == "update" else [])
-        changes.windows = [RejectsRow(*place, self.new(), "[]", 0, None) for place in self.some(PLACES)]
+        changes.windows = [DeadLetterWindowRow(*place, self.new(), "[]", 0, None) for place in self.some(PLACES)]
         before = [self.position(place) for place in self.some(PLACES)]
         changes.positions = [self.moved(each) for each in before]
         return [
@@ -92,48 +92,50 @@ class Maker:
             *self.append(),
         ]
 
-    def silence(self) -> list[Call]:
-        horizon, limit = self.random.randrange(1000) * 1_000_000, self.random.choice([1, 3, 100])
-        due = [row for row in self.tables.accounts.values() if row.wake_at is not None and row.quarantined is None]
-        soonest = sorted((row for row in due if (row.wake_at or 0) <= horizon), key=lambda row: row.wake_at or 0)
+    def deadline(self) -> list[Call]:
+        watermark, limit = self.random.randrange(1000) * 1_000_000, self.random.choice([1, 3, 100])
+        due = [row for row in self.tables.accounts.values() if row.next_check is not None and row.quarantined is None]
+        soonest = sorted(
+            (row for row in due if (row.next_check or 0) <= watermark), key=lambda row: row.next_check or 0
+        )
         rearmed = self.some(soonest[:limit])
         moved = [(row.account_id, at) for row in rearmed if (at := self.at()) is not None]
         judged = [row for row in soonest[:limit] if row not in rearmed]
         return [
             ("progress",),
-            ("claim_due", horizon, limit),
+            ("claim_due", watermark, limit),
             ("write", Changes(rearmed=moved)),
             ("histories", judged),
             ("write", self.changes(judged, [])),
             *self.append(),
         ]
 
-    def spread(self) -> list[Call]:
-        spread = self.random.choice(list(self.tables.spreads.values()))
-        version = spread.version - (self.random.random() < 0.3)
-        claimed = spread._replace(version=version)
-        moved = spread._replace(
-            version=self.new(), cursor=self.random.choice(ACCOUNTS), waits=self.random.random() < 0.5
+    def fanout(self) -> list[Call]:
+        fanout = self.random.choice(list(self.tables.fanouts.values()))
+        version = fanout.version - (self.random.random() < 0.3)
+        claimed = fanout._replace(version=version)
+        moved = fanout._replace(
+            version=self.new(), cursor=self.random.choice(ACCOUNTS), deferred=self.random.random() < 0.5
         )
-        members = sorted(self.tables.memberships.get(spread.company_key, ()))
+        members = sorted(self.tables.memberships.get(fanout.company_key, ()))
         net = [(row.subject, row.decision_id) for rows in self.tables.net.values() for row in rows.values()]
         return [
-            ("next_members", spread.company_key, spread.cursor, self.random.randint(1, 4)),
-            ("companies", [spread.company_key], "update"),
-            ("spread_causes", COMPANIES),
-            ("undecided_members", spread.company_key),
+            ("next_members", fanout.company_key, fanout.cursor, self.random.randint(1, 4)),
+            ("companies", [fanout.company_key], "update"),
+            ("fanout_causes", COMPANIES),
+            ("undecided_members", fanout.company_key),
             ("count_decisions", [*self.some(net), *((each, self.decision_id()) for each in members)]),
-            ("hold_spread", claimed),
+            ("hold_fanout", claimed),
             self.random.choice(
-                [("move_spread", claimed, moved), ("move_spread", claimed, moved), ("end_spread", claimed)]
+                [("move_fanout", claimed, moved), ("move_fanout", claimed, moved), ("end_fanout", claimed)]
             ),
             *self.append(),
         ]
 
-    def claimed(self) -> Spread:
-        """A spread as it is, or as it was."""
-        spread = self.random.choice([*self.tables.spreads.values(), Spread("c1", 0, "", False, "")])
-        return spread._replace(version=spread.version - (self.random.random() < 0.3))
+    def claimed(self) -> Fanout:
+        """A fan-out as it is, or as it was."""
+        fanout = self.random.choice([*self.tables.fanouts.values(), Fanout("c1", 0, "", False, "")])
+        return fanout._replace(version=fanout.version - (self.random.random() < 0.3))
 
     def position(self, place: tuple[str, int]) -> Position:
         stored = self.tables.positions[place]
@@ -141,7 +143,7 @@ class Maker:
 
     def moved(self, before: Position) -> Position:
         following = before.next_offset + self.random.randint(0, 5)
-        return before._replace(next_offset=following, complete_until=self.at(), latest_occurred_at=self.at())
+        return before._replace(next_offset=following, watermark=self.at(), latest_occurred_at=self.at())
 
     def append(self) -> list[Call]:
         shards = self.some(range(SHARDS))
@@ -174,7 +176,7 @@ class Maker:
             self.decided(True, key, changes)
             changes.companies.append(CompanyRow(key, self.new(), self.new(), f"[{self.new()}]", "[]"))
         for key in self.some(COMPANIES, 2):
-            changes.spreads.append((key, self.new(), f"[{self.new()}]"))
+            changes.fanouts.append((key, self.new(), f"[{self.new()}]"))
             changes.memberships += [(key, each) for each in self.some(ACCOUNTS)]
         return changes
 
@@ -217,7 +219,8 @@ class Maker:
         changes.withdrawn += [(of_company, subject, each) for each in withdrawn]
         ids = [*withdrawn[:1], *(self.decision_id() for _ in range(self.random.randint(0, 2)))]
         changes.published += [
-            NetDecision(of_company, subject, each, "kind", self.new(), self.new(), b"%d" % self.new()) for each in ids
+            CurrentDecision(of_company, subject, each, "kind", self.new(), self.new(), b"%d" % self.new())
+            for each in ids
         ]
 
 
@@ -256,7 +259,7 @@ def plain(name: str, result: Any) -> Any:
         return {key: sorted(rows, key=lambda row: row.decision_id) for key, rows in result.items()}
     if isinstance(result, list):
         rows = [row if isinstance(row, str) else tuple(row) for row in result]
-        return sorted(rows) if name in {"claim_positions", "rejects", "positions"} else rows
+        return sorted(rows) if name in {"claim_positions", "dead_letter_windows", "positions"} else rows
     return result
 
 
@@ -274,18 +277,18 @@ async def test_the_same_transactions_do_the_same_in_both_stores(
             [
                 ("claim_positions", places, "owner"),
                 ("compared_partitions", until),
-                ("rejects", places),
+                ("dead_letter_windows", places),
                 ("positions",),
                 ("read_log", shard, after, 3),
                 ("log_row_hash", shard, after),
-                ("claim_spread", LEASE),
-                ("quarantine_spread", maker.claimed(), "why"),
-                ("retry_spreads",),
+                ("claim_fanout", LEASE),
+                ("quarantine_fanout", maker.claimed(), "why"),
+                ("retry_fanouts",),
                 ("quarantined", random.choice(ACCOUNTS), 2),
             ]
         )
         fails, lapse = random.random() < 0.1, random.random() < 0.1
-        in_memory.memory.steps += outside[0] == "claim_spread"  # no two leases end at once
+        in_memory.memory.steps += outside[0] == "claim_fanout"  # no two leases end at once
         both = [Played(in_memory), Played(in_postgres)]
         for played in both:
             if lapse:
@@ -304,7 +307,7 @@ async def test_the_same_transactions_do_the_same_in_both_stores(
         LostOwnership,
         Fails,
         "append",
-        "end_spread",
+        "end_fanout",
         "histories",
-        "retry_spreads",
+        "retry_fanouts",
     } <= names

@@ -74,7 +74,7 @@ async def check(
 def judge(
     seen: Seen, policies: Path, clock: str = "events", settle_seconds: float = 0, largest: int = LARGEST
 ) -> Verdict:
-    """The verdict on what was seen. With the clock `wall` the horizon is the one the database states."""
+    """The verdict on what was seen. With the clock `wall` the watermark is the one the database states."""
     expected = expect(seen, load_policies(policies), clock, round(settle_seconds * 1_000_000), largest)
     verdict = Verdict()
     compare_positions(seen, expected, clock, verdict)
@@ -112,8 +112,8 @@ def compare_positions(seen: Seen, expected: Expected, clock: str, verdict: Verdi
             verdict.lost.append(f"records of {place} from {row and row['next_offset']} to {end} were not read")
         elif row["next_offset"] > end:
             verdict.wrong.append(f"position {row['next_offset']} of {place} is beyond the end {end}")
-        elif clock == "events" and expected.newest is not None and instant(row["complete_until"]) != expected.newest:
-            verdict.wrong.append(f"{place} is complete until {row['complete_until']}, not {said(expected.newest)}")
+        elif clock == "events" and expected.newest is not None and instant(row["watermark"]) != expected.newest:
+            verdict.wrong.append(f"{place} is complete until {row['watermark']}, not {said(expected.newest)}")
     verdict.wrong += [f"a position of {place}, which does not exist" for place in found]
 
 
@@ -240,9 +240,9 @@ def compare_decisions(seen: Seen, expected: Expected, verdict: Verdict) -> None:
             verdict.wrong.append(f"{wanted[name].kind} {name} of {wanted[name].subject}: {differing}")
     compare_order(net, expected, verdict)
     compare_last(seen, net, verdict)
-    stored = Counter(row["decision_id"] for row in seen.rows["net_decisions"])
+    stored = Counter(row["decision_id"] for row in seen.rows["current_decisions"])
     if stored != Counter(net.keys()):
-        verdict.wrong.append(f"the database has other net decisions: {sorted(stored.keys() ^ net.keys())[:3]}")
+        verdict.wrong.append(f"the database has other decisions in force: {sorted(stored.keys() ^ net.keys())[:3]}")
 
 
 def compare_order(net: Mapping[str, Record], expected: Expected, verdict: Verdict) -> None:
@@ -331,10 +331,10 @@ def compare_evidence(seen: Seen, expected: Expected, verdict: Verdict) -> None:
 
 def compare_completions(seen: Seen, expected: Expected, verdict: Verdict) -> None:
     """A company's termination that stands was signalled as completed, unless members wait; none was twice."""
-    waits = {name for name, account in expected.result.accounts.items() if account.waits_from is not None}
+    waits = {name for name, account in expected.result.accounts.items() if account.deferred_from is not None}
     waiting = {row["company_key"] for row in seen.rows["memberships"] if row["account_id"] in waits}
-    under_way = {row["company_key"] for row in seen.rows["spreads"]}
-    verdict.wrong += [f"the spread of {key} was not completed" for key in under_way - waiting]
+    under_way = {row["company_key"] for row in seen.rows["fanouts"]}
+    verdict.wrong += [f"the fan-out of {key} was not completed" for key in under_way - waiting]
     kind = "company_termination_completed"
     signals = Counter(completion(each.json) for each in of_decisions(seen) if each.json["kind"] == kind)
     verdict.doubled += [f"completion {each}, {count} times" for each, count in signals.items() if count > 1]
@@ -368,7 +368,7 @@ def compare_standings(seen: Seen, expected: Expected, verdict: Verdict) -> None:
         right: dict[str, object] = {"standing": account.standing, "since": said(account.since)}
         if account.standing == "temporarily_active":
             right["deadline"] = said(account.deadline)
-        if account.waits_from is None and account.standing != "closed":
+        if account.deferred_from is None and account.standing != "closed":
             right["company"] = account.company
         said_now = value | {"company": value["company"]["key"] if "company" in value else None}
         if any(said_now.get(name) != content for name, content in right.items()):

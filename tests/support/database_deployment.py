@@ -92,23 +92,23 @@ class Deployment:
             moves.append(Move(position, position._replace(next_offset=following, latest_occurred_at=latest)))
         return batch, moves
 
-    async def reaches(self, horizon: Instant) -> None:
-        """Everything up to the horizon was read; the timers enforce what silence decides up to it."""
-        await self.move_horizon(horizon)
+    async def reaches(self, watermark: Instant) -> None:
+        """Everything up to the watermark was read; the timers enforce what deadlines decide up to it."""
+        await self.move_watermark(watermark)
         for _ in range(MOST_ROUNDS):
             if not (await self.enforcement.process_due(7)).accounts:
                 return
         raise AssertionError("the timers come to no end")
 
-    async def move_horizon(self, horizon: Instant) -> None:
-        """Everything up to the horizon was read."""
-        await self.pool.execute("update positions set complete_until = $1", horizon)
-        await self.store.compared_partitions(horizon)
+    async def move_watermark(self, watermark: Instant) -> None:
+        """Everything up to the watermark was read."""
+        await self.pool.execute("update positions set watermark = $1", watermark)
+        await self.store.compared_partitions(watermark)
 
-    async def spreads(self, chunk: int = 3) -> None:
-        """The spread worker reaches the end of all that is under way."""
-        while (spread := await self.store.claim_spread(0.0)) is not None:
-            await self.enforcement.process_fanout(spread, chunk)
+    async def fanouts(self, chunk: int = 3) -> None:
+        """The fan-out worker reaches the end of all that is under way."""
+        while (fanout := await self.store.claim_fanout(0.0)) is not None:
+            await self.enforcement.process_fanout(fanout, chunk)
 
     async def log(self) -> list[LogRow]:
         """The whole decision log, shard by shard."""
@@ -130,11 +130,11 @@ class Deployment:
                 found[value["decision_id"]] = row.kind
         return found
 
-    async def check(self, horizon: Instant) -> None:
+    async def check(self, watermark: Instant) -> None:
         """All that was decided is what judging every message at once decides, field by field."""
-        decisions, judgements = from_scratch(self.read, self.policies, horizon)
+        decisions, judgements = from_scratch(self.read, self.policies, watermark)
         stored = await self.pool.fetch(
-            "select of_company, subject, decision_id::text, kind, content from net_decisions "
+            "select of_company, subject, decision_id::text, kind, content from current_decisions "
             "order by of_company, subject, effective_at, sequence"
         )
         decisions.sort(key=lambda each: (each.kind.startswith("company_"), each.subject))  # each's in its own order

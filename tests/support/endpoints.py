@@ -30,7 +30,7 @@ def free_ports(count: int) -> int:
 
 
 def with_ports(engine: Engine, **more: str) -> tuple[Engine, int]:
-    """The same deployment with metrics, and the port of the supervisor: timers, spread, relay, ingest follow."""
+    """The same deployment with metrics, and the port of the supervisor: timers, fan-out, relay, ingest follow."""
     first = free_ports(5)
     return replace(engine, environment={**engine.environment, "STANDING_METRICS_PORT": str(first), **more}), first
 

@@ -19,7 +19,7 @@ from tests.model.reading import Fact, Message, is_effective_order, read
 from tests.support.seen import Record, Seen
 
 LARGEST = 1024 * 1024
-HORIZON_TOPICS = ("order-status", "complaints", "seller-accounts")
+WATERMARK_TOPICS = ("order-status", "complaints", "seller-accounts")
 BY_ORDER = ("conflicting_duplicate", "too_many_requests")
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -38,7 +38,9 @@ class Expected:
     orders: dict[str, set[tuple[Instant, str]]]
 
 
-def expect(seen: Seen, policies: tuple[Policy, ...], clock: str, settle: Instant, largest: int = LARGEST) -> Expected:
+def expect(
+    seen: Seen, policies: tuple[Policy, ...], clock: str, allowed_lateness: Instant, largest: int = LARGEST
+) -> Expected:
     """What follows from the records that are in the input topics; those of over `largest` bytes are not read."""
     dead: dict[Place, str] = {}
     messages: list[Message] = []
@@ -55,8 +57,8 @@ def expect(seen: Seen, policies: tuple[Policy, ...], clock: str, settle: Instant
     reading = read(messages, policies, now)
     dead |= {places[id(message)]: reason for reason, message in reading.dead_letters}
     newest = newest_of(messages, places, dead)
-    horizon = horizon_of(seen, clock, newest, settle)
-    result = walk(messages, policies, horizon, now)
+    watermark = watermark_of(seen, clock, newest, allowed_lateness)
+    result = walk(messages, policies, watermark, now)
     return Expected(result, len(messages) - len(reading.dead_letters), newest, dead, *kept(reading.facts))
 
 
@@ -121,17 +123,17 @@ def newest_of(messages: list[Message], places: dict[int, Place], dead: Mapping[P
     return max((parse_instant(content["occurred_at"]) for _, content in good), default=None)
 
 
-def horizon_of(seen: Seen, clock: str, newest: Instant | None, settle: Instant) -> float:
-    """With the clock `events` the newest instant, else what the database states; nothing where silence is held."""
+def watermark_of(seen: Seen, clock: str, newest: Instant | None, allowed_lateness: Instant) -> float:
+    """With the clock `events` the newest instant, else what the database states; nothing where deadlines are held."""
     if seen.rows["deployment"][0]["held"] is not None or newest is None:
         return float("-inf")
     if clock == "events":
-        return newest - settle
-    stated = [row["complete_until"] for row in seen.rows["positions"] if row["topic"] in HORIZON_TOPICS]
+        return newest - allowed_lateness
+    stated = [row["watermark"] for row in seen.rows["positions"] if row["topic"] in WATERMARK_TOPICS]
     stated.append(seen.rows["deployment"][0]["partitions_compared_until"])
     if None in stated:
         return float("-inf")
-    return min(parse_instant(each.replace(" ", "T", 1) + ":00") for each in stated) - settle
+    return min(parse_instant(each.replace(" ", "T", 1) + ":00") for each in stated) - allowed_lateness
 
 
 def kept(

@@ -17,12 +17,12 @@ from workers.store.records import (
     AccountRow,
     Changes,
     CompanyRow,
+    DeadLetterWindowRow,
+    Fanout,
     LogRow,
     Position,
     Progress,
-    RejectsRow,
     ShardHead,
-    Spread,
     StoredHistory,
 )
 
@@ -88,9 +88,11 @@ class ScheduledStore:
         await STEP
         return []  # names are of processes, and these are none
 
-    async def rejects(self, partitions: Sequence[tuple[str, int]]) -> list[RejectsRow]:
+    async def dead_letter_windows(self, partitions: Sequence[tuple[str, int]]) -> list[DeadLetterWindowRow]:
         await STEP
-        return [self.tables.rejects[place] for place in partitions if place in self.tables.rejects]
+        return [
+            self.tables.dead_letter_windows[place] for place in partitions if place in self.tables.dead_letter_windows
+        ]
 
     async def positions(self) -> list[Position]:
         await STEP
@@ -103,25 +105,25 @@ class ScheduledStore:
             self.tables.compared_until = until
             self.changes += 1
 
-    async def notify_horizon(self) -> None:
+    async def notify_watermark(self) -> None:
         await STEP
 
-    def free_spreads(self) -> list[str]:
+    def free_fanouts(self) -> list[str]:
         """The companies whose fan-out can be claimed, whose lease ended first before the others."""
         leases = self.tables.leases
-        return [key for key in self.tables.spreads_to_go_on() if leases.get(key, 0) <= self.steps]
+        return [key for key in self.tables.fanouts_to_go_on() if leases.get(key, 0) <= self.steps]
 
-    async def quarantine_spread(self, spread: Spread, why: str) -> None:
+    async def quarantine_fanout(self, fanout: Fanout, why: str) -> None:
         await STEP
-        await self.inner.quarantine_spread(spread, why)
+        await self.inner.quarantine_fanout(fanout, why)
 
-    async def retry_spreads(self) -> list[str]:
+    async def retry_fanouts(self) -> list[str]:
         await STEP
-        found = sorted(self.tables.quarantined_spreads)
+        found = sorted(self.tables.quarantined_fanouts)
         for key in found:
-            self.tables.spreads[key] = self.tables.spreads[key]._replace(cursor="", waits=False)
+            self.tables.fanouts[key] = self.tables.fanouts[key]._replace(cursor="", deferred=False)
             self.tables.leases.pop(key, None)
-        self.tables.quarantined_spreads.clear()
+        self.tables.quarantined_fanouts.clear()
         return found
 
     async def quarantined(self, after: str, limit: int) -> list[tuple[str, str]]:
@@ -130,12 +132,12 @@ class ScheduledStore:
         found = sorted(each for each, row in rows.items() if row.quarantined is not None and each > after)
         return [(each, rows[each].quarantined or "") for each in found[:limit]]
 
-    async def claim_spread(self, lease_seconds: float) -> Spread | None:
+    async def claim_fanout(self, lease_seconds: float) -> Fanout | None:
         await STEP
-        for key in self.free_spreads():
-            if self.free(("spread", key), None, alone=True):
+        for key in self.free_fanouts():
+            if self.free(("fanout", key), None, alone=True):
                 self.tables.leases[key] = self.steps + LEASE_STEPS
-                return self.tables.spreads[key]
+                return self.tables.fanouts[key]
         return None
 
     async def read_log(self, shard: int, after: int, limit: int, most_bytes: int = READ_BYTES) -> list[LogRow]:
@@ -214,9 +216,9 @@ class ScheduledTransaction:
             raise UnknownAccounts(unknown)
         return await self._inner.lock_accounts(account_ids)
 
-    async def claim_due(self, horizon: Instant, limit: int) -> list[AccountRow]:
+    async def claim_due(self, watermark: Instant, limit: int) -> list[AccountRow]:
         await STEP
-        due = self.tables.due(horizon)
+        due = self.tables.due(watermark)
         claimed = [row for row in due if self.store.free(("account", row.account_id), self, alone=True)][:limit]
         for row in claimed:
             self._hold(("account", row.account_id), alone=True)
@@ -257,28 +259,28 @@ class ScheduledTransaction:
         await STEP
         return await self._inner.count_decisions(decisions)
 
-    async def spread_causes(self, keys: Sequence[str]) -> dict[str, str]:
+    async def fanout_causes(self, keys: Sequence[str]) -> dict[str, str]:
         await STEP
-        return await self._inner.spread_causes(keys)
+        return await self._inner.fanout_causes(keys)
 
-    async def hold_spread(self, spread: Spread) -> bool:
-        await self.lock(("spread", spread.company_key))
-        return await self._inner.hold_spread(spread)
+    async def hold_fanout(self, fanout: Fanout) -> bool:
+        await self.lock(("fanout", fanout.company_key))
+        return await self._inner.hold_fanout(fanout)
 
-    async def move_spread(self, before: Spread, after: Spread) -> None:
-        await self.lock(("spread", before.company_key))
-        await self._inner.move_spread(before, after)
+    async def move_fanout(self, before: Fanout, after: Fanout) -> None:
+        await self.lock(("fanout", before.company_key))
+        await self._inner.move_fanout(before, after)
 
-    async def end_spread(self, spread: Spread) -> None:
-        await self.lock(("spread", spread.company_key))
-        await self._inner.end_spread(spread)
+    async def end_fanout(self, fanout: Fanout) -> None:
+        await self.lock(("fanout", fanout.company_key))
+        await self._inner.end_fanout(fanout)
 
     async def write(self, changes: Changes) -> None:
         await STEP
-        for spread, _ in changes.spreads_moved:
-            await self.lock(("spread", spread.company_key))
-        for key, _, _ in sorted(changes.spreads):
-            await self.lock(("spread", key))
+        for fanout, _ in changes.fanouts_moved:
+            await self.lock(("fanout", fanout.company_key))
+        for key, _, _ in sorted(changes.fanouts):
+            await self.lock(("fanout", key))
         self._moves = self._moves or bool(changes.positions)
         await self._inner.write(changes)
 

@@ -19,14 +19,14 @@ OUTPUT_TOPICS = (*sorted(set(TOPIC_OF_KIND.values())), "account-standing", "dead
 POLL_SECONDS = 30.0
 ROWS = {
     "deployment": "select incarnation::text, fingerprint, held, partitions_compared_until::text from deployment",
-    "positions": "select topic, partition, next_offset, complete_until::text from positions",
+    "positions": "select topic, partition, next_offset, watermark::text from positions",
     "accounts": "select account_id, standing, quarantined, last_effective_at::text, last_order_id from accounts",
     "facts": "select account_id, topic, id from facts",
     "order_spans": "select account_id, first_at::text, last_at::text from order_spans",
-    "net_decisions": "select subject, decision_id::text from net_decisions",
+    "current_decisions": "select subject, decision_id::text from current_decisions",
     "decision_log": "select shard, seq, headers, value from decision_log",
     "memberships": "select company_key, account_id from memberships",
-    "spreads": "select company_key from spreads",
+    "fanouts": "select company_key from company_fanouts",
 }
 
 

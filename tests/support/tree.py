@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-WORKERS = ("ingest", "timers", "spread", "relay")
+WORKERS = ("ingest", "timers", "fanout", "relay")
 RESTART_SECONDS = 0.2
 STOP_SECONDS = 30.0
 MAY_END = (0, 1, 75, -signal.SIGKILL, -signal.SIGTERM)

@@ -68,7 +68,7 @@ def _write_outcome(outcome: Outcome) -> list[object]:
 
 
 def read_because(text: str) -> Because:
-    """The facts that a spread names as its cause."""
+    """The facts that a fan-out names as its cause."""
     found = orjson.loads(text)
     return Because(tuple(Evidence(*each) for each in found["facts"]), found["left_out"])
 

@@ -21,7 +21,7 @@ class CompanyView:
     company_key: str
     accounts: list[AccountRow]
     terminations: tuple[Termination, ...]
-    spreading: bool
+    fanning_out: bool
     unreadable: str | None
     """Why its terminations cannot be shown."""
     quarantined: str | None
@@ -46,7 +46,7 @@ class CompanyView:
                     }
                     for each in self.terminations
                 ],
-                "spreading": self.spreading,
+                "fanning_out": self.fanning_out,
                 "unreadable": self.unreadable,
                 "quarantined": self.quarantined,
             },
@@ -64,12 +64,12 @@ async def view_company(database: Database, key: str) -> CompanyView:
         raise NotFound(f"no account ever belonged to a company '{key}'; keys begin with id: or name:")
     found = [await database.store.account(row[0]) for row in members]
     accounts = sorted(row for row in found if row is not None)
-    spread = await database.pool.fetchrow("select quarantined from spreads where company_key = $1", stored)
+    fanout = await database.pool.fetchrow("select quarantined from company_fanouts where company_key = $1", stored)
     terminations: tuple[Termination, ...] = ()
     unreadable = None
     try:
         terminations = () if company is None else read_terminations(company["terminations"])
     except Exception as error:  # said in their place
         unreadable = why_not(error)
-    quarantined = None if spread is None else spread["quarantined"]
-    return CompanyView(key, accounts, terminations, spread is not None, unreadable, quarantined)
+    quarantined = None if fanout is None else fanout["quarantined"]
+    return CompanyView(key, accounts, terminations, fanout is not None, unreadable, quarantined)

@@ -49,6 +49,6 @@ async def accept(database: Database, kafka: Kafka, topic: str, partition: int, r
     until = (await end_offsets(kafka.access, [name]))[name, partition]
     if records is not None:
         until = min(until, stored[0].next_offset + records)
-    if await database.pool.fetchval(statement("accept_rejects"), topic, partition, until) is None:
+    if await database.pool.fetchval(statement("accept_dead_letters"), topic, partition, until) is None:
         raise NotPaused(f"{place} is not paused")
     return f"{place} goes on: {until - stored[0].next_offset} records up to offset {until} are taken in as they are"

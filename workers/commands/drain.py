@@ -28,16 +28,16 @@ class Left:
 
     unread: int
     due: int
-    spreads: int
+    fanouts: int
     unpublished: int | None
     """None while something else is left, for it is not asked for then."""
     behind: bool
-    """Whether the horizon is not yet where everything was read."""
+    """Whether the watermark is not yet where everything was read."""
 
     @property
     def more_to_decide(self) -> bool:
         """Whether more messages may follow."""
-        return bool(self.unread or self.due or self.spreads or self.behind)
+        return bool(self.unread or self.due or self.fanouts or self.behind)
 
     @property
     def nothing(self) -> bool:
@@ -63,10 +63,10 @@ async def drain(database: Database, kafka: Kafka, timeout_seconds: float, report
 
 async def _left(database: Database, kafka: Kafka, targets: Mapping[Partition, int], begun: Instant) -> Left:
     positions = await database.store.positions()
-    state = await read_state(database.store, database.settings.settle, COUNTED)
+    state = await read_state(database.store, database.settings.allowed_lateness, COUNTED)
     unread = sum(_unread(each, targets, kafka.prefix) for each in positions)
     present = begun if database.settings.clock == "wall" else state.progress.latest_occurred_at
-    left = Left(unread, state.left.due, state.left.spreads, None, _is_behind(state.progress, present))
+    left = Left(unread, state.left.due, state.left.fanouts, None, _is_behind(state.progress, present))
     if left.more_to_decide:
         return left
     published = await published_by_relay(kafka, database.deployment.shards)
@@ -79,7 +79,7 @@ def _unread(position: Position, targets: Mapping[Partition, int], prefix: str) -
 
 
 def _is_behind(progress: Progress, present: Instant | None) -> bool:
-    """Whether the horizon, which nothing holds, is not yet at the present."""
+    """Whether the watermark, which nothing holds, is not yet at the present."""
     if progress.held is not None or present is None:  # none: nothing was ever read
         return False
     return progress.known_until is None or progress.known_until < present

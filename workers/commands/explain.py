@@ -83,7 +83,7 @@ class Explanation:
                 "reason": None if standing is None else KINDS[standing.brought_by].reason,
                 "cure": None if standing is None else standing.cure,
                 "judged_until": _written(self.judged_until),
-                "waits": self.judgement.waits,
+                "deferred": self.judgement.deferred,
                 "quarantined": self.quarantined,
                 "unreadable": self.unreadable,
                 "facts": [
@@ -125,7 +125,7 @@ async def explain(database: Database, policies: Policies, account_id: str, at: I
     What happened at exactly that instant is part of it; messages are those about instants up to it.
     """
     async with database.store.transaction() as transaction:
-        horizon = (await transaction.progress()).horizon(database.settings.settle)
+        watermark = (await transaction.progress()).watermark(database.settings.allowed_lateness)
         row = await database.store.account(account_id)
         if row is None:
             raise NotFound(f"no fact of account '{account_id}' was ever read")
@@ -133,10 +133,10 @@ async def explain(database: Database, policies: Policies, account_id: str, at: I
         context, _ = open_context(row, stored, (), (), policies)
         companies = await transaction.companies(sorted(context.company_keys), "none")
     log = [json.loads(each[0]) for each in await database.pool.fetch(statement("log_of_subject"), account_id, at)]
-    until = max(horizon, row.judged_until or MINUS_INFINITY)
+    until = max(watermark, row.judged_until or MINUS_INFINITY)
     if at is not None:
         until = min(until, at)
-    unreadable, judgement = context.failed, Judgement((), row.standing, None, row.wake_at, row.waits)
+    unreadable, judgement = context.failed, Judgement((), row.standing, None, row.next_check, row.deferred)
     if unreadable is None:
         try:
             terminations = {key: read_terminations(company.terminations) for key, company in companies.items()}

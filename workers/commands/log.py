@@ -29,8 +29,8 @@ def in_words(part: LogPart) -> str:
 
 async def detach_before(database: Database, kafka: Kafka, before: Instant) -> list[LogPart]:
     """Detach the parts whose rows were all recorded before an instant; raises StillNeeded where one may not go."""
-    marks = await published_by_relay(kafka, database.deployment.shards)
-    published = min(marks.get(shard, 0) for shard in range(database.deployment.shards))
+    checkpoints = await published_by_relay(kafka, database.deployment.shards)
+    published = min(checkpoints.get(shard, 0) for shard in range(database.deployment.shards))
     async with acquired(database.pool) as connection, connection.transaction():
         old = [each for each in await log_parts(connection) if each.newest is not None and each.newest < before]
         for part in old:

@@ -40,9 +40,9 @@ async def retry(made: Worker, account_ids: Sequence[str]) -> Retried:
     while found := [each[0] for each in await made.store.quarantined(after, CHUNK)]:
         await _evaluate(made, found, done)
         after = found[-1]
-    done.companies = await made.store.retry_spreads()
+    done.companies = await made.store.retry_fanouts()
     if done.companies:
-        await made.store.notify_spread()
+        await made.store.notify_fanout()
     return done
 
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import asyncpg
 
 from contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS, Topic
+from workers.checkpoints import CHECKPOINTS_TOPIC, check_unpublished, compare_published
 from workers.codec.policies import load_policies
 from workers.kafka.admin import Admin, TopicSpec, cluster_id, compare_settings, ensure_topics
 from workers.kafka.broker_settings import check_brokers
 from workers.kafka.topic_settings import COMPACTED, KEPT, Needed, of_inputs
-from workers.marks import MARKS_TOPIC, check_unpublished, compare_published
 from workers.ops.clock import WallClock
 from workers.settings import Settings
 from workers.store.connections import connect, database_of
@@ -17,7 +17,7 @@ from workers.store.deployment import known_topics, record_topics, set_up
 from workers.topics import check_topics
 from workers.wiring import wanted
 
-WRITTEN = (*OUTPUT_TOPICS, MARKS_TOPIC)
+WRITTEN = (*OUTPUT_TOPICS, CHECKPOINTS_TOPIC)
 """What the relay writes to."""
 
 
@@ -27,7 +27,7 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
         TopicSpec(settings.topic_prefix + topic.value, settings.partitions, _needed(topic, settings))
         for topic in Topic
     ]
-    return [*specs, TopicSpec(settings.topic_prefix + MARKS_TOPIC, settings.shards, COMPACTED)]
+    return [*specs, TopicSpec(settings.topic_prefix + CHECKPOINTS_TOPIC, settings.shards, COMPACTED)]
 
 
 def _needed(topic: Topic, settings: Settings) -> Sequence[Needed]:
@@ -76,7 +76,7 @@ async def _compare(settings: Settings, connection: asyncpg.Connection) -> None:
     A database that was not set up yet lacks it too, and is brought up to it by `relay --reconcile` afterwards.
     """
     prefix = settings.topic_prefix
-    if not await Admin(settings.kafka).describe([prefix + MARKS_TOPIC]):
+    if not await Admin(settings.kafka).describe([prefix + CHECKPOINTS_TOPIC]):
         await check_unpublished(settings.kafka, prefix)
     elif await connection.fetchval("select to_regclass('deployment')") is not None:
         await compare_published(settings.kafka, prefix, connection)

@@ -37,11 +37,11 @@ def status(terminal: Terminal, found: Status) -> None:
     if len(behind) > MOST_LINES:
         rows.append((f"  and {len(behind) - MOST_LINES:,} more", ""))
     rows += [
-        ("horizon", _short(found.horizon)),
+        ("watermark", _short(found.watermark)),
         ("deadlines due", _counted(found.due) + (f" ({_counted(found.overdue)} overdue)" if found.overdue else "")),
         ("deadlines ahead", _counted(found.waiting)),
         ("decisions unpublished", f"{found.unpublished:,} (oldest {found.unpublished_seconds:.1f} s)"),
-        ("spreads under way", _counted(found.spreads)),
+        ("fan-outs under way", _counted(found.fanouts)),
         ("dead letters", _counted(found.dead_letters)),
     ]
     terminal.table([], rows)
@@ -74,7 +74,7 @@ def explanation(terminal: Terminal, found: Explanation) -> None:
     if found.judged_short:
         known = "no deadline" if found.judged_until is None else f"deadlines up to {_short(found.judged_until)}"
         terminal.line(f"  {known} judged yet: what a later one decides is not known")
-    if judgement.waits:
+    if judgement.deferred:
         terminal.line("  newer facts wait until every partition was read up to a deadline before them")
     if found.quarantined is not None:
         terminal.line("  ", red("quarantined:"), f" {found.quarantined}")
@@ -122,7 +122,7 @@ def company(terminal: Terminal, found: CompanyView) -> None:
         terminal.line(red("its terminations cannot be read:"), f" {found.unreadable}")
     if found.quarantined is not None:
         terminal.line(red("its members cannot be judged again:"), f" {found.quarantined}")
-    elif found.spreading:
+    elif found.fanning_out:
         terminal.line("its members are being judged again")
 
 
@@ -175,8 +175,8 @@ class DrainProgress:
 
     def update(self, found: Left) -> None:
         """Show what is left."""
-        left = found.unread + found.due + found.spreads + (found.unpublished or 0)
+        left = found.unread + found.due + found.fanouts + (found.unpublished or 0)
         self._most = max(self._most, left)
-        words = f"{found.unread:,} unread, {found.due:,} due, {found.spreads:,} spreads"
+        words = f"{found.unread:,} unread, {found.due:,} due, {found.fanouts:,} fan-outs"
         words += "" if found.unpublished is None else f", {found.unpublished:,} unpublished"
         self._progress.update(self._task, total=self._most or None, completed=self._most - left, left=words)

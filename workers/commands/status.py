@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, fields
 
 from contracts.topics import INPUT_TOPICS
 from workers import timeouts
+from workers.checkpoints import read_checkpoints
 from workers.commands.setup import topic_specs
 from workers.commands.stuck import Inputs, halts, of_partitions, of_topics
 from workers.kafka import probing
 from workers.kafka.admin import compare_settings, existing
-from workers.marks import read_marks
 from workers.ops.clock import WallClock
 from workers.rules.calendar import Instant, written
 from workers.store.postgres import statement
@@ -33,10 +33,10 @@ class Status:
 
     lag: dict[str, int]
     """Records not read yet, by topic/partition."""
-    horizon: Instant | None
+    watermark: Instant | None
     held: str | None
     due: int
-    """Accounts whose silence the horizon has passed, to be judged now."""
+    """Accounts whose silence the watermark has passed, to be judged now."""
     overdue: int
     """Those of them that it passed by over a minute."""
     waiting: int
@@ -45,9 +45,9 @@ class Status:
     """Accounts whose evaluation failed."""
     unpublished: int
     unpublished_seconds: float
-    spreads: int
-    """Companies whose members are still to be judged; those with members that wait for the horizon aside."""
-    spreads_idle: int
+    fanouts: int
+    """Companies whose members are still to be judged; those with members that wait for the watermark aside."""
+    fanouts_idle: int
     """Those of them that nobody has worked on for over a minute."""
     dead_letters: int
     quarantined: dict[str, str] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Status:
 
     def as_json(self) -> str:
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        values["horizon"] = None if self.horizon is None else written(self.horizon)
+        values["watermark"] = None if self.watermark is None else written(self.watermark)
         values["counted_up_to"] = COUNTED_TO
         return json.dumps(values, indent=2)
 
@@ -81,13 +81,13 @@ async def read_status(database: Database, kafka: Kafka, *, fetching: bool = Fals
     store, deployment = database.store, database.deployment
     positions = await store.positions()
     inputs = await _inputs(kafka)
-    state = await read_state(store, database.settings.settle)
+    state = await read_state(store, database.settings.allowed_lateness)
     now = WallClock().wall()
     published = await published_by_relay(kafka, deployment.shards)
     left = await unpublished(store, state.shard_ends, published, now)
     status = Status(
         lag={f"{each.topic}/{each.partition}": inputs.lag(each) for each in positions},
-        horizon=state.horizon,
+        watermark=state.watermark,
         held=state.progress.held,
         unpublished=left.messages,
         unpublished_seconds=left.seconds,
@@ -95,7 +95,7 @@ async def read_status(database: Database, kafka: Kafka, *, fetching: bool = Fals
         **{each.name: getattr(state.left, each.name) for each in fields(state.left) if each.name != "oldest_due"},
     )
     status.quarantined.update(await store.quarantined("", MOST_NAMED))
-    status.quarantined.update(map(tuple, await store.fetch(statement("quarantined_spreads"))))
+    status.quarantined.update(map(tuple, await store.fetch(statement("quarantined_fanouts"))))
     halted = halts(positions, inputs, deployment.topic_ids)
     if fetching:
         asked = [each for each in positions if inputs.lag(each) and f"{each.topic}/{each.partition}" not in halted]
@@ -145,21 +145,21 @@ async def _unreadable(kafka: Kafka, positions: Sequence[Position]) -> dict[str, 
 
 async def published_by_relay(kafka: Kafka, shards: int) -> dict[int, int]:
     """The last seq of each shard that a read_committed reader of Kafka can see."""
-    marks = await read_marks(kafka.access, kafka.prefix, range(shards))
-    return {shard: mark.seq for shard, mark in marks.items()}
+    checkpoints = await read_checkpoints(kafka.access, kafka.prefix, range(shards))
+    return {shard: checkpoint.seq for shard, checkpoint in checkpoints.items()}
 
 
 def _stuck(status: Status, halted: Mapping[str, str]) -> Iterator[str]:
     if status.held is not None:
-        yield f"silence is held: {status.held}"
+        yield f"deadlines are held: {status.held}"
     if status.accounts_quarantined:
         yield f"{status.accounts_quarantined} accounts are quarantined; after the repair run `standing retry`"
     for subject, why in status.quarantined.items():
         yield f"{subject} is quarantined: {why}"
     if status.unpublished_seconds > timeouts.STUCK_SECONDS:
         yield f"decisions wait for the relay for {status.unpublished_seconds:.0f} s; does relay run?"
-    if status.spreads_idle:
-        yield f"{status.spreads_idle} spreads wait for over {timeouts.STUCK_SECONDS} s; does spread run?"
+    if status.fanouts_idle:
+        yield f"{status.fanouts_idle} fan-outs wait for over {timeouts.STUCK_SECONDS} s; does fan-out run?"
     for place, why in status.paused.items():
         accept = f"standing dead-letters accept {place.replace('/', ' ')}"
         yield f"{place} is paused: {why}; see `standing dead-letters list`, and go on with `{accept}`"

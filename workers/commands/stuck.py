@@ -72,7 +72,7 @@ def of_partitions(
             why = f"its next case waits for {unread[0]}" if unread else _why(each, inputs)
         else:
             why = _why(each, inputs)
-        since = "never" if each.complete_until is None else f"up to {written(each.complete_until)} only"
+        since = "never" if each.watermark is None else f"up to {written(each.watermark)} only"
         yield f"{_name(each)} was read to its end {since}; {why}"
 
 
@@ -81,7 +81,7 @@ def _name(position: Position) -> str:
 
 
 def _is_late(position: Position, now: Instant) -> bool:
-    return position.complete_until is None or position.complete_until < now - timeouts.STUCK_SECONDS * SECOND
+    return position.watermark is None or position.watermark < now - timeouts.STUCK_SECONDS * SECOND
 
 
 def _why(position: Position, inputs: Inputs) -> str:

@@ -1,7 +1,7 @@
 """Cases into companies: an account's cases are written to the company they terminate, under its lock.
 
 Owns the change of a company's terminations, the decisions about the company itself and the beginning of a
-spread. Members are judged elsewhere: what stands in the company's row is in force for them by definition.
+fan-out. Members are judged elsewhere: what stands in the company's row is in force for them by definition.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +34,7 @@ class Company:
     row: CompanyRow
     terminations: tuple[Termination, ...]
     published: Sequence[Published] = ()
-    spread_cause: str | None = None
+    fanout_cause: str | None = None
     """What a fan-out under way names as its cause: the members behind its cursor are still to hear of it."""
 
 
@@ -107,8 +107,8 @@ def apply_cases(context: AccountContext, changes: Mapping[str, CompanyChange], p
 
 
 def publish_company(change: CompanyChange, outbox: Outbox) -> None:
-    """Publish what changed of the company itself, and begin to spread it to its members."""
-    row, cause = change.company.row, change.company.spread_cause
+    """Publish what changed of the company itself, and begin to fan-out it to its members."""
+    row, cause = change.company.row, change.company.fanout_cause
     key = row.company_key
     found = difference(company_decisions(key, change.terminations), change.company.published)
     said = {"key": key, "name": change.name}
@@ -116,7 +116,7 @@ def publish_company(change: CompanyChange, outbox: Outbox) -> None:
     version = row.version + 1
     terminations = write_terminations(change.terminations, read_since(row.terminations), version)
     outbox.changes.companies.append(row._replace(version=version, sequence=sequence, terminations=terminations))
-    outbox.changes.spreads.append((key, version, write_because(change.because + _before(key, cause))))
+    outbox.changes.fanouts.append((key, version, write_because(change.because + _before(key, cause))))
 
 
 def _before(key: str, cause: str | None) -> Because:
@@ -125,5 +125,5 @@ def _before(key: str, cause: str | None) -> Because:
     try:
         return read_because(cause)
     except Exception:
-        log.exception("what a spread named as its cause cannot be read and is left out", company=key)
+        log.exception("what a fan-out named as its cause cannot be read and is left out", company=key)
         return Because()

@@ -1,7 +1,7 @@
-"""The end of a spread's way round: the signal that all accounts of a terminated company are decided, and how many.
+"""The end of a fan-out's way round: the signal that all accounts of a terminated company are decided, and how many.
 
 Owns `company_termination_completed` (CONTRACTS): sent once for each termination, after every member was decided by a
-version of the company that has it, also where nobody was hit. It is a signal and never withdrawn. A spread goes round
+version of the company that has it, also where nobody was hit. It is a signal and never withdrawn. A fan-out repeats
 until it began its way with the company's newest version; terminations that it began with are completed whatever comes
 meanwhile, so that they need not wait for a company against which cases never end.
 """
@@ -13,25 +13,25 @@ from workers.enforcement.outbox import Outbox
 from workers.enforcement.unit_of_work import UnitOfWork
 from workers.rules.company import Termination, case_details
 from workers.rules.decisions import decision_id, joined
-from workers.store.records import Spread
+from workers.store.records import Fanout
 
 COMPLETED_AT_ONCE = 20
 """Terminations completed in one transaction: for each, every member's decision is looked up."""
 PAGE = 10_000
 
 
-async def end_of_the_way(unit: UnitOfWork, spread: Spread, outbox: Outbox) -> None:
-    """Signal what is complete, and end the spread or let it go round again.
+async def end_of_the_way(unit: UnitOfWork, fanout: Fanout, outbox: Outbox) -> None:
+    """Signal what is complete, and end the fan-out or let it go round again.
 
     Nobody can join meanwhile: whoever does waits for the company's lock, and is judged by what it finds then.
     """
-    key = spread.company_key
+    key = fanout.company_key
     row = (await unit.companies([key], "update"))[key]
-    if not await unit.hold_spread(spread):
+    if not await unit.hold_fanout(fanout):
         return
     undecided = await unit.undecided_members(key)
     completed: list[str] = orjson.loads(row.completed)
-    due = [] if undecided else _due(row.terminations, frozenset(completed), spread.version)
+    due = [] if undecided else _due(row.terminations, frozenset(completed), fanout.version)
     sequence = row.sequence
     for termination in due[:COMPLETED_AT_ONCE]:
         sequence += 1
@@ -47,13 +47,13 @@ async def end_of_the_way(unit: UnitOfWork, spread: Spread, outbox: Outbox) -> No
         said = orjson.dumps(completed).decode()
         outbox.changes.companies.append(row._replace(sequence=sequence, completed=said))
     if len(due) > COMPLETED_AT_ONCE:
-        await unit.move_spread(spread, spread)
-    elif row.version > spread.version:
-        await unit.move_spread(spread, spread._replace(version=row.version, cursor="", waits=False))
+        await unit.move_fanout(fanout, fanout)
+    elif row.version > fanout.version:
+        await unit.move_fanout(fanout, fanout._replace(version=row.version, cursor="", deferred=False))
     elif undecided:
-        await unit.move_spread(spread, spread._replace(waits=True))
+        await unit.move_fanout(fanout, fanout._replace(deferred=True))
     else:
-        await unit.end_spread(spread)
+        await unit.end_fanout(fanout)
 
 
 def _due(terminations: str, completed: frozenset[str], version: int) -> list[Termination]:

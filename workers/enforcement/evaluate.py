@@ -31,7 +31,7 @@ class Basis:
     """What accounts are evaluated by, beside their own contexts."""
 
     policies: Policies
-    horizon: Instant
+    watermark: Instant
     companies: Mapping[str, Company] = field(default_factory=dict)
     """Those that the accounts belong or belonged to."""
     because: Because = field(default_factory=Because)
@@ -99,24 +99,24 @@ def _publish_account(
 ) -> None:
     """Judge an account; publish the difference and, where it changed, the standing; write its row and its facts."""
     judged_until = context.row.judged_until
-    until = basis.horizon if judged_until is None else max(basis.horizon, judged_until)
+    until = basis.watermark if judged_until is None else max(basis.watermark, judged_until)
     judgement = judge(context.account_id, context.history, terminations, basis.policies, until)
     row = _keep_facts(context, outbox.changes)
     found = difference(judgement.decisions, context.published)
     sequence = outbox.difference(context.account_id, found, row.sequence, context.because or basis.because)
-    said = row.said
+    said = row.standing_digest
     if judgement.standing is not None:
         said = blake2b(orjson.dumps(judgement.standing.compared), digest_size=16).digest()
-        if said != row.said:
+        if said != row.standing_digest:
             outbox.standing(context.account_id, judgement.standing, sequence)
     outbox.changes.accounts.append(
         row._replace(
             standing=judgement.status,
-            waits=judgement.waits,
-            wake_at=judgement.wake_at,
+            deferred=judgement.deferred,
+            next_check=judgement.next_check,
             judged_until=None if until == MINUS_INFINITY else until,
             sequence=sequence,
-            said=said,
+            standing_digest=said,
             quarantined=None,
         )
     )
@@ -135,7 +135,7 @@ def _keep_facts(context: AccountContext, changes: Changes) -> AccountRow:
         return context.row
     span = context.history.orders[-1]
     return context.row._replace(
-        dense_since=span.first.at, last_effective_at=span.last.at, last_order_id=span.last.order_id
+        span_start=span.first.at, last_effective_at=span.last.at, last_order_id=span.last.order_id
     )
 
 

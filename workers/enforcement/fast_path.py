@@ -30,22 +30,24 @@ def sort_out(
     changes = Changes()
     moved, begun = changes.moved, changes.begun
     for row in rows:
-        account_id, standing, waits, wake_at, until, sequence, _, dense_since, last_at, last_id, quarantined = row
+        account_id, standing, deferred, next_check, until, sequence, _, span_start, last_at, last_id, quarantined = (
+            row
+        )
         # A quarantined account may be judged again; an order may end the silence that another waits for.
-        if account_id in apart or standing != "active" or quarantined is not None or waits:
+        if account_id in apart or standing != "active" or quarantined is not None or deferred:
             judged.append(AccountRow(*row))
             continue
         own = orders[account_id]
         try:
-            if dense_since is None or last_at is None or last_id is None:
+            if span_start is None or last_at is None or last_id is None:
                 if len(own) == 1 and begins_the_first_span(
-                    own[0][0], decisions=sequence, wake_at=wake_at, judged_until=until, policies=policies
+                    own[0][0], decisions=sequence, next_check=next_check, judged_until=until, policies=policies
                 ):
                     begun.append((account_id, *own[0]))
                 else:
                     judged.append(AccountRow(*row))
                 continue
-            last = _after(own, dense_since, (last_at, last_id), wake_at, policies)
+            last = _after(own, span_start, (last_at, last_id), next_check, policies)
         except Exception:  # the judgement, which fails for this account alone, says why
             last = None
         if last is None:
@@ -57,36 +59,36 @@ def sort_out(
 
 def _after(
     orders: Sequence[tuple[Instant, str]],
-    dense_since: Instant,
+    span_start: Instant,
     last: tuple[Instant, str],
-    wake_at: Instant | None,
+    next_check: Instant | None,
     policies: Policies,
 ) -> tuple[Instant, str] | None:
     """The account's last order after these; None where one of them needs a judgement."""
     for order in sorted(orders) if len(orders) > 1 else orders:
         at = last[0]
-        if moves_only_the_clock(order[0], last_effective_at=at, wake_at=wake_at, policies=policies):
+        if moves_only_the_clock(order[0], last_effective_at=at, next_check=next_check, policies=policies):
             last = order
-        elif order != last and not lies_inside(order[0], dense_since=dense_since, last_effective_at=at):
+        elif order != last and not lies_inside(order[0], span_start=span_start, last_effective_at=at):
             return None
     return last
 
 
-def later_check(row: AccountRow, horizon: Instant, policies: Policies) -> Instant | None:
+def later_check(row: AccountRow, watermark: Instant, policies: Policies) -> Instant | None:
     """The next check of a due account whose last order moved its deadline beyond the watermark; None where it must be
     judged.
     """
     last = row.last_effective_at
-    if row.standing != "active" or row.waits or last is None:
+    if row.standing != "active" or row.deferred or last is None:
         return None
     try:
         policy = policies.in_force(last)
         if policy is None:
             return None
-        wake_at, following = policy.first_silence(last), policies.next_start(last)
+        next_check, following = policy.first_deadline(last), policies.next_start(last)
     except Exception:
         log.exception("account is judged: when it is due cannot be computed", account_id=row.account_id)
         return None
     if following is not None:
-        wake_at = min(wake_at, following)
-    return wake_at if wake_at > horizon else None
+        next_check = min(next_check, following)
+    return next_check if next_check > watermark else None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from workers.codec.batch import Rejected
-from workers.store.records import Position, RejectsRow
+from workers.store.records import DeadLetterWindowRow, Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Move:
 
     before: Position
     after: Position
-    window: RejectsRow | None = None
+    window: DeadLetterWindowRow | None = None
 
     def given(self, refused: Sequence[Rejected]) -> "Move":
         """The move itself: it was known beforehand."""

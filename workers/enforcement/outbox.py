@@ -24,7 +24,7 @@ from workers.rules.calendar import Instant, written
 from workers.rules.decisions import Because
 from workers.rules.difference import Difference
 from workers.rules.standing import Standing
-from workers.store.records import Changes, LogRow, NetDecision, ShardHead
+from workers.store.records import Changes, CurrentDecision, LogRow, ShardHead
 
 
 def shard_of(subject: str, shards: int) -> int:
@@ -75,7 +75,7 @@ class Outbox:
         for decision in found.publish:
             sequence += 1
             self.changes.published.append(
-                NetDecision(
+                CurrentDecision(
                     of_company,
                     subject,
                     decision.id,

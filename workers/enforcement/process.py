@@ -25,7 +25,7 @@ from workers.ops.clock import Clock
 from workers.rules.calendar import Instant
 from workers.rules.decisions import Because
 from workers.rules.policy import Policies
-from workers.store.records import MINUS_INFINITY, AccountRow, Changes, Position, Spread
+from workers.store.records import MINUS_INFINITY, AccountRow, Changes, Fanout, Position
 
 log = structlog.get_logger()
 
@@ -79,7 +79,7 @@ class Enforcement:
     database: Database
     policies: Policies
     clock: Clock
-    settle: Instant
+    allowed_lateness: Instant
     incarnation: UUID
     shards: int
 
@@ -106,17 +106,17 @@ class Enforcement:
         """Enforce the deadlines up to the watermark, of at most `limit` accounts that nobody else holds."""
 
         async def lock_accounts(unit: UnitOfWork, attempt: Attempt) -> Locked:
-            horizon = (await unit.progress()).horizon(self.settle)
-            if horizon == MINUS_INFINITY:
+            watermark = (await unit.progress()).watermark(self.allowed_lateness)
+            if watermark == MINUS_INFINITY:
                 return Locked()
             if attempt.only is None:
-                rows = await unit.claim_due(horizon, limit)
+                rows = await unit.claim_due(watermark, limit)
                 attempt.chosen(sorted(row.account_id for row in rows))
             else:
                 rows = await _lock(unit, attempt.only)
             changes, judged = Changes(), []
             for row in rows:
-                later = None if row.account_id in attempt.quarantined else later_check(row, horizon, self.policies)
+                later = None if row.account_id in attempt.quarantined else later_check(row, watermark, self.policies)
                 if later is None:
                     judged.append(row)
                 else:
@@ -125,35 +125,35 @@ class Enforcement:
 
         return await self._process(Work(lock_accounts))
 
-    async def process_fanout(self, spread: Spread, limit: int) -> Done:
+    async def process_fanout(self, fanout: Fanout, limit: int) -> Done:
         """Judge the next members of a company; once all are decided publish that its terminations are completed.
 
         What fails of the company itself, and of no member, quarantines the fan-out.
         """
-        if spread.waits:  # all members were reached, and none is undecided any more
-            return await self._complete(spread)
+        if fanout.deferred:  # all members were reached, and none is undecided any more
+            return await self._complete(fanout)
         try:
-            because = read_because(spread.because)
+            because = read_because(fanout.because)
             async with self.database.transaction() as unit:
-                found = await unit.companies([spread.company_key], "none")
+                found = await unit.companies([fanout.company_key], "none")
             terminations = sum(len(read_terminations(row.terminations)) for row in found.values())
         except NOT_THE_ACCOUNTS:
             raise
         except Exception as error:
-            return await self._quarantine(spread, error)
+            return await self._quarantine(fanout, error)
         most = max(1, min(limit, MOST_TERMINATIONS // max(1, terminations)))
 
         async def lock_accounts(unit: UnitOfWork, attempt: Attempt) -> Locked:
             members = attempt.only
             if members is None:
-                members = attempt.chosen(await unit.next_members(spread.company_key, spread.cursor, most))
+                members = attempt.chosen(await unit.next_members(fanout.company_key, fanout.cursor, most))
             if not members:
                 return Locked()
-            changes = Changes(spreads_moved=[(spread, spread._replace(cursor=members[-1]))])
+            changes = Changes(fanouts_moved=[(fanout, fanout._replace(cursor=members[-1]))])
             return Locked(len(members), await _lock(unit, members), changes)
 
         done = await self._process(Work(lock_accounts, because=because))
-        return done if done.accounts else await self._complete(spread)
+        return done if done.accounts else await self._complete(fanout)
 
     async def retry(self, account_ids: Sequence[str]) -> Done:
         """Evaluate accounts again that were quarantined; those that are not are left alone."""
@@ -193,9 +193,9 @@ class Enforcement:
         outbox.changes.positions = [each.after for each in moves]
         outbox.changes.windows = [each.window for each in moves if each.window is not None]
         if contexts:
-            horizon = (await unit.progress(outbox.changes.positions)).horizon(self.settle)
+            watermark = (await unit.progress(outbox.changes.positions)).watermark(self.allowed_lateness)
             companies = await _lock_companies(unit, contexts)
-            evaluate(contexts, Basis(self.policies, horizon, companies, work.because), outbox)
+            evaluate(contexts, Basis(self.policies, watermark, companies, work.because), outbox)
         await self._write(unit, outbox)
         failed = {each.account_id: each.failed for each in contexts if each.failed is not None}
         return _done(outbox, locked.accounts, len(contexts), failed, moves)
@@ -225,22 +225,22 @@ class Enforcement:
 
     # -- the end of a fan-out ------------------------------------------------------------------------------
 
-    async def _complete(self, spread: Spread) -> Done:
+    async def _complete(self, fanout: Fanout) -> Done:
         outbox = Outbox(self.clock.wall(), Changes(), {})
         try:
             async with self.database.transaction() as unit:
                 await unit.progress()  # compares the deployment
-                await end_of_the_way(unit, spread, outbox)
+                await end_of_the_way(unit, fanout, outbox)
                 await self._write(unit, outbox)
         except NOT_THE_ACCOUNTS:
             raise
         except Exception as error:
-            return await self._quarantine(spread, error)
+            return await self._quarantine(fanout, error)
         return _done(outbox)
 
-    async def _quarantine(self, spread: Spread, error: Exception) -> Done:
-        log.error("spread quarantined", company=spread.company_key, exc_info=error)
-        await self.database.quarantine_spread(spread, why_not(error))
+    async def _quarantine(self, fanout: Fanout, error: Exception) -> Done:
+        log.error("fan-out quarantined", company=fanout.company_key, exc_info=error)
+        await self.database.quarantine_fanout(fanout, why_not(error))
         return Done()
 
 
@@ -254,7 +254,7 @@ async def _lock_companies(unit: UnitOfWork, contexts: Sequence[AccountContext]) 
     rows = await unit.companies(keys, lock_needed(contexts))
     changing = sorted({key for each in contexts if each.may_change_companies for key in each.company_keys})
     published = await unit.published_of_companies(changing) if changing else {}
-    causes = await unit.spread_causes(changing) if changing else {}
+    causes = await unit.fanout_causes(changing) if changing else {}
     return read_companies(contexts, rows, published, causes)
 
 

@@ -14,11 +14,11 @@ from workers.store.records import (
     AccountRow,
     Changes,
     CompanyRow,
+    Fanout,
     LogRow,
     Position,
     Progress,
     ShardHead,
-    Spread,
     StoredHistory,
 )
 
@@ -40,7 +40,7 @@ class UnitOfWork(Protocol):
         """Lock accounts; raises UnknownAccounts where some have no row. The rows unpack as AccountRow does."""
         ...
 
-    async def claim_due(self, horizon: Instant, limit: int) -> list[AccountRow]:
+    async def claim_due(self, watermark: Instant, limit: int) -> list[AccountRow]:
         """Lock up to `limit` accounts with a deadline that is due and that nobody else holds, soonest first."""
         ...
 
@@ -68,19 +68,19 @@ class UnitOfWork(Protocol):
         """How many of these decisions (account and decision id) are in force."""
         ...
 
-    async def spread_causes(self, keys: Sequence[str]) -> dict[str, str]:
+    async def fanout_causes(self, keys: Sequence[str]) -> dict[str, str]:
         """What the fan-outs under way of locked companies name as their cause, as JSON."""
         ...
 
-    async def hold_spread(self, spread: Spread) -> bool:
+    async def hold_fanout(self, fanout: Fanout) -> bool:
         """Lock a fan-out, after its company; False where somebody else moved it since it was claimed."""
         ...
 
-    async def move_spread(self, before: Spread, after: Spread) -> None:
+    async def move_fanout(self, before: Fanout, after: Fanout) -> None:
         """Move a fan-out and end its lease, unless somebody else moved it since it was claimed."""
         ...
 
-    async def end_spread(self, spread: Spread) -> None:
+    async def end_fanout(self, fanout: Fanout) -> None:
         """Delete a fan-out that is still where it was claimed, under the company's lock."""
         ...
 
@@ -108,6 +108,6 @@ class Database(Protocol):
         """Give accounts that are heard of for the first time a row to lock."""
         ...
 
-    async def quarantine_spread(self, spread: Spread, why: str) -> None:
+    async def quarantine_fanout(self, fanout: Fanout, why: str) -> None:
         """Leave a fan-out alone that cannot go on from where it is."""
         ...

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from workers.codec.messages import Record
-from workers.store.records import RejectsRow
+from workers.store.records import DeadLetterWindowRow
 
 WINDOW = 1000
 MOST_IN_WINDOW = 50
@@ -31,13 +31,13 @@ class DeadLetterWindow:
     """Why the partition is paused."""
 
     @classmethod
-    def of(cls, row: RejectsRow) -> "DeadLetterWindow":
+    def of(cls, row: DeadLetterWindowRow) -> "DeadLetterWindow":
         """The window that is stored in a row."""
         return cls(row.counted, tuple(json.loads(row.dead)), row.accepted_until, row.paused)
 
-    def row(self, place: tuple[str, int]) -> RejectsRow:
+    def row(self, place: tuple[str, int]) -> DeadLetterWindowRow:
         """The row that stores this window."""
-        return RejectsRow(*place, self.counted, json.dumps(self.dead), self.accepted_until, self.paused)
+        return DeadLetterWindowRow(*place, self.counted, json.dumps(self.dead), self.accepted_until, self.paused)
 
     @property
     def is_clean(self) -> bool:

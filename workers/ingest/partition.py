@@ -191,8 +191,8 @@ class OwnedPartition:
         watermark = self._proved(next_offset)
         if watermark is None and read.stamp is not None and latest is not None:
             watermark = min(read.stamp, latest, now)
-        watermark = _later(position.complete_until, watermark)
-        return position._replace(next_offset=next_offset, complete_until=watermark, latest_occurred_at=latest)
+        watermark = _later(position.watermark, watermark)
+        return position._replace(next_offset=next_offset, watermark=watermark, latest_occurred_at=latest)
 
     def committed(self, position: Position, window: DeadLetterWindow) -> None:
         """The position was committed, with this window."""
@@ -237,7 +237,7 @@ class OwnedPartition:
     def idle_advance(self) -> Position | None:
         """A position that says only that the partition was read to its proved end; None where that is nothing new."""
         proved = self._proved(self.next_offset)
-        if self.is_paused or proved in (None, self.position.complete_until):
+        if self.is_paused or proved in (None, self.position.watermark):
             return None
         return self.advance(self.next_offset, Read(), 0)
 

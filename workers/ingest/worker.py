@@ -17,6 +17,7 @@ import structlog
 from workers.codec.batch import Batch, Rejected
 from workers.codec.decoding import Decoder, Read, keep_before, read_of
 from workers.completeness import Completeness, Partition, Present
+from workers.dead_letter_limiter import DeadLetterLimiter, Taken
 from workers.enforcement.inputs import Move
 from workers.enforcement.process import Enforcement
 from workers.kafka.consumer import KAFKA_TRANSIENT, Intake
@@ -27,7 +28,6 @@ from workers.ops.backoff import Backoff, insist
 from workers.ops.clock import Clock
 from workers.ops.health import Vitals
 from workers.ops.slots import stand_back
-from workers.poison import Poison, Taken
 from workers.rules.calendar import Instant
 from workers.store.postgres import TRANSIENT, LostOwnership, Store
 from workers.store.records import Position
@@ -81,16 +81,16 @@ class Input:
     part: Part
     before: Position
     complete: Completeness
-    poison: Poison
+    limiter: DeadLetterLimiter
     now: Instant
 
     def given(self, refused: Sequence[Rejected]) -> Move:
         """The move of the position; of a partition that rests from now on nothing is known to be complete."""
         part, before = self.part, self.before
         after = self.complete.moved(part.place, part.batch.next_offset, part.read_without(refused), self.now)
-        if self.poison.readable(part.taken) is not None:
-            after = after._replace(complete_until=before.complete_until)
-        return Move(before, after, self.poison.window(part.taken, refused))
+        if self.limiter.readable(part.taken) is not None:
+            after = after._replace(watermark=before.watermark)
+        return Move(before, after, self.limiter.window(part.taken, refused))
 
 
 @dataclass(slots=True)
@@ -106,7 +106,7 @@ class Ingest:
     owner: str
     input_partitions: int
     complete: Completeness = field(default_factory=Completeness)
-    poison: Poison = field(default_factory=Poison)
+    limiter: DeadLetterLimiter = field(default_factory=DeadLetterLimiter)
     vitals: Vitals = field(default_factory=Vitals)
     cases: WaitingCases = field(init=False)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -132,12 +132,12 @@ class Ingest:
         async with self._writing:
             stand_back(self.owner, await self.store.position_owners(partitions))
             claimed = await self.store.claim_positions(partitions, self.owner)
-            rejects = await self.store.rejects(partitions)
+            dead_letter_windows = await self.store.dead_letter_windows(partitions)
             log.info("partitions claimed", count=len(claimed))
             self.complete.claimed(claimed)
             self.vitals.metrics.count(names.CLAIMS)
             self.vitals.has(PARTITIONS, really=bool(self.complete))
-            self.poison.claimed(partitions, rejects)
+            self.limiter.claimed(partitions, dead_letter_windows)
             self.cases.forget(partitions)
             return {(each.topic, each.partition): each.next_offset for each in claimed}
 
@@ -146,7 +146,7 @@ class Ingest:
         async with self._writing:
             self.complete.forget(partitions)
             self.vitals.has(PARTITIONS, really=bool(self.complete))
-            self.poison.forget(partitions)
+            self.limiter.forget(partitions)
             self.cases.forget(partitions)
 
     async def decode(self, batch: Sequence[PartitionBatch]) -> list[Part]:
@@ -168,7 +168,7 @@ class Ingest:
         parts: list[Part] = []
         now = self.clock.wall()
         async with self._writing:
-            paused = self.poison.paused()
+            paused = self.limiter.paused()
             for each in decoded:
                 owned = self.complete.next_offset(each.place)
                 if owned != each.batch.fetched_from or each.place in paused:
@@ -177,7 +177,7 @@ class Ingest:
                     if each.place in paused:
                         self.intake.pause(*each.place)
                     continue
-                part = self._before_case(self._before_poison(each, now))
+                part = self._before_case(self._before_limit(each, now))
                 if part is not each:
                     taken_back[part.place] = part.batch.next_offset
                 parts.append(part)
@@ -189,7 +189,7 @@ class Ingest:
         whole = Batch()
         for each in parts:
             whole.add(each.said)
-        inputs = [Input(each, self.complete.position(each.place), self.complete, self.poison, now) for each in parts]
+        inputs = [Input(each, self.complete.position(each.place), self.complete, self.limiter, now) for each in parts]
         began = time.perf_counter()
         done = await self.enforcement.process_batch(whole, inputs)
         decided(self.vitals.metrics, done, time.perf_counter() - began)
@@ -198,11 +198,11 @@ class Ingest:
         self.vitals.metrics.observe(names.BATCH_RECORDS, records)
         self.complete.committed(each.after for each in done.moves)
         for part, move in zip(parts, done.moves, strict=True):
-            why = self.poison.committed(part.taken, move.window)
+            why = self.limiter.committed(part.taken, move.window)
             if why is not None:
                 self.intake.pause(*part.place)
                 log.error(
-                    "partition paused until `standing dead-letters accept`; no silence is enforced meanwhile",
+                    "partition paused until `standing dead-letters accept`; no deadline is enforced meanwhile",
                     topic=part.place[0],
                     partition=part.place[1],
                     why=why,
@@ -210,10 +210,10 @@ class Ingest:
 
     # -- partitions of mostly dead letters -----------------------------------------------------------------
 
-    def _before_poison(self, part: Part, now: Instant) -> Part:
+    def _before_limit(self, part: Part, now: Instant) -> Part:
         """The part up to the record after which its partition must rest; the same part where there is none."""
         batch = part.batch
-        count = self.poison.readable(Taken(part.place, batch.records, part.said.rejected))
+        count = self.limiter.readable(Taken(part.place, batch.records, part.said.rejected))
         if count is None or count == len(batch.records):
             return part
         records, said = batch.records[:count], Batch()
@@ -221,14 +221,14 @@ class Ingest:
         return Part(replace(batch, records=records, next_offset=records[-1].offset + 1), said, read)
 
     async def _let_accepted_go_on(self) -> None:
-        paused = self.poison.paused()
+        paused = self.limiter.paused()
         if not paused:
             return
         async with self._writing:
             places = [place for place in paused if self.complete.next_offset(place) is not None]
-            self.poison.claimed(places, await self.store.rejects(places))
+            self.limiter.claimed(places, await self.store.dead_letter_windows(places))
             for place in places:
-                if place not in self.poison.paused():
+                if place not in self.limiter.paused():
                     log.info("partition goes on: its dead letters were accepted", topic=place[0], partition=place[1])
                     if place not in self.cases:
                         self.intake.resume(*place)
@@ -261,7 +261,7 @@ class Ingest:
 
     async def _let_cases_go_on(self) -> None:
         for place in await self.cases.gone_on():
-            if place not in self.poison.paused():
+            if place not in self.limiter.paused():
                 self.intake.resume(*place)
 
     # -- heartbeats: proving what is complete --------------------------------------------------------------
@@ -298,13 +298,13 @@ class Ingest:
         self.vitals.answered("kafka")
         async with self._writing:
             self.complete.ends_seen(ends, present)
-            resting = self.poison.paused()
+            resting = self.limiter.paused()
             idle = [each for each in self.complete.idle_moves() if each[:2] not in resting]
             if idle:
                 moves = [Move(self.complete.position(each[:2]), each) for each in idle]
                 await self.enforcement.process_batch(Batch(), moves)
                 self.complete.committed(idle)
-                await self.store.notify_horizon()
+                await self.store.notify_watermark()
 
     async def _compare_partitions(self, present: Instant) -> None:
         """Deadlines are only enforced while the brokers have just the partitions that were set up."""

@@ -94,7 +94,7 @@ class Intake:
         finally:
             tending.cancel()
             self._generation += 1
-            await self._settle()
+            await self._finish_commit()
             self._need_consumer().unwatch()
             if self._failure is None:
                 await self._offsets.write(self._need_consumer())
@@ -229,7 +229,7 @@ class Intake:
     async def on_revoked(self, revoked: set[TopicPartition]) -> None:
         """Finish the commit under way, then forget everything: the next assignment claims anew."""
         self._generation += 1
-        await self._settle()
+        await self._finish_commit()
         self._offsets.forget(self._book)
         self._book.clear()
         self._halted.clear()
@@ -239,7 +239,7 @@ class Intake:
     async def on_assigned(self, assigned: set[TopicPartition]) -> None:
         """Claim what was assigned, and read it from where the database says."""
         self._generation += 1
-        await self._settle()
+        await self._finish_commit()
         self._book.clear()
         if assigned:
             await self._claim(assigned)
@@ -280,14 +280,14 @@ class Intake:
         generation = self._generation
         try:
             decoded = await self._need_handler().decode(batch)
-            await self._settle()
+            await self._finish_commit()
             if generation == self._generation:
                 self._committing = asyncio.create_task(self._commit(batch, decoded))
                 await asyncio.sleep(0)  # the database is asked before the next fetch is parsed, not after it
         except Exception as error:
             self.fail(error)
 
-    async def _settle(self) -> None:
+    async def _finish_commit(self) -> None:
         """Wait until the commit under way has ended, well or badly."""
         if self._committing is not None and self._committing is not asyncio.current_task():
             await asyncio.shield(self._committing)
@@ -315,7 +315,7 @@ class Intake:
     async def reclaim(self) -> None:
         """Drop what was fetched, claim every partition anew, and read from where the database says."""
         self._generation += 1
-        await self._settle()
+        await self._finish_commit()
         if self._book:
             await self._claim(set(self._book))
         self._generation += 1

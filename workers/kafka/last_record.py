@@ -1,7 +1,7 @@
 """The newest record of one partition, as a `read_committed` reader sees it.
 
-Owns this one question, which the relay asks for its mark; it must not be told a guess: offsets at the end may be
-control records, aborted or compacted away, so it reads back until a record shows or the partition's start is
+The relay asks this for its checkpoint and needs the true answer: offsets at the end may be control records,
+aborted or compacted away, so it reads back until a record shows or the partition's start is
 reached. The invariant: what it returns was the newest when the end was asked for, after the call.
 """
 

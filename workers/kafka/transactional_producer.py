@@ -1,7 +1,7 @@
 """The relay's producer: a list of messages becomes one Kafka transaction, or nothing does.
 
 Owns one librdkafka producer on a thread of its own, so that nothing blocks the event loop. It keeps no memory of
-what was published: that is the mark. The invariant: after any error this producer publishes nothing more until
+what was published: that is the checkpoint. The invariant: after any error this producer publishes nothing more until
 `open` made a new one with the same transactional id, which ends what the old one left open. The old one's threads and
 connections are gone when `close` returns.
 """

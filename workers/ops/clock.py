@@ -1,6 +1,6 @@
 """The only place that asks the machine for the time.
 
-`wall` stamps what is recorded. The present, which the horizon depends on, is the wall clock in live
+`wall` stamps what is recorded. The present, which the watermark depends on, is the wall clock in live
 operation and the latest `occurred_at` read where histories are played (`STANDING_CLOCK=events`).
 """
 

@@ -43,8 +43,8 @@ class Metric:
     buckets: tuple[float, ...] = SECONDS
 
 
-_WORKERS = ("ingest", "timers", "spread", "relay")
-_DECIDING = ("ingest", "timers", "spread")
+_WORKERS = ("ingest", "timers", "fanout", "relay")
+_DECIDING = ("ingest", "timers", "fanout")
 
 FAILURES = Metric(
     "standing_failures_total",
@@ -128,34 +128,37 @@ CLAIMS = Metric(
     "How often partitions were claimed: at start, at each "
     "rebalance, after each rollback and after ownership was lost.",
 )
-HORIZON = Metric(
-    "standing_horizon_timestamp_seconds",
+WATERMARK = Metric(
+    "standing_watermark_timestamp_seconds",
     "gauge",
     ("timers",),
-    "Silence is enforced up to this instant; 0: not at all.",
+    "Deadlines are enforced up to this instant; 0: not at all.",
 )
-HORIZON_AGE = Metric(
-    "standing_horizon_age_seconds",
+WATERMARK_AGE = Metric(
+    "standing_watermark_age_seconds",
     "gauge",
     ("timers",),
-    "How far the horizon is behind the wall clock less `STANDING_ALLOWED_LATENESS_SECONDS`; +Inf: nothing is "
+    "How far the watermark is behind the wall clock less `STANDING_ALLOWED_LATENESS_SECONDS`; +Inf: nothing is "
     "enforced. Means nothing with `STANDING_CLOCK=events`.",
 )
-SILENCE_HELD = Metric("standing_silence_held", "gauge", ("timers",), "1 between `standing hold` and `release`.")
+DEADLINES_HELD = Metric("standing_deadlines_held", "gauge", ("timers",), "1 between `standing hold` and `release`.")
 DUE = Metric(
     "standing_deadlines_due",
     "gauge",
     ("timers",),
-    "Accounts whose silence the horizon has passed; counted to 10,000.",
+    "Accounts whose silence the watermark has passed; counted to 10,000.",
 )
 OVERDUE = Metric(
     "standing_deadlines_overdue",
     "gauge",
     ("timers",),
-    "Those of them that the horizon passed by over 60 seconds; counted to 10,000.",
+    "Those of them that the watermark passed by over 60 seconds; counted to 10,000.",
 )
 OLDEST_DUE = Metric(
-    "standing_oldest_deadline_seconds", "gauge", ("timers",), "By how much the horizon has passed the oldest of them."
+    "standing_oldest_deadline_seconds",
+    "gauge",
+    ("timers",),
+    "By how much the watermark has passed the oldest of them.",
 )
 ACCOUNTS_QUARANTINED = Metric(
     "standing_accounts_quarantined",
@@ -163,11 +166,11 @@ ACCOUNTS_QUARANTINED = Metric(
     ("timers",),
     "Accounts that are quarantined: their evaluation failed; counted to 10,000.",
 )
-SPREADS = Metric(
-    "standing_spreads",
+FANOUTS = Metric(
+    "standing_fanouts",
     "gauge",
     ("timers",),
-    "Companies whose members are still being judged; not those that wait for the horizon with a member.",
+    "Companies whose members are still being judged; not those that wait for the watermark with a member.",
 )
 PAUSED = Metric(
     "standing_partition_paused",

@@ -24,7 +24,7 @@ class Differences:
     compared: int
     facts: int = 0
     seconds: float = 0.0
-    horizon: Instant | None = None
+    watermark: Instant | None = None
     unread: int = 0
     """Records that the live engine had not read: no part of the comparison."""
     undecided: int = 0
@@ -40,9 +40,9 @@ class Differences:
 
     def as_json(self) -> str:
         """All of it, for a machine."""
-        horizon = None if self.horizon is None else written(self.horizon)
+        watermark = None if self.watermark is None else written(self.watermark)
         figures = {"equal": self.equal, "decisions": self.compared, "facts": self.facts}
-        timing = {"seconds": round(self.seconds, 3), "horizon": horizon}
+        timing = {"seconds": round(self.seconds, 3), "watermark": watermark}
         left_out = {"left_out": {"records": self.unread, "accounts": self.undecided}}
         return json.dumps(figures | timing | left_out | {"differences": self.found}, ensure_ascii=False, indent=2)
 
@@ -125,9 +125,9 @@ def _compare_one(what: str, now: Value, then: Value, value: Value, found: Differ
 def show(terminal: Terminal, differences: Differences) -> None:
     """The verdict in a line, and the first differences as a table."""
     rate = differences.facts / max(differences.seconds, 1e-9)
-    horizon = "nowhere" if differences.horizon is None else written(differences.horizon)
+    watermark = "nowhere" if differences.watermark is None else written(differences.watermark)
     decided = f"{differences.facts:,} facts decided afresh in {differences.seconds:.1f} s ({rate:,.0f} a second)"
-    terminal.line(f"{decided}, silence judged up to {horizon}")
+    terminal.line(f"{decided}, silence judged up to {watermark}")
     if differences.unread or differences.undecided:
         terminal.line(
             f"left out: {differences.unread:,} records that are not read yet, and {differences.undecided:,} accounts "

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequen
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from workers.recovery.memory_tables import Tables, apply, end_spread, is_where, later, move_spread
+from workers.recovery.memory_tables import Tables, apply, end_fanout, is_where, later, move_fanout
 from workers.rules.calendar import Instant
 from workers.rules.difference import Published
 from workers.store.postgres import LostOwnership, UnknownAccounts
@@ -15,11 +15,11 @@ from workers.store.records import (
     AccountRow,
     Changes,
     CompanyRow,
+    Fanout,
     LogRow,
     Position,
     Progress,
     ShardHead,
-    Spread,
     StoredHistory,
 )
 
@@ -47,14 +47,14 @@ class MemoryStore:
         for account_id in account_ids:
             self.tables.accounts.setdefault(account_id, AccountRow(account_id))
 
-    async def quarantine_spread(self, spread: Spread, why: str) -> None:
-        if is_where(self.tables, spread):
-            self.tables.quarantined_spreads[spread.company_key] = why
-            self.tables.leases.pop(spread.company_key, None)
+    async def quarantine_fanout(self, fanout: Fanout, why: str) -> None:
+        if is_where(self.tables, fanout):
+            self.tables.quarantined_fanouts[fanout.company_key] = why
+            self.tables.leases.pop(fanout.company_key, None)
 
-    def next_spread(self) -> Spread | None:
+    def next_fanout(self) -> Fanout | None:
         """A fan-out that can go on."""
-        return next((self.tables.spreads[key] for key in self.tables.spreads_to_go_on()), None)
+        return next((self.tables.fanouts[key] for key in self.tables.fanouts_to_go_on()), None)
 
 
 class MemoryTransaction:
@@ -78,7 +78,7 @@ class MemoryTransaction:
     async def progress(self, moved: Sequence[Position] = ()) -> Progress:
         stored = self.tables.positions
         positions = (stored | {each[:2]: later(stored[each[:2]], each) for each in moved}).values()
-        read = [each.complete_until for each in positions if each.topic != "account-requests"]
+        read = [each.watermark for each in positions if each.topic != "account-requests"]
         known = [each for each in read if each is not None]
         latest = max((at for each in positions if (at := each.latest_occurred_at) is not None), default=None)
         return Progress(min(known) if len(known) == len(read) else None, self.tables.compared_until, latest, None)
@@ -90,8 +90,8 @@ class MemoryTransaction:
             raise UnknownAccounts(unknown)
         return [accounts[account_id] for account_id in sorted(account_ids)]
 
-    async def claim_due(self, horizon: Instant, limit: int) -> list[AccountRow]:
-        return self.tables.due(horizon)[:limit]
+    async def claim_due(self, watermark: Instant, limit: int) -> list[AccountRow]:
+        return self.tables.due(watermark)[:limit]
 
     async def next_members(self, company_key: str, after: str, limit: int) -> list[str]:
         return sorted(each for each in self.tables.memberships.get(company_key, ()) if each > after)[:limit]
@@ -126,17 +126,17 @@ class MemoryTransaction:
     async def count_decisions(self, decisions: Sequence[tuple[str, str]]) -> int:
         return sum(each in self.tables.net.get((False, account_id), {}) for account_id, each in decisions)
 
-    async def spread_causes(self, keys: Sequence[str]) -> dict[str, str]:
-        return {key: self.tables.spreads[key].because for key in keys if key in self.tables.spreads}
+    async def fanout_causes(self, keys: Sequence[str]) -> dict[str, str]:
+        return {key: self.tables.fanouts[key].because for key in keys if key in self.tables.fanouts}
 
-    async def hold_spread(self, spread: Spread) -> bool:
-        return is_where(self.tables, spread)
+    async def hold_fanout(self, fanout: Fanout) -> bool:
+        return is_where(self.tables, fanout)
 
-    async def move_spread(self, before: Spread, after: Spread) -> None:
-        self._writes.append(lambda: move_spread(self.tables, before, after))
+    async def move_fanout(self, before: Fanout, after: Fanout) -> None:
+        self._writes.append(lambda: move_fanout(self.tables, before, after))
 
-    async def end_spread(self, spread: Spread) -> None:
-        self._writes.append(lambda: end_spread(self.tables, spread))
+    async def end_fanout(self, fanout: Fanout) -> None:
+        self._writes.append(lambda: end_fanout(self.tables, fanout))
 
     async def write(self, changes: Changes) -> None:
         self._writes.append(lambda: apply(self.tables, changes))

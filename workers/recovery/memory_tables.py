@@ -12,12 +12,12 @@ from workers.store.records import (
     AccountRow,
     Changes,
     CompanyRow,
+    CurrentDecision,
+    DeadLetterWindowRow,
+    Fanout,
     LogRow,
-    NetDecision,
     Position,
-    RejectsRow,
     ShardHead,
-    Spread,
     StoredFact,
 )
 
@@ -29,40 +29,40 @@ class Tables:
     positions: dict[tuple[str, int], Position]
     heads: dict[int, ShardHead]
     compared_until: Instant | None = None
-    rejects: dict[tuple[str, int], RejectsRow] = field(default_factory=dict)
+    dead_letter_windows: dict[tuple[str, int], DeadLetterWindowRow] = field(default_factory=dict)
     accounts: dict[str, AccountRow] = field(default_factory=dict)
     facts: dict[str, dict[tuple[str, str], StoredFact]] = field(default_factory=dict)
     spans: dict[str, dict[Instant, OrderSpan]] = field(default_factory=dict)
-    net: dict[tuple[bool, str], dict[str, NetDecision]] = field(default_factory=dict)
+    net: dict[tuple[bool, str], dict[str, CurrentDecision]] = field(default_factory=dict)
     memberships: dict[str, set[str]] = field(default_factory=dict)
     companies: dict[str, CompanyRow] = field(default_factory=dict)
-    spreads: dict[str, Spread] = field(default_factory=dict)
+    fanouts: dict[str, Fanout] = field(default_factory=dict)
     leases: dict[str, int] = field(default_factory=dict)
     """Until when a fan-out is leased, where somebody leases it."""
-    quarantined_spreads: dict[str, str] = field(default_factory=dict)
+    quarantined_fanouts: dict[str, str] = field(default_factory=dict)
     log: dict[int, list[LogRow]] = field(default_factory=dict)
 
     def undecided(self, company_key: str) -> int:
         """How many members and former members of a company wait or are quarantined."""
         rows = (self.accounts.get(each) for each in self.memberships.get(company_key, ()))
-        return sum(row is not None and (row.waits or row.quarantined is not None) for row in rows)
+        return sum(row is not None and (row.deferred or row.quarantined is not None) for row in rows)
 
-    def due(self, horizon: Instant) -> list[AccountRow]:
+    def due(self, watermark: Instant) -> list[AccountRow]:
         """The accounts whose next check is due, soonest first."""
         found = [
-            (row.wake_at, row.account_id)
+            (row.next_check, row.account_id)
             for row in self.accounts.values()
-            if row.wake_at is not None and row.wake_at <= horizon and row.quarantined is None
+            if row.next_check is not None and row.next_check <= watermark and row.quarantined is None
         ]
         return [self.accounts[account_id] for _, account_id in sorted(found)]
 
-    def spreads_to_go_on(self) -> list[str]:
+    def fanouts_to_go_on(self) -> list[str]:
         """The companies whose fan-out is neither quarantined nor waits for undecided members."""
-        ordered = sorted(self.spreads, key=lambda key: (self.leases.get(key, 0), key))
+        ordered = sorted(self.fanouts, key=lambda key: (self.leases.get(key, 0), key))
         return [key for key in ordered if not self._rests(key)]
 
     def _rests(self, key: str) -> bool:
-        return key in self.quarantined_spreads or (self.spreads[key].waits and self.undecided(key) > 0)
+        return key in self.quarantined_fanouts or (self.fanouts[key].deferred and self.undecided(key) > 0)
 
 
 def apply(tables: Tables, changes: Changes) -> None:
@@ -72,9 +72,9 @@ def apply(tables: Tables, changes: Changes) -> None:
         tables.accounts[account_id] = row._replace(last_effective_at=at, last_order_id=order_id)
     for account_id, at, order_id in changes.begun:
         row = tables.accounts[account_id]
-        tables.accounts[account_id] = row._replace(dense_since=at, last_effective_at=at, last_order_id=order_id)
+        tables.accounts[account_id] = row._replace(span_start=at, last_effective_at=at, last_order_id=order_id)
     for account_id, at in changes.rearmed:
-        tables.accounts[account_id] = tables.accounts[account_id]._replace(wake_at=at)
+        tables.accounts[account_id] = tables.accounts[account_id]._replace(next_check=at)
     tables.accounts |= {row.account_id: row for row in changes.accounts}
     _apply_histories(tables, changes)
     for of_company, subject, decision_id in changes.withdrawn:
@@ -82,7 +82,7 @@ def apply(tables: Tables, changes: Changes) -> None:
     for decision in changes.published:
         _insert(tables.net.setdefault((decision.of_company, decision.subject), {}), decision.decision_id, decision)
     _apply_companies(tables, changes)
-    tables.rejects |= {row[:2]: row for row in changes.windows}
+    tables.dead_letter_windows |= {row[:2]: row for row in changes.windows}
     tables.positions |= {each[:2]: later(tables.positions[each[:2]], each) for each in changes.positions}
 
 
@@ -102,44 +102,44 @@ def _apply_companies(tables: Tables, changes: Changes) -> None:
     for key, account_id in changes.memberships:
         tables.memberships.setdefault(key, set()).add(account_id)
     tables.companies |= {row.company_key: row for row in changes.companies}
-    for before, after in changes.spreads_moved:
-        move_spread(tables, before, after)
-    for key, version, because in changes.spreads:
-        stored = tables.spreads.get(key)
-        if stored is None or stored.waits:
-            tables.spreads[key] = Spread(key, version, "", False, because)
+    for before, after in changes.fanouts_moved:
+        move_fanout(tables, before, after)
+    for key, version, because in changes.fanouts:
+        stored = tables.fanouts.get(key)
+        if stored is None or stored.deferred:
+            tables.fanouts[key] = Fanout(key, version, "", False, because)
             tables.leases.pop(key, None)
         else:
-            tables.spreads[key] = stored._replace(because=because)
-        tables.quarantined_spreads.pop(key, None)
+            tables.fanouts[key] = stored._replace(because=because)
+        tables.quarantined_fanouts.pop(key, None)
 
 
-def is_where(tables: Tables, spread: Spread) -> bool:
+def is_where(tables: Tables, fanout: Fanout) -> bool:
     """Whether a fan-out is still where it was claimed."""
-    stored = tables.spreads.get(spread.company_key)
-    return stored is not None and stored[:3] == spread[:3]
+    stored = tables.fanouts.get(fanout.company_key)
+    return stored is not None and stored[:3] == fanout[:3]
 
 
-def move_spread(tables: Tables, before: Spread, after: Spread) -> None:
+def move_fanout(tables: Tables, before: Fanout, after: Fanout) -> None:
     """Move a fan-out, unless somebody else moved it since it was claimed."""
     if is_where(tables, before):
-        because = tables.spreads[before.company_key].because
-        tables.spreads[before.company_key] = after._replace(because=because)
+        because = tables.fanouts[before.company_key].because
+        tables.fanouts[before.company_key] = after._replace(because=because)
         tables.leases.pop(before.company_key, None)
 
 
-def end_spread(tables: Tables, spread: Spread) -> None:
+def end_fanout(tables: Tables, fanout: Fanout) -> None:
     """Delete a fan-out that is still where it was claimed."""
-    if is_where(tables, spread):
-        del tables.spreads[spread.company_key]
-        tables.leases.pop(spread.company_key, None)
-        tables.quarantined_spreads.pop(spread.company_key, None)
+    if is_where(tables, fanout):
+        del tables.fanouts[fanout.company_key]
+        tables.leases.pop(fanout.company_key, None)
+        tables.quarantined_fanouts.pop(fanout.company_key, None)
 
 
 def later(stored: Position, moved: Position) -> Position:
     """A position once it was moved: what it says of time never goes back."""
     return moved._replace(
-        complete_until=_greatest(stored.complete_until, moved.complete_until),
+        watermark=_greatest(stored.watermark, moved.watermark),
         latest_occurred_at=_greatest(stored.latest_occurred_at, moved.latest_occurred_at),
     )
 

@@ -1,4 +1,4 @@
-"""What was published, as the output topics have it: the net decisions, and what their readers were told last.
+"""What was published, as the output topics have it: the decisions in force, and what their readers were told last.
 
 Owns the netting: decisions less the withdrawn ones, each subject's in the order of its sequence.
 """
@@ -15,8 +15,8 @@ from workers.kafka.fetched_records import FetchedRecord
 from workers.rules.calendar import Instant
 from workers.store.records import LogRow
 
-OF_SILENCE = frozenset({"account_suspended", "reactivation_expired", "suspension_notice", "expiry_notice"})
-"""Kinds that only a silence which was judged can give: none is later than the horizon was."""
+DEADLINE_KINDS = frozenset({"account_suspended", "reactivation_expired", "suspension_notice", "expiry_notice"})
+"""Kinds that only a silence which was judged can give: none is later than the watermark was."""
 _NOT_COMPARED = ("recorded_at", "sequence")
 
 Subject = tuple[bool, str]
@@ -41,8 +41,8 @@ class Published:
     """Rows of the log that may not be visible yet, by `ce_id`; what is seen is taken away."""
     said_later: set[str] = field(default_factory=set)
     """Accounts whose standing was said again later, so that the one before may be compacted away."""
-    silence_until: Instant | None = None
-    """The newest instant of a decision on silence: the horizon was at least there."""
+    deadline_until: Instant | None = None
+    """The newest instant of a decision on silence: the watermark was at least there."""
     _ordered: dict[Subject, list[tuple[int, Value]]] = field(default_factory=dict)
 
     def add(self, topic: str, records: Iterable[FetchedRecord]) -> None:
@@ -74,9 +74,9 @@ class Published:
 
     def _decided(self, value: Value) -> None:
         self._ordered.setdefault(subject_of(value), []).append((value["sequence"], value))
-        if value["kind"] in OF_SILENCE:
+        if value["kind"] in DEADLINE_KINDS:
             at = instant(value["effective_at"])
-            self.silence_until = at if self.silence_until is None else max(at, self.silence_until)
+            self.deadline_until = at if self.deadline_until is None else max(at, self.deadline_until)
 
     def settled(self) -> "Published":
         """The same with `net` worked out; call it when all was added."""
@@ -99,7 +99,7 @@ class Published:
         """
         found = dict.fromkeys(self.standings, first_start)
         for value in self.net.values():
-            if value["kind"] in OF_SILENCE:
+            if value["kind"] in DEADLINE_KINDS:
                 name, at = value["account_id"], instant(value["effective_at"])
                 found[name] = max(found.get(name, at), at)
         return found

@@ -1,7 +1,7 @@
 """The decision log as the output topics have it: each message back in its row, and its hash in the chain.
 
 Owns how a message is known again: by its `ce_id`, which follows from the deployment, the shard and the seq. What a
-compacted topic no longer has is left out; where nothing is left out, the chain must come to the mark's hash.
+compacted topic no longer has is left out; where nothing is left out, the chain must come to the checkpoint's hash.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -12,11 +12,11 @@ import orjson
 
 from contracts.fields import instant
 from contracts.topics import OUTPUT_TOPICS
+from workers.checkpoints import Checkpoint
 from workers.codec.messages import ce_id
 from workers.enforcement.outbox import chain_hash
 from workers.kafka.fetched_records import FetchedRecord
 from workers.kafka.whole_topics import WholeTopics
-from workers.marks import Mark
 from workers.ops.progress import Bars
 from workers.ops.refused import Refused
 from workers.recovery.refill import CHUNK, append_log
@@ -32,9 +32,9 @@ class Altered(Refused):
 
 
 async def restore_log(
-    connection: Any, settings: Settings, marks: Mapping[int, Mark], incarnation: UUID, progress: Bars
+    connection: Any, settings: Settings, checkpoints: Mapping[int, Checkpoint], incarnation: UUID, progress: Bars
 ) -> int:
-    """Write every published message to the empty log, up to the marks. Returns how many; raises Altered."""
+    """Write every published message to the empty log, up to the checkpoints. Returns how many; raises Altered."""
     await connection.execute(_FOUND)
     prefix = settings.topic_prefix
     outputs = WholeTopics(
@@ -43,8 +43,8 @@ async def restore_log(
     task = progress.add_task("log", total=outputs.total)
     places: dict[str, tuple[int, int] | None] = {
         ce_id(incarnation, shard, seq): (shard, seq)
-        for shard, mark in marks.items()
-        for seq in range(1, mark.seq + 1)
+        for shard, checkpoint in checkpoints.items()
+        for seq in range(1, checkpoint.seq + 1)
     }
     for chunk in outputs.read():
         for (topic, _), records in chunk.items():
@@ -52,8 +52,8 @@ async def restore_log(
             await connection.copy_records_to_table("found", records=rows)
         progress.update(task, completed=outputs.done)
     count = 0
-    for shard, mark in sorted(marks.items()):
-        async for rows in _chained(connection, shard, mark):
+    for shard, checkpoint in sorted(checkpoints.items()):
+        async for rows in _chained(connection, shard, checkpoint):
             await append_log(connection, rows)
             count += len(rows)
     return count
@@ -88,8 +88,8 @@ def _rows(topic: str, records: list[FetchedRecord], places: dict[str, tuple[int,
         )
 
 
-async def _chained(connection: Any, shard: int, mark: Mark) -> AsyncIterator[list[LogRow]]:
-    """The rows of a shard with their hashes: unknown after a gap, but the mark's own at the end."""
+async def _chained(connection: Any, shard: int, checkpoint: Checkpoint) -> AsyncIterator[list[LogRow]]:
+    """The rows of a shard with their hashes: unknown after a gap, but the checkpoint's own at the end."""
     last, before, whole = 0, b"", True
     while found := [LogRow(*row) for row in await connection.fetch(_NEXT, shard, last, CHUNK)]:
         rows = []
@@ -97,12 +97,12 @@ async def _chained(connection: Any, shard: int, mark: Mark) -> AsyncIterator[lis
             whole = whole and row.seq == last + 1
             before = chain_hash(before, row.topic, row.key, row.headers, row.value) if whole else b""
             last = row.seq
-            if last == mark.seq:
-                if whole and before != mark.hash:
+            if last == checkpoint.seq:
+                if whole and before != checkpoint.hash:
                     raise Altered(f"shard {shard}: the output topics do not hold what was published up to {last}")
-                before = mark.hash
+                before = checkpoint.hash
             rows.append(row._replace(hash=before, decision_id=row.decision_id and str(row.decision_id)))
         yield rows
-    if last != mark.seq:  # its message is compacted away; the relay asks for its hash
+    if last != checkpoint.seq:  # its message is compacted away; the relay asks for its hash
         at = await connection.fetchval("select now()")
-        yield [LogRow(shard, mark.seq, mark.hash, "", None, "[]", b"", None, "", "compacted", None, at)]
+        yield [LogRow(shard, checkpoint.seq, checkpoint.hash, "", None, "[]", b"", None, "", "compacted", None, at)]

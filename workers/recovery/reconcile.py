@@ -15,13 +15,13 @@ import orjson
 
 from contracts.fields import instant
 from contracts.topics import Topic
+from workers.checkpoints import CHECKPOINTS_TOPIC, Checkpoint, CheckpointLost, SetBack, compare_published
 from workers.codec.messages import Message
 from workers.codec.policies import load_policies
 from workers.codec.terminations import read_terminations, termination_mark, write_because
 from workers.enforcement.outbox import Outbox
 from workers.kafka.admin import Admin, TopicMissing, cluster_id
 from workers.kafka.whole_topics import WholeTopics
-from workers.marks import MARKS_TOPIC, CheckpointLost, Mark, SetBack, compare_published
 from workers.ops.clock import WallClock
 from workers.ops.refused import Refused
 from workers.ops.terminal import Terminal
@@ -41,7 +41,7 @@ from workers.settings import Settings
 from workers.store.connections import connect, connect_types
 from workers.store.deployment import Wanted, adopt, check_same_one, known_topics
 from workers.store.log_parts import extend_log
-from workers.store.records import AccountRow, Changes, CompanyRow, NetDecision, ShardHead, Spread
+from workers.store.records import AccountRow, Changes, CompanyRow, CurrentDecision, Fanout, ShardHead
 from workers.store.transaction import read_progress
 from workers.topics import find_lost, in_words, written_to
 from workers.wiring import wanted
@@ -111,8 +111,8 @@ async def reconcile(terminal: Terminal, settings: Settings) -> Reconciled | Rest
 
 async def _rebuild(terminal: Terminal, settings: Settings, connection: Any, expected: Wanted) -> Reconciled:
     """Make the database anew from the topics."""
-    marks = _marks(settings)
-    incarnation = _incarnation(marks)
+    checkpoints = _checkpoints(settings)
+    incarnation = _incarnation(checkpoints)
     with terminal.bars() as progress:
         published = read_published(settings, progress)
     judged = await _judged(settings, connection, published)
@@ -121,10 +121,10 @@ async def _rebuild(terminal: Terminal, settings: Settings, connection: Any, expe
         await connection.execute("set local statement_timeout = 0")
         await connection.execute("set local idle_in_transaction_session_timeout = 0")
         await empty_tables(connection)
-        await extend_log(connection, max(mark.seq for mark in marks.values()))
+        await extend_log(connection, max(checkpoint.seq for checkpoint in checkpoints.values()))
         with terminal.bars() as progress:
-            messages = await restore_log(connection, settings, marks, incarnation, progress)
-        heads = await _heads(connection, marks)
+            messages = await restore_log(connection, settings, checkpoints, incarnation, progress)
+        heads = await _heads(connection, checkpoints)
         accounts, outbox = _adopt_published(replayed)
         rows, after = outbox.rows(incarnation, heads, len(heads))
         await fill_tables(connection, replayed.replay.store.tables, replayed.ends)
@@ -132,7 +132,7 @@ async def _rebuild(terminal: Terminal, settings: Settings, connection: Any, expe
         await move_heads(connection, after)
         await adopt(connection, incarnation, expected)
         await _nobody_works(connection)
-        if _marks(settings) != marks:
+        if _checkpoints(settings) != checkpoints:
             raise StillWorking("a relay published meanwhile: stop all workers, also those on another database")
     return Reconciled(replayed.replay.facts, messages, accounts, len(rows))
 
@@ -153,32 +153,34 @@ async def _judged(settings: Settings, connection: Any, published: Published) -> 
     progress, _ = found
     if progress.held is not None:
         return Judged(accounts=published.judged_until(load_policies(settings.policies).first_start))
-    known = progress.horizon(settings.settle)
-    return Judged(known if published.silence_until is None else max(known, published.silence_until))
+    known = progress.watermark(settings.allowed_lateness)
+    return Judged(known if published.deadline_until is None else max(known, published.deadline_until))
 
 
-def _marks(settings: Settings) -> dict[int, Mark]:
-    """The last mark of every shard there ever was."""
+def _checkpoints(settings: Settings) -> dict[int, Checkpoint]:
+    """The last checkpoint of every shard there ever was."""
     values: dict[int, bytes | None] = {}
-    for chunk in WholeTopics(settings.kafka, settings.group, [settings.topic_prefix + MARKS_TOPIC]).read():
+    for chunk in WholeTopics(settings.kafka, settings.group, [settings.topic_prefix + CHECKPOINTS_TOPIC]).read():
         for (_, shard), records in chunk.items():
             values[shard] = records[-1].value
-    return {shard: Mark.decode(shard, value) for shard, value in sorted(values.items()) if value is not None}
+    return {shard: Checkpoint.decode(shard, value) for shard, value in sorted(values.items()) if value is not None}
 
 
-async def _heads(connection: Any, marks: Mapping[int, Mark]) -> list[ShardHead]:
+async def _heads(connection: Any, checkpoints: Mapping[int, Checkpoint]) -> list[ShardHead]:
     """Where every shard of the database, and every one that was ever published, goes on."""
-    count = max(await connection.fetchval("select count(*) from shards"), *(shard + 1 for shard in marks))
+    count = max(await connection.fetchval("select count(*) from shards"), *(shard + 1 for shard in checkpoints))
     return [
-        ShardHead(shard, marks[shard].seq + 1, marks[shard].hash) if shard in marks else ShardHead(shard, 1, b"")
+        ShardHead(shard, checkpoints[shard].seq + 1, checkpoints[shard].hash)
+        if shard in checkpoints
+        else ShardHead(shard, 1, b"")
         for shard in range(count)
     ]
 
 
-def _incarnation(marks: dict[int, Mark]) -> UUID:
-    found = {mark.incarnation for mark in marks.values() if mark.seq}
+def _incarnation(checkpoints: dict[int, Checkpoint]) -> UUID:
+    found = {checkpoint.incarnation for checkpoint in checkpoints.values() if checkpoint.seq}
     if len(found) != 1:
-        raise StillWorking(f"the marks are of several deployments: {', '.join(sorted(map(str, found)))}")
+        raise StillWorking(f"the checkpoints are of several deployments: {', '.join(sorted(map(str, found)))}")
     return found.pop()
 
 
@@ -195,7 +197,9 @@ def _adopt_published(replayed: Replayed) -> tuple[int, Outbox]:
         row = row._replace(sequence=published.last_sequence(subject))
         decided, stands = _in_order(made.get(subject, {})), _in_order(tables.net.get(subject, {}))
         if decided != stands or _said(replay.standings, account_id) != _said(published.standings, account_id):
-            row = row._replace(said=None, waits=True, wake_at=0)  # judged as soon as the horizon is known
+            row = row._replace(
+                standing_digest=None, deferred=True, next_check=0
+            )  # judged as soon as the watermark is known
             accounts += 1
         tables.accounts[account_id] = row
     changes = Changes()
@@ -212,21 +216,21 @@ def _adopt_published(replayed: Replayed) -> tuple[int, Outbox]:
     return accounts, outbox
 
 
-def _net(replay: Replay, published: Published) -> dict[Subject, dict[str, NetDecision]]:
+def _net(replay: Replay, published: Published) -> dict[Subject, dict[str, CurrentDecision]]:
     """What stands; a decision that would be made otherwise now has a content that nothing equals."""
     contents = {each.decision_id: each.content for rows in replay.store.tables.net.values() for each in rows.values()}
-    found: dict[Subject, dict[str, NetDecision]] = {}
+    found: dict[Subject, dict[str, CurrentDecision]] = {}
     for name, value in published.net.items():
         subject = subject_of(value)
         same = name in replay.net and compared(replay.net[name]) == compared(value)
         content = contents[name] if same else b""
         at = instant(value["effective_at"])
-        decision = NetDecision(*subject, name, value["kind"], at, value["sequence"], content)
+        decision = CurrentDecision(*subject, name, value["kind"], at, value["sequence"], content)
         found.setdefault(subject, {})[name] = decision
     return found
 
 
-def _in_order(net: Mapping[str, NetDecision]) -> list[tuple[str, bytes]]:
+def _in_order(net: Mapping[str, CurrentDecision]) -> list[tuple[str, bytes]]:
     """Decisions and their contents, as a subscriber sorts them."""
     ordered = sorted(net.values(), key=lambda each: (each.effective_at, each.sequence))
     return [(each.decision_id, each.content) for each in ordered]
@@ -240,7 +244,7 @@ def _said(standings: Mapping[str, Value], account_id: str) -> Value:
 
 
 def _adopt_company(row: CompanyRow, replay: Replay, published: Published, outbox: Outbox) -> CompanyRow:
-    """Publish what is missing of a company; where the end of its spread was not published, spread it again."""
+    """Publish what is missing of a company; where the end of its fan-out was not published, fan-out it again."""
     key, subject = row.company_key, (True, row.company_key)
     terminations = read_terminations(row.terminations)
     stands = replay.store.tables.net.get(subject, {}).values()
@@ -251,7 +255,7 @@ def _adopt_company(row: CompanyRow, replay: Replay, published: Published, outbox
     sequence = outbox.difference(key, found, published.last_sequence(subject), Because(), {"key": key, "name": name})
     completed = [termination_mark(each) for each in terminations if _was_completed(each, subject, published)]
     if len(completed) < len(terminations):
-        replay.store.tables.spreads[key] = Spread(key, row.version, "", False, write_because(Because()))
+        replay.store.tables.fanouts[key] = Fanout(key, row.version, "", False, write_because(Because()))
     return row._replace(sequence=sequence, completed=orjson.dumps(completed).decode())
 
 

@@ -1,7 +1,7 @@
 """All tables of a deployment written anew, as a whole: for a database that is made from the topics.
 
 Owns the statements that replace every row, which no worker may use; the caller holds the transaction and has made
-sure that nobody works. Afterwards no position is claimed, and the horizon is known once all partitions were heard.
+sure that nobody works. Afterwards no position is claimed, and the watermark is known once all partitions were heard.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ CHUNK = 5000
 async def empty_tables(connection: Any) -> None:
     """Forget all but what operators did: what was accepted, redriven and held back stays."""
     await connection.execute(
-        "truncate accounts, facts, order_spans, net_decisions, companies, memberships, spreads, decision_log"
+        "truncate accounts, facts, order_spans, current_decisions, companies, memberships, fan-outs, decision_log"
     )
 
 
@@ -35,17 +35,17 @@ async def fill_tables(connection: Any, tables: Tables, ends: Mapping[tuple[str, 
         ),
     )
     net = stored(row for rows in tables.net.values() for row in rows.values())
-    await _copy(connection, "net_decisions", net)
+    await _copy(connection, "current_decisions", net)
     await _copy(connection, "companies", ((stored_key(key), *rest) for key, *rest in tables.companies.values()))
     members = (
         (stored_key(key), account_id) for key, found in tables.memberships.items() for account_id in sorted(found)
     )
     await _copy(connection, "memberships", members)
     columns = ("company_key", "version", "cursor", "waits", "because")
-    await _copy(connection, "spreads", ((stored_key(key), *rest) for key, *rest in tables.spreads.values()), columns)
+    await _copy(connection, "fanouts", ((stored_key(key), *rest) for key, *rest in tables.fanouts.values()), columns)
     await connection.executemany(
         "update positions set next_offset = $3, latest_occurred_at = $4, epoch = epoch + 1, owner = null, "
-        "complete_until = null where topic = $1 and partition = $2",
+        "watermark = null where topic = $1 and partition = $2",
         [(*place, end, tables.positions[place].latest_occurred_at) for place, end in sorted(ends.items())],
     )
 

@@ -27,7 +27,7 @@ from workers.store.records import MINUS_INFINITY, LogRow, Position
 
 SHARDS = 1
 ALL = 1_000_000_000
-SILENCE_EVERY = 100_000
+DEADLINES_EVERY = 100_000
 """Records between two judgements of silence. How often it is judged decides how much is withdrawn on the way."""
 AT_A_TIME = 1000
 """Accounts that are judged again in one transaction."""
@@ -55,13 +55,13 @@ class Replay:
     quarantined: dict[str, str] = field(default_factory=dict)
     """Accounts that could not be evaluated, and why."""
 
-    horizon: Instant | None = field(init=False)
+    watermark: Instant | None = field(init=False)
     """Up to where deadlines are judged while the history is read, None for nowhere."""
 
     def __post_init__(self) -> None:
-        self.horizon = self.judged.furthest
+        self.watermark = self.judged.furthest
         self.store = MemoryStore(self.places, SHARDS)
-        self.store.tables.compared_until = self.horizon
+        self.store.tables.compared_until = self.watermark
         clock = WallClock()
         self._enforcement = Enforcement(self.store, self.policies, clock, 0, UUID(int=0), SHARDS)
         self._decoder = Decoder(self.policies, self.max_record_bytes)
@@ -81,21 +81,21 @@ class Replay:
                 self.facts += len(some)
         if moves:
             self._follow(run_alone(self._enforcement.process_batch(batch, moves)))
-        if self.facts - self._judged_at >= SILENCE_EVERY:
-            self._judge_silence()
+        if self.facts - self._judged_at >= DEADLINES_EVERY:
+            self._judge_deadlines()
 
     def ended(self, place: Partition) -> None:
-        """A partition was read to its end: it holds the horizon back no longer."""
+        """A partition was read to its end: it holds the watermark back no longer."""
         position = self._position(place)
-        if self.horizon is not None and position.complete_until != self.horizon:
-            move = self._move(place, position.next_offset, self.horizon)
+        if self.watermark is not None and position.watermark != self.watermark:
+            move = self._move(place, position.next_offset, self.watermark)
             run_alone(self._enforcement.process_batch(Batch(), [move]))
 
     def finish(self) -> None:
         """Judge what is left once everything was read."""
         for place in self.places:
             self.ended(place)
-        self._judge_silence()
+        self._judge_deadlines()
         self._judge_as_far_as_live()
 
     def _judge_as_far_as_live(self) -> None:
@@ -108,7 +108,7 @@ class Replay:
         again = []
         for account_id, row in tables.accounts.items():
             until = self.judged.until(account_id)
-            if self.horizon is not None and until != self.horizon:
+            if self.watermark is not None and until != self.watermark:
                 tables.accounts[account_id] = row._replace(judged_until=None if until == MINUS_INFINITY else until)
                 again.append(account_id)
         for first in range(0, len(again), AT_A_TIME):
@@ -121,20 +121,20 @@ class Replay:
         """A partition is taken to be complete up to its newest fact: too far where one is late, and then mended."""
         position = self._position(place)
         if until is not None:
-            until = None if self.horizon is None else min(until, self.horizon)
-        after = position._replace(next_offset=next_offset, complete_until=until, latest_occurred_at=latest)
+            until = None if self.watermark is None else min(until, self.watermark)
+        after = position._replace(next_offset=next_offset, watermark=until, latest_occurred_at=latest)
         return Move(position, after)
 
-    def _judge_silence(self) -> None:
+    def _judge_deadlines(self) -> None:
         self._judged_at = self.facts
         while (done := run_alone(self._enforcement.process_due(ALL))).accounts:
             self._follow(done)
 
     def _follow(self, done: Done) -> None:
-        """Spread what companies came to, and net what was published meanwhile."""
+        """Fan-out what companies came to, and net what was published meanwhile."""
         self.quarantined |= done.quarantined
-        while (spread := self.store.next_spread()) is not None:
-            self.quarantined |= run_alone(self._enforcement.process_fanout(spread, ALL)).quarantined
+        while (fanout := self.store.next_fanout()) is not None:
+            self.quarantined |= run_alone(self._enforcement.process_fanout(fanout, ALL)).quarantined
         for shard, rows in self.store.tables.log.items():
             for seq in range(self._published, len(rows)):
                 row = rows[seq]

@@ -49,7 +49,7 @@ class Wish:
     """What to replay: files or, without any, the topics; up to where; and what becomes of the decisions."""
 
     files: Sequence[Path] = ()
-    horizon: Instant | None = None
+    watermark: Instant | None = None
     against: Path | None = None
     write: Path | None = None
 
@@ -72,9 +72,9 @@ class Replayed:
 async def replay(terminal: Terminal, settings: Settings, wish: Wish) -> Differences:
     """Decide afresh, and compare with what was published or stands in a file; or write the decisions to one."""
     if wish.files:
-        done = replay_files(terminal, settings, wish.files, wish.horizon)
+        done = replay_files(terminal, settings, wish.files, wish.watermark)
     else:
-        done = await replay_topics(terminal, settings, wish.horizon)
+        done = await replay_topics(terminal, settings, wish.watermark)
     made = done.replay
     if wish.write is not None:
         write_decisions(wish.write, made.net.values())
@@ -96,7 +96,7 @@ async def replay(terminal: Terminal, settings: Settings, wish: Wish) -> Differen
             differences.add("would be a dead letter", value, f"{value['reason']}: {value['detail']}")
     for account_id, why in sorted(made.quarantined.items()):
         differences.add("cannot be judged", {"account_id": account_id}, why)
-    differences.facts, differences.seconds, differences.horizon = made.facts, done.seconds, made.horizon
+    differences.facts, differences.seconds, differences.watermark = made.facts, done.seconds, made.watermark
     return differences
 
 
@@ -131,7 +131,7 @@ def read_decisions(file: Path) -> list[Value]:
     return found
 
 
-async def replay_topics(terminal: Terminal, settings: Settings, horizon: Instant | None) -> Replayed:
+async def replay_topics(terminal: Terminal, settings: Settings, watermark: Instant | None) -> Replayed:
     """Decide the input topics as far as the live engine has read them, and judge as far as it has, or to an instant.
 
     Where the database does not answer it is all that the topics hold, judged up to the newest decision on a deadline.
@@ -145,12 +145,12 @@ async def replay_topics(terminal: Terminal, settings: Settings, horizon: Instant
                 published = read_published(settings, progress)
             else:
                 published = await _read_published_then(settings, progress, snapshot, connection)
-    if horizon is not None:
-        judged = Judged(horizon)
+    if watermark is not None:
+        judged = Judged(watermark)
     elif snapshot is not None:
         judged = snapshot.judged
     else:
-        judged = Judged(MINUS_INFINITY if published.silence_until is None else published.silence_until)
+        judged = Judged(MINUS_INFINITY if published.deadline_until is None else published.deadline_until)
     return decide_topics(terminal, settings, published, judged, snapshot)
 
 
@@ -204,7 +204,7 @@ async def _read_published_then(settings: Settings, progress: Bars, snapshot: Sna
     _take_in(published, outputs, settings, progress)
     # Only the last transaction of a shard can have ended in some partitions and not in others, which hide its rows.
     published.add_logged(
-        row for row in published.newest.values() if in_transaction or row.seq > snapshot.marks.get(row.shard, 0)
+        row for row in published.newest.values() if in_transaction or row.seq > snapshot.checkpoints.get(row.shard, 0)
     )
     return published.settled()
 
@@ -255,15 +255,17 @@ async def _database(settings: Settings) -> AsyncIterator[Any]:
         await connection.close(timeout=timeouts.OPTIONAL_DATABASE_SECONDS)
 
 
-def replay_files(terminal: Terminal, settings: Settings, files: Sequence[Path], horizon: Instant | None) -> Replayed:
+def replay_files(
+    terminal: Terminal, settings: Settings, files: Sequence[Path], watermark: Instant | None
+) -> Replayed:
     """Decide JSONL files, as `standing generate --out` writes them, one after the other."""
     policies = load_policies(settings.policies)
     records = [record for file in files for record in read_jsonl(file)]
     until = _newest(records, Decoder(policies, settings.max_record_bytes))
-    if horizon is None and until is not None:
-        horizon = until - settings.settle
+    if watermark is None and until is not None:
+        watermark = until - settings.allowed_lateness
     places: list[Partition] = [(topic, 0) for topic in INPUT_TOPICS]
-    judged = Judged(MINUS_INFINITY if horizon is None else horizon)
+    judged = Judged(MINUS_INFINITY if watermark is None else watermark)
     replay = Replay(policies, judged, places, settings.max_record_bytes)
     quiet_collector()
     begun = time.perf_counter()

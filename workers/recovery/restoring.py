@@ -1,4 +1,4 @@
-"""Puts back what Kafka lost of what was published, from the decision log: the relay's marks, and whole output topics.
+"""Puts back what Kafka lost of what was published, from the decision log: relay checkpoints and output topics.
 
 For a database that has all that was published; of one that lacks some of it nothing is put back. Every relay is
 fenced before anything is read, and the topics count as those that were set up only once all is done. The invariant:
@@ -12,15 +12,15 @@ from typing import Any
 from uuid import UUID
 
 from contracts.topics import OUTPUT_TOPICS
+from workers.checkpoints import CHECKPOINTS_TOPIC, Checkpoint, CheckpointLost, compare_checkpoints, holding
 from workers.codec.messages import ce_id
 from workers.commands.setup import WRITTEN, note_topics, topic_specs
 from workers.kafka.admin import ensure_topics
 from workers.kafka.transactional_producer import TransactionalProducer
 from workers.kafka.whole_topics import WholeTopics
-from workers.marks import MARKS_TOPIC, CheckpointLost, Mark, compare_marks, holding
 from workers.ops.progress import Bars
 from workers.ops.refused import Refused
-from workers.relay import fence, mark_message, message, shard_producer
+from workers.relay import checkpoint_message, fence, message, shard_producer
 from workers.settings import Settings
 from workers.store.postgres import READ_BYTES, statement
 from workers.store.records import LogRow
@@ -36,13 +36,13 @@ class CannotRestore(Refused):
 class Restored:
     """What was put back."""
 
-    marks: int
+    checkpoints: int
     topics: Sequence[str]
     messages: int
 
     def in_words(self) -> list[str]:
         """What was done, and what comes next, for the operator."""
-        words = [f"{self.marks} checkpoints were found again in what was published"] if self.marks else []
+        words = [f"{self.checkpoints} checkpoints were found again in what was published"] if self.checkpoints else []
         if self.topics:
             words.append(f"{', '.join(self.topics)}: {self.messages:,} messages are published there again")
             words.append("their subscribers read them from the start, as they would a new topic")
@@ -50,7 +50,7 @@ class Restored:
 
 
 async def restore(settings: Settings, connection: Any, lost: Sequence[str], progress: Bars) -> Restored:
-    """Put back the marks that are missing or unreadable, and the output topics among those that were lost.
+    """Put back the checkpoints that are missing or unreadable, and the output topics among those that were lost.
 
     Raises CannotRestore, CheckpointLost or SetBack; then nothing was published.
     """
@@ -61,28 +61,28 @@ async def restore(settings: Settings, connection: Any, lost: Sequence[str], prog
         raise CannotRestore(
             f"{', '.join(full)}: made again, and messages are in it already: delete it, and run this again"
         )
-    names = {prefix + topic for topic in (*topics, MARKS_TOPIC)}
+    names = {prefix + topic for topic in (*topics, CHECKPOINTS_TOPIC)}
     await ensure_topics(settings.kafka, [spec for spec in topic_specs(settings) if spec.name in names])
     incarnation = await connection.fetchval("select incarnation from deployment")
     ends: dict[int, int] = dict(await connection.fetch(statement("shard_ends")))
     async with _producers(settings, ends) as producers:
-        marks: dict[int, Mark] = {}
+        checkpoints: dict[int, Checkpoint] = {}
         for shard, producer in producers.items():
             value = await fence(producer, prefix, shard)
             try:
-                marks |= {} if value is None else {shard: Mark.decode(shard, value)}
+                checkpoints |= {} if value is None else {shard: Checkpoint.decode(shard, value)}
             except CheckpointLost:
                 continue  # it is found again with those that are missing
-        await compare_marks(connection, marks)
-        missing = ends.keys() - marks.keys()
+        await compare_checkpoints(connection, checkpoints)
+        missing = ends.keys() - checkpoints.keys()
         if missing:
-            found = await _find_marks(settings, connection, incarnation, ends, progress)
+            found = await _find_checkpoints(settings, connection, incarnation, ends, progress)
             for shard in sorted(missing):
-                marks[shard] = found[shard]
-                await producers[shard].publish([mark_message(prefix, shard, found[shard])])
+                checkpoints[shard] = found[shard]
+                await producers[shard].publish([checkpoint_message(prefix, shard, found[shard])])
         messages = 0
         for shard, producer in producers.items() if topics else ():
-            async for rows in _rows(connection, shard, marks[shard].seq, topics):
+            async for rows in _rows(connection, shard, checkpoints[shard].seq, topics):
                 await producer.publish([message(prefix, row) for row in rows])
                 messages += len(rows)
     await note_topics(settings, connection, WRITTEN)
@@ -101,9 +101,9 @@ async def _producers(
             await each.close()
 
 
-async def _find_marks(
+async def _find_checkpoints(
     settings: Settings, connection: Any, incarnation: UUID, ends: Mapping[int, int], progress: Bars
-) -> dict[int, Mark]:
+) -> dict[int, Checkpoint]:
     """The last row of each shard that is in the output topics; raises CheckpointLost where others are in them."""
     published = _published(settings, progress)
     last: dict[int, tuple[int, int]] = {}
@@ -118,16 +118,16 @@ async def _find_marks(
             "and without the checkpoints it cannot be brought up to them; begin with new output topics "
             "(docs/operations.md, `Rebuilding from the topics`)"
         )
-    marks = {}
+    checkpoints = {}
     for shard in ends:
         seq, value = last.get(shard, (0, 0))
-        marks[shard] = Mark(0, b"", incarnation)
+        checkpoints[shard] = Checkpoint(0, b"", incarnation)
         if seq:
             [row] = [LogRow(*each) for each in await connection.fetch(_READ_LOG, shard, seq - 1, 1, READ_BYTES)]
             if hash(row.value) != value:
                 raise CheckpointLost(f"shard {shard}: row {seq} was published with another content than the log has")
-            marks[shard] = Mark(seq, row.hash, incarnation)
-    return marks
+            checkpoints[shard] = Checkpoint(seq, row.hash, incarnation)
+    return checkpoints
 
 
 _READ_LOG = statement("read_log")

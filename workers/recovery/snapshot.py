@@ -11,8 +11,8 @@ from uuid import UUID
 
 import asyncpg
 
+from workers.checkpoints import compare_published, read_checkpoints
 from workers.codec.messages import ce_id
-from workers.marks import compare_published, read_marks
 from workers.rules.calendar import Instant
 from workers.settings import Settings
 from workers.store.postgres import statement
@@ -55,7 +55,7 @@ class Snapshot:
     incarnation: UUID
     ends: Mapping[int, int]
     """The last row of each shard of the log."""
-    marks: Mapping[int, int]
+    checkpoints: Mapping[int, int]
     """The last row of each shard that Kafka had a moment before."""
     newest: Sequence[LogRow]
     """The rows that Kafka may not show yet."""
@@ -77,21 +77,21 @@ async def take_snapshot(settings: Settings, connection: Any) -> Snapshot | None:
     try:
         await compare_published(settings.kafka, settings.topic_prefix, connection)
         shards = [row[0] for row in await connection.fetch(statement("shard_ends"))]
-        marks = {
-            shard: mark.seq
-            for shard, mark in (await read_marks(settings.kafka, settings.topic_prefix, shards)).items()
+        checkpoints = {
+            shard: checkpoint.seq
+            for shard, checkpoint in (await read_checkpoints(settings.kafka, settings.topic_prefix, shards)).items()
         }
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            return await _read(settings, connection, marks)
+            return await _read(settings, connection, checkpoints)
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):
         return None
 
 
-async def _read(settings: Settings, connection: Any, marks: Mapping[int, int]) -> Snapshot | None:
+async def _read(settings: Settings, connection: Any, checkpoints: Mapping[int, int]) -> Snapshot | None:
     found = await read_progress(connection)
     if found is None:
         return None
-    watermark = found[0].horizon(settings.settle)
+    watermark = found[0].watermark(settings.allowed_lateness)
     due = None if watermark == MINUS_INFINITY else watermark
     accounts = {
         account_id: MINUS_INFINITY if until is None else until
@@ -101,7 +101,7 @@ async def _read(settings: Settings, connection: Any, marks: Mapping[int, int]) -
     newest = [
         LogRow(*row)
         for shard in ends
-        for row in await connection.fetch(statement("rows_after"), shard, marks.get(shard, 0) - AT_A_TIME)
+        for row in await connection.fetch(statement("rows_after"), shard, checkpoints.get(shard, 0) - AT_A_TIME)
     ]
     return Snapshot(
         Judged(watermark, accounts),
@@ -113,6 +113,6 @@ async def _read(settings: Settings, connection: Any, marks: Mapping[int, int]) -
         frozenset(row[0] for row in await connection.fetch(statement("undecided_accounts"))),
         await connection.fetchval("select incarnation from deployment"),
         ends,
-        marks,
+        checkpoints,
         newest,
     )

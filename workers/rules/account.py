@@ -1,7 +1,7 @@
 """The state of one account while it is judged, and what each rule does to it (E1 to S6, T2 to T5, X3).
 
 One method for each thing that can happen; each either changes the state, or publishes a decision, or both.
-`judge` calls them in the order of time and never lets silence run past the horizon.
+`judge` calls them in the order of time and never lets silence run past the watermark.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,14 +53,14 @@ class Account:
 
     # -- silence -------------------------------------------------------------------------------------------
 
-    def next_silence(self) -> Instant | None:
+    def next_deadline(self) -> Instant | None:
         """The next instant at which silence alone decides something: a notice or the end of the period."""
         if self.period is None:
             return None
         return self.period.notices[-1][0] if self.period.notices else self.period.deadline
 
-    def silence(self) -> None:
-        """What silence decides at `next_silence()`."""
+    def deadline(self) -> None:
+        """What silence decides at `next_deadline()`."""
         period = self.period
         assert period is not None
         if period.notices:

@@ -20,7 +20,7 @@ def add_orders(
     pieces.sort(key=lambda span: (span.first.at, span.last.at))
     merged: list[OrderSpan] = []
     for span in pieces:
-        if merged and _dense(merged[-1].last.at, span.first.at, policies):
+        if merged and _is_dense(merged[-1].last.at, span.first.at, policies):
             merged[-1] = _join(merged[-1], span)
         else:
             merged.append(span)
@@ -39,11 +39,11 @@ def keep_orders(spans: Sequence[OrderSpan], orders: Iterable[EffectiveOrder]) ->
     return tuple(kept)
 
 
-def _dense(earlier: Instant, later: Instant, policies: Policies) -> bool:
+def _is_dense(earlier: Instant, later: Instant, policies: Policies) -> bool:
     """Whether the silence between two neighbouring orders is too short for any policy in force in it."""
     if later <= earlier:
         return True
-    return all(later < policy.first_silence(earlier) for policy in policies.between(earlier, later))
+    return all(later < policy.first_deadline(earlier) for policy in policies.between(earlier, later))
 
 
 def _join(one: OrderSpan, other: OrderSpan) -> OrderSpan:
@@ -59,7 +59,7 @@ def moves_only_the_clock(
     order_at: Instant,
     *,
     last_effective_at: Instant,
-    wake_at: Instant | None,
+    next_check: Instant | None,
     policies: Policies,
 ) -> bool:
     """Whether the order of an ACTIVE account decides nothing and only moves `last_effective_at`.
@@ -67,32 +67,32 @@ def moves_only_the_clock(
     All of these are needed beside "active"; each one left out lost or kept a wrong decision: the order is
     newer than the last; the policy in force at it is the one in force at the last; it comes before the first
     instant at which the silence since the last would decide anything; and nothing of that silence was
-    decided yet (`wake_at` is no later than that instant).
+    decided yet (`next_check` is no later than that instant).
     """
-    if wake_at is None or order_at <= last_effective_at:
+    if next_check is None or order_at <= last_effective_at:
         return False
-    silence = policies.silence_after(last_effective_at)
-    return silence is not None and order_at < silence[1] and wake_at <= silence[0]
+    deadline = policies.deadline_after(last_effective_at)
+    return deadline is not None and order_at < deadline[1] and next_check <= deadline[0]
 
 
-def lies_inside(order_at: Instant, *, dense_since: Instant, last_effective_at: Instant) -> bool:
+def lies_inside(order_at: Instant, *, span_start: Instant, last_effective_at: Instant) -> bool:
     """Whether an order lies strictly inside the last span, where it can change nothing."""
-    return dense_since < order_at < last_effective_at
+    return span_start < order_at < last_effective_at
 
 
 def begins_the_first_span(
-    order_at: Instant, *, decisions: int, wake_at: Instant | None, judged_until: Instant | None, policies: Policies
+    order_at: Instant, *, decisions: int, next_check: Instant | None, judged_until: Instant | None, policies: Policies
 ) -> bool:
     """Whether the first order ever of an ACTIVE account, behind which nothing waits, decides nothing.
 
     Nothing but the enrolment was ever decided of it (`decisions` counts all that was published), so no older
     instant can turn out otherwise; the order comes before the next silence; and the silence after it decides
-    nothing before `wake_at`. An enrolment before the first policy is not published, so the one decision may be
+    nothing before `next_check`. An enrolment before the first policy is not published, so the one decision may be
     the first notice of the period that began with that policy; an order before it takes it back.
     """
-    if wake_at is None or decisions > 1 or order_at >= wake_at:
+    if next_check is None or decisions > 1 or order_at >= next_check:
         return False
-    silence, earliest = policies.silence_after(order_at), policies.silence_after(policies.first_start)
-    if silence is None or earliest is None or wake_at > silence[0]:
+    deadline, earliest = policies.deadline_after(order_at), policies.deadline_after(policies.first_start)
+    if deadline is None or earliest is None or next_check > deadline[0]:
         return False
     return judged_until is None or not order_at < earliest[0] <= judged_until

@@ -1,7 +1,7 @@
 """The judgement of one account: every decision from its first fact on, its standing, and when to look again.
 
 `judge` walks an account's facts and its companies' terminations in the order of time. Between two of them it
-lets silence speak (deadlines and notices), but only up to the horizon: what lies behind an undecided silence
+lets silence speak (deadlines and notices), but only up to the watermark: what lies behind an undecided silence
 waits. The invariant: the same facts give the same judgement, in whatever order they arrived.
 """
 
@@ -47,15 +47,15 @@ class Judgement:
     """What the rules conclude of one account.
 
     `standing` is None where nothing may be said of it yet: never enrolled, or before the first policy.
-    `wake_at` is the next instant at which silence alone would decide something; it may be early, is never
-    late, and is always beyond the horizon. `waits` says that facts lie behind it, not judged yet.
+    `next_check` is the next instant at which silence alone would decide something; it may be early, is never
+    late, and is always beyond the watermark. `waits` says that facts lie behind it, not judged yet.
     """
 
     decisions: tuple[Decision, ...]
     status: str
     standing: Standing | None
-    wake_at: Instant | None
-    waits: bool
+    next_check: Instant | None
+    deferred: bool
 
 
 def judge(
@@ -63,7 +63,7 @@ def judge(
     history: History,
     terminations: Mapping[str, Sequence[Termination]],
     policies: Policies,
-    horizon: Instant,
+    watermark: Instant,
     known_until: Instant | None = None,
 ) -> Judgement:
     """Judge an account by its history and the terminations of the companies it ever belonged to.
@@ -73,10 +73,10 @@ def judge(
     the account was at that instant, which a fact or a period's end at exactly that instant belongs to.
     """
     if known_until is not None:
-        horizon = min(horizon, known_until)
+        watermark = min(watermark, known_until)
     account = Account(account_id, policies, terminations)
     waits = False
-    reached = horizon
+    reached = watermark
     unbroken_until: Instant | None = None
     for at, event in _events(account_id, history, terminations, policies):
         if known_until is not None and at > known_until:
@@ -85,25 +85,25 @@ def judge(
         if not _concerns(account, event):
             continue
         unbroken = unbroken_until is not None and at <= unbroken_until
-        if not unbroken and not _let_silence_speak(account, at, horizon):
+        if not unbroken and not _apply_deadlines(account, at, watermark):
             waits = True
             break
         if isinstance(event, OrderSpan):  # between its orders no silence decides anything
             unbroken_until = event.last.at
         _apply(account, at, event)
-    if not waits and (unbroken_until is None or unbroken_until <= horizon or known_until is None):
-        _let_silence_speak(account, None, horizon)
+    if not waits and (unbroken_until is None or unbroken_until <= watermark or known_until is None):
+        _apply_deadlines(account, None, watermark)
     standing = account.says() if reached >= policies.first_start else None
-    wake_at = _wake_at(account, horizon, said=standing is not None)
-    return Judgement(tuple(account.decisions), account.status, standing, wake_at, waits)
+    next_check = _next_check(account, watermark, said=standing is not None)
+    return Judgement(tuple(account.decisions), account.status, standing, next_check, waits)
 
 
-def _let_silence_speak(account: Account, until: Instant | None, horizon: Instant) -> bool:
-    """Enforce what silence decides up to and including `until`; False if that lies beyond the horizon."""
-    while (silence := account.next_silence()) is not None and (until is None or silence <= until):
-        if silence > horizon:
+def _apply_deadlines(account: Account, until: Instant | None, watermark: Instant) -> bool:
+    """Enforce what deadlines decide up to and including `until`; False if that lies beyond the watermark."""
+    while (deadline := account.next_deadline()) is not None and (until is None or deadline <= until):
+        if deadline > watermark:
             return False
-        account.silence()
+        account.deadline()
     return True
 
 
@@ -139,7 +139,7 @@ def _apply(account: Account, at: Instant, event: Event) -> None:
                 account.requested(event)
 
 
-def _wake_at(account: Account, horizon: Instant, *, said: bool) -> Instant | None:
+def _next_check(account: Account, watermark: Instant, *, said: bool) -> Instant | None:
     """The next silence, but never beyond the start of the policy after the one that judges it.
 
     Before the first policy an account that is enrolled wakes when it begins, to be spoken of.
@@ -148,9 +148,9 @@ def _wake_at(account: Account, horizon: Instant, *, said: bool) -> Instant | Non
     first = None if said or account.status == "not_enrolled" else policies.first_start
     if period is None:
         return first
-    following = policies.next_start(max(horizon, period.start))
-    silence = account.next_silence()
-    return min(each for each in (silence, following, first) if each is not None)
+    following = policies.next_start(max(watermark, period.start))
+    deadline = account.next_deadline()
+    return min(each for each in (deadline, following, first) if each is not None)
 
 
 def _events(

@@ -73,7 +73,7 @@ class Policy:
             deadline, found = _calendar_period(local_ordinal(start, self.zone), days, notices, self.zone)
         return deadline, [notice for notice in found if start < notice[0] < deadline]  # S6
 
-    def first_silence(self, last_effective_at: Instant) -> Instant:
+    def first_deadline(self, last_effective_at: Instant) -> Instant:
         """The first instant at which silence since an effective order would decide anything (S1, S6)."""
         deadline, notices = self.inactivity(last_effective_at)
         return notices[0][0] if notices else deadline
@@ -119,12 +119,12 @@ def _in_order(notices: Iterable[tuple[Instant, int]]) -> Notices:
 class Policies:
     """Policies in the order in which they take effect; at least one."""
 
-    __slots__ = ("_silences", "_starts", "all")
+    __slots__ = ("_deadlines", "_starts", "all")
 
     def __init__(self, policies: Sequence[Policy]) -> None:
         self.all = tuple(sorted(policies, key=lambda policy: policy.effective_from))
         self._starts = [policy.effective_from for policy in self.all]
-        self._silences: dict[int, tuple[Instant, Instant, tuple[Instant, Instant]]] = {}
+        self._deadlines: dict[int, tuple[Instant, Instant, tuple[Instant, Instant]]] = {}
         """By quarter of an hour: from when to when a silence ends alike, and where. Days repeat."""
 
     @property
@@ -148,25 +148,25 @@ class Policies:
         index = bisect_right(self._starts, after)
         return self._starts[index] if index < len(self._starts) else None
 
-    def silence_after(self, last_effective_at: Instant) -> tuple[Instant, Instant] | None:
+    def deadline_after(self, last_effective_at: Instant) -> tuple[Instant, Instant] | None:
         """What bounds the fast path after an order: (the first instant at which silence since it would decide
         anything; that or, if it comes sooner, the start of the next policy). None before the first policy.
         """
         bucket = last_effective_at // _QUARTER
-        known = self._silences.get(bucket)
+        known = self._deadlines.get(bucket)
         if known is not None and known[0] <= last_effective_at < known[1]:
             return known[2]
         policy = self.in_force(last_effective_at)
         if policy is None:
             return None
-        first = policy.first_silence(last_effective_at)
+        first = policy.first_deadline(last_effective_at)
         following = self.next_start(last_effective_at)
         found = (first, first if following is None else min(first, following))
         if policy.day_count == "calendar":
             day = local_ordinal(last_effective_at, policy.zone)
             begins = max(midnight(day, policy.zone), policy.effective_from)
             ends = midnight(day + 1, policy.zone)
-            self._silences[bucket] = (begins, ends if following is None else min(ends, following), found)
+            self._deadlines[bucket] = (begins, ends if following is None else min(ends, following), found)
         return found
 
     def between(self, start: Instant, end: Instant) -> tuple[Policy, ...]:

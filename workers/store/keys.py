@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import TypeVar
 
-from workers.store.records import LogRow, NetDecision
+from workers.store.records import CurrentDecision, LogRow
 
-Row = TypeVar("Row", NetDecision, LogRow)
+Row = TypeVar("Row", CurrentDecision, LogRow)
 
 LONGEST = 256
 """In characters, of four bytes at most; account ids have half of it."""

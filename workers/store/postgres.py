@@ -13,7 +13,7 @@ import asyncpg
 from workers import timeouts
 from workers.rules.calendar import Instant
 from workers.store.connections import DatabaseSilent
-from workers.store.records import AccountRow, LogRow, Position, RejectsRow, Spread
+from workers.store.records import AccountRow, DeadLetterWindowRow, Fanout, LogRow, Position
 from workers.store.transaction import LostOwnership, Transaction, UnknownAccounts, columns, statement
 
 __all__ = ["LostOwnership", "Transaction", "UnknownAccounts", "statement"]
@@ -141,10 +141,13 @@ class Store:
         topics, numbers = columns(partitions, 2)
         return [row[0] for row in await self.fetch(statement("position_owners"), topics, numbers)]
 
-    async def rejects(self, partitions: Sequence[tuple[str, int]]) -> list[RejectsRow]:
+    async def dead_letter_windows(self, partitions: Sequence[tuple[str, int]]) -> list[DeadLetterWindowRow]:
         """What was counted of partitions' dead letters; none of one that never had any."""
         topics, numbers = columns(partitions, 2)
-        return [RejectsRow(*row) for row in await self.fetch(statement("load_rejects"), topics, numbers)]
+        return [
+            DeadLetterWindowRow(*row)
+            for row in await self.fetch(statement("load_dead_letter_windows"), topics, numbers)
+        ]
 
     async def account(self, account_id: str) -> AccountRow | None:
         """One account's row, unlocked."""
@@ -159,30 +162,30 @@ class Store:
         """The brokers' partition counts agreed with `positions` at `until`."""
         await self.fetch(statement("compared_partitions"), until)
 
-    async def notify_horizon(self) -> None:
-        """Wake the timers: the horizon may have moved."""
-        await self.fetch("select pg_notify('standing_horizon', '')")
+    async def notify_watermark(self) -> None:
+        """Wake the timers: the watermark may have moved."""
+        await self.fetch("select pg_notify('standing_watermark', '')")
 
-    async def notify_spread(self) -> None:
+    async def notify_fanout(self) -> None:
         """Wake who judges the members of companies."""
-        await self.fetch("select pg_notify('standing_spread', '')")
+        await self.fetch("select pg_notify('standing_fanout', '')")
 
     async def notify_relay_ended(self) -> None:
         """A relay ends: another one that stands by may take its shards over."""
         await self.fetch("select pg_notify('standing_relay_ended', '')")
 
-    async def claim_spread(self, lease_seconds: float) -> Spread | None:
-        """A spread under way that nobody works on, leased to the caller; the key as it is stored."""
-        rows = await self.fetch(statement("claim_spread"), timedelta(seconds=lease_seconds))
-        return Spread(*rows[0]) if rows else None
+    async def claim_fanout(self, lease_seconds: float) -> Fanout | None:
+        """A fan-out under way that nobody works on, leased to the caller; the key as it is stored."""
+        rows = await self.fetch(statement("claim_fanout"), timedelta(seconds=lease_seconds))
+        return Fanout(*rows[0]) if rows else None
 
-    async def quarantine_spread(self, spread: Spread, why: str) -> None:
-        """Leave a spread alone that cannot go on from where it is."""
-        await self.fetch(statement("quarantine_spread"), *spread[:3], why)
+    async def quarantine_fanout(self, fanout: Fanout, why: str) -> None:
+        """Leave a fan-out alone that cannot go on from where it is."""
+        await self.fetch(statement("quarantine_fanout"), *fanout[:3], why)
 
-    async def retry_spreads(self) -> list[str]:
-        """Begin the spreads again that could not go on; returns their companies."""
-        return sorted(row[0] for row in await self.fetch(statement("retry_spreads")))
+    async def retry_fanouts(self) -> list[str]:
+        """Begin the fan-outs again that could not go on; returns their companies."""
+        return sorted(row[0] for row in await self.fetch(statement("retry_fanouts")))
 
     async def quarantined(self, after: str, limit: int) -> list[tuple[str, str]]:
         """Accounts whose evaluation failed, and why, after an account id, in order."""

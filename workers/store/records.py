@@ -11,7 +11,7 @@ from workers.rules.difference import Published
 from workers.rules.facts import EffectiveOrder, OrderSpan
 
 MINUS_INFINITY: Instant = -(2**62)
-"""Earlier than every instant: the horizon while nothing may be decided on silence."""
+"""Earlier than every instant: the watermark while nothing may be decided by a deadline."""
 
 
 class Position(NamedTuple):
@@ -21,12 +21,12 @@ class Position(NamedTuple):
     partition: int
     next_offset: int
     epoch: int
-    complete_until: Instant | None
+    watermark: Instant | None
     latest_occurred_at: Instant | None
 
 
-class RejectsRow(NamedTuple):
-    """One row of `rejects`; `dead` is JSON."""
+class DeadLetterWindowRow(NamedTuple):
+    """One row of `dead_letter_windows`; `dead` is JSON."""
 
     topic: str
     partition: int
@@ -41,12 +41,12 @@ class AccountRow(NamedTuple):
 
     account_id: str
     standing: str = "not_enrolled"
-    waits: bool = False
-    wake_at: Instant | None = None
+    deferred: bool = False
+    next_check: Instant | None = None
     judged_until: Instant | None = None
     sequence: int = 0
-    said: bytes | None = None
-    dense_since: Instant | None = None
+    standing_digest: bytes | None = None
+    span_start: Instant | None = None
     last_effective_at: Instant | None = None
     last_order_id: str | None = None
     quarantined: str | None = None
@@ -88,7 +88,7 @@ class CompanyRow(NamedTuple):
     completed: str = "[]"
 
 
-class Spread(NamedTuple):
+class Fanout(NamedTuple):
     """A company's terminations on their way to its members; `because` is JSON.
 
     `version` is the company's when the cursor left the beginning: at the end all members were judged by it or by a
@@ -98,12 +98,12 @@ class Spread(NamedTuple):
     company_key: str
     version: int
     cursor: str
-    waits: bool
+    deferred: bool
     """All members were reached, and some are undecided."""
     because: str
 
 
-class NetDecision(NamedTuple):
+class CurrentDecision(NamedTuple):
     """A published decision that stands."""
 
     of_company: bool
@@ -156,13 +156,13 @@ class Changes:
     spans_added: list[tuple[str, OrderSpan]] = field(default_factory=list)
     memberships: list[tuple[str, str]] = field(default_factory=list)
     withdrawn: list[tuple[bool, str, str]] = field(default_factory=list)
-    published: list[NetDecision] = field(default_factory=list)
+    published: list[CurrentDecision] = field(default_factory=list)
     companies: list[CompanyRow] = field(default_factory=list)
-    spreads_moved: list[tuple[Spread, Spread]] = field(default_factory=list)
+    fanouts_moved: list[tuple[Fanout, Fanout]] = field(default_factory=list)
     """Fan-outs as they were claimed, and where they go on."""
-    spreads: list[tuple[str, int, str]] = field(default_factory=list)
+    fanouts: list[tuple[str, int, str]] = field(default_factory=list)
     """Companies whose members are to be judged again: key, version, because."""
-    windows: list[RejectsRow] = field(default_factory=list)
+    windows: list[DeadLetterWindowRow] = field(default_factory=list)
     positions: list[Position] = field(default_factory=list)
 
     def add(self, other: "Changes") -> None:
@@ -173,9 +173,9 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the inputs were read, and whether silence may be enforced (see `horizon`)."""
+    """How far the inputs were read, and whether deadlines may be enforced (see `watermark`)."""
 
-    complete_until: Instant | None
+    partitions_watermark: Instant | None
     compared_until: Instant | None
     latest_occurred_at: Instant | None
     held: str | None
@@ -183,11 +183,11 @@ class Progress:
     @property
     def known_until(self) -> Instant | None:
         """The instant up to which all facts are known to have been read; None where some never were."""
-        if self.complete_until is None or self.compared_until is None:
+        if self.partitions_watermark is None or self.compared_until is None:
             return None
-        return min(self.complete_until, self.compared_until)
+        return min(self.partitions_watermark, self.compared_until)
 
-    def horizon(self, settle: Instant) -> Instant:
-        """The watermark by which everybody judges: `known_until`, less `settle`; MINUS_INFINITY under a hold."""
+    def watermark(self, allowed_lateness: Instant) -> Instant:
+        """The watermark for judging: `known_until` less `allowed_lateness`; MINUS_INFINITY under a deadline hold."""
         known = self.known_until
-        return MINUS_INFINITY if known is None or self.held is not None else known - settle
+        return MINUS_INFINITY if known is None or self.held is not None else known - allowed_lateness

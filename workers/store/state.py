@@ -22,7 +22,7 @@ class LeftToDo:
     """What is left to do, counted to a limit."""
 
     due: int
-    """Accounts whose silence the horizon has passed, to be judged now."""
+    """Accounts whose silence the watermark has passed, to be judged now."""
     overdue: int
     """Those of them that it passed by over `timeouts.STUCK_SECONDS`."""
     oldest_due: Instant | None
@@ -32,9 +32,9 @@ class LeftToDo:
     accounts_quarantined: int
     """Accounts whose evaluation failed."""
     dead_letters: int
-    spreads: int
-    """Companies whose members are still to be judged; those with members that wait for the horizon aside."""
-    spreads_idle: int
+    fanouts: int
+    """Companies whose members are still to be judged; those with members that wait for the watermark aside."""
+    fanouts_idle: int
     """Those of them that nobody has worked on for over `timeouts.STUCK_SECONDS`."""
 
 
@@ -43,7 +43,7 @@ class State:
     """How far a deployment is."""
 
     progress: Progress
-    horizon: Instant | None
+    watermark: Instant | None
     """Deadlines are enforced up to here; None where none is."""
     left: LeftToDo
     paused: Mapping[tuple[str, int], str]
@@ -52,12 +52,12 @@ class State:
     """The last seq of each shard of the log."""
 
 
-async def read_state(store: Store, settle: Instant, counted_to: int = COUNTED_TO) -> State:
+async def read_state(store: Store, allowed_lateness: Instant, counted_to: int = COUNTED_TO) -> State:
     """The state now; raises LostOwnership where the deployment is no longer the one that this process knows."""
     async with store.transaction() as transaction:
         progress = await transaction.progress()
-    horizon = progress.horizon(settle)
-    due = None if horizon == MINUS_INFINITY else horizon
+    watermark = progress.watermark(allowed_lateness)
+    due = None if watermark == MINUS_INFINITY else watermark
     overdue = None if due is None else due - timeouts.STUCK_SECONDS * SECOND
     [row] = await store.fetch(
         statement("left_to_do"), due, overdue, timedelta(seconds=timeouts.STUCK_SECONDS), counted_to

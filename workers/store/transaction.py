@@ -2,7 +2,7 @@
 
 Owns the statements that it runs (``sql/*.sql``, one each) and nothing of their meaning. Everything is set-based: a
 batch of thousands costs a handful of round trips. Locks are taken in one order everywhere: positions, accounts,
-companies, spreads, shards, each sorted.
+companies, fan-outs, shards, each sorted.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,11 +18,11 @@ from workers.store.records import (
     AccountRow,
     Changes,
     CompanyRow,
+    Fanout,
     LogRow,
     Position,
     Progress,
     ShardHead,
-    Spread,
     StoredFact,
     StoredHistory,
 )
@@ -54,7 +54,7 @@ async def read_progress(connection: Any, moved: Sequence[Position] = ()) -> tupl
     row = await connection.fetchrow(statement("progress"), topics, partitions, complete, latest)
     if row is None:
         return None
-    progress = Progress(row["complete_until"], row["compared_until"], row["latest_occurred_at"], row["held"])
+    progress = Progress(row["partitions_watermark"], row["compared_until"], row["latest_occurred_at"], row["held"])
     return progress, row["fingerprint"]
 
 
@@ -92,9 +92,9 @@ class Transaction:
             raise UnknownAccounts([each for each in account_ids if each not in known])
         return rows  # type: ignore[no-any-return]  # records unpack as AccountRow does, without the cost
 
-    async def claim_due(self, horizon: Instant, limit: int) -> list[AccountRow]:
-        """Lock up to `limit` accounts whose silence is due and that nobody else holds."""
-        return [AccountRow(*row) for row in await self._connection.fetch(statement("claim_due"), horizon, limit)]
+    async def claim_due(self, watermark: Instant, limit: int) -> list[AccountRow]:
+        """Lock up to `limit` accounts whose deadline is due and that nobody else holds."""
+        return [AccountRow(*row) for row in await self._connection.fetch(statement("claim_due"), watermark, limit)]
 
     async def histories(self, rows: Sequence[AccountRow]) -> dict[str, StoredHistory]:
         """Facts, spans of orders and published decisions of locked accounts."""
@@ -121,7 +121,7 @@ class Transaction:
 
     async def _published(self, *, of_company: bool, subjects: Sequence[str]) -> dict[str, list[Published]]:
         found: dict[str, list[Published]] = {}
-        rows = await self._connection.fetch(statement("load_net_decisions"), of_company, subjects)
+        rows = await self._connection.fetch(statement("load_current_decisions"), of_company, subjects)
         for subject, decision_id, *rest in rows:
             found.setdefault(subject, []).append(Published(str(decision_id), *rest))
         return found
@@ -152,10 +152,10 @@ class Transaction:
         count: int = await self._connection.fetchval(statement("count_decisions"), *columns(decisions, 2))
         return count
 
-    async def spread_causes(self, keys: Sequence[str]) -> dict[str, str]:
-        """What the spreads under way of locked companies name as their cause, as JSON."""
+    async def fanout_causes(self, keys: Sequence[str]) -> dict[str, str]:
+        """What the fan-outs under way of locked companies name as their cause, as JSON."""
         named = {stored_key(key): key for key in keys}
-        rows = await self._connection.fetch(statement("spread_causes"), list(named))
+        rows = await self._connection.fetch(statement("fanout_causes"), list(named))
         return {named[key]: because for key, because in rows}
 
     async def write(self, changes: Changes) -> None:
@@ -177,31 +177,31 @@ class Transaction:
             + [(account_id, at, order_id, at, order_id) for account_id, at, order_id in changes.begun],
         )
         withdrawn = [(of_company, stored_key(subject), each) for of_company, subject, each in changes.withdrawn]
-        await self._each("delete_net_decisions", withdrawn, 3)
-        await self._copy("net_decisions", stored(changes.published))
+        await self._each("delete_current_decisions", withdrawn, 3)
+        await self._copy("current_decisions", stored(changes.published))
         memberships = [(stored_key(key), account_id) for key, account_id in changes.memberships]
         await self._each("insert_memberships", memberships, 2)
         await self._each("update_companies", [(stored_key(key), *rest) for key, *rest in changes.companies], 5)
-        for before, after in changes.spreads_moved:
-            await self.move_spread(before, after)
-        await self._each("begin_spreads", [(stored_key(key), *rest) for key, *rest in changes.spreads], 3)
-        if changes.spreads:
-            await self._connection.execute("select pg_notify('standing_spread', '')")
-        await self._each("save_rejects", changes.windows, 6)
+        for before, after in changes.fanouts_moved:
+            await self.move_fanout(before, after)
+        await self._each("begin_fanouts", [(stored_key(key), *rest) for key, *rest in changes.fanouts], 3)
+        if changes.fanouts:
+            await self._connection.execute("select pg_notify('standing_fanout', '')")
+        await self._each("save_dead_letter_windows", changes.windows, 6)
         await self._each("move_positions", changes.positions, 6)
 
-    async def hold_spread(self, spread: Spread) -> bool:
-        """Lock a spread, after its company; False where somebody else moved it since it was claimed."""
-        return bool(await self._connection.fetch(statement("hold_spread"), *spread[:3]))
+    async def hold_fanout(self, fanout: Fanout) -> bool:
+        """Lock a fan-out, after its company; False where somebody else moved it since it was claimed."""
+        return bool(await self._connection.fetch(statement("hold_fanout"), *fanout[:3]))
 
-    async def move_spread(self, before: Spread, after: Spread) -> None:
-        """Move a spread and end its lease, unless somebody else moved it since it was claimed."""
-        moved = (*before[:3], after.version, after.cursor, after.waits)
-        await self._connection.execute(statement("move_spread"), *moved)
+    async def move_fanout(self, before: Fanout, after: Fanout) -> None:
+        """Move a fan-out and end its lease, unless somebody else moved it since it was claimed."""
+        moved = (*before[:3], after.version, after.cursor, after.deferred)
+        await self._connection.execute(statement("move_fanout"), *moved)
 
-    async def end_spread(self, spread: Spread) -> None:
-        """Delete a spread that is still where it was claimed, under the company's lock."""
-        await self._connection.execute(statement("end_spread"), *spread[:3])
+    async def end_fanout(self, fanout: Fanout) -> None:
+        """Delete a fan-out that is still where it was claimed, under the company's lock."""
+        await self._connection.execute(statement("end_fanout"), *fanout[:3])
 
     async def lock_shards(self, shards: Sequence[int]) -> list[ShardHead]:
         """Lock the heads of shards: the last locks that a transaction takes."""

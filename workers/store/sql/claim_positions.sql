@@ -6,4 +6,4 @@ with claimed as (
 )
 update positions p set epoch = p.epoch + 1, owner = $3
 from claimed c where p.topic = c.topic and p.partition = c.partition
-returning p.topic, p.partition, p.next_offset, p.epoch, p.complete_until, p.latest_occurred_at
+returning p.topic, p.partition, p.next_offset, p.epoch, p.watermark, p.latest_occurred_at

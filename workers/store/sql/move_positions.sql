@@ -1,8 +1,8 @@
 -- Moves positions that this transaction locked; what they say of time never goes back.
 update positions p
 set next_offset = m.next_offset,
-    complete_until = greatest(p.complete_until, m.complete_until),
+    watermark = greatest(p.watermark, m.watermark),
     latest_occurred_at = greatest(p.latest_occurred_at, m.latest_occurred_at)
 from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::timestamptz[])
-    as m(topic, partition, next_offset, epoch, complete_until, latest_occurred_at)
+    as m(topic, partition, next_offset, epoch, watermark, latest_occurred_at)
 where p.topic = m.topic and p.partition = m.partition and p.epoch = m.epoch

@@ -1,4 +1,4 @@
--- Sets a lazy wake_at to the instant at which silence would really decide something.
-update accounts a set wake_at = r.wake_at
-from unnest($1::text[], $2::timestamptz[]) as r(account_id, wake_at)
+-- Sets a lazy next_check to the instant at which silence would really decide something.
+update accounts a set next_check = r.next_check
+from unnest($1::text[], $2::timestamptz[]) as r(account_id, next_check)
 where a.account_id = r.account_id

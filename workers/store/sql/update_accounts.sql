@@ -1,10 +1,10 @@
 -- The rows of accounts that were judged.
 update accounts a
-set standing = u.standing, waits = u.waits, wake_at = u.wake_at, judged_until = u.judged_until,
-    sequence = u.sequence, said = u.said, dense_since = u.dense_since,
+set standing = u.standing, deferred = u.deferred, next_check = u.next_check, judged_until = u.judged_until,
+    sequence = u.sequence, standing_digest = u.standing_digest, span_start = u.span_start,
     last_effective_at = u.last_effective_at, last_order_id = u.last_order_id, quarantined = u.quarantined
 from unnest($1::text[], $2::text[], $3::bool[], $4::timestamptz[], $5::timestamptz[], $6::bigint[],
             $7::bytea[], $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[])
-    as u(account_id, standing, waits, wake_at, judged_until, sequence, said, dense_since,
+    as u(account_id, standing, deferred, next_check, judged_until, sequence, standing_digest, span_start,
          last_effective_at, last_order_id, quarantined)
 where a.account_id = u.account_id

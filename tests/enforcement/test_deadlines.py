@@ -1,4 +1,4 @@
-"""Silence on the real store: timers, lazy wake_ats, accounts that wait, and the brake."""
+"""Silence on the real store: timers, lazy next_checks, accounts that wait, and the brake."""
 
 from tests.model.story import activation, case, enrolled, local, order
 from tests.support.database_deployment import Deployment
@@ -15,21 +15,21 @@ async def row(deployment: Deployment, account_id: str = "a") -> dict[str, object
 
 
 async def told(deployment: Deployment, kind: str) -> list[str]:
-    """Which accounts the net decisions of a kind are about."""
-    rows = await deployment.pool.fetch("select subject from net_decisions where kind = $1 order by 1", kind)
+    """Which accounts the decisions in force of a kind are about."""
+    rows = await deployment.pool.fetch("select subject from current_decisions where kind = $1 order by 1", kind)
     return [each[0] for each in rows]
 
 
-async def test_a_wake_at_that_came_early_is_only_set_anew_and_no_decision_follows(deployment: Deployment) -> None:
+async def test_a_next_check_that_came_early_is_only_set_anew_and_no_decision_follows(deployment: Deployment) -> None:
     await deployment.reads(ENROLLED)
     await deployment.reads(order("2016-03-02", order_id="o1"))
     await deployment.reads(order("2016-06-10", order_id="o2"))
-    assert (await row(deployment))["wake_at"] == local("2016-07-30")  # of the enrolment: no order touched it
+    assert (await row(deployment))["next_check"] == local("2016-07-30")  # of the enrolment: no order touched it
     before = await deployment.log()
-    await deployment.move_horizon(local("2016-08-01"))
+    await deployment.move_watermark(local("2016-08-01"))
     done = await deployment.enforcement.process_due(10)
     assert (done.accounts, done.fast, done.judged, done.messages) == (1, 1, 0, 0)
-    assert (await row(deployment))["wake_at"] == local("2016-11-08")
+    assert (await row(deployment))["next_check"] == local("2016-11-08")
     assert (await deployment.enforcement.process_due(10)).accounts == 0
     assert await deployment.log() == before
     await deployment.reaches(local("2016-11-08"))
@@ -42,7 +42,7 @@ async def test_a_chunk_of_due_accounts_holds_no_more_than_was_asked_for_and_the_
 ) -> None:
     names = [f"a{number}" for number in range(9)]
     await deployment.reads(*(enrolled(f"2016-03-{index + 1:02}", name, name) for index, name in enumerate(names)))
-    await deployment.move_horizon(local("2016-09-30"))
+    await deployment.move_watermark(local("2016-09-30"))
     assert (await deployment.enforcement.process_due(4)).judged == 4
     assert await told(deployment, "account_suspended") == names[:4]
     assert [(await deployment.enforcement.process_due(4)).judged for _ in range(3)] == [4, 1, 0]
@@ -52,7 +52,7 @@ async def test_a_chunk_of_due_accounts_holds_no_more_than_was_asked_for_and_the_
 async def test_two_timers_at_once_share_the_due_accounts_and_decide_none_twice(deployment: Deployment) -> None:
     names = [f"a{number}" for number in range(12)]
     await deployment.reads(*(enrolled("2016-03-01", name, name) for name in names))
-    await deployment.move_horizon(local("2016-09-30"))
+    await deployment.move_watermark(local("2016-09-30"))
     async with deployment.store.transaction() as other:
         taken = [each.account_id for each in await other.claim_due(local("2016-09-30"), 5)]
         assert (await deployment.enforcement.process_due(100)).judged == 7
@@ -61,14 +61,14 @@ async def test_two_timers_at_once_share_the_due_accounts_and_decide_none_twice(d
     await deployment.check(local("2016-09-30"))
 
 
-async def test_who_has_facts_behind_an_unproved_silence_keeps_the_better_standing_until_the_horizon_passes(
+async def test_who_has_facts_behind_an_unproved_deadline_keeps_the_better_standing_until_the_watermark_passes(
     deployment: Deployment,
 ) -> None:
     await deployment.reads(ENROLLED)
     await deployment.reaches(local("2016-06-01"))
     await deployment.reads(activation("2016-09-05", request="q"))
     found = await row(deployment)
-    assert (found["standing"], found["waits"], found["wake_at"]) == ("active", True, local("2016-07-30"))
+    assert (found["standing"], found["waits"], found["next_check"]) == ("active", True, local("2016-07-30"))
     await deployment.check(local("2016-06-01"))
     await deployment.reaches(local("2016-08-28"))
     assert (await row(deployment))["standing"] == "active"
@@ -80,7 +80,7 @@ async def test_who_has_facts_behind_an_unproved_silence_keeps_the_better_standin
     await deployment.check(local("2016-08-29"))
 
 
-async def test_an_order_that_ends_the_silence_in_time_lets_what_waits_behind_it_be_decided_at_once(
+async def test_an_order_that_ends_the_deadline_in_time_lets_what_waits_behind_it_be_decided_at_once(
     deployment: Deployment,
 ) -> None:
     await deployment.reads(ENROLLED)
@@ -94,7 +94,7 @@ async def test_an_order_that_ends_the_silence_in_time_lets_what_waits_behind_it_
     await deployment.check(local("2016-03-01"))
 
 
-async def test_while_silence_is_held_facts_are_judged_and_no_deadline_is(deployment: Deployment) -> None:
+async def test_while_deadline_is_held_facts_are_judged_and_no_deadline_is(deployment: Deployment) -> None:
     await deployment.reads(ENROLLED, enrolled("2016-03-01", "b", "other", "e2"))
     await hold(deployment.pool, "a back-fill")
     await deployment.reaches(local("2016-12-01"))
@@ -113,23 +113,23 @@ async def test_a_partition_that_was_never_read_keeps_every_deadline_back_but_req
     deployment: Deployment,
 ) -> None:
     await deployment.reads(ENROLLED)
-    await deployment.move_horizon(local("2016-12-01"))
+    await deployment.move_watermark(local("2016-12-01"))
     for topic in ("order-status", "complaints", "seller-accounts"):
         await deployment.pool.execute(
-            "update positions set complete_until = null where topic = $1 and partition = 1", topic
+            "update positions set watermark = null where topic = $1 and partition = 1", topic
         )
         assert (await deployment.enforcement.process_due(10)).accounts == 0
-        await deployment.move_horizon(local("2016-12-01"))
-    await deployment.pool.execute("update positions set complete_until = null where topic = 'account-requests'")
+        await deployment.move_watermark(local("2016-12-01"))
+    await deployment.pool.execute("update positions set watermark = null where topic = 'account-requests'")
     assert (await deployment.enforcement.process_due(10)).judged == 1
     assert await told(deployment, "account_suspended") == ["a"]
 
 
-async def test_the_horizon_an_account_was_judged_with_never_goes_back(deployment: Deployment) -> None:
+async def test_the_watermark_an_account_was_judged_with_never_goes_back(deployment: Deployment) -> None:
     await deployment.reads(ENROLLED)
     await deployment.reaches(local("2016-12-01"))
     assert await told(deployment, "account_suspended") == ["a"]
-    await deployment.pool.execute("update positions set complete_until = $1", local("2016-06-01"))
+    await deployment.pool.execute("update positions set watermark = $1", local("2016-06-01"))
     await deployment.reads(enrolled("2016-03-05", "a", "c", "again"))
     assert await told(deployment, "account_suspended") == ["a"]
     assert await deployment.values("account_suspended_withdrawn") == []

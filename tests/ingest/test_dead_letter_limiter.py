@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workers.codec.batch import Rejected
-from workers.poison import Count, Poison, Taken
-from workers.store.records import RejectsRow
+from workers.dead_letter_limiter import Count, DeadLetterLimiter, Taken
+from workers.store.records import DeadLetterWindowRow
 
 PLACE = ("order-status", 0)
 
@@ -109,12 +109,12 @@ def rejected(offsets: Sequence[int], reason: str) -> list[Rejected]:
     return [Rejected(At(offset), PLACE[0], reason, "") for offset in offsets]
 
 
-def window_after(reason: str) -> RejectsRow | None:
+def window_after(reason: str) -> DeadLetterWindowRow | None:
     """What is stored after 200 records of which the transaction refused all for a reason."""
-    poison = Poison()
-    poison.claimed([PLACE], [])
+    limiter = DeadLetterLimiter()
+    limiter.claimed([PLACE], [])
     taken = Taken(PLACE, [At(offset) for offset in range(200)], ())
-    return poison.window(taken, rejected(range(200), reason))
+    return limiter.window(taken, rejected(range(200), reason))
 
 
 def test_conflicting_duplicates_count_and_one_sellers_flood_of_requests_does_not() -> None:
@@ -125,7 +125,7 @@ def test_conflicting_duplicates_count_and_one_sellers_flood_of_requests_does_not
 
 
 def test_a_clean_partition_stores_nothing_and_a_count_survives_its_owner() -> None:
-    first = Poison()
+    first = DeadLetterLimiter()
     first.claimed([PLACE], [])
     good, _ = records("." * 2000)
     taken = Taken(PLACE, good, ())
@@ -135,7 +135,7 @@ def test_a_clean_partition_stores_nothing_and_a_count_survives_its_owner() -> No
     window = first.window(Taken(PLACE, bad, rejected(dead[:40], "invalid_json")), ())
     assert window is not None
     assert window.counted == 2060
-    second = Poison()
+    second = DeadLetterLimiter()
     second.claimed([PLACE], [window])
     assert second.readable(Taken(PLACE, bad[40:], rejected(dead[40:], "invalid_json"))) == 11
     assert second.paused() == {}

@@ -1,2 +1,2 @@
 -- What the fan-outs under way of these companies name as their cause; under the companies' locks.
-select company_key, because from spreads where company_key = any($1::text[])
+select company_key, because from company_fanouts where company_key = any($1::text[])

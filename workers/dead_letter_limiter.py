@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from workers.codec.batch import Rejected
 from workers.codec.messages import Record
-from workers.store.records import RejectsRow
+from workers.store.records import DeadLetterWindowRow
 
 Partition = tuple[str, int]
 
@@ -87,12 +87,12 @@ class Taken:
 
 
 @dataclass(slots=True)
-class Poison:
+class DeadLetterLimiter:
     """The counts of the partitions that this worker owns."""
 
     _counts: dict[Partition, Count] = field(default_factory=dict)
 
-    def claimed(self, partitions: Iterable[Partition], rows: Iterable[RejectsRow]) -> None:
+    def claimed(self, partitions: Iterable[Partition], rows: Iterable[DeadLetterWindowRow]) -> None:
         """These are owned from now on; what a former owner counted goes on."""
         for place in partitions:
             self._counts[place] = Count()
@@ -112,7 +112,7 @@ class Poison:
         """After how many of the records the partition must rest, by those that cannot be read; None: it goes on."""
         return self._counts[taken.place].after(taken.records, _offsets(taken.rejected))[1]
 
-    def window(self, taken: Taken, refused: Sequence[Rejected]) -> RejectsRow | None:
+    def window(self, taken: Taken, refused: Sequence[Rejected]) -> DeadLetterWindowRow | None:
         """The row to store, given the records that were refused beside what was read before; None for a clean count.
 
         Conflicting duplicates count: an upstream that gives out its ids anew shows there. Too many requests do
@@ -123,7 +123,7 @@ class Poison:
         count = before.after(taken.records, _offsets(taken.rejected) + conflicts)[0]
         return None if count.clean and before.clean else _row(taken.place, count)
 
-    def committed(self, taken: Taken, window: RejectsRow | None) -> str | None:
+    def committed(self, taken: Taken, window: DeadLetterWindowRow | None) -> str | None:
         """The records were committed with this row; returns why the partition rests from now on, where it does."""
         clean = self._counts[taken.place].after(taken.records, ())[0]
         count = self._counts[taken.place] = clean if window is None else _count(window)
@@ -134,9 +134,9 @@ def _offsets(rejected: Sequence[Rejected]) -> list[int]:
     return [each.record.offset for each in rejected]
 
 
-def _row(place: Partition, count: Count) -> RejectsRow:
-    return RejectsRow(*place, count.counted, json.dumps(count.dead), count.accepted_until, count.paused)
+def _row(place: Partition, count: Count) -> DeadLetterWindowRow:
+    return DeadLetterWindowRow(*place, count.counted, json.dumps(count.dead), count.accepted_until, count.paused)
 
 
-def _count(row: RejectsRow) -> Count:
+def _count(row: DeadLetterWindowRow) -> Count:
     return Count(row.counted, tuple(json.loads(row.dead)), row.accepted_until, row.paused)

@@ -1,4 +1,4 @@
-"""The spread worker: judges the members of a company again after its terminations changed.
+"""The fan-out worker: judges the members of a company again after its terminations changed.
 
 Owns the cursor's way through the members, in chunks, under a lease. What it has not reached yet is in force
 all the same: whoever else judges a member loads the company's terminations.
@@ -22,21 +22,21 @@ IDLE_SECONDS = 1.0
 
 
 async def run(store: Store, enforcement: Enforcement, bell: Bell, vitals: Vitals, stop: asyncio.Event) -> None:
-    """Spread until `stop` is set."""
+    """Fan-out until `stop` is set."""
     backoff = Backoff(TRIES, vitals.failed)
     while not stop.is_set():
-        vitals.turned("spread")
-        worked = await insist(partial(_spread_some, store, enforcement, vitals), backoff, TRANSIENT)
+        vitals.turned("fanout")
+        worked = await insist(partial(_fanout_some, store, enforcement, vitals), backoff, TRANSIENT)
         if worked is False:
             await insist(partial(bell.wait, IDLE_SECONDS, stop), backoff, TRANSIENT)
 
 
-async def _spread_some(store: Store, enforcement: Enforcement, vitals: Vitals) -> bool:
-    """Judge one chunk of one company's members; False where nothing is to be spread."""
-    spread = await store.claim_spread(timeouts.LEASE_SECONDS)
+async def _fanout_some(store: Store, enforcement: Enforcement, vitals: Vitals) -> bool:
+    """Judge one chunk of one company's members; False where nothing is to be fan-out."""
+    fanout = await store.claim_fanout(timeouts.LEASE_SECONDS)
     vitals.answered("database")
-    if spread is not None:
+    if fanout is not None:
         began = time.perf_counter()
-        done = await enforcement.process_fanout(spread, CHUNK)
+        done = await enforcement.process_fanout(fanout, CHUNK)
         decided(vitals.metrics, done, time.perf_counter() - began)
-    return spread is not None
+    return fanout is not None

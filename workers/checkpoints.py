@@ -1,9 +1,9 @@
 """What Kafka has of each shard of the decision log, and whether this database still has it.
 
 Owns the comparison: a row that was published must be in the log with its chain hash, or the database was set
-back and nothing may be written. Every shard has a mark before anything is published, so one that is missing beside
-published messages was lost. The guard compares before a connection to a database that was not compared yet is used
-for anything; it writes nothing itself.
+back and nothing may be written. Every shard has a checkpoint before anything is published, so one that is missing
+beside published messages was lost. The guard compares a database before any connection to it is used; it writes
+nothing itself.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from workers.store.postgres import statement
 
 log = structlog.get_logger()
 
-MARKS_TOPIC = "standing-relay-marks"
+CHECKPOINTS_TOPIC = "standing-relay-checkpoints"
 _ASK_SECONDS = 0.5
 
 
@@ -37,7 +37,7 @@ class SetBack(Refused):
 
 
 class CheckpointLost(SetBack):
-    """How far the log was published is not known: a mark is missing or cannot be read; nothing may be written."""
+    """A checkpoint is missing or unreadable: how far the log was published is unknown, and nothing may be written."""
 
 
 _RESTORE = "nothing is written. Stop all workers and run `standing relay --reconcile`"
@@ -54,7 +54,7 @@ class NotCompared(ConnectionError):
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Checkpoint:
     """The last row of a shard that Kafka has; seq 0 where it has none yet."""
 
     seq: int
@@ -66,19 +66,19 @@ class Mark:
         return json.dumps(fields).encode()
 
     @staticmethod
-    def decode(shard: int, value: bytes) -> "Mark":
-        """The mark that a record of the shard holds; raises CheckpointLost where it is none."""
+    def decode(shard: int, value: bytes) -> "Checkpoint":
+        """The checkpoint that a record of the shard holds; raises CheckpointLost where it is none."""
         try:
             fields = json.loads(value)
-            mark = Mark(int(fields["seq"]), bytes.fromhex(fields["hash"]), UUID(fields["incarnation"]))
-            if mark.seq < 0:
-                raise ValueError(f"its number is {mark.seq}")
+            checkpoint = Checkpoint(int(fields["seq"]), bytes.fromhex(fields["hash"]), UUID(fields["incarnation"]))
+            if checkpoint.seq < 0:
+                raise ValueError(f"its number is {checkpoint.seq}")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise CheckpointLost(
-                f"shard {shard}: the newest record of {MARKS_TOPIC}/{shard} is no checkpoint of a relay "
+                f"shard {shard}: the newest record of {CHECKPOINTS_TOPIC}/{shard} is no checkpoint of a relay "
                 f"({error!r}): {_RESTORE}"
             ) from error
-        return mark
+        return checkpoint
 
     def compare(self, shard: int, incarnation: UUID, logged: bytes | None) -> None:
         """Raise SetBack where the log has not the row that Kafka has; `logged` is the hash it has there."""
@@ -86,9 +86,9 @@ class Mark:
             return
         if self.incarnation != incarnation:
             raise SetBack(
-                f"shard {shard}: Kafka's mark is of another deployment ({self.incarnation}), not of {incarnation}: "
-                "the database was made anew, or the topic prefix is taken; nothing is written. If what was "
-                "published is this deployment's own, stop all workers and run `standing relay --reconcile`"
+                f"shard {shard}: Kafka's checkpoint is of another deployment ({self.incarnation}), not of "
+                f"{incarnation}: the database was made again, or the topic prefix is taken; nothing is written. If "
+                "what was published is this deployment's own, stop all workers and run `standing relay --reconcile`"
             )
         if logged != self.hash:
             raise SetBack(
@@ -97,14 +97,14 @@ class Mark:
             )
 
 
-async def read_marks(kafka: KafkaAccess, prefix: str, shards: Sequence[int]) -> dict[int, Mark]:
-    """The marks that a read_committed reader sees; raises TopicMissing, or CheckpointLost where one is none."""
-    topic = prefix + MARKS_TOPIC
+async def read_checkpoints(kafka: KafkaAccess, prefix: str, shards: Sequence[int]) -> dict[int, Checkpoint]:
+    """The checkpoints that a read_committed reader sees; raises TopicMissing, or CheckpointLost where one is none."""
+    topic = prefix + CHECKPOINTS_TOPIC
     if topic not in await Admin(kafka).describe([topic]):
         raise TopicMissing(f"the topic {topic} does not exist")
     found = await asyncio.gather(*(last_record(kafka, topic, shard) for shard in shards))
     return {
-        shard: Mark.decode(shard, record.value)
+        shard: Checkpoint.decode(shard, record.value)
         for shard, record in zip(shards, found, strict=True)
         if record is not None and record.value is not None
     }
@@ -126,18 +126,20 @@ async def holding(kafka: KafkaAccess, topics: Sequence[str]) -> list[str]:
     return found
 
 
-async def compare_marks(connection: Any, marks: Mapping[int, Mark]) -> None:
-    """Compare every mark with the log of the database; raises SetBack."""
+async def compare_checkpoints(connection: Any, checkpoints: Mapping[int, Checkpoint]) -> None:
+    """Compare every checkpoint with the log of the database; raises SetBack."""
     incarnation = await connection.fetchval("select incarnation from deployment")
-    for shard, mark in marks.items():
-        mark.compare(shard, incarnation, await connection.fetchval(statement("log_row_hash"), shard, mark.seq))
+    for shard, checkpoint in checkpoints.items():
+        checkpoint.compare(
+            shard, incarnation, await connection.fetchval(statement("log_row_hash"), shard, checkpoint.seq)
+        )
 
 
 async def check_unpublished(kafka: KafkaAccess, prefix: str) -> None:
-    """Where the topic of the marks is missing: raise CheckpointLost if anything was published."""
+    """Where the topic of the checkpoints is missing: raise CheckpointLost if anything was published."""
     if await holding(kafka, [prefix + topic for topic in OUTPUT_TOPICS]):
         raise CheckpointLost(
-            f"the topic {prefix}{MARKS_TOPIC} does not exist, though messages were published: {_RESTORE}"
+            f"the topic {prefix}{CHECKPOINTS_TOPIC} does not exist, though messages were published: {_RESTORE}"
         )
 
 
@@ -145,19 +147,24 @@ async def compare_published(kafka: KafkaAccess, prefix: str, connection: Any) ->
     """Compare what was published with the log; raises SetBack, CheckpointLost or TopicMissing."""
     ends = dict(await connection.fetch(statement("shard_ends")))
     try:
-        marks = await read_marks(kafka, prefix, list(ends))
-        await compare_marks(connection, marks)
-        if not ends.keys() - marks.keys() or not await holding(kafka, [prefix + topic for topic in OUTPUT_TOPICS]):
+        checkpoints = await read_checkpoints(kafka, prefix, list(ends))
+        await compare_checkpoints(connection, checkpoints)
+        if not ends.keys() - checkpoints.keys() or not await holding(
+            kafka, [prefix + topic for topic in OUTPUT_TOPICS]
+        ):
             return
-        marks = await read_marks(kafka, prefix, list(ends))  # each was written before anything was published
+        checkpoints = await read_checkpoints(
+            kafka, prefix, list(ends)
+        )  # each was written before anything was published
     except TopicMissing:
         await check_unpublished(kafka, prefix)
         raise
-    begun = any(mark.seq for mark in marks.values())
-    for shard in sorted(ends.keys() - marks.keys()):
+    begun = any(checkpoint.seq for checkpoint in checkpoints.values())
+    for shard in sorted(ends.keys() - checkpoints.keys()):
         if ends[shard] or not begun:
             raise CheckpointLost(
-                f"shard {shard}: {MARKS_TOPIC}/{shard} has no checkpoint, though messages were published: {_RESTORE}"
+                f"shard {shard}: {CHECKPOINTS_TOPIC}/{shard} has no checkpoint, "
+                f"though messages were published: {_RESTORE}"
             )
 
 
@@ -172,7 +179,7 @@ class Guard:
     kafka: KafkaAccess
     prefix: str
     moved: bool = False
-    """Whether the server is not the one that was set up. Every mark was found in its log, but while the former
+    """Whether the server is not the one that was set up. Every checkpoint was found in its log, but while the former
     relay was not fenced it may have published more.
     """
     _admitted: Server | None = field(default=None, init=False)
@@ -188,7 +195,7 @@ class Guard:
             raise Moved(_MOVED)
 
     async def compare(self, connection: Any, *, even_moved: bool = False) -> None:
-        """Compare the database with the marks; raises SetBack, or NotCompared where Kafka does not answer.
+        """Compare the database with the checkpoints; raises SetBack, or NotCompared where Kafka does not answer.
 
         The server is admitted unless it moved; `even_moved` is for who adopts it, or only looks.
         """

@@ -1,2 +1,0 @@
--- Ends a fan-out; only under the company's lock, after its version was compared.
-delete from spreads where company_key = $1 and version = $2 and cursor = $3

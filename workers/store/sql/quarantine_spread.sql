@@ -1,2 +1,0 @@
--- A fan-out that cannot go on is left alone until a newer version of the company, or `standing retry`.
-update spreads set quarantined = $4, lease_until = null where company_key = $1 and version = $2 and cursor = $3
