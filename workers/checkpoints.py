@@ -24,7 +24,7 @@ from workers.kafka.security import KafkaAccess
 from workers.ops.refused import Refused
 from workers.store.connections import connect_types
 from workers.store.deployment import Server, server_of
-from workers.store.postgres import statement
+from workers.store.statements import statement
 
 log = structlog.get_logger()
 
@@ -128,7 +128,7 @@ async def holding(kafka: KafkaAccess, topics: Sequence[str]) -> list[str]:
 
 async def compare_checkpoints(connection: Any, checkpoints: Mapping[int, Checkpoint]) -> None:
     """Compare every checkpoint with the log of the database; raises SetBack."""
-    incarnation = await connection.fetchval("select incarnation from deployment")
+    incarnation = await connection.fetchval(statement("incarnation"))
     for shard, checkpoint in checkpoints.items():
         checkpoint.compare(
             shard, incarnation, await connection.fetchval(statement("log_row_hash"), shard, checkpoint.seq)
@@ -204,7 +204,7 @@ class Guard:
             await compare_published(self.kafka, self.prefix, connection)
         except (NoAnswer, KafkaUnreachable, KafkaException) as error:
             raise NotCompared(f"what was published cannot be compared: {error}") from error
-        row = await connection.fetchrow("select system_identifier, timeline from deployment")
+        row = await connection.fetchrow(statement("known_server"))
         self.moved = tuple(row) != (server.system_identifier, server.timeline)
         if even_moved or not self.moved:
             self._admitted = server

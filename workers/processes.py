@@ -24,7 +24,7 @@ from workers.ops.slots import NameTaken, owner_name, take_slot
 from workers.settings import Settings
 from workers.standby import until_gone
 from workers.store.deployment import adopt_server
-from workers.store.postgres import statement
+from workers.store.statements import statement
 from workers.supervisor import WorkerProcess, supervise
 from workers.topics import check_topics, written_to
 from workers.wiring import Worker, open_worker

@@ -12,8 +12,8 @@ from workers.commands import show
 from workers.commands.drain import Left
 from workers.commands.status import Status
 from workers.ops.terminal import Terminal
-from workers.store.postgres import statement
 from workers.store.state import COUNTED_TO
+from workers.store.statements import statement
 
 NOTHING: dict[str, Any] = {
     "watermark": None,

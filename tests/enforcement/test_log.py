@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 from tests.model.story import case, enrolled, local, order
 from tests.support.database_deployment import SHARDS, Deployment
 from workers.rules.calendar import DAY
-from workers.store.postgres import statement
+from workers.store.statements import statement
 
 
 async def story(deployment: Deployment) -> None:

@@ -13,8 +13,8 @@ from tests.support.noted_metrics import Noted
 from workers.enforcement import evaluate
 from workers.measuring import Sampler, decided
 from workers.rules.calendar import SECOND
-from workers.store.postgres import statement
 from workers.store.state import COUNTED_TO
+from workers.store.statements import statement
 
 
 class Sampling:

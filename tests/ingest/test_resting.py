@@ -22,7 +22,8 @@ from tests.support.played_intake import (
     until,
 )
 from workers.kafka.handling import Partition, PartitionBatch
-from workers.store.postgres import LostOwnership, statement
+from workers.store.postgres import LostOwnership
+from workers.store.statements import statement
 
 
 async def test_the_hundredth_bad_record_in_a_row_is_the_last_one_taken_in(database_url: str) -> None:

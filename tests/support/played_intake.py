@@ -17,7 +17,7 @@ from workers.ingest.worker import Ingest
 from workers.kafka.consumer import Intake
 from workers.kafka.handling import Partition, PartitionBatch
 from workers.ops.clock import WallClock
-from workers.store.postgres import statement
+from workers.store.statements import statement
 
 SAMPLE = policies_of(policies.SAMPLE.read_text())
 

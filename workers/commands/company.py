@@ -9,8 +9,8 @@ from workers.enforcement.account_context import why_not
 from workers.rules.calendar import written
 from workers.rules.company import Termination
 from workers.store.keys import stored_key
-from workers.store.postgres import statement
 from workers.store.records import AccountRow
+from workers.store.statements import statement
 from workers.wiring import Database
 
 
@@ -59,12 +59,12 @@ async def view_company(database: Database, key: str) -> CompanyView:
     """A company's accounts (former members too), terminations and re-application dates."""
     stored = stored_key(key)
     company = await database.pool.fetchrow(statement("load_companies"), [stored])
-    members = await database.pool.fetch("select account_id from memberships where company_key = $1", stored)
+    members = await database.pool.fetch(statement("members"), stored)
     if company is None and not members:
         raise NotFound(f"no account ever belonged to a company '{key}'; keys begin with id: or name:")
     found = [await database.store.account(row[0]) for row in members]
     accounts = sorted(row for row in found if row is not None)
-    fanout = await database.pool.fetchrow("select quarantined from company_fanouts where company_key = $1", stored)
+    fanout = await database.pool.fetchrow(statement("fanout_quarantine"), stored)
     terminations: tuple[Termination, ...] = ()
     unreadable = None
     try:

@@ -9,7 +9,7 @@ from typing import Any
 from workers.commands.explain import NotFound
 from workers.kafka.admin import end_offsets
 from workers.ops.refused import Refused
-from workers.store.postgres import statement
+from workers.store.statements import statement
 from workers.wiring import Database, Kafka
 
 

@@ -17,8 +17,8 @@ from workers.rules.decisions import Decision
 from workers.rules.facts import History
 from workers.rules.judge import Judgement, judge
 from workers.rules.policy import Policies
-from workers.store.postgres import statement
 from workers.store.records import MINUS_INFINITY
+from workers.store.statements import statement
 from workers.wiring import Database
 
 

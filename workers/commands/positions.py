@@ -8,7 +8,8 @@ from typing import Any
 
 from workers.kafka.admin import Partition, existing
 from workers.ops.refused import Refused
-from workers.store.postgres import acquired, statement
+from workers.store.postgres import acquired
+from workers.store.statements import statement
 from workers.wiring import Database, Kafka
 
 
@@ -75,7 +76,7 @@ async def _move(
 
 async def _nobody_reads(connection: Any) -> None:
     """A worker that runs would not notice; one that starts waits for this transaction."""
-    await connection.execute("lock table positions in exclusive mode")
+    await connection.execute(statement("keep_positions"))
     at_work = [row[0] for row in await connection.fetch(statement("ingest_sessions"))]
     if at_work:
         raise PositionRefused(f"stop every ingest worker first; at work: {', '.join(at_work)}")

@@ -16,7 +16,8 @@ from workers.commands.explain import NotFound
 from workers.kafka.transactional_producer import Outgoing, TransactionalProducer
 from workers.ops.clock import WallClock
 from workers.rules.calendar import Instant
-from workers.store.postgres import acquired, statement
+from workers.store.postgres import acquired
+from workers.store.statements import statement
 from workers.wiring import Database, Kafka
 
 ORIGIN = "standing-redriven-from"

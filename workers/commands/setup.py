@@ -14,6 +14,7 @@ from workers.ops.clock import WallClock
 from workers.settings import Settings
 from workers.store.connections import connect, database_of
 from workers.store.deployment import known_topics, record_topics, set_up
+from workers.store.statements import statement
 from workers.topics import check_topics
 from workers.wiring import wanted
 
@@ -78,7 +79,7 @@ async def _compare(settings: Settings, connection: asyncpg.Connection) -> None:
     prefix = settings.topic_prefix
     if not await Admin(settings.kafka).describe([prefix + CHECKPOINTS_TOPIC]):
         await check_unpublished(settings.kafka, prefix)
-    elif await connection.fetchval("select to_regclass('deployment')") is not None:
+    elif await connection.fetchval(statement("deployment_exists")):
         await compare_published(settings.kafka, prefix, connection)
 
 
@@ -89,9 +90,7 @@ async def _create_database(url: str) -> list[str]:
         connection = await connect(url)
     except asyncpg.InvalidCatalogNameError:
         connection = await connect(url, database="postgres")
-        quoted = '"' + name.replace('"', '""') + '"'
-        how = "encoding 'UTF8' locale_provider libc locale 'C' template template0"  # whatever those of the server are
-        await connection.execute(f"create database {quoted} {how}")
+        await connection.execute(await connection.fetchval(statement("create_database"), name))
         await connection.close()
         return [f"created database {name}"]
     await connection.close()

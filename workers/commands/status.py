@@ -17,9 +17,9 @@ from workers.kafka import probing
 from workers.kafka.admin import compare_settings, existing
 from workers.ops.clock import WallClock
 from workers.rules.calendar import Instant, written
-from workers.store.postgres import statement
 from workers.store.records import Position
 from workers.store.state import COUNTED_TO, read_state, unpublished
+from workers.store.statements import statement
 from workers.topics import find_lost, in_words, written_to
 from workers.wiring import Database, Kafka
 

@@ -22,9 +22,7 @@ from workers.ops.refused import Refused
 from workers.recovery.refill import CHUNK, append_log
 from workers.settings import Settings
 from workers.store.records import LogRow
-
-_FOUND = "create temporary table found (like decision_log including indexes) on commit drop"
-_NEXT = "select * from found where shard = $1 and seq > $2 order by seq limit $3"
+from workers.store.statements import statement
 
 
 class Altered(Refused):
@@ -35,7 +33,7 @@ async def restore_log(
     connection: Any, settings: Settings, checkpoints: Mapping[int, Checkpoint], incarnation: UUID, progress: Bars
 ) -> int:
     """Write every published message to the empty log, up to the checkpoints. Returns how many; raises Altered."""
-    await connection.execute(_FOUND)
+    await connection.execute(statement("create_found"))
     prefix = settings.topic_prefix
     outputs = WholeTopics(
         settings.kafka, settings.group, [prefix + topic for topic in OUTPUT_TOPICS], with_headers=True
@@ -91,7 +89,7 @@ def _rows(topic: str, records: list[FetchedRecord], places: dict[str, tuple[int,
 async def _chained(connection: Any, shard: int, checkpoint: Checkpoint) -> AsyncIterator[list[LogRow]]:
     """The rows of a shard with their hashes: unknown after a gap, but the checkpoint's own at the end."""
     last, before, whole = 0, b"", True
-    while found := [LogRow(*row) for row in await connection.fetch(_NEXT, shard, last, CHUNK)]:
+    while found := [LogRow(*row) for row in await connection.fetch(statement("found_after"), shard, last, CHUNK)]:
         rows = []
         for row in found:
             whole = whole and row.seq == last + 1
@@ -104,5 +102,5 @@ async def _chained(connection: Any, shard: int, checkpoint: Checkpoint) -> Async
             rows.append(row._replace(hash=before, decision_id=row.decision_id and str(row.decision_id)))
         yield rows
     if last != checkpoint.seq:  # its message is compacted away; the relay asks for its hash
-        at = await connection.fetchval("select now()")
+        at = await connection.fetchval(statement("now"))
         yield [LogRow(shard, checkpoint.seq, checkpoint.hash, "", None, "[]", b"", None, "", "compacted", None, at)]

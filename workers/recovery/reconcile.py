@@ -42,14 +42,10 @@ from workers.store.connections import connect, connect_types
 from workers.store.deployment import Wanted, adopt, check_same_one, known_topics
 from workers.store.log_parts import extend_log
 from workers.store.records import AccountRow, Changes, CompanyRow, CurrentDecision, Fanout, ShardHead
+from workers.store.statements import statement
 from workers.store.transaction import read_progress
 from workers.topics import find_lost, in_words, written_to
 from workers.wiring import wanted
-
-_WORKING = """
-select distinct application_name from pg_stat_activity
-where datname = current_database() and application_name like 'standing %' order by 1
-"""
 
 
 class StillWorking(Refused):
@@ -118,8 +114,7 @@ async def _rebuild(terminal: Terminal, settings: Settings, connection: Any, expe
     judged = await _judged(settings, connection, published)
     replayed = decide_topics(terminal, settings, published, judged)
     async with connection.transaction():
-        await connection.execute("set local statement_timeout = 0")
-        await connection.execute("set local idle_in_transaction_session_timeout = 0")
+        await connection.execute(statement("no_time_limits"))
         await empty_tables(connection)
         await extend_log(connection, max(checkpoint.seq for checkpoint in checkpoints.values()))
         with terminal.bars() as progress:
@@ -138,7 +133,7 @@ async def _rebuild(terminal: Terminal, settings: Settings, connection: Any, expe
 
 
 async def _nobody_works(connection: Any) -> None:
-    working = [row[0] for row in await connection.fetch(_WORKING)]
+    working = [row[0] for row in await connection.fetch(statement("processes_at_work"))]
     if working:
         raise StillWorking(f"stop all workers first; at work: {', '.join(working)}")
 
@@ -168,7 +163,7 @@ def _checkpoints(settings: Settings) -> dict[int, Checkpoint]:
 
 async def _heads(connection: Any, checkpoints: Mapping[int, Checkpoint]) -> list[ShardHead]:
     """Where every shard of the database, and every one that was ever published, goes on."""
-    count = max(await connection.fetchval("select count(*) from shards"), *(shard + 1 for shard in checkpoints))
+    count = max(await connection.fetchval(statement("count_shards")), *(shard + 1 for shard in checkpoints))
     return [
         ShardHead(shard, checkpoints[shard].seq + 1, checkpoints[shard].hash)
         if shard in checkpoints

@@ -10,15 +10,14 @@ from typing import Any
 from workers.recovery.memory_tables import Tables
 from workers.store.keys import stored, stored_key
 from workers.store.records import LogRow, ShardHead
+from workers.store.statements import statement
 
 CHUNK = 5000
 
 
 async def empty_tables(connection: Any) -> None:
     """Forget all but what operators did: what was accepted, redriven and held back stays."""
-    await connection.execute(
-        "truncate accounts, facts, order_spans, current_decisions, companies, memberships, fan-outs, decision_log"
-    )
+    await connection.execute(statement("empty_tables"))
 
 
 async def fill_tables(connection: Any, tables: Tables, ends: Mapping[tuple[str, int], int]) -> None:
@@ -44,8 +43,7 @@ async def fill_tables(connection: Any, tables: Tables, ends: Mapping[tuple[str, 
     columns = ("company_key", "version", "cursor", "waits", "because")
     await _copy(connection, "fanouts", ((stored_key(key), *rest) for key, *rest in tables.fanouts.values()), columns)
     await connection.executemany(
-        "update positions set next_offset = $3, latest_occurred_at = $4, epoch = epoch + 1, owner = null, "
-        "watermark = null where topic = $1 and partition = $2",
+        statement("set_read_until"),
         [(*place, end, tables.positions[place].latest_occurred_at) for place, end in sorted(ends.items())],
     )
 
@@ -57,11 +55,7 @@ async def append_log(connection: Any, rows: Iterable[LogRow]) -> None:
 
 async def move_heads(connection: Any, heads: Sequence[ShardHead]) -> None:
     """Let the log go on where it ends now, in shards that may be new."""
-    await connection.executemany(
-        "insert into shards (shard, next_seq, last_hash) values ($1, $2, $3) "
-        "on conflict (shard) do update set next_seq = excluded.next_seq, last_hash = excluded.last_hash",
-        heads,
-    )
+    await connection.executemany(statement("set_shard"), heads)
 
 
 async def _copy(

@@ -36,8 +36,8 @@ from workers.recovery.snapshot import Judged, Snapshot, take_snapshot
 from workers.rules.calendar import Instant
 from workers.settings import Settings
 from workers.store.connections import connect, connect_types
-from workers.store.postgres import statement
 from workers.store.records import MINUS_INFINITY
+from workers.store.statements import statement
 
 
 class BadHistory(Refused):

@@ -22,8 +22,9 @@ from workers.ops.progress import Bars
 from workers.ops.refused import Refused
 from workers.relay import checkpoint_message, fence, message, shard_producer
 from workers.settings import Settings
-from workers.store.postgres import READ_BYTES, statement
+from workers.store.postgres import READ_BYTES
 from workers.store.records import LogRow
+from workers.store.statements import statement
 
 CHUNK = 500
 
@@ -63,7 +64,7 @@ async def restore(settings: Settings, connection: Any, lost: Sequence[str], prog
         )
     names = {prefix + topic for topic in (*topics, CHECKPOINTS_TOPIC)}
     await ensure_topics(settings.kafka, [spec for spec in topic_specs(settings) if spec.name in names])
-    incarnation = await connection.fetchval("select incarnation from deployment")
+    incarnation = await connection.fetchval(statement("incarnation"))
     ends: dict[int, int] = dict(await connection.fetch(statement("shard_ends")))
     async with _producers(settings, ends) as producers:
         checkpoints: dict[int, Checkpoint] = {}

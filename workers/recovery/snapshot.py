@@ -15,8 +15,8 @@ from workers.checkpoints import compare_published, read_checkpoints
 from workers.codec.messages import ce_id
 from workers.rules.calendar import Instant
 from workers.settings import Settings
-from workers.store.postgres import statement
 from workers.store.records import MINUS_INFINITY, LogRow
+from workers.store.statements import statement
 from workers.store.transaction import read_progress
 
 Partition = tuple[str, int]
@@ -111,7 +111,7 @@ async def _read(settings: Settings, connection: Any, checkpoints: Mapping[int, i
             for row in await connection.fetch(statement("positions"))
         },
         frozenset(row[0] for row in await connection.fetch(statement("undecided_accounts"))),
-        await connection.fetchval("select incarnation from deployment"),
+        await connection.fetchval(statement("incarnation")),
         ends,
         checkpoints,
         newest,

@@ -13,6 +13,7 @@ import asyncpg
 from workers import timeouts
 from workers.ops.refused import Refused
 from workers.rules.calendar import Instant
+from workers.store.statements import statement
 
 _POSTGRES_EPOCH: Instant = 946_684_800_000_000  # 2000-01-01T00:00:00Z
 OLDEST_VERSION = 16
@@ -153,8 +154,8 @@ async def open_pool(
 
 async def check_server(connection: Any) -> None:
     """Raise DatabaseUnfit where the database or its server is not what the engine relies on and cannot set itself."""
-    found = {row["name"]: row["setting"] for row in await connection.fetch(_RELIED_ON)}
-    database = await connection.fetchval("select current_database()")
+    found = {row["name"]: row["setting"] for row in await connection.fetch(statement("relied_on"))}
+    database = found["database"]
     version = int(found["server_version_num"]) // 10_000
     if version < OLDEST_VERSION:
         raise DatabaseUnfit(f"PostgreSQL is of version {version}: {OLDEST_VERSION} or a newer one is needed")
@@ -172,9 +173,3 @@ async def check_server(connection: Any) -> None:
             f"transaction_timeout is {found['transaction_timeout']} ms here, which ends transactions under way: "
             f"reset it for this role, the database {database} or the server; each statement has a limit of its own"
         )
-
-
-_RELIED_ON = """
-select name, setting from pg_settings
-where name in ('server_version_num', 'server_encoding', 'fsync', 'transaction_timeout')
-"""

@@ -18,7 +18,8 @@ from workers.ops.refused import Refused
 from workers.rules.calendar import Instant, written
 from workers.store.connections import check_server, connect_types
 from workers.store.log_parts import empty_default, extend_log
-from workers.store.postgres import acquired, statement
+from workers.store.postgres import acquired
+from workers.store.statements import statement
 
 MIGRATIONS = Path(__file__).parents[2] / "schemas" / "postgres"
 _MIGRATION = "[0-9]*.sql"
@@ -81,7 +82,7 @@ async def load_deployment(pool: asyncpg.Pool, expected: Mapping[str, object]) ->
     async with acquired(pool) as connection:
         await check_server(connection)
         row = await _recorded(connection)
-        shards = await connection.fetchval("select count(*) from shards")
+        shards = await connection.fetchval(statement("count_shards"))
     for name, value in {"schema_version": schema_version(), **expected}.items():
         if row[name] != value:
             raise DeploymentMismatch(_difference(name, row[name], value))
@@ -96,9 +97,9 @@ def _topic_ids(row: Any) -> dict[str, str]:
 
 async def _recorded(connection: Any) -> Any:
     """The row of the deployment; raises DeploymentMismatch where the database was not set up."""
-    if await connection.fetchval("select to_regclass('deployment')") is None:
+    if not await connection.fetchval(statement("deployment_exists")):
         raise DeploymentMismatch("the database is empty: run `standing setup` first")
-    row = await connection.fetchrow("select * from deployment")
+    row = await connection.fetchrow(statement("deployment"))
     if row is None:
         raise DeploymentMismatch("the database was not set up to its end: run `standing setup` again")
     if "schema_version" not in row:
@@ -132,19 +133,12 @@ def _difference(name: str, stored: object, here: object) -> str:
 
 async def server_of(connection: Any) -> Server:
     """Which database of which server, started when, this connection reached."""
-    return Server(*await connection.fetchrow(_SERVER))
-
-
-_SERVER = """
-select system_identifier::text, (select timeline_id from pg_control_checkpoint()),
-       (select oid::bigint from pg_database where datname = current_database()), pg_postmaster_start_time()::text
-from pg_control_system()
-"""
+    return Server(*await connection.fetchrow(statement("server")))
 
 
 async def check_rights(connection: Any) -> None:
     """Raise DeploymentMismatch where this user of the database may not do what a worker does."""
-    user, may = await connection.fetchrow("select current_user, has_table_privilege('decision_log', 'insert')")
+    user, may = await connection.fetchrow(statement("may_write"))
     if not may:
         raise DeploymentMismatch(
             f"the database's user {user} may not write what workers write: use standing_worker, or another that the "
@@ -156,9 +150,7 @@ async def adopt_server(pool: asyncpg.Pool) -> None:
     """Note that the deployment lives on this server now; only once its log has all that was published."""
     async with acquired(pool) as connection:
         server = await server_of(connection)
-        await connection.execute(
-            "update deployment set system_identifier = $1, timeline = $2", server.system_identifier, server.timeline
-        )
+        await connection.execute(statement("adopt_server"), server.system_identifier, server.timeline)
 
 
 async def set_up(connection: asyncpg.Connection, wanted: Wanted, now: Instant) -> list[str]:
@@ -169,20 +161,15 @@ async def set_up(connection: asyncpg.Connection, wanted: Wanted, now: Instant) -
     await check_server(connection)
     await connect_types(connection)
     async with connection.transaction():
-        await connection.execute("select pg_advisory_xact_lock(hashtext('standing setup'))")
+        await connection.execute(statement("lock_setup"))
         done = await _migrate(connection)
-        row = await connection.fetchrow("select * from deployment")
+        row = await connection.fetchrow(statement("deployment"))
         if row is None:
             await _insert_deployment(connection, wanted)
             done.append("recorded the deployment")
         else:
             done += await _adopt(connection, row, wanted, now)
-        await connection.execute(
-            "insert into positions (topic, partition) select topic, partition from unnest($1::text[]) as topic, "
-            "generate_series(0, $2 - 1) as partition on conflict do nothing",
-            list(wanted.input_topics),
-            wanted.input_partitions,
-        )
+        await connection.execute(statement("insert_positions"), list(wanted.input_topics), wanted.input_partitions)
         if moved := await empty_default(connection):
             done.append(f"moved {moved} rows of decision_log_default into parts of their own")
         if made := await extend_log(connection):
@@ -193,28 +180,23 @@ async def set_up(connection: asyncpg.Connection, wanted: Wanted, now: Instant) -
 
 async def known_topics(connection: Any) -> dict[str, str]:
     """Kafka's ids of the topics that must not be made again; none before anything was read or published."""
-    if await connection.fetchval("select to_regclass('deployment')") is None:
+    if not await connection.fetchval(statement("deployment_exists")):
         return {}
-    row = await connection.fetchrow("select * from deployment")
-    if row is None or not await connection.fetchval(_BEGUN):
+    row = await connection.fetchrow(statement("deployment"))
+    if row is None or not await connection.fetchval(statement("has_begun")):
         return {}
     return _topic_ids(row)
 
 
-_BEGUN = """
-select exists (select from positions where next_offset > 0) or exists (select from shards where next_seq > 1)
-"""
-
-
 async def record_topics(connection: Any, topic_ids: Mapping[str, str], *, inputs: bool) -> None:
     """Note Kafka's ids of all input topics, or of all that are written; names without prefix."""
-    update = "update deployment set input_topic_ids = $1" if inputs else "update deployment set output_topic_ids = $1"
-    await connection.execute(update, json.dumps(dict(topic_ids)))
+    name = "note_input_topics" if inputs else "note_output_topics"
+    await connection.execute(statement(name), json.dumps(dict(topic_ids)))
 
 
 async def _grant(connection: asyncpg.Connection) -> list[str]:
     """Give the roles their rights, where somebody made them; anew each time, for new tables need new ones."""
-    there = await connection.fetchval("select count(*) from pg_roles where rolname = any($1)", ROLES)
+    there = await connection.fetchval(statement("count_roles"), ROLES)
     if there < len(ROLES):
         return []
     await connection.execute((MIGRATIONS / "grants.sql").read_text())
@@ -222,8 +204,8 @@ async def _grant(connection: asyncpg.Connection) -> list[str]:
 
 
 async def _migrate(connection: asyncpg.Connection) -> list[str]:
-    await connection.execute('create table if not exists migrations (name text collate "C" primary key)')
-    applied = {row[0] for row in await connection.fetch("select name from migrations")}
+    await connection.execute(statement("create_migrations"))
+    applied = {row[0] for row in await connection.fetch(statement("migrations"))}
     paths = sorted(MIGRATIONS.glob(_MIGRATION))
     if unknown := applied - {path.name for path in paths}:
         newest = max(unknown).removesuffix(".sql")
@@ -233,7 +215,7 @@ async def _migrate(connection: asyncpg.Connection) -> list[str]:
         if path.name in applied:
             continue
         await connection.execute(path.read_text())
-        await connection.execute("insert into migrations values ($1)", path.name)
+        await connection.execute(statement("note_migration"), path.name)
         done.append(f"migrated {path.stem}")
     return done
 
@@ -243,15 +225,13 @@ async def _insert_deployment(connection: asyncpg.Connection, wanted: Wanted) -> 
     incarnation = uuid4()
     columns = _columns(incarnation, wanted)
     await connection.execute(
-        "insert into deployment (incarnation, system_identifier, timeline, kafka_cluster_id, topic_prefix, "
-        "consumer_group, input_partitions, schema_version, rules_version, tzdata_version, policies, fingerprint)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        statement("insert_deployment"),
         incarnation,
         server.system_identifier,
         server.timeline,
         *columns,
     )
-    await connection.execute("insert into shards (shard) select generate_series(0, $1 - 1)::smallint", wanted.shards)
+    await connection.execute(statement("insert_shards"), wanted.shards)
 
 
 def _columns(incarnation: UUID, wanted: Wanted) -> list[object]:
@@ -278,7 +258,7 @@ async def _adopt(connection: asyncpg.Connection, row: Any, wanted: Wanted, now: 
             "`standing work`, whose relay compares it with what was published, before anything is adopted"
         )
     _check_same_one(row, wanted)
-    newest = await connection.fetchval("select max(latest_occurred_at) from positions")
+    newest = await connection.fetchval(statement("newest_fact"))
     if newest is not None:
         _check_policies(json.loads(row["policies"]), wanted, newest, now)
         for name in ("rules_version", "tzdata_version"):
@@ -297,22 +277,12 @@ async def _adopt(connection: asyncpg.Connection, row: Any, wanted: Wanted, now: 
 async def adopt(connection: Any, incarnation: UUID, wanted: Wanted) -> None:
     """Let the database be that of the deployment `incarnation`, on this server; `check_same_one` comes first."""
     server = await server_of(connection)
-    await connection.execute(
-        "update deployment set incarnation = $1, system_identifier = $2, timeline = $3",
-        incarnation,
-        server.system_identifier,
-        server.timeline,
-    )
+    await connection.execute(statement("adopt_incarnation"), incarnation, server.system_identifier, server.timeline)
     await _update_columns(connection, _columns(incarnation, wanted))
 
 
 async def _update_columns(connection: Any, columns: Sequence[object]) -> None:
-    await connection.execute(
-        "update deployment set kafka_cluster_id = $1, topic_prefix = $2, consumer_group = $3, "
-        "input_partitions = $4, schema_version = $5, rules_version = $6, tzdata_version = $7, policies = $8, "
-        "fingerprint = $9",
-        *columns,
-    )
+    await connection.execute(statement("update_deployment"), *columns)
 
 
 def _check_policies(stored: list[dict[str, str]], wanted: Wanted, newest: Instant, now: Instant) -> None:
@@ -338,7 +308,7 @@ def _check_policies(stored: list[dict[str, str]], wanted: Wanted, newest: Instan
 
 async def hold(pool: asyncpg.Pool, why: str | None) -> None:
     """Enforce no deadline, for a reason, or with None enforce them again. It holds for what begins from now on."""
-    await pool.execute("update deployment set held = $1", why)
+    await pool.execute(statement("set_hold"), why)
 
 
 async def under_way(pool: asyncpg.Pool) -> dict[tuple[int, str], str]:

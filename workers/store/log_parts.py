@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from workers.rules.calendar import Instant
-from workers.store.postgres import acquired, statement
+from workers.store.postgres import acquired
+from workers.store.statements import statement
 
 PART_ROWS = 10_000_000
 """Rows of a shard in one part."""
@@ -28,7 +29,7 @@ class LogPart(NamedTuple):
 
 async def extend_log(connection: Any, until: int = 0, part_rows: int = PART_ROWS) -> int:
     """Make room behind the newest row, and behind `until`; returns how many parts were made."""
-    return int(await connection.fetchval("select extend_log($1, $2, $3)", part_rows, AHEAD, until))
+    return int(await connection.fetchval(statement("extend_log"), part_rows, AHEAD, until))
 
 
 async def make_room(pool: asyncpg.Pool) -> int:
@@ -42,10 +43,10 @@ async def empty_default(connection: Any, part_rows: int = PART_ROWS) -> int:
     if not await connection.fetchval(statement("log_overflow")):
         return 0
     before = max((each.end_seq for each in await log_parts(connection)), default=0)
-    await connection.execute("alter table decision_log detach partition decision_log_default")
+    await connection.execute(statement("detach_default"))
     await extend_log(connection, part_rows=part_rows)
     moved = await connection.execute(statement("move_overflow"), before)
-    await connection.execute("alter table decision_log attach partition decision_log_default default")
+    await connection.execute(statement("attach_default"))
     return int(moved.rsplit(" ", 1)[1])
 
 
@@ -56,4 +57,4 @@ async def log_parts(connection: Any) -> list[LogPart]:
 
 async def detach(connection: Any, part: LogPart) -> None:
     """Take a part out of the log; its table stays."""
-    await connection.execute(f'alter table decision_log detach partition "{part.name}"')
+    await connection.execute(await connection.fetchval(statement("detach_part"), part.name))

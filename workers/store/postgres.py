@@ -14,9 +14,10 @@ from workers import timeouts
 from workers.rules.calendar import Instant
 from workers.store.connections import DatabaseSilent
 from workers.store.records import AccountRow, DeadLetterWindowRow, Fanout, LogRow, Position
-from workers.store.transaction import LostOwnership, Transaction, UnknownAccounts, columns, statement
+from workers.store.statements import statement
+from workers.store.transaction import LostOwnership, Transaction, UnknownAccounts, columns
 
-__all__ = ["LostOwnership", "Transaction", "UnknownAccounts", "statement"]
+__all__ = ["LostOwnership", "Transaction", "UnknownAccounts"]
 
 TRANSIENT = (
     OSError,  # no connection, or no answer in time
@@ -164,15 +165,15 @@ class Store:
 
     async def notify_watermark(self) -> None:
         """Wake the timers: the watermark may have moved."""
-        await self.fetch("select pg_notify('standing_watermark', '')")
+        await self.fetch(statement("notify"), "standing_watermark")
 
     async def notify_fanout(self) -> None:
         """Wake who judges the members of companies."""
-        await self.fetch("select pg_notify('standing_fanout', '')")
+        await self.fetch(statement("notify"), "standing_fanout")
 
     async def notify_relay_ended(self) -> None:
         """A relay ends: another one that stands by may take its shards over."""
-        await self.fetch("select pg_notify('standing_relay_ended', '')")
+        await self.fetch(statement("notify"), "standing_relay_ended")
 
     async def claim_fanout(self, lease_seconds: float) -> Fanout | None:
         """A fan-out under way that nobody works on, leased to the caller; the key as it is stored."""

@@ -10,8 +10,9 @@ from datetime import timedelta
 
 from workers import timeouts
 from workers.rules.calendar import SECOND, Instant
-from workers.store.postgres import Store, statement
+from workers.store.postgres import Store
 from workers.store.records import MINUS_INFINITY, Progress
+from workers.store.statements import statement
 
 COUNTED_TO = 10_000
 """How far accounts, companies and dead letters are counted: this many may be more."""

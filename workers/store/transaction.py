@@ -6,8 +6,6 @@ companies, fan-outs, shards, each sorted.
 """
 
 from collections.abc import Iterable, Sequence
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from workers.rules.calendar import Instant
@@ -26,6 +24,7 @@ from workers.store.records import (
     StoredFact,
     StoredHistory,
 )
+from workers.store.statements import statement
 
 
 class LostOwnership(Exception):
@@ -38,12 +37,6 @@ class UnknownAccounts(Exception):
     def __init__(self, account_ids: list[str]) -> None:
         super().__init__(f"{len(account_ids)} accounts without a row")
         self.account_ids = account_ids
-
-
-@cache
-def statement(name: str) -> str:
-    """The SQL statement of that name."""
-    return files("workers.store").joinpath("sql", f"{name}.sql").read_text()
 
 
 async def read_progress(connection: Any, moved: Sequence[Position] = ()) -> tuple[Progress, str] | None:
@@ -186,7 +179,7 @@ class Transaction:
             await self.move_fanout(before, after)
         await self._each("begin_fanouts", [(stored_key(key), *rest) for key, *rest in changes.fanouts], 3)
         if changes.fanouts:
-            await self._connection.execute("select pg_notify('standing_fanout', '')")
+            await self._connection.execute(statement("notify"), "standing_fanout")
         await self._each("save_dead_letter_windows", changes.windows, 6)
         await self._each("move_positions", changes.positions, 6)
 

@@ -1,0 +1,2 @@
+-- How many shards the decision log has.
+select count(*) from shards

@@ -1,0 +1,2 @@
+-- The deployment that every message is of.
+select incarnation from deployment

@@ -1,0 +1,2 @@
+-- The server on which the deployment was last known to live.
+select system_identifier, timeline from deployment

@@ -1,0 +1,2 @@
+-- Notes a migration that was applied.
+insert into migrations values ($1)
