@@ -10,6 +10,7 @@ import pytest
 from tests.support.databases import drop, keep_copy, make_empty, rows, set_back, url_of
 from tests.support.engine import Engine, Published, check_all
 from tests.support.facts import enrolled, paid
+from tests.support.wrong_order import withdrawn_and_again
 from workers.devservers.stack import LocalServers
 
 HISTORY = ("--accounts", "60", "--companies", "20", "--late", "0.1", "--doubled", "0.1", "--bad", "0.02")
@@ -92,12 +93,7 @@ async def test_decisions_that_were_published_in_a_wrong_order_are_published_agai
     engine.send([enrolled("zhang", "2016-03-01 10:00"), paid("zhang", "2016-08-29 00:00")])
     with engine.working():
         engine.drain()
-    suspended = engine.published(["suspensions"])[0].value
-    number = max(each.value["sequence"] for each in engine.published())
-    taken_back = {**suspended, "kind": "account_suspended_withdrawn", "sequence": number + 1}
-    taken_back["withdraws"] = taken_back.pop("decision_id")
-    behind = {**suspended, "sequence": number + 2}
-    engine.send([("suspensions", "zhang", taken_back), ("suspensions", "zhang", behind)])
+    engine.send(withdrawn_and_again(engine.published()))
     assert "in another order" in engine.standing("replay", check=False).stdout
     await drop(engine)
     engine.standing("setup")

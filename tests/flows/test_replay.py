@@ -1,12 +1,13 @@
 """`standing replay` on real topics: equal to what was published, without the database, and exit 1 where it is not."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from tests.support.engine import Engine
 from tests.support.facts import enrolled, paid
+from tests.support.wrong_order import withdrawn_and_again
 
 HISTORY = ("--accounts", "40", "--companies", "15", "--late", "0.1", "--doubled", "0.1", "--bad", "0.01")
 
@@ -30,21 +31,13 @@ def test_a_replay_equals_what_was_published_with_the_database_or_without_and_fin
     assert alone["equal"], alone
     assert alone["decisions"] > 100
 
-    published = next(each for each in drained.published(["suspensions"]) if "withdraws" not in each.value)
-    number = 1 + max(
-        each.value["sequence"]
-        for each in drained.published()
-        if each.value.get("account_id") == published.value["account_id"]
-    )
-    taken_back = {**published.value, "kind": "account_suspended_withdrawn", "sequence": number}
-    taken_back["withdraws"] = taken_back.pop("decision_id")
-    drained.send([("suspensions", published.value["account_id"], taken_back)])
+    withdrawal, _ = withdrawn_and_again(drained.published())
+    drained.send([withdrawal])
     after = drained.standing("replay", "--json", check=False)
     assert after.returncode == 1
     found = json.loads(after.stdout)["differences"]
-    assert [(each["difference"], each["decision_id"]) for each in found] == [
-        ("not published", published.value["decision_id"])
-    ]
+    withdrawn = cast("dict[str, str]", withdrawal[2])["withdraws"]
+    assert [(each["difference"], each["decision_id"]) for each in found] == [("not published", withdrawn)]
 
 
 def test_a_replay_finds_decisions_of_one_instant_in_another_order_and_a_standing_that_does_not_follow(
@@ -54,12 +47,7 @@ def test_a_replay_finds_decisions_of_one_instant_in_another_order_and_a_standing
     with engine.working():
         engine.drain()
     assert "equal" in engine.standing("replay").stdout
-    suspended = engine.published(["suspensions"])[0].value
-    number = max(each.value["sequence"] for each in engine.published())
-    withdrawn = {**suspended, "kind": "account_suspended_withdrawn", "sequence": number + 1}
-    withdrawn["withdraws"] = withdrawn.pop("decision_id")
-    again = {**suspended, "sequence": number + 2}
-    engine.send([("suspensions", "zhang", withdrawn), ("suspensions", "zhang", again)])
+    engine.send(withdrawn_and_again(engine.published()))
     after = engine.standing("replay", "--json", check=False)
     assert after.returncode == 1
     found = {each["difference"]: each["detail"] for each in json.loads(after.stdout)["differences"]}
@@ -103,4 +91,4 @@ def test_there_is_nothing_to_replay_where_no_topics_are(engine: Engine) -> None:
     elsewhere = Engine(engine.environment | {"STANDING_TOPIC_PREFIX": "nowhere."})
     done = elsewhere.standing("replay", check=False)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "no input topics" in done.stderr
+    assert done.stderr.startswith("standing: these topics do not exist: nowhere.order-status, ")

@@ -29,7 +29,7 @@ from workers.recovery.published import Published, Subject, Value, compared, subj
 from workers.recovery.published_log import restore_log
 from workers.recovery.refill import append_log, empty_tables, fill_tables, move_heads
 from workers.recovery.replay import Replay
-from workers.recovery.replaying import Replayed, decide_topics, read_published
+from workers.recovery.replaying import Replayed, decide_topics, read_published, whole_inputs
 from workers.recovery.restoring import Restored, restore
 from workers.recovery.snapshot import Judged
 from workers.rules.calendar import written
@@ -112,7 +112,7 @@ async def _rebuild(terminal: Terminal, settings: Settings, connection: Any, expe
     with terminal.bars() as progress:
         published = read_published(settings, progress)
     judged = await _judged(settings, connection, published)
-    replayed = decide_topics(terminal, settings, published, judged)
+    replayed = decide_topics(terminal, settings, whole_inputs(settings), published, judged)
     async with connection.transaction():
         await connection.execute(statement("no_time_limits"))
         await empty_tables(connection)

@@ -137,10 +137,11 @@ async def replay_topics(terminal: Terminal, settings: Settings, watermark: Insta
     Where the database does not answer it is all that the topics hold, judged up to the newest decision on a deadline.
     """
     quiet_collector()
-    _check_starts(_inputs(settings))
+    await admin.existing(admin.Admin(settings.kafka), [settings.topic_prefix + topic for topic in INPUT_TOPICS])
     with terminal.bars() as progress:
         async with _database(settings) as connection:
             snapshot = None if connection is None else await take_snapshot(settings, connection)
+            inputs = whole_inputs(settings)  # after the snapshot: no record that it tells of is beyond their ends
             if snapshot is None or connection is None:
                 published = read_published(settings, progress)
             else:
@@ -151,17 +152,20 @@ async def replay_topics(terminal: Terminal, settings: Settings, watermark: Insta
         judged = snapshot.judged
     else:
         judged = Judged(MINUS_INFINITY if published.deadline_until is None else published.deadline_until)
-    return decide_topics(terminal, settings, published, judged, snapshot)
+    return decide_topics(terminal, settings, inputs, published, judged, snapshot)
 
 
 def decide_topics(
-    terminal: Terminal, settings: Settings, published: Published, judged: Judged, snapshot: Snapshot | None = None
+    terminal: Terminal,
+    settings: Settings,
+    inputs: WholeTopics,
+    published: Published,
+    judged: Judged,
+    snapshot: Snapshot | None = None,
 ) -> Replayed:
     """Decide the input topics from their starts, or no further than a snapshot has read them."""
     with terminal.bars() as progress:
         prefix = settings.topic_prefix
-        inputs = _inputs(settings)
-        _check_starts(inputs)
         there = inputs.total
         if snapshot is not None:
             inputs.stop_at({(prefix + topic, number): each for (topic, number), each in snapshot.positions.items()})
@@ -209,9 +213,15 @@ async def _read_published_then(settings: Settings, progress: Bars, snapshot: Sna
     return published.settled()
 
 
-def _inputs(settings: Settings) -> WholeTopics:
-    topics = [settings.topic_prefix + topic for topic in INPUT_TOPICS]
-    return WholeTopics(settings.kafka, settings.group, topics)
+def whole_inputs(settings: Settings) -> WholeTopics:
+    """The input topics up to their ends now; raises BadHistory where they lack their beginning."""
+    inputs = WholeTopics(settings.kafka, settings.group, [settings.topic_prefix + topic for topic in INPUT_TOPICS])
+    cut = [f"{topic}/{partition} begins at {start}" for (topic, partition), start in inputs.starts.items() if start]
+    if cut:
+        raise BadHistory(
+            f"the topics do not hold the whole history any more, so no replay can be right: {', '.join(cut)}"
+        )
+    return inputs
 
 
 def _outputs(settings: Settings) -> WholeTopics:
@@ -226,16 +236,6 @@ def _take_in(published: Published, outputs: WholeTopics, settings: Settings, pro
             published.add(topic.removeprefix(settings.topic_prefix), records)
         progress.update(task, completed=outputs.done)
     return published
-
-
-def _check_starts(inputs: WholeTopics) -> None:
-    if not inputs.ends:
-        raise BadHistory(f"there are no input topics at {inputs.kafka}; `standing setup` makes them")
-    cut = [f"{topic}/{partition} begins at {start}" for (topic, partition), start in inputs.starts.items() if start]
-    if cut:
-        raise BadHistory(
-            f"the topics do not hold the whole history any more, so no replay can be right: {', '.join(cut)}"
-        )
 
 
 @asynccontextmanager
