@@ -11,7 +11,7 @@ from functools import partial
 from workers import timeouts
 from workers.enforcement.process import Enforcement
 from workers.measuring import decided
-from workers.ops.backoff import Backoff, insist
+from workers.ops.backoff import Backoff, try_once
 from workers.ops.health import Vitals
 from workers.store.listener import Bell
 from workers.store.postgres import TRANSIENT, Store
@@ -26,9 +26,9 @@ async def run(store: Store, enforcement: Enforcement, bell: Bell, vitals: Vitals
     backoff = Backoff(TRIES, vitals.failed)
     while not stop.is_set():
         vitals.turned("fanout")
-        worked = await insist(partial(_fanout_some, store, enforcement, vitals), backoff, TRANSIENT)
+        worked = await try_once(partial(_fanout_some, store, enforcement, vitals), backoff, TRANSIENT)
         if worked is False:
-            await insist(partial(bell.wait, IDLE_SECONDS, stop), backoff, TRANSIENT)
+            await try_once(partial(bell.wait, IDLE_SECONDS, stop), backoff, TRANSIENT)
 
 
 async def _fanout_some(store: Store, enforcement: Enforcement, vitals: Vitals) -> bool:

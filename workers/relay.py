@@ -27,7 +27,7 @@ from workers.kafka.last_record import LeftOpen, NoAnswer
 from workers.kafka.security import KafkaAccess
 from workers.kafka.transactional_producer import Fenced, Outgoing, PublishError, TransactionalProducer
 from workers.ops import metrics as names
-from workers.ops.backoff import Backoff, insist
+from workers.ops.backoff import Backoff, try_once
 from workers.ops.blame import server_of
 from workers.ops.health import Vitals
 from workers.ops.refused import Refused
@@ -274,7 +274,7 @@ async def _keep_room(store: Store, vitals: Vitals, stop: asyncio.Event) -> None:
     """Make parts of the log ahead of need, until `stop` is set."""
     backoff = Backoff(TRIES, vitals.failed)
     while not stop.is_set():
-        await insist(partial(_make_room, store), backoff, TRANSIENT)
+        await try_once(partial(_make_room, store), backoff, TRANSIENT)
         with suppress(TimeoutError):
             async with asyncio.timeout(ROOM_SECONDS):
                 await stop.wait()

@@ -62,7 +62,7 @@ async def until_gone(is_there: Callable[[], Awaitable[bool]], vitals: Vitals, st
     """Return once another process of this one's name has gone, or at `stop`."""
     unseen = 0
     while unseen < GONE_LOOKS and not stop.is_set():
-        for loop in vitals.watchdog.silent:
+        for loop in vitals.watchdog.stalled:
             vitals.turned(loop)  # it does nothing, and that is right
         unseen = 0 if await is_there() else unseen + 1
         with suppress(TimeoutError):

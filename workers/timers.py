@@ -9,7 +9,7 @@ from functools import partial
 
 from workers.enforcement.process import Done, Enforcement
 from workers.measuring import decided
-from workers.ops.backoff import Backoff, insist
+from workers.ops.backoff import Backoff, try_once
 from workers.ops.health import Vitals
 from workers.store.listener import Bell, Listener
 from workers.store.postgres import TRANSIENT
@@ -36,12 +36,12 @@ async def _run_one(name: str, enforcement: Enforcement, bell: Bell, vitals: Vita
     backoff = Backoff(TRIES, vitals.failed)
     while not stop.is_set():
         vitals.turned(name)
-        done = await insist(partial(_process_due, enforcement, limit, vitals), backoff, TRANSIENT)
+        done = await try_once(partial(_process_due, enforcement, limit, vitals), backoff, TRANSIENT)
         if done is None:
             continue
         limit = CHUNK if done.accounts else FIRST_CHUNK
         if not done.accounts:
-            await insist(partial(bell.wait, IDLE_SECONDS, stop), backoff, TRANSIENT)
+            await try_once(partial(bell.wait, IDLE_SECONDS, stop), backoff, TRANSIENT)
 
 
 async def _process_due(enforcement: Enforcement, limit: int, vitals: Vitals) -> Done:

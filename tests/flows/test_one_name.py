@@ -53,7 +53,7 @@ async def test_of_two_ingest_workers_of_one_name_the_older_stands_by_until_the_o
         until(lambda: said(logs[0], "worker died") == 1)
         decide_some(engine, 1)
         other.wait()
-    assert "STANDING_INSTANCE of its own" in logs[0].read_text()
+    assert "give each its own STANDING_INSTANCE" in logs[0].read_text()
     await check_all(engine)
 
 

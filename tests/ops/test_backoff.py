@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from workers.ops.backoff import Backoff, insist
+from workers.ops.backoff import Backoff, try_once
 
 
 class Refusal(Exception):
@@ -69,8 +69,8 @@ async def test_work_that_fails_for_a_transient_reason_is_given_up_for_now_and_ot
         return 7
 
     for _ in range(3):
-        assert await insist(fails, backoff, (Refusal,)) is None
-        assert await insist(works, backoff, (Refusal,)) == 7
+        assert await try_once(fails, backoff, (Refusal,)) is None
+        assert await try_once(works, backoff, (Refusal,)) == 7
     with pytest.raises(Refusal):
-        await insist(fails, backoff, (OSError,))
+        await try_once(fails, backoff, (OSError,))
     assert pauses == [0.5] * 3

@@ -121,7 +121,7 @@ async def test_a_loop_that_hangs_is_neither_alive_nor_ready_while_the_others_tur
             while not vitals.dead():
                 vitals.turned("heartbeats")
                 await asyncio.sleep(0.1)
-            wrong = (503, "polls has not turned over for 2 s\n")
+            wrong = (503, "polls has made no progress for 2 s\n")
             assert (await asked(port, get("/live")))[::2] == wrong
             assert (await asked(port, get("/ready")))[::2] == wrong
 
@@ -195,6 +195,6 @@ async def test_a_scrape_of_many_partitions_gives_way_to_others_between_the_metri
 def test_a_loop_counts_as_dead_at_half_of_the_watchdog_s_time() -> None:
     watchdog = Watchdog("the worker", 120)
     vitals = Vitals(watchdog=watchdog)
-    for silent, problems in ((59, []), (60, ["polls has not turned over for 60 s"])):
-        watchdog._silent = {"polls": silent, "heartbeats": 0}
+    for stalled, problems in ((59, []), (60, ["polls has made no progress for 60 s"])):
+        watchdog._stalled = {"polls": stalled, "heartbeats": 0}
         assert vitals.dead() == vitals.unready() == problems

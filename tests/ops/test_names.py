@@ -36,7 +36,7 @@ def test_machines_of_one_host_name_give_names_of_their_own_which_last(tmp_path: 
 
 def test_the_older_of_two_processes_of_one_name_stands_back() -> None:
     older, newer = owner_name("a@name", 1_000), "a@name@1001@host:7"
-    with pytest.raises(NameTaken, match=r"the name a@name too.*host:7 .*STANDING_INSTANCE"):
+    with pytest.raises(NameTaken, match=r"the name a@name took over: host:7 .*STANDING_INSTANCE"):
         stand_back(older, ["another@5000@host:1", newer])
     stand_back(newer, [older, "a@name", "a@name@999@host:9"])
     stand_back(older, [older, "another@5000@host:1", "a@name", "b@name@2000@host:1"])

@@ -30,7 +30,7 @@ def test_a_process_that_hangs_is_ended_with_every_stack_printed() -> None:
     with start(HANGS) as process:
         out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (EXIT_CODE, "alive\n")
-    assert "did not turn over for 2 seconds; ending the process\n" in err.splitlines(keepends=True)[0]
+    assert "made no progress for 2 seconds; ending the process\n" in err.splitlines(keepends=True)[0]
     assert 'File "<string>", line 10 in <module>' in err
 
 
@@ -38,14 +38,14 @@ def test_one_loop_that_hangs_is_enough() -> None:
     with start(ONE_HANGS) as process:
         out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (EXIT_CODE, "alive\n")
-    assert err.startswith("the worker: another did not turn over for 2 seconds; ending the process\n")
+    assert err.startswith("the worker: another made no progress for 2 seconds; ending the process\n")
 
 
 def test_a_process_that_does_not_start_is_ended() -> None:
     with start(NEVER_STARTS) as process:
         _, err = process.communicate(timeout=20)
     assert process.returncode == EXIT_CODE
-    assert err.startswith("the worker: start did not turn over for 2 seconds; ending the process\n")
+    assert err.startswith("the worker: start made no progress for 2 seconds; ending the process\n")
 
 
 def test_a_process_whose_loops_turn_lives() -> None:

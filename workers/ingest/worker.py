@@ -24,7 +24,7 @@ from workers.kafka.consumer import KAFKA_TRANSIENT, Intake
 from workers.kafka.handling import PartitionBatch
 from workers.measuring import decided
 from workers.ops import metrics as names
-from workers.ops.backoff import Backoff, insist
+from workers.ops.backoff import Backoff, try_once
 from workers.ops.clock import Clock
 from workers.ops.health import Vitals
 from workers.ops.slots import stand_back
@@ -257,7 +257,7 @@ class Ingest:
                 async with asyncio.timeout(seconds):
                     await self._case_began_to_wait.wait()
             self._case_began_to_wait.clear()
-            await insist(self._let_cases_go_on, backoff, (*TRANSIENT, *KAFKA_TRANSIENT))
+            await try_once(self._let_cases_go_on, backoff, (*TRANSIENT, *KAFKA_TRANSIENT))
 
     async def _let_cases_go_on(self) -> None:
         for place in await self.cases.gone_on():
@@ -271,11 +271,13 @@ class Ingest:
         while not stop.is_set():
             self.vitals.turned("heartbeats")
             try:
-                await insist(partial(self._beat, stop), backoff, (*TRANSIENT, *KAFKA_TRANSIENT))
+                await try_once(partial(self._beat, stop), backoff, (*TRANSIENT, *KAFKA_TRANSIENT))
             except LostOwnership as error:
                 log.warning("partitions are claimed anew", why=str(error))
                 await backoff.failed(error)
-                await insist(self.intake.reclaim, Backoff(TRIES, self.vitals.failed), (*TRANSIENT, *KAFKA_TRANSIENT))
+                await try_once(
+                    self.intake.reclaim, Backoff(TRIES, self.vitals.failed), (*TRANSIENT, *KAFKA_TRANSIENT)
+                )
 
     async def _beat(self, stop: asyncio.Event) -> None:
         with suppress(TimeoutError):

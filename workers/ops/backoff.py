@@ -1,4 +1,4 @@
-"""Backing off with jitter, for a bounded number of tries; then the error is the caller's."""
+"""Exponential backoff with jitter and a bounded number of tries."""
 
 import asyncio
 import random
@@ -14,37 +14,37 @@ log = structlog.get_logger()
 Result = TypeVar("Result")
 
 
-def _unheard(_: Exception) -> None:
+def _ignore(_: Exception) -> None:
     pass
 
 
 class Backoff:
-    """Waits longer after each failure in a row; raises the failure itself after `tries` of them.
+    """Waits longer after each consecutive failure; raises the last one after `tries` of them.
 
-    `heard` is told of each.
+    Calls `on_failure` with each failure.
     """
 
     def __init__(
         self,
         tries: int,
-        heard: Callable[[Exception], None] = _unheard,
+        on_failure: Callable[[Exception], None] = _ignore,
         *,
         first_seconds: float = 0.05,
         longest_seconds: float = 5.0,
     ) -> None:
         self._tries = tries
-        self._heard = heard
+        self._on_failure = on_failure
         self._first = first_seconds
         self._longest = longest_seconds
         self._failures = 0
 
     def succeeded(self) -> None:
-        """The next failure is a first one again."""
+        """Start counting failures from zero."""
         self._failures = 0
 
     async def failed(self, error: Exception) -> None:
-        """Wait before the next try; raises `error` where there have been enough."""
-        self._heard(error)
+        """Wait before the next try; raises `error` after the last one."""
+        self._on_failure(error)
         self._failures += 1
         if self._failures >= self._tries:
             raise error
@@ -52,15 +52,15 @@ class Backoff:
         await asyncio.sleep(random.uniform(longest / 2, longest))  # noqa: S311  # jitter, not a secret
 
 
-async def insist(
+async def try_once(
     work: Callable[[], Awaitable[Result]], backoff: Backoff, transient: tuple[type[Exception], ...]
 ) -> Result | None:
-    """Do one piece of work; where it fails for a `transient` reason, back off and return None instead."""
+    """Return the result of `work`; after a `transient` error, back off and return None."""
     try:
-        done = await work()
+        result = await work()
     except transient as error:
         log.warning("rolled back", server=server_of(error), error=repr(error))
         await backoff.failed(error)
         return None
     backoff.succeeded()
-    return done
+    return result

@@ -1,7 +1,6 @@
-"""The only place that asks the machine for the time.
+"""The only module that reads the machine's clock.
 
-`wall` stamps what is recorded. The present, which the watermark depends on, is the wall clock in live
-operation and the latest `occurred_at` read where histories are played (`STANDING_CLOCK=events`).
+Records carry its time. It also bounds the watermark, unless `STANDING_CLOCK=events` selects event time.
 """
 
 import time
@@ -11,7 +10,7 @@ from workers.rules.calendar import Instant
 
 
 class Clock(Protocol):
-    """What the engine asks of time; tests pass their own."""
+    """The source of the current time; tests pass their own."""
 
     def wall(self) -> Instant:
         """The wall clock, in microseconds since 1970 UTC."""

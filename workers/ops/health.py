@@ -1,8 +1,8 @@
-"""What one worker says of itself over HTTP: whether it lives, whether it is ready, and its metrics.
+"""Liveness, readiness and metrics of one worker over HTTP.
 
-Owns the signs of life that the worker's loops give, and a server for them on the worker's own event loop, so that
-an answer is a sign of life as well. It must not hold up that loop: an answer is rendered in small pieces, one at
-a time. The invariant: nothing here asks a server anything, so a storm of scrapes is nothing to the database.
+The HTTP server runs on the worker's event loop, so a loop that is blocked answers no probe. It renders one answer at
+a time, in small pieces, to leave the loop free. The invariant: no request causes a query, so frequent scrapes put no
+load on the servers.
 """
 
 import asyncio
@@ -28,77 +28,78 @@ _NAMES: dict[Server, str] = {"database": "PostgreSQL", "kafka": "Kafka"}
 
 
 class PortTaken(Exception):
-    """Somebody else listens where the worker's health was to be served."""
+    """Another process listens on the port of the health server."""
 
 
-def asked(server: Server, failed: Collection[str]) -> bool:
-    """Whether a server was asked for all that is known: no other failed lately, or it did itself."""
+def _was_asked(server: Server, failed: Collection[str]) -> bool:
+    """Whether the worker got as far as asking the server: no server failed lately, or this one did."""
     return not failed or _NAMES[server] in failed
 
 
 @dataclass(slots=True)
 class Vitals:
-    """The signs of life of one worker; its loops give them, at no cost where nobody asks."""
+    """What liveness and readiness of one worker are derived from; its loops report to it."""
 
     needs: tuple[Server, ...] = ()
-    """The servers without which it is not ready."""
+    """The servers that it needs to be ready."""
     metrics: Metrics = field(default_factory=Unmeasured)
     watchdog: Watchdog = field(default_factory=lambda: Watchdog("", timeouts.WATCHDOG_SECONDS))
     lacks: set[str] = field(default_factory=set)
-    """What else it must have to be ready, and has not."""
+    """What else it needs to be ready and does not have."""
     _answered: dict[str, float] = field(default_factory=dict)
     _failed: dict[str, tuple[float, str]] = field(default_factory=dict)
-    """When a server last failed, and how, by the name that the error gives."""
+    """When a server last failed and the error in one line, by the server's name."""
 
     def turned(self, loop: str) -> None:
-        """A loop of the worker turned over."""
+        """Report that a loop of the worker completed a round."""
         self.watchdog.turned(loop)
 
     def answered(self, *servers: Server) -> None:
-        """These servers did what the worker asked of them."""
+        """Report that these servers answered a request."""
         now = time.monotonic()
         for each in servers:
             self._answered[each] = now
 
     def failed(self, error: Exception) -> None:
-        """Something failed and will be tried again."""
+        """Report an error after which the worker tries again."""
         if server := server_of(error):
             self._failed[server] = (time.monotonic(), named(error))
         self.metrics.count(FAILURES, error=type(error).__name__)
 
     def has(self, what: str, really: bool) -> None:
-        """Whether the worker has what it needs to be ready."""
+        """Report whether the worker has something that it needs to be ready."""
         if really:
             self.lacks.discard(what)
         else:
             self.lacks.add(what)
 
     def dead(self) -> list[str]:
-        """Why it does not live: the loops that hang, for half the time after which the watchdog ends it."""
+        """Why it is not alive: the loops that made no progress for half of the watchdog's limit."""
         limit = self.watchdog.seconds / 2
         return [
-            f"{loop} has not turned over for {silent} s"
-            for loop, silent in sorted(self.watchdog.silent.items())
-            if silent >= limit
+            f"{loop} has made no progress for {stalled} s"
+            for loop, stalled in sorted(self.watchdog.stalled.items())
+            if stalled >= limit
         ]
 
     def unready(self) -> list[str]:
-        """Why it is not ready; nothing where it is. Of a server that was not asked because another failed, only the
-        other is named.
+        """Why it is not ready; empty if it is.
+
+        A server that the worker did not ask because another one failed is left out.
         """
         limit = time.monotonic() - timeouts.READY_SECONDS
         failed = {server: text for server, (at, text) in self._failed.items() if at > limit}
-        silent = [each for each in self.needs if self._answered.get(each, limit) <= limit]
+        unanswered = [each for each in self.needs if self._answered.get(each, limit) <= limit]
         problems = [
             *self.dead(),
             *(
                 f"{each} has not answered for {timeouts.READY_SECONDS:.0f} s"
-                for each in silent
-                if asked(each, failed)
+                for each in unanswered
+                if _was_asked(each, failed)
             ),
             *(f"without {each}" for each in sorted(self.lacks)),
         ]
-        return [*problems, *(failed[each] for each in sorted(failed))] if problems or silent else []
+        return [*problems, *(failed[each] for each in sorted(failed))] if problems or unanswered else []
 
 
 @asynccontextmanager
@@ -108,7 +109,7 @@ async def serving(host: str, port: int, vitals: Vitals, metrics: Measured) -> As
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            with suppress(ConnectionError, TimeoutError):  # whoever asked has gone, or asks nothing
+            with suppress(ConnectionError, TimeoutError):  # the client has gone, or sends no request
                 async with asyncio.timeout(timeouts.SCRAPE_SECONDS):
                     request = await _request(reader)
                     async with one_at_a_time:
@@ -125,13 +126,13 @@ async def serving(host: str, port: int, vitals: Vitals, metrics: Measured) -> As
 
 
 async def _request(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
-    """The method and the path that are asked for; both empty for what is no request."""
+    """The method and the path of a request; both empty if it is malformed."""
     try:
         words = (await reader.readline()).split()
         for _ in range(MOST_HEADERS):
             if not (await reader.readline()).strip():
                 return (words[0], words[1].partition(b"?")[0]) if len(words) == 3 else _NO_REQUEST
-    except ValueError:  # a line that is too long
+    except ValueError:  # the line is too long
         return _NO_REQUEST
     return _NO_REQUEST
 
@@ -148,11 +149,11 @@ def _answer(request: tuple[bytes, bytes], vitals: Vitals, metrics: Measured) -> 
         case (b"GET" | b"HEAD", b"/ready"):
             return _verdict(vitals.unready())
         case (b"", _):
-            return 400, [b"GET /live, /ready or /metrics\n"]
+            return 400, [b"bad request; GET /live, /ready or /metrics\n"]
         case (_, b"/metrics" | b"/live" | b"/ready"):
-            return 405, [b"GET or HEAD it\n"]
+            return 405, [b"use GET or HEAD\n"]
         case _:
-            return 404, [b"/live, /ready and /metrics are here\n"]
+            return 404, [b"not found; try /live, /ready or /metrics\n"]
 
 
 def _verdict(problems: Sequence[str]) -> tuple[int, list[bytes]]:
@@ -160,12 +161,12 @@ def _verdict(problems: Sequence[str]) -> tuple[int, list[bytes]]:
 
 
 async def _send(writer: asyncio.StreamWriter, status: int, body: Iterable[bytes], *, bodiless: bool) -> None:
-    """Send an answer piece by piece; the end of the connection is the end of it."""
+    """Send an answer piece by piece; the connection's close ends it."""
     head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {CONTENT_TYPE_PLAIN_0_0_4}"
     allow = "\r\nAllow: GET, HEAD" if status == HTTPStatus.METHOD_NOT_ALLOWED else ""
     writer.write(f"{head}{allow}\r\nConnection: close\r\n\r\n".encode())
     for piece in () if bodiless else body:
         writer.write(piece)
         await writer.drain()
-        await asyncio.sleep(0)  # drain gives way only where the buffer is full
+        await asyncio.sleep(0)  # drain yields only if the buffer is full
     await writer.drain()

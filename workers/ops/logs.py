@@ -1,7 +1,6 @@
-"""Logs: a line for each event, as JSON where standard error is no terminal, with the worker's name.
+"""Logging: one line for each event with the worker's name, as JSON unless standard error is a terminal.
 
-Owns where lines go and which of the libraries' lines are kept: warnings and errors, each text once a minute. The
-invariant: to log never waits.
+Of the libraries' lines it keeps warnings and errors, each text once a minute. The invariant: logging never blocks.
 """
 
 import logging
@@ -21,8 +20,8 @@ _MOST_TEXTS = 1000
 def configure(worker: str) -> structlog.typing.FilteringBoundLogger:
     """Log to standard error as `worker`; returns its logger."""
     stderr = queue_stderr()
-    for_people = [_shown, structlog.dev.ConsoleRenderer()]
-    renderers = for_people if stderr.isatty() else [structlog.processors.JSONRenderer()]
+    console = [_shown, structlog.dev.ConsoleRenderer()]
+    renderers = console if stderr.isatty() else [structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -36,16 +35,14 @@ def configure(worker: str) -> structlog.typing.FilteringBoundLogger:
     )
     structlog.contextvars.bind_contextvars(worker=worker)
     logging.basicConfig(level=logging.WARNING, handlers=[LibraryLines()], force=True)
-    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)  # it tries again; who needs a connection says why
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)  # the caller logs why it has no connection
     logging.getLogger("workers.kafka").setLevel(logging.ERROR)  # librdkafka's retries
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return logger
 
 
 def configure_command() -> None:
-    """Log what a command has to say to standard error, an error in one line, and nothing of the libraries: what fails
-    is raised too.
-    """
+    """Log a command's own lines to standard error, an error in one line; drop the libraries' lines."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -59,7 +56,7 @@ def configure_command() -> None:
 
 
 def _in_one_line(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Name an error, without its traceback, which the workers log."""
+    """Replace a traceback by the error in one line."""
     found = event.pop("exc_info", None)
     error = sys.exc_info()[1] if found is True else found
     if isinstance(error, BaseException):
@@ -68,7 +65,7 @@ def _in_one_line(_logger: object, _method: str, event: structlog.typing.EventDic
 
 
 def _shown(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Escape what a terminal would act upon; a traceback keeps its lines."""
+    """Escape what a terminal would interpret; a traceback keeps its lines."""
     return {
         name: "\n".join(map(shown, value.split("\n"))) if isinstance(value, str) else value
         for name, value in event.items()
@@ -76,11 +73,11 @@ def _shown(_logger: object, _method: str, event: structlog.typing.EventDict) -> 
 
 
 class LibraryLines(logging.Handler):
-    """Logs what libraries say as the engine's own events, each text once a minute."""
+    """Logs the libraries' records as events of the engine, each text once a minute."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._said: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._logged: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._log = structlog.get_logger()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -88,15 +85,15 @@ class LibraryLines(logging.Handler):
         try:
             self._emit(record, record.getMessage(), time.monotonic())
         except Exception:
-            self.handleError(record)  # as every handler does: who logs must not fail
+            self.handleError(record)  # as every handler does: logging must not raise
 
     def _emit(self, record: logging.LogRecord, text: str, now: float) -> None:
-        since, repeated = self._said.pop(text, (-REPEAT_SECONDS, 0))
+        since, repeated = self._logged.pop(text, (-REPEAT_SECONDS, 0))
         if now - since < REPEAT_SECONDS:
-            self._said[text] = (since, repeated + 1)
+            self._logged[text] = (since, repeated + 1)
             return
-        self._said[text] = (now, 0)
-        if len(self._said) > _MOST_TEXTS:
-            self._said.popitem(last=False)
+        self._logged[text] = (now, 0)
+        if len(self._logged) > _MOST_TEXTS:
+            self._logged.popitem(last=False)
         more = {"repeated": repeated} if repeated else {}
         self._log.log(record.levelno, text, logger=record.name, exc_info=record.exc_info, **more)

@@ -1,6 +1,6 @@
-"""Progress bars and the sign that something is being done, for whoever looks at a terminal.
+"""Progress bars and a spinner on a terminal.
 
-Apart from `workers.ops.terminal`, for its library takes a tenth of a second to import.
+A module of its own because its library takes a tenth of a second to import.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ Bars = Progress
 
 @contextmanager
 def busy(file: TextIO, what: str) -> Iterator[None]:
-    """Say what is being done while the block runs."""
+    """Show a spinner and `what` while the block runs."""
     with _console(file).status(Text(shown(what))):
         yield
 
@@ -37,7 +37,7 @@ def _console(file: TextIO) -> Console:
 
 
 class _Words(ProgressColumn):
-    """A task's description, or one of its fields, as it is."""
+    """A task's description or one of its fields, verbatim."""
 
     def __init__(self, field: str | None) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What an operator must mend before a command or a worker can run."""
+"""Errors that an operator must correct before a command or a worker can run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 class Refused(Exception):
-    """Said in one line for each argument, with exit code 2, never in a traceback. The message says what to do."""
+    """Printed as one line for each argument, without a traceback; the exit code is 2. The message says what to do."""
 
 
 @contextmanager
 def naming(file: Path) -> Iterator[None]:
-    """Name the file where reading or writing it fails: the system names one only that cannot be opened."""
+    """Turn an OSError of the block into Refused with the file's name: the system names only a file it cannot open."""
     try:
         yield
     except OSError as error:

@@ -1,9 +1,9 @@
-"""Fixed names for processes: the lowest free slot of this machine, held by a file lock.
+"""Stable process names: the lowest free slot of this machine, held by a file lock.
 
-A worker killed and started again finds its slot free and takes the same name, so Kafka hands it its
-partitions back at once (static membership, KIP-345); two workers at a time never share one. A random part of the
-name, kept beside the locks, tells machines of one host name apart. Names that are given can be given twice: a claim
-says which process made it, so that the older of the two finds out and stands by.
+A restarted worker takes the slot that it had, so Kafka assigns it the same partitions without a rebalance (static
+membership, KIP-345); no two running workers share one. A random part of the name, stored beside the locks,
+distinguishes machines with one host name. A configured name can be given twice by mistake: each claim names its
+process, so the older of the two detects it and stands by.
 """
 
 import fcntl
@@ -19,24 +19,24 @@ from uuid import uuid4
 
 
 class NameTaken(Exception):
-    """Another process, which started later, has the name of this one."""
+    """A process that started later has the same name."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Process:
-    """Who claimed partitions: when it started, by the database's clock, and where it runs."""
+    """A process that claims partitions: when it started, by the database's clock, and `host:pid`."""
 
     started: int
     place: str
 
 
 def owner_name(instance: str, started: int) -> str:
-    """What this process writes where it claims partitions."""
+    """What this process writes as the owner of its partitions."""
     return f"{instance}@{started}@{socket.gethostname()}:{os.getpid()}"
 
 
 def _read(owner: str) -> tuple[str, _Process | None]:
-    """The name and the process; None for what another version wrote."""
+    """The name and the process; no process if another version wrote the owner."""
     parts = owner.rsplit("@", 2)
     if len(parts) < 3 or not parts[1].isdecimal():
         return owner, None
@@ -44,19 +44,19 @@ def _read(owner: str) -> tuple[str, _Process | None]:
 
 
 def stand_back(owner: str, owners: Iterable[str]) -> None:
-    """Raise NameTaken where one of the owners has the same name, and started later."""
+    """Raise NameTaken if one of the owners has the same name and started later."""
     instance, mine = _read(owner)
     for name, other in map(_read, owners):
         if name == instance and mine is not None and other is not None and other > mine:
             raise NameTaken(
-                f"another ingest worker has the name {name} too and took over: {other.place} (host:process). "
-                f"This one, {mine.place}, stands by until that is gone; give each a STANDING_INSTANCE of its own"
+                f"another ingest worker with the name {name} took over: {other.place} (host:process). "
+                f"This one, {mine.place}, stands by until that one ends; give each its own STANDING_INSTANCE"
             )
 
 
 @contextmanager
 def take_slot(purpose: str, given: str | None = None) -> Iterator[str]:
-    """A name that no other process of this machine uses for `purpose` meanwhile; `given` wins where set."""
+    """Yield a name that no other process of this machine uses for `purpose` meanwhile, or `given` if it is set."""
     if given is not None:
         yield given
         return
@@ -76,12 +76,12 @@ def take_slot(purpose: str, given: str | None = None) -> Iterator[str]:
 
 
 def _kept_identity(directory: Path) -> str:
-    """What tells this machine from others of its host name: made once, and kept."""
+    """A random identity of this machine, created once and stored."""
     kept = directory / "identity"
     if not kept.exists():
         made = directory / uuid4().hex
         made.write_text(made.name[:8])
-        with suppress(FileExistsError):  # another was quicker
+        with suppress(FileExistsError):  # another process was faster
             os.link(made, kept)
         made.unlink()
     return kept.read_text()

@@ -1,8 +1,8 @@
-"""Standard error that never holds anybody up: what is written is queued, and a thread of its own writes it out.
+"""Standard error that never blocks: `write` appends to a queue, and a thread of its own writes the queue out.
 
-Owns the queue and the thread. A reader that stopped reading, a full pipe and a closed descriptor keep no worker, no
-watchdog and no end of a process waiting. The invariant: `write` makes no system call that can wait; where the queue
-is full the oldest lines make room, and a line says how many were dropped.
+A stalled reader, a full pipe or a closed descriptor therefore blocks neither a worker, nor the watchdog, nor the exit
+of a process. The invariant: `write` makes no system call that can block. A full queue drops its oldest lines, and a
+line says how many.
 """
 
 import atexit
@@ -17,12 +17,12 @@ from typing import TextIO
 from workers import timeouts
 
 MOST_BYTES = 1024 * 1024
-"""What the queue holds; beyond that the oldest lines are dropped."""
+"""The size of the queue; beyond it the oldest lines are dropped."""
 _STDERR = 2
 
 
 class QueuedStderr(io.TextIOBase, TextIO):
-    """Takes the place of `sys.stderr`, so Python's own tracebacks and warnings come through it too."""
+    """Replaces `sys.stderr`, so it carries Python's own tracebacks and warnings too."""
 
     encoding = "utf-8"
     errors = "backslashreplace"
@@ -34,7 +34,7 @@ class QueuedStderr(io.TextIOBase, TextIO):
         self._bytes = 0
         self._dropped = 0
         self._writing = False
-        self._begun = ""
+        self._incomplete = ""
         self._changed = threading.Condition(threading.RLock())
         threading.Thread(target=self._write_out, name="standard error", daemon=True).start()
 
@@ -43,21 +43,21 @@ class QueuedStderr(io.TextIOBase, TextIO):
         return os.isatty(self._descriptor)
 
     def writable(self) -> bool:
-        """It always is."""
+        """Always true."""
         return True
 
     def write(self, text: str) -> int:
-        """Queue whole lines; one that was only begun waits for its end, or for `finish`."""
+        """Queue whole lines; an incomplete one waits for its newline or for `finish`."""
         with self._changed:
-            whole, newline, self._begun = (self._begun + text).rpartition("\n")
+            whole, newline, self._incomplete = (self._incomplete + text).rpartition("\n")
             self._queue(whole + newline)
         return len(text)
 
     def finish(self, seconds: float = timeouts.STDERR_SECONDS) -> bool:
-        """Wait until all that was written is out, but no longer than this; whether it is."""
+        """Wait up to `seconds` until the queue is written out; return whether it is."""
         with self._changed:
-            begun, self._begun = self._begun, ""
-            self._queue(begun)
+            incomplete, self._incomplete = self._incomplete, ""
+            self._queue(incomplete)
             return self._changed.wait_for(lambda: not self._lines and not self._writing, seconds)
 
     def _queue(self, text: str) -> None:
@@ -66,9 +66,9 @@ class QueuedStderr(io.TextIOBase, TextIO):
         self._lines.append(text.encode(self.encoding, self.errors))
         self._bytes += len(self._lines[-1])
         while self._bytes > self._most_bytes and len(self._lines) > 1:
-            gone = self._lines.popleft()
-            self._bytes -= len(gone)
-            self._dropped += gone.count(b"\n")
+            oldest = self._lines.popleft()
+            self._bytes -= len(oldest)
+            self._dropped += oldest.count(b"\n")
         self._changed.notify_all()
 
     def _write_out(self) -> None:
@@ -87,11 +87,11 @@ class QueuedStderr(io.TextIOBase, TextIO):
                 self._changed.notify_all()
 
     def _written(self, line: bytes) -> bool:
-        """Write it, however long that takes; False where nobody will ever read it, or the disk is full."""
+        """Write it, however long that takes; False if the reader is gone or the disk is full."""
         while line:
             try:
                 line = line[os.write(self._descriptor, line) :]
-            except BlockingIOError:  # another process that shares it made it so
+            except BlockingIOError:  # another process that shares the descriptor made it non-blocking
                 waiting = select.poll()
                 waiting.register(self._descriptor, select.POLLOUT)
                 waiting.poll()
@@ -101,7 +101,7 @@ class QueuedStderr(io.TextIOBase, TextIO):
 
 
 def queue_stderr() -> TextIO:
-    """Put a queue in the place of `sys.stderr`, once in a process; one that is in memory keeps nobody waiting."""
+    """Replace `sys.stderr` by a queue, once for each process; a stream in memory stays, for it cannot block."""
     if isinstance(sys.stderr, QueuedStderr):
         return sys.stderr
     open_standard_descriptors()
@@ -114,22 +114,22 @@ def queue_stderr() -> TextIO:
     return queued
 
 
-def end_process(code: int, last_words: str = "") -> None:
-    """End the process without another instruction of the event loop, whatever hangs and whether anybody reads."""
+def end_process(code: int, message: str = "") -> None:
+    """End the process without running the event loop again, whatever hangs."""
     stderr = queue_stderr()
-    stderr.write(last_words)
+    stderr.write(message)
     if isinstance(stderr, QueuedStderr):
         stderr.finish()
     os._exit(code)
 
 
 def open_standard_descriptors() -> None:
-    """Open on nothing those that the caller had closed: a connection would get their number, and be written to."""
+    """Open closed standard descriptors on /dev/null; otherwise a connection gets the number and is written to."""
     for descriptor in (0, 1, _STDERR):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115  # for as long as we run
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115  # never closed

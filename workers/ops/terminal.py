@@ -1,8 +1,8 @@
-"""What people read: the one place through which text reaches a terminal, a pipe or a file.
+"""The output of commands: the one module through which text reaches a terminal, a pipe or a file.
 
-Text from outside (ids, names, categories, reasons, errors) is shown as it is and whole: nothing in it is markup or an
-emoji code, nothing is cut or wrapped, and a row of a table is one line, which `grep` finds. Only what a terminal
-would act upon, or would not show at all, is escaped (`shown`).
+It shows text from outside (ids, names, categories, reasons, errors) verbatim and whole: nothing is interpreted as
+markup or an emoji code, nothing is cut or wrapped, and a row of a table is one line, for `grep`. It escapes only
+characters that a terminal interprets or does not show (`shown`).
 """
 
 import os
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 _WIDEST = 60
-"""Columns are aligned up to this width; a longer cell moves the rest of its row."""
+"""Columns are aligned up to this width; a longer cell shifts the rest of its row."""
 _STYLES = {"bold": "1", "red": "31", "green": "32"}
 _ESCAPES = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode's categories that no terminal shows: control, format (bidi, zero width), lone surrogates, separators."""
+"""Unicode categories that no terminal shows: control, format (bidi, zero width), lone surrogates, separators."""
 _BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
-"""Characters of other categories that have no width or no ink."""
+"""Characters of other categories that have no width or are blank."""
 _blank = re.compile(f"[{_BLANK}]")
 
 
 def shown(text: str) -> str:
-    """The text with every character escaped that a terminal acts upon or does not show: `\\x1b`, `\\u202e`."""
+    """The text with each character escaped that a terminal interprets or does not show: `\\x1b`, `\\u202e`."""
     if text.isprintable() and _blank.search(text) is None:
         return text
     return "".join(_escaped(each) if _is_unseen(each) else each for each in text)
@@ -86,11 +86,11 @@ Part = str | Styled
 
 
 class CannotShow(Refused):
-    """Standard output takes nothing: a disk that is full, for one."""
+    """Standard output cannot be written, for example because a disk is full."""
 
 
 class Terminal:
-    """Standard output or standard error, whatever it is connected to."""
+    """Standard output, standard error or a file."""
 
     def __init__(self, *, error: bool = False, file: TextIO | None = None) -> None:
         self._error = error
@@ -102,20 +102,20 @@ class Terminal:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether somebody looks."""
+        """Whether it is a terminal."""
         return self._file.isatty()
 
     def line(self, *parts: Part) -> None:
-        """One line."""
+        """Write one line."""
         self._write("".join(self._rendered(part) for part in parts))
 
     def json(self, text: str) -> None:
-        """JSON, with the escapes of JSON for what would not be shown; it reads as the same value."""
+        """Write JSON; characters that a terminal would not show are JSON escapes, so the value stays the same."""
         lines = [_json_line(line) for line in text.split("\n")]
         self._write("\n".join(lines), _json_escaped)
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[Part]], title: str | None = None) -> None:
-        """A table: a line for each row, whole. Without headings where `headings` is empty."""
+        """Write a table, one whole line for each row; `headings` can be empty."""
         if title is not None:
             self.line(bold(title))
         lines: list[Sequence[Part]] = [[bold(heading) for heading in headings]] if headings else []
@@ -128,12 +128,12 @@ class Terminal:
             self._write(" " + "  ".join(self._rendered(part) + gap for part, gap in zip(line, gaps, strict=True)))
 
     def rule(self, title: str) -> None:
-        """A heading above what follows."""
+        """Write a heading."""
         self.line(bold(f"── {title} ──"))
 
     @contextmanager
     def busy(self, what: str) -> Iterator[None]:
-        """Say what is being done while the block runs, where somebody looks."""
+        """Show a spinner and `what` while the block runs, on a terminal only."""
         if not self.is_terminal:
             yield
             return
@@ -143,7 +143,7 @@ class Terminal:
             yield
 
     def bars(self, *fields: str, download: bool = False) -> "Progress":
-        """Progress bars, where somebody looks: description, bar, count, the named fields of each task, the time."""
+        """Progress bars, on a terminal only: description, bar, count, the named fields of each task, the time."""
         from workers.ops.progress import bars
 
         return bars(self._file, fields, download=download, disable=not self.is_terminal)
@@ -156,7 +156,7 @@ class Terminal:
         return f"\x1b[{_STYLES[part.style]}m{shown(part.text)}\x1b[0m"
 
     def _write(self, text: str, escaped: Callable[[str], str] = _escaped) -> None:
-        """Write a line that is safe to show, and make sure that it was taken."""
+        """Write and flush a line whose text is safe to show; raises CannotShow."""
         file = self._file
         try:
             text.encode(file.encoding or "utf-8")
@@ -166,20 +166,20 @@ class Terminal:
             file.write(f"{text}\n")
             file.flush()
         except BrokenPipeError:
-            self._forget()
-            raise SystemExit(1) from None  # who read it has gone, as `head` does
+            self._discard_buffer()
+            raise SystemExit(1) from None  # the reader ended first, as `head` does
         except OSError as error:
-            self._forget()
+            self._discard_buffer()
             raise CannotShow(f"standard output cannot be written: {error.strerror}") from error
 
-    def _forget(self) -> None:
-        """Let what is left in the buffer go nowhere, or the interpreter complains of it at its end."""
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), self._file.fileno())
+    def _discard_buffer(self) -> None:
+        """Send the rest of the buffer to /dev/null; otherwise the interpreter reports an error when it exits."""
+        with Path(os.devnull).open("wb") as null:
+            os.dup2(null.fileno(), self._file.fileno())
 
 
 def _json_line(text: str) -> str:
-    """A line of JSON; what is escaped stands within strings only, for JSON itself is ASCII."""
+    """A line of JSON; every escaped character is inside a string, for JSON's own characters are ASCII."""
     if text.isprintable() and _blank.search(text) is None:
         return text
     return "".join(_json_escaped(each) if _is_unseen(each) else each for each in text)

@@ -1,7 +1,7 @@
-"""Ends a process of which a loop no longer turns over, whatever it hangs in.
+"""Ends a process when one of its loops makes no progress.
 
-Owns one thread, which needs nothing of the event loop it watches. The invariant: a process whose loops all called
-`turned` in each of the last seconds lives on; one that was stopped and continued is not punished for the pause.
+It runs in a thread of its own, independent of the event loop. Time during which the whole process was stopped
+(SIGSTOP) does not count.
 """
 
 import faulthandler
@@ -12,22 +12,22 @@ from collections.abc import Mapping
 from workers.ops.stderr import end_process
 
 EXIT_CODE = 75
-"""`EX_TEMPFAIL`: started anew, the worker may well succeed."""
+"""`EX_TEMPFAIL`: a restart may help."""
 
 START = "start"
-"""What is watched until a loop turns over for the first time."""
+"""The name that is watched until the first loop reports progress."""
 
 
 class Watchdog:
-    """Counts each loop's seconds without a turn; at `seconds` it prints every thread's stack and ends the process.
+    """Counts the seconds that each loop is stalled; at `seconds` it prints every thread's stack and ends the process.
 
-    Without `with` it only notes the turns: a blocked event loop blocks all of them.
+    The thread runs inside the `with` block only.
     """
 
     def __init__(self, name: str, seconds: int) -> None:
         self.seconds = seconds
         self._name = name
-        self._silent = {START: 0}
+        self._stalled = {START: 0}
         self._turned: set[str] = set()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -43,32 +43,32 @@ class Watchdog:
             self._thread.join()
 
     def turned(self, loop: str) -> None:
-        """A loop of this name turned over; from the first time on it is watched."""
+        """Report that a loop completed a round; the first report starts watching it."""
         self._turned.add(loop)
 
     @property
-    def silent(self) -> Mapping[str, int]:
-        """For how many seconds each loop has not turned over."""
-        return self._silent
+    def stalled(self) -> Mapping[str, int]:
+        """The seconds since each loop last reported progress."""
+        return self._stalled
 
     def _watch(self) -> None:
-        while not self._ended.wait(1.0):  # counted, not measured: time asleep in SIGSTOP is no silence
+        while not self._ended.wait(1.0):  # counts rounds instead of reading a clock: SIGSTOP stops the count too
             turned, self._turned = self._turned, set()
-            watched = ({*self._silent, *turned} - {START}) or {START}
-            self._silent = {loop: 0 if loop in turned else self._silent.get(loop, 0) + 1 for loop in watched}
-            loop, silent = max(self._silent.items(), key=lambda item: item[1])
-            if silent >= self.seconds:
-                self._end(loop, silent)
+            watched = ({*self._stalled, *turned} - {START}) or {START}
+            self._stalled = {loop: 0 if loop in turned else self._stalled.get(loop, 0) + 1 for loop in watched}
+            loop, stalled = max(self._stalled.items(), key=lambda item: item[1])
+            if stalled >= self.seconds:
+                self._end(loop, stalled)
 
-    def _end(self, loop: str, silent: int) -> None:
-        why = f"{self._name}: {loop} did not turn over for {silent} seconds; ending the process\n"
+    def _end(self, loop: str, stalled: int) -> None:
+        why = f"{self._name}: {loop} made no progress for {stalled} seconds; ending the process\n"
         end_process(EXIT_CODE, why + _stacks())
 
 
 def _stacks() -> str:
-    """The stack of every thread; what the pipe does not hold is left out, for the dump keeps Python's lock."""
+    """The stack of every thread, cut to the size of a pipe."""
     reading, writing = os.pipe()
-    os.set_blocking(writing, False)
+    os.set_blocking(writing, False)  # the dump holds Python's lock, so nobody can read meanwhile
     faulthandler.dump_traceback(writing, all_threads=True)
     os.close(writing)
     with open(reading, encoding="utf-8", errors="replace") as dumped:  # noqa: PTH123  # a descriptor
