@@ -1,4 +1,4 @@
-"""What records say, sorted by account, before any of it is judged."""
+"""Decoded records by account, before anything is judged."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +9,10 @@ from workers.rules.facts import CaseFact, RegistryFact, Request
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFact:
-    """A registry, case or request fact with the record it came in, for the case that it must be refused."""
+    """A registry, case or request fact, and its record, which becomes a dead letter if the fact is refused.
+
+    `content` is the text that the store keeps of the fact.
+    """
 
     account_id: str
     topic: str
@@ -22,7 +25,7 @@ class ReceivedFact:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record that becomes a dead letter; its neighbours go on."""
+    """A record that becomes a dead letter, its topic without the prefix, and why."""
 
     record: Record
     topic: str
@@ -32,20 +35,21 @@ class Rejected:
 
 @dataclass(slots=True)
 class Batch:
-    """Orders and facts by account, in the order in which they were read."""
+    """Orders and other facts by account, in the order in which they were read."""
 
     orders: dict[str, list[tuple[Instant, str]]] = field(default_factory=dict)
-    """Effective orders: instant and order id."""
+    """Effective orders as (instant, order id)."""
     facts: dict[str, list[ReceivedFact]] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
     traceparents: dict[str, str] = field(default_factory=dict)
+    """The W3C trace context of an account's last fact that has one."""
 
     def account_ids(self) -> list[str]:
-        """Every account the batch speaks of, sorted by code points, the order of the locks."""
+        """Every account of the batch, sorted by code points: the order in which accounts are locked."""
         return sorted(self.orders.keys() | self.facts.keys())
 
     def add(self, other: "Batch") -> None:
-        """Add what was read after this."""
+        """Add what was read after this batch. It may take over the parts of `other`."""
         if not self.orders:
             self.orders = other.orders
         else:

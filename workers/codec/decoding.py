@@ -1,7 +1,6 @@
-"""Records into facts, each on its own: a bad one becomes a dead letter and its neighbours lose nothing.
+"""Decodes records into facts. A bad record becomes a dead letter; the other records are not affected.
 
-Owns the limits that hold before parsing. Orders are decoded on the
-hot path: nothing is kept of them but the instant and the id.
+Orders are decoded on the hot path: only the instant and the id of an effective order are kept.
 """
 
 import re
@@ -38,30 +37,27 @@ _FACTS: dict[str, TypeAdapter[Complaint | SellerAccount | AccountRequest]] = {
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What the records of one partition say of time.
-
-    `latest` is the latest `occurred_at` of a good record, `stamp` the timestamp of the last one.
-    """
+    """The times of one partition's good records: the latest `occurred_at`, and the timestamp of the last record."""
 
     latest: Instant | None = None
     stamp: Instant | None = None
 
     def then(self, other: "Read") -> "Read":
-        """What these records and `other`, which follow them, say."""
+        """The times of these records and of `other`, which follow them."""
         if self.latest is None or other.latest is None:
             return self if other.latest is None else other
         return Read(max(self.latest, other.latest), other.stamp)
 
 
 class Decoder:
-    """Decodes the records of the input topics by the loaded policies and limits."""
+    """Decodes the records of the input topics; `policies` tell the known categories of cases."""
 
     def __init__(self, policies: Policies, max_record_bytes: int) -> None:
         self._policies = policies
         self._max_record_bytes = max_record_bytes
 
     def decode(self, topic: str, records: Sequence[Record], into: Batch, now: Instant) -> Read:
-        """Decode one partition's records into a batch."""
+        """Decode the records of one partition into a batch. `now` is the clock that no fact may be far ahead of."""
         if topic == "order-status":
             return self._decode_orders(records, into, now)
         return self._decode_facts(topic, records, into, now)
@@ -90,7 +86,7 @@ class Decoder:
                 into.rejected.append(_in_future(record, "order-status", order.occurred_at))
                 continue
             stamp = record.timestamp
-            if at > latest:  # noqa: PLR1730  # a call of max for each order would cost as much as the rest
+            if at > latest:  # noqa: PLR1730  # calling max for each order costs as much as the rest
                 latest = at
             if order.status in EFFECTIVE and order.previous_status not in EFFECTIVE:
                 account_id = order.account_id
@@ -154,19 +150,19 @@ class Decoder:
         into.rejected.append(Rejected(record, topic, "too_large", detail))
 
 
-def keep_before(said: Batch, offset: int) -> None:
-    """Drop what one partition's records from `offset` on say."""
+def keep_before(batch: Batch, offset: int) -> None:
+    """Drop the facts and dead letters at `offset` and behind it from a batch of one partition."""
     kept = {
         account_id: [fact for fact in facts if fact.record.offset < offset]
-        for account_id, facts in said.facts.items()
+        for account_id, facts in batch.facts.items()
     }
-    said.facts = {account_id: facts for account_id, facts in kept.items() if facts}
-    said.rejected = [each for each in said.rejected if each.record.offset < offset]
+    batch.facts = {account_id: facts for account_id, facts in kept.items() if facts}
+    batch.rejected = [each for each in batch.rejected if each.record.offset < offset]
 
 
-def read_of(said: Batch, refused: Collection[int] = ()) -> Read:
-    """What one partition's facts say of time, without the records at the offsets `refused`."""
-    facts = [fact for each in said.facts.values() for fact in each if fact.record.offset not in refused]
+def read_of(batch: Batch, refused: Collection[int] = ()) -> Read:
+    """The times of one partition's facts, without the records at the offsets `refused`."""
+    facts = [fact for each in batch.facts.values() for fact in each if fact.record.offset not in refused]
     last = max(facts, key=lambda fact: fact.record.offset, default=None)
     return Read(
         max((fact.at for fact in facts), default=None), None if last is None else _arrival(last.record.timestamp)
@@ -174,19 +170,19 @@ def read_of(said: Batch, refused: Collection[int] = ()) -> Read:
 
 
 def _arrival(timestamp: int) -> Instant:
-    """A record's own timestamp, in milliseconds, as an instant; a producer may write any, also none (-1)."""
+    """A record's timestamp, in milliseconds, as an instant. A producer may write any number; -1 means none."""
     return max(timestamp, 0) * 1000
 
 
 def _bad(record: Record, topic: str, error: ValueError) -> Rejected:
-    """A record that is no JSON, or no message of its topic; says the field and what is wrong with it."""
+    """The dead letter of a record that is not JSON or not a message of its topic; `detail` names the field."""
     if not isinstance(error, ValidationError):
         return Rejected(record, topic, "invalid_message", f"occurred_at: {error}")
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     if first["type"] == "json_invalid":
         return Rejected(record, topic, "invalid_json", first["msg"])
     try:
-        orjson.loads(record.value or b"")  # stricter than pydantic, which takes NaN for a number
+        orjson.loads(record.value or b"")  # stricter than pydantic, which accepts NaN as a number
     except orjson.JSONDecodeError as strict:
         return Rejected(record, topic, "invalid_json", str(strict))
     field = ".".join(str(part) for part in first["loc"])
@@ -199,7 +195,7 @@ def _in_future(record: Record, topic: str, occurred_at: str) -> Rejected:
 
 
 def _trace(record: Record, account_id: str, into: Batch) -> None:
-    """Keep the W3C trace context of a fact, for the decisions that follow from it; nothing that is none."""
+    """Keep the W3C trace context of a fact for the decisions that follow from it; anything else is ignored."""
     for name, value in record.headers:
         if name == "traceparent" and value is not None and _TRACE_CONTEXT.fullmatch(value):
             into.traceparents[account_id] = value.decode("ascii")

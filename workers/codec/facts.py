@@ -1,7 +1,7 @@
-"""Messages of the registry, of cases and of requests into facts, and into the text the store keeps of them.
+"""Facts of the registry, of cases and of requests, and the text that the store keeps of each.
 
-The text is canonical JSON of the contract's fields, the time as an instant: two messages with one id say the
-same if and only if their texts are equal (CONTRACTS, conflicting duplicates).
+The text is canonical JSON of the contract's fields with the time as an instant. Two messages with one id are
+conflicting duplicates if their texts differ.
 """
 
 from collections.abc import Mapping
@@ -17,20 +17,20 @@ Fact = RegistryFact | CaseFact | Request
 
 
 def content(message: BaseModel, at: int) -> str:
-    """The text that stands for a message: its fields without absent ones, the time as an instant."""
+    """The text of a message: its fields that are not None, `occurred_at` as an instant."""
     fields = message.model_dump(exclude_none=True)
     fields["occurred_at"] = at
     return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def read_fact(topic: str, text: str) -> Fact:
-    """The fact behind a stored text."""
+    """The fact of a stored text."""
     fields: dict[str, Any] = orjson.loads(text)
     return fact_of(topic, fields)
 
 
 def fact_of(topic: str, fields: Mapping[str, Any]) -> Fact:
-    """The fact behind a message's fields."""
+    """The fact of a message's fields, `occurred_at` as an instant."""
     match topic:
         case "seller-accounts":
             return RegistryFact(fields["occurred_at"], fields["event_id"], fields["status"], _company(fields))

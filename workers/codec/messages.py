@@ -1,7 +1,7 @@
-"""Decisions as the messages other systems read: JSON values and CloudEvents headers (CONTRACTS).
+"""Encodes decisions as published messages: JSON values and CloudEvents headers.
 
-Pure translation. A `Message` is complete but for its place in the log, from which `ce_id` follows; `headers`
-adds it once the row's seq is known.
+A `Message` is complete except for its row in the decision log. `headers` needs the row, because `ce_id` follows from
+its shard and sequence number.
 """
 
 import base64
@@ -19,16 +19,17 @@ from workers.rules.difference import Published
 from workers.rules.standing import Standing
 
 _DEAD_LETTER_LIMIT = 64 * 1024
-"""Bytes kept of a key, of all headers and of a value, so that a letter fits a message whatever its record was."""
+"""The most bytes of a key, of all headers and of a value that a dead letter keeps, so that it fits a message."""
 _DEAD_LETTER_HEADERS = 1000
 _DEAD_LETTER_HEAD = 1024
+"""The bytes that are kept of a value over the limit."""
 
 _LAST_MILLISECOND = 253_402_300_799_999
-"""The end of the year 9999; a producer may write any timestamp."""
+"""The end of the year 9999, because a producer may write any timestamp."""
 
 
 class Record(Protocol):
-    """A record as it was read from an input topic (an aiokafka ConsumerRecord is one)."""
+    """A record of an input topic; an aiokafka ConsumerRecord is one."""
 
     @property
     def topic(self) -> str: ...
@@ -47,12 +48,15 @@ class Record(Protocol):
 
 
 def ce_id(incarnation: UUID, shard: int, seq: int) -> str:
-    """The id of the message of one row of the decision log; the same when it is ever sent again."""
+    """The `ce_id` of the message of a row of the decision log. It is the same if the message is sent again."""
     return name_based_uuid(incarnation.bytes, f"{shard}/{seq}")
 
 
 class Message(NamedTuple):
-    """One message to publish; `subject` is the account id, the company key or the dead record's place."""
+    """A message to publish, its topic without the prefix.
+
+    `subject` is the account id, the company key or, of a dead letter, topic/partition/offset of the record.
+    """
 
     topic: str
     key: bytes | None
@@ -65,7 +69,7 @@ class Message(NamedTuple):
 
 
 def headers(message: Message, incarnation: UUID, shard: int, seq: int, recorded_at: str) -> str:
-    """The CloudEvents headers of a message as JSON: a list of name and value."""
+    """The CloudEvents headers of a message as JSON: a list of [name, value]."""
     kind, subject = message.kind, orjson.dumps(message.subject).decode()
     trace = "" if message.traceparent is None else f',["traceparent",{orjson.dumps(message.traceparent).decode()}]'
     return (
@@ -78,7 +82,7 @@ def headers(message: Message, incarnation: UUID, shard: int, seq: int, recorded_
 def decision_message(
     decision: Decision, sequence: int, recorded_at: str, *, of_company: bool, traceparent: str | None
 ) -> Message:
-    """A decision about an account or a company."""
+    """The message of a decision about an account or, with `of_company`, a company."""
     value: dict[str, object] = {
         "decision_id": decision.id,
         "kind": decision.kind,
@@ -121,7 +125,7 @@ def withdrawal_message(
     company: Mapping[str, str] | None,
     traceparent: str | None,
 ) -> Message:
-    """A published decision is taken back; `company` is given for a decision about a company."""
+    """The message that withdraws a published decision; `company` is given for a decision about a company."""
     kind = published.kind + WITHDRAWN
     value: dict[str, object] = {"kind": kind}
     if company is None:
@@ -152,7 +156,7 @@ def withdrawal_message(
 def standing_message(
     account_id: str, standing: Standing, sequence: int, recorded_at: str, traceparent: str | None
 ) -> Message:
-    """The account now, for the compacted `account-standing`."""
+    """The message of `account-standing` for the current standing of an account."""
     value: dict[str, object] = {
         "account_id": account_id,
         "standing": standing.standing,
@@ -165,7 +169,7 @@ def standing_message(
     if standing.next is not None:
         value["next"] = standing.next
     value |= {
-        "reason": KINDS[standing.brought_by].reason,
+        "reason": KINDS[standing.set_by].reason,
         "cure": standing.cure,
         "sequence": sequence,
         "recorded_at": recorded_at,
@@ -181,7 +185,7 @@ def standing_message(
 
 
 def completed_message(value: dict[str, object], key: str, effective_at: Instant) -> Message:
-    """The signal that all accounts of a terminated company are decided."""
+    """The signal that a company's termination is complete; `value` has the fields of the case and the company."""
     return Message(
         COMPLETED.topic,
         key.encode(),
@@ -194,7 +198,7 @@ def completed_message(value: dict[str, object], key: str, effective_at: Instant)
 
 
 def dead_letter_message(record: Record, topic: str, reason: str, detail: str, recorded_at: str) -> Message:
-    """A record that could not be taken in, as it was read; `topic` is without the prefix."""
+    """The dead letter of a record; `topic` is without the prefix."""
     place = f"{topic}/{record.partition}/{record.offset}"
     key = None if record.key is None else record.key[:_DEAD_LETTER_LIMIT]
     kept = _dead_headers(record.headers)
@@ -219,7 +223,7 @@ def dead_letter_message(record: Record, topic: str, reason: str, detail: str, re
 
 
 def _dead_headers(headers: Sequence[tuple[str, bytes | None]]) -> list[dict[str, str | None]]:
-    """The first headers, as many as are kept."""
+    """The headers that are kept: the first ones, within the limits."""
     kept: list[dict[str, str | None]] = []
     room = _DEAD_LETTER_LIMIT
     for name, value in headers[:_DEAD_LETTER_HEADERS]:
@@ -243,7 +247,7 @@ def _dead_value(value: bytes | None) -> object:
 
 
 def evidence_value(evidence: Sequence[Evidence]) -> list[dict[str, str]]:
-    """Evidence as it is written."""
+    """Evidence as messages hold it."""
     return [
         {
             "topic": fact.topic,

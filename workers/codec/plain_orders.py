@@ -1,7 +1,7 @@
-"""Orders in their plain form, read in half the time that the contract's model takes.
+"""Reads orders in their plain form in half the time that the contract's model takes.
 
-Owns no rule: what it takes, the contract's model reads alike (held to that by a test; only what stands in fields
-that nobody reads may break the model's limits); all else is left to the model, which also says what is wrong.
+What it reads, the model reads with the same result (tests/codec/test_plain_orders.py); only fields that are not in
+the contract may exceed the model's limits. Everything else is left to the model, which also says what is wrong.
 """
 
 import re
@@ -21,9 +21,9 @@ _FRACTION_AT = len("2016-08-01T16:00:00")
 _OFFSET_AT = -len("+08:00")
 _MICROSECOND_DIGITS = 6
 _MOST_BRACKETS = 100
-"""How deep msgspec reads depends on how deep Python's calls are; the model reads 200 levels, always."""
+"""The depth that msgspec can read depends on the depth of Python's stack; the model always reads 200 levels."""
 _ANY_DAY = "2016-02-01"
-"""On which an offset is read; every offset of it lies after 1970."""
+"""The day on which an offset is computed; with every offset it is after 1970."""
 _SECONDS: dict[str, Instant] = {f"{second:02}": second * SECOND for second in range(60)}
 
 
@@ -33,7 +33,7 @@ class _Amount(msgspec.Struct, gc=False):
 
 
 class PlainOrder(msgspec.Struct, gc=False):
-    """An order as `contracts.order_status.OrderStatus` has it."""
+    """The fields of `contracts.order_status.OrderStatus`."""
 
     event_id: _Id
     order_id: _Id
@@ -48,14 +48,14 @@ _decode = msgspec.json.Decoder(PlainOrder).decode
 
 
 def read_plain(value: bytes) -> tuple[PlainOrder, Instant] | None:
-    """The order in `value` and its instant; None where it must be read by the contract's model."""
+    """The order in `value` and its instant; None where the contract's model must read it."""
     if not value.isascii() or value.count(b"[") + value.count(b"{") > _MOST_BRACKETS:
         return None
     try:
         order = _decode(value)
         at = _plain_instant(order.occurred_at)
     except (ValueError, KeyError, RecursionError):
-        return None  # the model will say what is wrong with it
+        return None  # the model says what is wrong
     if not f"{order.event_id}{order.order_id}{order.account_id}".isprintable():
         return None
     return None if order.amount is not None and not _plain_amount(order.amount) else (order, at)
@@ -76,7 +76,7 @@ def _plain_amount(amount: _Amount) -> bool:
 
 
 def _plain_instant(text: str) -> Instant:
-    """What `instant` gives for a timestamp, from parts that repeat; ValueError or KeyError for what is none."""
+    """The same as `instant(text)`, from cached parts; raises ValueError or KeyError where it is no timestamp."""
     at = _minute(text[:_SECOND_AT]) + _SECONDS[text[_SECOND_AT:_FRACTION_AT]]
     if text[-1] == "Z":
         fraction = text[_FRACTION_AT:-1]

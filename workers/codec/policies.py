@@ -1,7 +1,6 @@
-"""Policy files (TOML) into policies; a bad one stops the start with the file and the field (CONTRACTS).
+"""Reads policy files, in the format of ``schemas/policies/*.toml``. A bad file stops the start.
 
-Owns the format of ``schemas/policies/*.toml``. An unknown field is refused: a misspelt parameter must not
-silently take its default, and there are none.
+Unknown fields are refused, so that a misspelt parameter is noticed.
 """
 
 import hashlib
@@ -20,16 +19,16 @@ from workers.ops.refused import Refused
 from workers.rules.calendar import instant, written
 from workers.rules.policy import Policies, Policy, PolicyStamp, Violation
 
-reset_tzpath(to=())  # only the pinned tzdata, never the zones of the machine
+reset_tzpath(to=())  # only the pinned tzdata, never the machine's time zones
 
 
 class BadPolicy(Refused):
-    """A policy file that cannot be used; the message names the file and the field."""
+    """A policy file is invalid; the message names the file and the field."""
 
 
 def _distinct(days: list[int]) -> list[int]:
     if len(set(days)) != len(days):
-        raise ValueError("a number of days stands twice")
+        raise ValueError("a number of days occurs twice")
     return days
 
 
@@ -37,7 +36,7 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"no time zone is called {name!r}") from error
+        raise ValueError(f"there is no time zone {name!r}") from error
     return name
 
 
@@ -84,7 +83,7 @@ class _PolicyFile(_Strict):
 
 
 def read_policy(name: str, content: bytes) -> Policy:
-    """The policy of one file; raises BadPolicy."""
+    """The policy of one file. Raises BadPolicy."""
     try:
         fields = tomllib.loads(content.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -124,7 +123,7 @@ def _violation(row: _ViolationRow) -> Violation:
 
 
 def read_policies(files: Sequence[tuple[str, bytes]]) -> Policies:
-    """Policies of named files; raises BadPolicy where one is bad or two collide."""
+    """The policies of files given as (name, content). Raises BadPolicy, also where two share an id or a start."""
     if not files:
         raise BadPolicy("no policy file (*.toml) was found: set STANDING_POLICIES to a directory that has one")
     names: dict[str, str] = {}
@@ -141,7 +140,7 @@ def read_policies(files: Sequence[tuple[str, bytes]]) -> Policies:
 
 
 def load_policies(directory: Path) -> Policies:
-    """The policies of every ``*.toml`` in a directory; raises BadPolicy."""
+    """The policies of every ``*.toml`` in a directory. Raises BadPolicy."""
     if not directory.is_dir():
         raise BadPolicy(f"{directory}: STANDING_POLICIES is not a directory")
     return read_policies([(path.name, path.read_bytes()) for path in sorted(directory.glob("*.toml"))])

@@ -1,4 +1,4 @@
-"""A company's terminations, and evidence, as the JSON text that the store keeps; pure translation both ways."""
+"""The JSON text that the store keeps of a company's terminations, and of the facts that cause a fan-out."""
 
 from collections.abc import Mapping, Sequence
 
@@ -28,23 +28,23 @@ def read_terminations(text: str) -> tuple[Termination, ...]:
     )
 
 
-def termination_mark(termination: Termination) -> str:
-    """What a company's row knows a termination by."""
+def termination_key(termination: Termination) -> str:
+    """The text that identifies a termination in a company's row."""
     return joined(str(termination.upheld.at), termination.upheld.event_id, termination.root_account_id)
 
 
 def read_since(text: str) -> dict[str, int]:
-    """Since which version of the company each termination has been there without a break, by its mark."""
-    marks = map(termination_mark, read_terminations(text))
-    return {mark: each.get("since", 0) for mark, each in zip(marks, orjson.loads(text), strict=True)}
+    """The company's version at which each termination was added, by the termination's key."""
+    keys = map(termination_key, read_terminations(text))
+    return {key: each.get("since", 0) for key, each in zip(keys, orjson.loads(text), strict=True)}
 
 
 def write_terminations(terminations: Sequence[Termination], since: Mapping[str, int], version: int) -> str:
-    """What `read_terminations` and `read_since` read; `version` is the company's where a termination is new."""
+    """The text that `read_terminations` and `read_since` read; a new termination gets the company's `version`."""
     return orjson.dumps(
         [
             {
-                "since": since.get(termination_mark(each), version),
+                "since": since.get(termination_key(each), version),
                 "company": each.company_key,
                 "root": each.root_account_id,
                 "case": each.case_id,
@@ -68,12 +68,12 @@ def _write_outcome(outcome: Outcome) -> list[object]:
 
 
 def read_because(text: str) -> Because:
-    """The facts that a fan-out names as its cause."""
+    """The facts that cause a fan-out."""
     found = orjson.loads(text)
     return Because(tuple(Evidence(*each) for each in found["facts"]), found["left_out"])
 
 
 def write_because(because: Because) -> str:
-    """What `read_because` reads."""
+    """The text that `read_because` reads."""
     facts = [(each.topic, each.id, each.account_id, each.occurred_at) for each in because.facts]
     return orjson.dumps({"facts": facts, "left_out": because.left_out}).decode()

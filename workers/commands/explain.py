@@ -80,7 +80,7 @@ class Explanation:
                 "deadline": _written(self.deadline),
                 "deadline_not_before": _written(self.deadline_not_before),
                 "next": None if standing is None else standing.next,
-                "reason": None if standing is None else KINDS[standing.brought_by].reason,
+                "reason": None if standing is None else KINDS[standing.set_by].reason,
                 "cure": None if standing is None else standing.cure,
                 "judged_until": _written(self.judged_until),
                 "deferred": self.judgement.deferred,

@@ -60,7 +60,7 @@ def explanation(terminal: Terminal, found: Explanation) -> None:
     judgement, standing = found.judgement, found.judgement.standing
     terminal.line(bold(found.account_id), " is ", bold(judgement.status))
     if standing is not None:
-        terminal.line(f"  since  {_short(standing.since)}: {KINDS[standing.brought_by].reason}")
+        terminal.line(f"  since  {_short(standing.since)}: {KINDS[standing.set_by].reason}")
         if found.deadline_not_before is not None:
             least = _short(found.deadline_not_before)
             terminal.line(f"  until  not before {least} ({standing.next}); its last order is not known")

@@ -8,7 +8,7 @@ meanwhile, so that they need not wait for a company against which cases never en
 
 import orjson
 
-from workers.codec.terminations import read_since, read_terminations, termination_mark
+from workers.codec.terminations import read_since, read_terminations, termination_key
 from workers.enforcement.outbox import Outbox
 from workers.enforcement.unit_of_work import UnitOfWork
 from workers.rules.company import Termination, case_details
@@ -35,7 +35,7 @@ async def end_of_the_way(unit: UnitOfWork, fanout: Fanout, outbox: Outbox) -> No
     sequence = row.sequence
     for termination in due[:COMPLETED_AT_ONCE]:
         sequence += 1
-        completed.append(termination_mark(termination))
+        completed.append(termination_key(termination))
         value: dict[str, object] = {
             "company": {"key": termination.company_key, "name": termination.upheld.company_name},
             "accounts": await _count_hits(unit, key, termination),
@@ -59,7 +59,7 @@ async def end_of_the_way(unit: UnitOfWork, fanout: Fanout, outbox: Outbox) -> No
 def _due(terminations: str, completed: frozenset[str], version: int) -> list[Termination]:
     """The terminations that all members were reached with on a way begun with `version`, and not completed yet."""
     since = read_since(terminations)
-    found = ((termination_mark(each), each) for each in read_terminations(terminations))
+    found = ((termination_key(each), each) for each in read_terminations(terminations))
     return [each for mark, each in found if mark not in completed and since[mark] <= version]
 
 

@@ -18,7 +18,7 @@ from contracts.topics import Topic
 from workers.checkpoints import CHECKPOINTS_TOPIC, Checkpoint, CheckpointLost, SetBack, compare_published
 from workers.codec.messages import Message
 from workers.codec.policies import load_policies
-from workers.codec.terminations import read_terminations, termination_mark, write_because
+from workers.codec.terminations import read_terminations, termination_key, write_because
 from workers.enforcement.outbox import Outbox
 from workers.kafka.admin import Admin, TopicMissing, cluster_id
 from workers.kafka.whole_topics import WholeTopics
@@ -248,7 +248,7 @@ def _adopt_company(row: CompanyRow, replay: Replay, published: Published, outbox
     name = terminations[-1].upheld.company_name if terminations else names[-1] if names else ""
     found = difference(company_decisions(key, terminations), before)
     sequence = outbox.difference(key, found, published.last_sequence(subject), Because(), {"key": key, "name": name})
-    completed = [termination_mark(each) for each in terminations if _was_completed(each, subject, published)]
+    completed = [termination_key(each) for each in terminations if _was_completed(each, subject, published)]
     if len(completed) < len(terminations):
         replay.store.tables.fanouts[key] = Fanout(key, row.version, "", False, write_because(Because()))
     return row._replace(sequence=sequence, completed=orjson.dumps(completed).decode())

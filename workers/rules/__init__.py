@@ -1,9 +1,9 @@
-"""The rulebook as pure functions: no clock, no I/O, no randomness, the standard library only.
+"""The rules as pure functions: no clock, no I/O, no randomness, the standard library only.
 
-Read in this order: `calendar` (how periods are counted), `policy` (the parameters), `facts` (what is known),
-`company` (which cases terminate), `judge` and `account` (what follows for one account), `difference` (what is
-to be published).
+docs/rules.md states the rules; a rule's id stands in the docstring of the function that decides it. Read the modules
+in this order: `calendar` (how periods are counted), `policy` (the parameters), `facts` (the input), `company` (which
+cases terminate a company), `judge` and `account` (what follows for one account), `difference` (what is published).
 """
 
 RULES_VERSION = 2
-"""Grows with every change that would judge the past differently; adopted only by `standing setup`."""
+"""Increases with every change that judges the past differently. Only `standing setup` adopts a new version."""

@@ -1,7 +1,7 @@
-"""The state of one account while it is judged, and what each rule does to it (E1 to S6, T2 to T5, X3).
+"""The state of one account while it is judged, and what each rule does to it (E1 to S6, T1 to T5, X3).
 
-One method for each thing that can happen; each either changes the state, or publishes a decision, or both.
-`judge` calls them in the order of time and never lets silence run past the watermark.
+One method for each event. A method changes the state, or adds a decision, or both. `judge` calls the methods in
+the order of time and enforces no deadline beyond the watermark.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,10 @@ from workers.rules.standing import Standing, cure
 
 @dataclass(slots=True)
 class Period:
-    """A running period (S1 or S5): its end, and the notices in it that are still to come, latest first."""
+    """A running inactivity period (S1) or temporary activation (S5).
+
+    `notices` holds the notices that are still to come as (instant, days left), the latest first.
+    """
 
     policy: Policy
     start: Instant
@@ -28,15 +31,19 @@ class Period:
 
 @dataclass(slots=True)
 class Spell:
-    """An unbroken spell of terminations (X3): how the account stood at its first hit, an order since then."""
+    """An unbroken spell of terminations (X3): whether the account was active before it, and had an order in it."""
 
     was_active: bool
-    ordered: bool = False
+    had_order: bool = False
 
 
 @dataclass(slots=True)
 class Account:
-    """One account on its way through time."""
+    """One account at one instant of its history.
+
+    `since` is the instant from which `status` holds, `set_by` the kind of the decision that set it.
+    `terminations` holds those of every company by its key, `terminations_in_force` those that hold this account.
+    """
 
     account_id: str
     policies: Policies
@@ -44,23 +51,23 @@ class Account:
     decisions: list[Decision] = field(default_factory=list)
     status: str = "not_enrolled"
     since: Instant = 0
-    why: str = ""
+    set_by: str = ""
     company: Company | None = None
     period: Period | None = None
     locked_out_until: Instant | None = None
-    held_by: dict[tuple[Instant, str, str], Termination] = field(default_factory=dict)
+    terminations_in_force: dict[tuple[Instant, str, str], Termination] = field(default_factory=dict)
     spell: Spell | None = None
 
-    # -- silence -------------------------------------------------------------------------------------------
+    # -- deadlines -----------------------------------------------------------------------------------------
 
     def next_deadline(self) -> Instant | None:
-        """The next instant at which silence alone decides something: a notice or the end of the period."""
+        """The next notice or the end of the period, whichever comes first; None where no period is running."""
         if self.period is None:
             return None
         return self.period.notices[-1][0] if self.period.notices else self.period.deadline
 
-    def deadline(self) -> None:
-        """What silence decides at `next_deadline()`."""
+    def enforce_deadline(self) -> None:
+        """Decide what follows at `next_deadline()`."""
         period = self.period
         assert period is not None
         if period.notices:
@@ -71,34 +78,27 @@ class Account:
             self._expired(period)
 
     def _notice(self, period: Period, at: Instant, days_left: int) -> None:
-        """S6: a notice before the period's end."""
+        """S6: a notice before the end of the period."""
         kind = "suspension_notice" if self.status == "active" else "expiry_notice"
         self._decide(
             kind,
             "S6",
             at,
-            str(days_left),
-            [period.evidence],
-            policy=period.policy,
+            period.evidence,
+            cause=str(days_left),
+            policy=period.policy.stamp,
             details={"days_left": days_left},
             instants={"deadline": period.deadline},
         )
 
     def _suspended(self, period: Period) -> None:
-        """S1: no effective order within the inactivity period."""
+        """S1: suspended, for there was no effective order within the inactivity period."""
         self.period = None
-        self._decide(
-            "account_suspended",
-            "S1",
-            period.deadline,
-            "",
-            [period.evidence],
-            to="suspended",
-            policy=period.policy,
-        )
+        at, evidence, policy = period.deadline, period.evidence, period.policy.stamp
+        self._decide("account_suspended", "S1", at, evidence, cause="", to="suspended", policy=policy)
 
     def _expired(self, period: Period) -> None:
-        """S5: no effective order within the temporary activation; locked out."""
+        """S5: suspended again and locked out, for there was no effective order within the temporary activation."""
         at = period.deadline
         policy = self.policies.judging(at)
         self.period = None
@@ -107,70 +107,68 @@ class Account:
             "reactivation_expired",
             "S5",
             at,
-            "",
-            [period.evidence],
+            period.evidence,
+            cause="",
             to="suspended",
-            policy=period.policy,
+            policy=period.policy.stamp,
             instants={"locked_out_until": self.locked_out_until},
         )
 
     # -- the registry --------------------------------------------------------------------------------------
 
     def enrolled(self, fact: RegistryFact) -> None:
-        """E1, E2: a first enrolment, a new one after a closing, or a move to another company."""
+        """E1, E2: the first enrolment, a new one after a closing, or a move to another company."""
         evidence = Evidence("seller-accounts", fact.event_id, self.account_id, fact.at)
         before = self.company.key if self.company else None
         self.company = fact.company
         assert self.company is not None
         if self.status in ("not_enrolled", "closed"):
             clause = "E1" if self.status == "not_enrolled" else "E2"
-            self._run_inactivity(fact.at, evidence)
-            self._decide("account_enrolled", clause, fact.at, fact.event_id, [evidence], to="active")
+            self._start_inactivity_period(fact.at, evidence)
+            self._decide("account_enrolled", clause, fact.at, evidence, to="active")
         elif self.company.key == before:
-            return  # E1: the same company changes nothing (but its name)
+            return  # E1: the same company changes nothing but its name
         self._joined_terminated_company(fact, evidence)
 
     def _joined_terminated_company(self, fact: RegistryFact, evidence: Evidence) -> None:
-        """T4: the company is under a termination not reversed and not past its period."""
+        """T4: terminated by each termination of the company that is neither reversed nor past its period."""
         assert self.company is not None
         for termination in sorted(self.terminations.get(self.company.key, ()), key=lambda each: each.order):
             in_force = termination.upheld.at < fact.at < termination.reapply_from and (
                 termination.reversal is None or termination.reversal.at >= fact.at
             )
-            if in_force and termination.order not in self.held_by:
+            if in_force and termination.order not in self.terminations_in_force:
                 upheld = termination.upheld
                 cause = joined(upheld.event_id, termination.root_account_id, fact.event_id)
-                self._terminated(termination, "T4", fact.at, cause, [evidence], upheld.policy)
+                self._terminated(termination, "T4", fact.at, cause, upheld.policy, evidence)
 
     def closed(self, fact: RegistryFact) -> None:
-        """E2: periods, lock-outs and notices end, and nothing is carried over."""
+        """E2: periods, lock-outs and notices end, and nothing is carried over to a new enrolment."""
         if self.status in ("not_enrolled", "closed"):
             return
         self.period = self.locked_out_until = self.spell = None
-        self.held_by.clear()
+        self.terminations_in_force.clear()
         evidence = Evidence("seller-accounts", fact.event_id, self.account_id, fact.at)
-        self._decide("account_closed", "E2", fact.at, fact.event_id, [evidence], to="closed")
+        self._decide("account_closed", "E2", fact.at, evidence, to="closed")
 
     # -- orders and requests -------------------------------------------------------------------------------
 
     def order_became_effective(self, order: EffectiveOrder) -> None:
-        """S1, S2, S4: an effective order begins a new period, and restores who is suspended."""
+        """S1, S2, S4: an effective order starts a new inactivity period and restores a suspended account."""
         evidence = Evidence("order-status", order.order_id, self.account_id, order.at)
         if self.status == "active":
-            self._run_inactivity(order.at, evidence)
+            self._start_inactivity_period(order.at, evidence)
         elif self.status in ("suspended", "temporarily_active"):
             clause = "S2" if self.status == "suspended" else "S4"
             self.locked_out_until = None
-            self._run_inactivity(order.at, evidence)
-            details: dict[str, str | int] = {"order_id": order.order_id}
-            self._decide(
-                "account_restored", clause, order.at, order.order_id, [evidence], to="active", details=details
-            )
+            self._start_inactivity_period(order.at, evidence)
+            details = {"order_id": order.order_id}
+            self._decide("account_restored", clause, order.at, evidence, to="active", details=details)
         elif self.spell is not None:
-            self.spell.ordered = True
+            self.spell.had_order = True
 
     def requested(self, request: Request) -> None:
-        """S3, T3: the seller asks; every request is answered once."""
+        """S3, T3: every request is answered once."""
         if request.kind == "temporary_activation":
             self._activation_requested(request)
         else:
@@ -198,15 +196,14 @@ class Account:
                 "activation_granted",
                 "S3",
                 request.at,
-                request.request_id,
-                [evidence],
+                evidence,
                 to="temporarily_active",
                 details={"request_id": request.request_id},
                 instants={"expires_at": deadline},
             )
 
     def _reapplication_requested(self, request: Request) -> None:
-        """T3: accepted from the earliest instant on."""
+        """T3: accepted from the earliest instant of a re-application on."""
         if self.status in ("not_enrolled", "closed"):
             self._refused("reapplication_refused", "T3", request, "not_enrolled")
         elif self.status != "terminated":
@@ -215,39 +212,26 @@ class Account:
             self._refused("reapplication_refused", "T3", request, "too_early", reapply_from)
         else:
             evidence = self._request_evidence(request)
-            self.held_by.clear()
+            self.terminations_in_force.clear()
             self.spell = None
-            self._run_inactivity(request.at, evidence)
-            details: dict[str, str | int] = {"request_id": request.request_id}
-            self._decide(
-                "reapplication_accepted",
-                "T3",
-                request.at,
-                request.request_id,
-                [evidence],
-                to="active",
-                details=details,
-            )
+            self._start_inactivity_period(request.at, evidence)
+            details = {"request_id": request.request_id}
+            self._decide("reapplication_accepted", "T3", request.at, evidence, to="active", details=details)
 
     def _refused(
         self, kind: str, clause: str, request: Request, reason: str, not_before: Instant | None = None
     ) -> None:
-        self._decide(
-            kind,
-            clause,
-            request.at,
-            request.request_id,
-            [self._request_evidence(request)],
-            details={"request_id": request.request_id, "reason": reason},
-            instants={} if not_before is None else {"not_before": not_before},
-        )
+        """S3, T3: the request is refused; `not_before` is the instant that the refusal names, if it names one."""
+        details = {"request_id": request.request_id, "reason": reason}
+        instants = {} if not_before is None else {"not_before": not_before}
+        self._decide(kind, clause, request.at, self._request_evidence(request), details=details, instants=instants)
 
     def _request_evidence(self, request: Request) -> Evidence:
         return Evidence("account-requests", request.request_id, self.account_id, request.at)
 
     def _reapply_from(self) -> Instant:
-        """T3: the latest period end of the terminations that hold the account."""
-        return max(termination.reapply_from for termination in self.held_by.values())
+        """T3: the latest of the instants that the terminations in force name."""
+        return max(termination.reapply_from for termination in self.terminations_in_force.values())
 
     # -- cases ---------------------------------------------------------------------------------------------
 
@@ -258,8 +242,8 @@ class Account:
             "violation_warned",
             "T1",
             upheld.at,
-            joined(upheld.event_id, self.account_id),
-            [Evidence("complaints", upheld.event_id, self.account_id, upheld.at)],
+            Evidence("complaints", upheld.event_id, self.account_id, upheld.at),
+            cause=joined(upheld.event_id, self.account_id),
             details={
                 "case_id": upheld.case_id,
                 "case_event_id": upheld.event_id,
@@ -269,14 +253,14 @@ class Account:
         )
 
     def belongs_to(self, company_key: str) -> bool:
-        """Whether the company is the one of the account's newest registry fact."""
+        """Whether the account belongs to the company, by its latest registry fact."""
         return self.company is not None and self.company.key == company_key
 
     def company_terminated(self, termination: Termination) -> None:
-        """T2: every account that then belongs to the company, whatever its standing."""
+        """T2: terminated with its company, whatever its standing."""
         if self.status not in ("not_enrolled", "closed"):
             cause = joined(termination.upheld.event_id, termination.root_account_id)
-            self._terminated(termination, "T2", termination.upheld.at, cause, [], None)
+            self._terminated(termination, "T2", termination.upheld.at, cause, None)
 
     def _terminated(
         self,
@@ -284,54 +268,55 @@ class Account:
         clause: str,
         at: Instant,
         cause: str,
-        evidence: list[Evidence],
         policy: PolicyStamp | None,
+        *joined_by: Evidence,
     ) -> None:
         """T5: termination dominates; periods, activations, notices and lock-outs end."""
         if self.spell is None:
             self.spell = Spell(was_active=self.status == "active")
-        self.held_by[termination.order] = termination
+        self.terminations_in_force[termination.order] = termination
         self.period = self.locked_out_until = None
         upheld, root = termination.upheld, termination.root_account_id
         self._decide(
             "account_terminated",
             clause,
             at,
-            cause,
-            [case_evidence(upheld, root), *evidence],
+            case_evidence(upheld, root),
+            *joined_by,
+            cause=cause,
             to="terminated",
-            stamp=policy,
+            policy=policy,
             details=case_details(upheld, termination),
             instants={"reapply_from": termination.reapply_from},
         )
 
     def termination_reversed(self, termination: Termination) -> None:
-        """X3: reinstated, unless another termination holds the account or it was admitted since."""
-        del self.held_by[termination.order]
-        if self.held_by:
+        """X3: reinstated, unless another termination is in force. `judge` calls it only for one that is in force."""
+        del self.terminations_in_force[termination.order]
+        if self.terminations_in_force:
             return
         assert self.spell is not None
         assert termination.reversal is not None
         reversal, root = termination.reversal, termination.root_account_id
         evidence = case_evidence(reversal, root)
-        active = self.spell.was_active or self.spell.ordered
+        active = self.spell.was_active or self.spell.had_order
         self.spell = None
         if active:
-            self._run_inactivity(reversal.at, evidence)
+            self._start_inactivity_period(reversal.at, evidence)
         self._decide(
             "account_reinstated",
             "X3",
             reversal.at,
-            joined(reversal.event_id, root),
-            [evidence],
+            evidence,
+            cause=joined(reversal.event_id, root),
             to="active" if active else "suspended",
             details=case_details(reversal, termination),
         )
 
-    # -- what all of them do -------------------------------------------------------------------------------
+    # -- the parts of every rule ---------------------------------------------------------------------------
 
-    def _run_inactivity(self, start: Instant, evidence: Evidence) -> None:
-        """S1: a new inactivity period; it never starts before the first policy does."""
+    def _start_inactivity_period(self, start: Instant, evidence: Evidence) -> None:
+        """S1: a new inactivity period; it starts no earlier than the first policy."""
         clock = max(start, self.policies.first_start)
         policy = self.policies.judging(clock)
         deadline, notices = policy.inactivity(clock)
@@ -342,21 +327,22 @@ class Account:
         kind: str,
         clause: str,
         at: Instant,
-        cause: str,
-        evidence: list[Evidence],
-        *,
+        *evidence: Evidence,
+        cause: str | None = None,
         to: str | None = None,
-        policy: Policy | None = None,
-        stamp: PolicyStamp | None = None,
+        policy: PolicyStamp | None = None,
         details: Mapping[str, str | int] | None = None,
         instants: Mapping[str, Instant] | None = None,
     ) -> None:
-        """Take the standing `to`, and publish; before the first policy the standing changes in silence."""
+        """Set the standing `to`, if given, and add a decision; before the first policy only the standing changes.
+
+        `cause` defaults to the id of the fact, `policy` to the policy in force at `at`.
+        """
         before = self.status
         if to is not None:
             if to != before:
                 self.since = at
-            self.status, self.why = to, kind
+            self.status, self.set_by = to, kind
         if at < self.policies.first_start:
             return
         self.decisions.append(
@@ -366,9 +352,9 @@ class Account:
                 self.account_id,
                 self.company,
                 at,
-                cause,
-                stamp or (policy or self.policies.judging(at)).stamp,
-                tuple(evidence),
+                evidence[0].id if cause is None else cause,
+                policy or self.policies.judging(at).stamp,
+                evidence,
                 before,
                 self.status,
                 details or {},
@@ -376,8 +362,8 @@ class Account:
             )
         )
 
-    def says(self) -> Standing | None:
-        """What `account-standing` says of the account now; nothing of one that was never enrolled."""
+    def current_standing(self) -> Standing | None:
+        """What `account-standing` states about the account; None for an account that was never enrolled."""
         if self.status == "not_enrolled":
             return None
         deadline, following = None, None
@@ -388,5 +374,5 @@ class Account:
             deadline, following = self._reapply_from(), "reapplication_possible"
         elif self.locked_out_until is not None:
             deadline, following = self.locked_out_until, "lockout_ends"
-        said = cure(self.status, self.locked_out_until, deadline)
-        return Standing(self.status, self.since, self.company, deadline, following, self.why, said)
+        cured_by = cure(self.status, self.locked_out_until, deadline)
+        return Standing(self.status, self.since, self.company, deadline, following, self.set_by, cured_by)

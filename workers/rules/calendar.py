@@ -1,7 +1,6 @@
-"""How the rulebook counts time: civil days in a policy's zone, or elapsed 24-hour days.
+"""How periods are counted: in civil days of a policy's time zone, or in elapsed days of 24 hours.
 
-Owns every calendar computation of the project; nothing else adds days to an instant. An `Instant` is an
-integer number of microseconds since 1970-01-01T00:00:00Z, so instants are compared exactly.
+Every calendar computation of the project is here; nothing else adds days to an instant.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -9,7 +8,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 Instant = int
-"""Microseconds since 1970-01-01T00:00:00Z."""
+"""Microseconds since 1970-01-01T00:00:00Z, an integer: instants are compared exactly."""
 
 SECOND: Instant = 1_000_000
 DAY: Instant = 24 * 3600 * SECOND
@@ -31,24 +30,24 @@ def moment(at: Instant) -> datetime:
 
 @lru_cache(maxsize=10_000)
 def written(at: Instant) -> str:
-    """`at` as every message writes it: UTC with microseconds, ``2016-08-01T16:00:00.000000Z``."""
+    """`at` as the text of every message: UTC with microseconds, ``2016-08-01T16:00:00.000000Z``."""
     return f"{moment(at).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 @lru_cache(maxsize=100_000)
 def midnight(ordinal: int, zone: ZoneInfo) -> Instant:
-    """The first instant of a day, given as a proleptic Gregorian ordinal, in `zone`.
+    """The first instant in `zone` of a day, given as a proleptic Gregorian ordinal.
 
-    A midnight that daylight saving leaves out moves forward to the first instant that exists; one that
-    occurs twice is the first of the two; a day that a zone left out has the next day's midnight.
+    A midnight that daylight saving skips is the first instant after the gap. Of a midnight that occurs twice it is
+    the first. A day that the zone skips has the midnight of the next day.
     """
     wall = datetime.combine(date.fromordinal(ordinal), datetime.min.time())
     earlier, later = sorted(
         instant(wall.replace(tzinfo=zone, fold=fold).astimezone(UTC)) for fold in (0, 1)
-    )  # equal but where the clocks change: a gap puts fold=1 first, a repetition fold=0
+    )  # they differ only where the clocks change: fold=1 is earlier in a gap, fold=0 in a repetition
     if _wall(earlier, zone) == wall:
         return earlier
-    while later - earlier > 1:  # a gap: the change of the clocks lies after `earlier`, at or before `later`
+    while later - earlier > 1:  # a gap: the clocks change after `earlier`, at or before `later`
         middle = (earlier + later) // 2
         if _wall(middle, zone) < wall:
             earlier = middle
@@ -69,16 +68,16 @@ def local_ordinal(at: Instant, zone: ZoneInfo) -> int:
 
 @lru_cache(maxsize=100_000)
 def _day_at(bucket: int, zone: ZoneInfo) -> tuple[int, Instant]:
-    """The local day at the start of a quarter of an hour, and when that day ends; kept, for days repeat."""
+    """The local day at the start of a quarter of an hour, and the end of that day. Cached, for days repeat."""
     ordinal = datetime.fromtimestamp(bucket * _BUCKET // SECOND, zone).toordinal()
     return ordinal, midnight(ordinal + 1, zone)
 
 
 def period_end(start: Instant, days: int, zone: ZoneInfo, day_count: str) -> Instant:
-    """The end of a period of `days` that began at `start`; a fact at exactly the end is outside it.
+    """The end of a period of `days` that starts at `start`; a fact at exactly the end is outside the period.
 
-    "calendar": the day of the event does not count and the period ends at 24:00 of its last day (the
-    General Principles of Civil Law count so). "elapsed": `days` times 24 hours after `start`.
+    "calendar": the day of the event does not count, and the period ends at 24:00 of its last day, as in the General
+    Principles of Civil Law. "elapsed": `days` times 24 hours after `start`.
     """
     if day_count == "elapsed":
         return start + days * DAY

@@ -1,7 +1,7 @@
-"""Which cases warn and which terminate a company, and what is published of the company itself (T1, T2, X).
+"""Which cases warn and which terminate a company (T1, T2, X1 to X4), and the decisions about a company.
 
-Whether a case terminates depends on the account's own registry and case facts alone, never on its silences;
-so the result can be written to the company and is in force for every member at once, without cycles.
+Whether a case terminates depends only on the registry and case facts of the account it is against, never on a
+deadline. So the result can be stored with the company and holds for all of its accounts, and nothing is circular.
 """
 
 from collections.abc import Iterable
@@ -13,14 +13,14 @@ from workers.rules.facts import CaseFact, Company, History, RegistryFact
 from workers.rules.policy import Policies, Policy, PolicyStamp
 
 REGISTRY_RANK, CASE_RANK, ORDER_RANK, REQUEST_RANK = 1, 2, 3, 4
-"""The order at one instant, after ends of periods and notices (Time)."""
+"""The order of facts at one instant. Ends of periods and notices come before all of them."""
 
-_TAKES_BACK = ("dismissed", "withdrawn", "reversed")
+_REVERSING = ("dismissed", "withdrawn", "reversed")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The case message behind a termination, a warning or its taking back."""
+    """The case fact that terminates a company or reverses a termination, and the policy that judged it."""
 
     at: Instant
     event_id: str
@@ -31,7 +31,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Termination:
-    """A company terminated by one upheld case (T2), and what took it back, if anything did (X3)."""
+    """A company terminated by one upheld case (T2), and what reversed that, if anything did (X3)."""
 
     company_key: str
     root_account_id: str
@@ -48,7 +48,7 @@ class Termination:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """An upheld case whose penalty is a warning, or a count short of the n-th (T1)."""
+    """An upheld case whose penalty is a warning, or that is one of the cases before the n-th (T1)."""
 
     case_id: str
     upheld: CaseFact
@@ -57,7 +57,7 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class CaseEffects:
-    """What an account's own cases do: warnings to it, terminations to its company."""
+    """What follows from an account's own cases: warnings to it, terminations of its company."""
 
     warnings: tuple[Warned, ...]
     terminations: tuple[Termination, ...]
@@ -65,15 +65,19 @@ class CaseEffects:
 
 @dataclass(slots=True)
 class _Walk:
+    """The state of one walk through the registry and case facts of an account."""
+
     account_id: str
     policies: Policies
     company: Company | None = None
     enrolled: bool = False
     enrolments: int = 0
-    in_force: dict[str, int | None] = field(default_factory=dict)  # case id → its termination's index, if any
+    in_force: dict[str, int | None] = field(default_factory=dict)
+    """The upheld cases by case id, each with the index of its termination, if it terminates."""
     counted: dict[tuple[str, int], dict[str, Instant]] = field(default_factory=dict)
-    """By category and enrolment, the cases that count, in the order of their outcomes."""
+    """The outcomes of the cases that count by case id, oldest first, for each category and enrolment."""
     counted_as: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """The key of `counted` by case id."""
     warnings: list[Warned] = field(default_factory=list)
     terminations: list[Termination] = field(default_factory=list)
 
@@ -93,32 +97,32 @@ def case_effects(account_id: str, history: History, policies: Policies) -> CaseE
     )
     for fact in facts:
         if isinstance(fact, RegistryFact):
-            _registered(walk, fact)
-        elif fact.outcome in _TAKES_BACK:
-            _taken_back(walk, fact)
+            _register(walk, fact)
+        elif fact.outcome in _REVERSING:
+            _reverse(walk, fact)
         elif fact.outcome == "upheld":
             policy = policies.in_force(fact.at)
             if policy is not None and policy.exempts(fact):
-                _taken_back(walk, fact)  # X1, X2: not against the seller
+                _reverse(walk, fact)  # X1, X2: the case is not against the seller
             elif fact.case_id not in walk.in_force:
-                _upheld(walk, fact, policy)
+                _uphold(walk, fact, policy)
     return CaseEffects(tuple(walk.warnings), tuple(walk.terminations))
 
 
-def _registered(walk: _Walk, fact: RegistryFact) -> None:
+def _register(walk: _Walk, fact: RegistryFact) -> None:
     if fact.status == "enrolled":
         walk.company = fact.company
         if not walk.enrolled:
-            walk.enrolments += 1  # E2: no counted case is carried over
+            walk.enrolments += 1  # E2: no case counts beyond a closing
         walk.enrolled = True
     else:
         walk.enrolled = False
 
 
-def _upheld(walk: _Walk, fact: CaseFact, policy: Policy | None) -> None:
+def _uphold(walk: _Walk, fact: CaseFact, policy: Policy | None) -> None:
     walk.in_force[fact.case_id] = None
     if policy is None or walk.company is None:
-        return  # before the first policy, or of an account not enrolled yet (E3): in force, but no penalty
+        return  # E3: no penalty before the first policy or the first enrolment; the outcome is in force all the same
     counted_as = walk.counted_as[fact.case_id] = (fact.category, walk.enrolments)
     counted = walk.counted.setdefault(counted_as, {})
     counted[fact.case_id] = fact.at
@@ -139,9 +143,9 @@ def _upheld(walk: _Walk, fact: CaseFact, policy: Policy | None) -> None:
 
 
 def _penalty(fact: CaseFact, policy: Policy, counted: dict[str, Instant]) -> str:
-    """T1: the table's penalty; short of the n-th upheld case of the category within d days, a warning.
+    """T1: the penalty of the violation table; before the n-th upheld case within d days it is a warning.
 
-    Of thousands of cases that count, no more are looked at than decide: the newest come first.
+    The newest cases are counted first, so an account with thousands of cases costs no more than one with n.
     """
     violation = policy.violations.get(fact.category)
     if violation is None:
@@ -156,8 +160,8 @@ def _penalty(fact: CaseFact, policy: Policy, counted: dict[str, Instant]) -> str
     return "warn"
 
 
-def _taken_back(walk: _Walk, fact: CaseFact) -> None:
-    """X3, X4: the case is not (or no longer) against the seller."""
+def _reverse(walk: _Walk, fact: CaseFact) -> None:
+    """X3, X4: the case is not, or no longer, against the seller."""
     index = walk.in_force.pop(fact.case_id, None)
     counted_as = walk.counted_as.pop(fact.case_id, None)
     if counted_as is not None:
@@ -177,7 +181,7 @@ def _taken_back(walk: _Walk, fact: CaseFact) -> None:
 
 
 def company_decisions(key: str, terminations: Iterable[Termination]) -> tuple[Decision, ...]:
-    """Every decision about the company itself: terminated (T2), termination reversed (X3), in time order."""
+    """The decisions about a company in the order of time: terminated (T2), termination reversed (X3)."""
     moments: list[tuple[Outcome, Termination, bool]] = []
     for termination in terminations:
         moments.append((termination.upheld, termination, True))
@@ -185,17 +189,18 @@ def company_decisions(key: str, terminations: Iterable[Termination]) -> tuple[De
             moments.append((termination.reversal, termination, False))
     moments.sort(key=lambda each: (each[0].at, each[0].event_id, each[1].root_account_id))
     decisions: list[Decision] = []
-    holding = 0
+    in_force = 0
     for outcome, termination, terminates in moments:
-        before = holding
-        holding += 1 if terminates else -1
-        decisions.append(_company_decision(key, outcome, termination, terminates, before, holding))
+        before = in_force
+        in_force += 1 if terminates else -1
+        decisions.append(_company_decision(key, outcome, termination, terminates, before, in_force))
     return tuple(decisions)
 
 
 def _company_decision(
     key: str, outcome: Outcome, termination: Termination, terminates: bool, before: int, after: int
 ) -> Decision:
+    """T2, X3: a termination or its reversal; `before` and `after` count the terminations in force."""
     return Decision(
         kind="company_terminated" if terminates else "company_termination_reversed",
         clause="T2" if terminates else "X3",
@@ -212,12 +217,12 @@ def _company_decision(
 
 
 def case_evidence(outcome: Outcome, root_account_id: str) -> Evidence:
-    """The case message as a fact that a decision rests on."""
+    """The case fact as evidence of a decision."""
     return Evidence("complaints", outcome.event_id, root_account_id, outcome.at)
 
 
 def case_details(outcome: Outcome, termination: Termination) -> dict[str, str | int]:
-    """What every decision about a case names of it."""
+    """The fields that name the case of a decision."""
     return {
         "case_id": termination.case_id,
         "case_event_id": outcome.event_id,

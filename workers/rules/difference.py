@@ -1,9 +1,9 @@
-"""What is to be published: the judgement less what was already published and not withdrawn.
+"""What to publish: the difference between a judgement and the decisions in force.
 
-Owns the comparison alone. Wrong decisions are withdrawn newest first, then the missing ones published in the
-order of the judgement; a decision whose content changed is withdrawn and published again under its old id. So is
-one that follows a published one at the same instant: the decisions in force, by `effective_at` and then
-`sequence`, always stand in the order of the judgement.
+Wrong decisions are withdrawn, newest first; then the missing decisions are published in the order of the judgement.
+A decision whose content changed is withdrawn and published again under its id. So is a decision that follows a newly
+published one at the same instant. The decisions in force, sorted by `effective_at` and then `sequence`, are therefore
+always in the order of the judgement.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from workers.rules.decisions import Decision
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A decision that stands: published under `sequence`, not withdrawn."""
+    """A decision in force: published under `sequence` and not withdrawn."""
 
     decision_id: str
     kind: str
@@ -37,14 +37,14 @@ class Difference:
 
 
 def difference(decided: Sequence[Decision], published: Sequence[Published]) -> Difference:
-    """What turns the net of `published` into `decided`."""
+    """What turns the decisions in force, `published`, into `decided`."""
     if not published:
         return Difference((), tuple(decided))
     by_content = {each.content: each for each in published}
     kept: set[int] = set()
     publish: list[Decision] = []
     at: Instant | None = None
-    last: float = 0  # sequence at this instant; infinite once one of it is published
+    last: float = 0  # sequence of the last one kept at this instant; infinite after one that must be published
     for decision in decided:
         if decision.effective_at != at:
             at, last = decision.effective_at, 0

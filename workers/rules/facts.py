@@ -1,7 +1,7 @@
-"""What is known of one account: its facts, placed in time by `at` (their `occurred_at`), never by arrival.
+"""The facts of one account, and its `History`. Nothing is decided here.
 
-Owns the shape of facts and of an account's `History`; decides nothing. Facts are values: two equal ones are
-one.
+The time of a fact is `at`, the `occurred_at` of its message. When the message arrived never matters. Facts are
+values: two equal facts are one.
 """
 
 import unicodedata
@@ -13,14 +13,14 @@ from workers.rules.calendar import Instant
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """The company an account trades under: its key, and the name as the registry writes it."""
+    """The company that an account belongs to: its key, and its name as the registry has it."""
 
     key: str
     name: str
 
 
 def company_key(company_id: str | None, company_name: str) -> str:
-    """`id:` and the id, or `name:` and the name after NFKC, case folding and white space (Words)."""
+    """`id:` and the id; without an id, `name:` and the name after NFKC, case folding and collapsing white space."""
     if company_id is not None:
         return f"id:{company_id}"
     return "name:" + " ".join(unicodedata.normalize("NFKC", company_name).casefold().split())
@@ -28,12 +28,12 @@ def company_key(company_id: str | None, company_name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RegistryFact:
-    """The account registry says: enrolled under a company, or closed (E1, E2)."""
+    """The account was enrolled under a company, or closed (E1, E2)."""
 
     at: Instant
     event_id: str
     status: str  # enrolled, closed
-    company: Company | None  # always there for enrolled
+    company: Company | None  # never None where enrolled
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class CaseFact:
 
 @dataclass(frozen=True, slots=True)
 class EffectiveOrder:
-    """An order entered one of the three states that make it effective."""
+    """An order entered one of the three statuses that make it effective."""
 
     at: Instant
     order_id: str
@@ -61,7 +61,7 @@ class EffectiveOrder:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The seller asked for a temporary activation (S3) or to be admitted again (T3)."""
+    """The seller asked for a temporary activation (S3) or re-applied (T3)."""
 
     at: Instant
     request_id: str
@@ -70,9 +70,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class OrderSpan:
-    """Effective orders from `first` to `last` between which no silence ever decides anything.
+    """Effective orders from `first` to `last`, so close that no deadline can fall between two of them.
 
-    `first` carries the smallest order id of its instant, `last` the largest of its own.
+    `first` has the smallest order id of its instant, `last` the largest order id of its own.
     """
 
     first: EffectiveOrder
@@ -81,7 +81,7 @@ class OrderSpan:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All that is known of one account. Spans are in order of time and apart; the rest is in any order."""
+    """The facts of one account. Spans are in the order of time and do not overlap; all else is in any order."""
 
     registry: tuple[RegistryFact, ...] = ()
     cases: tuple[CaseFact, ...] = ()

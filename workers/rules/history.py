@@ -1,8 +1,7 @@
-"""Keeps histories tiny: of the effective orders only the two ends of a long silence can ever matter.
+"""The compression of effective orders into spans, and the conditions under which an order needs no judgement.
 
-Owns the compression of orders into spans and the conditions under which an order needs no judgement at all.
-The invariant: judging the compressed history gives what judging the full one would, for a late order can
-split a silence but never make one.
+Only orders at the two ends of a long gap can ever matter, for a late order can split a gap but never make one. The
+invariant: the compressed history and the full one give the same judgement.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,12 +14,12 @@ from workers.rules.policy import Policies
 def add_orders(
     spans: Sequence[OrderSpan], orders: Iterable[EffectiveOrder], policies: Policies
 ) -> tuple[OrderSpan, ...]:
-    """`spans` with `orders` taken in, in any order and any number of times."""
+    """`spans` and `orders` as spans. The orders may come in any order, and more than once."""
     pieces = [*spans, *(OrderSpan(order, order) for order in orders)]
     pieces.sort(key=lambda span: (span.first.at, span.last.at))
     merged: list[OrderSpan] = []
     for span in pieces:
-        if merged and _is_dense(merged[-1].last.at, span.first.at, policies):
+        if merged and _in_one_span(merged[-1].last.at, span.first.at, policies):
             merged[-1] = _join(merged[-1], span)
         else:
             merged.append(span)
@@ -28,7 +27,7 @@ def add_orders(
 
 
 def keep_orders(spans: Sequence[OrderSpan], orders: Iterable[EffectiveOrder]) -> tuple[OrderSpan, ...]:
-    """The same without any policy: nothing is joined but what overlaps. `add_orders` joins the rest later."""
+    """The same without policies: only what overlaps is joined. `add_orders` joins the rest later."""
     pieces = sorted([*spans, *(OrderSpan(order, order) for order in orders)], key=lambda span: span.first.at)
     kept: list[OrderSpan] = []
     for span in pieces:
@@ -39,15 +38,15 @@ def keep_orders(spans: Sequence[OrderSpan], orders: Iterable[EffectiveOrder]) ->
     return tuple(kept)
 
 
-def _is_dense(earlier: Instant, later: Instant, policies: Policies) -> bool:
-    """Whether the silence between two neighbouring orders is too short for any policy in force in it."""
+def _in_one_span(earlier: Instant, later: Instant, policies: Policies) -> bool:
+    """Whether no notice or deadline of any policy in force falls into the gap between two neighbouring orders."""
     if later <= earlier:
         return True
     return all(later < policy.first_deadline(earlier) for policy in policies.between(earlier, later))
 
 
 def _join(one: OrderSpan, other: OrderSpan) -> OrderSpan:
-    """Two spans as one, `one` beginning first."""
+    """Two spans as one; `one` begins no later than `other`."""
     first = one.first
     if other.first.at == first.at and other.first.order_id < first.order_id:
         first = other.first
@@ -62,12 +61,11 @@ def moves_only_the_clock(
     next_check: Instant | None,
     policies: Policies,
 ) -> bool:
-    """Whether the order of an ACTIVE account decides nothing and only moves `last_effective_at`.
+    """Whether an order of an ACTIVE account decides nothing and only moves `last_effective_at`.
 
-    All of these are needed beside "active"; each one left out lost or kept a wrong decision: the order is
-    newer than the last; the policy in force at it is the one in force at the last; it comes before the first
-    instant at which the silence since the last would decide anything; and nothing of that silence was
-    decided yet (`next_check` is no later than that instant).
+    Every condition is needed: without any one of them, simulations lost decisions or kept wrong ones. The order is
+    newer than the last one. One policy is in force at both. The order comes before the first notice or deadline
+    after the last one. None of these notices was decided yet: `next_check` is no later than the first of them.
     """
     if next_check is None or order_at <= last_effective_at:
         return False
@@ -76,19 +74,19 @@ def moves_only_the_clock(
 
 
 def lies_inside(order_at: Instant, *, span_start: Instant, last_effective_at: Instant) -> bool:
-    """Whether an order lies strictly inside the last span, where it can change nothing."""
+    """Whether an order is strictly inside the last span, where it changes nothing."""
     return span_start < order_at < last_effective_at
 
 
 def begins_the_first_span(
     order_at: Instant, *, decisions: int, next_check: Instant | None, judged_until: Instant | None, policies: Policies
 ) -> bool:
-    """Whether the first order ever of an ACTIVE account, behind which nothing waits, decides nothing.
+    """Whether the first order of an ACTIVE account without deferred facts decides nothing.
 
-    Nothing but the enrolment was ever decided of it (`decisions` counts all that was published), so no older
-    instant can turn out otherwise; the order comes before the next silence; and the silence after it decides
-    nothing before `next_check`. An enrolment before the first policy is not published, so the one decision may be
-    the first notice of the period that began with that policy; an order before it takes it back.
+    Only the enrolment was decided (`decisions` counts all that was published), so no earlier decision can turn out
+    wrong. The order comes before `next_check`, which is no later than the first notice or deadline after the order.
+    An enrolment before the first policy is not published: the one decision may then be the first notice of the
+    period that the policy started, and an order before that notice withdraws it.
     """
     if next_check is None or decisions > 1 or order_at >= next_check:
         return False

@@ -1,8 +1,8 @@
-"""The judgement of one account: every decision from its first fact on, its standing, and when to look again.
+"""The judgement of one account: every decision since its first fact, its standing, and its next check.
 
-`judge` walks an account's facts and its companies' terminations in the order of time. Between two of them it
-lets silence speak (deadlines and notices), but only up to the watermark: what lies behind an undecided silence
-waits. The invariant: the same facts give the same judgement, in whatever order they arrived.
+`judge` goes through the facts of an account and the terminations of its companies in the order of time. Between two
+of them it enforces deadlines and notices, but only up to the watermark: facts behind a deadline beyond the watermark
+are deferred. The invariant: the same facts give the same judgement, in whatever order they arrived.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,29 +26,30 @@ from workers.rules.standing import Standing
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
-    """A termination at the instant its case was upheld (T2)."""
+class Terminated:
+    """A termination, at the instant at which its case was upheld (T2)."""
 
     termination: Termination
 
 
 @dataclass(frozen=True, slots=True)
 class Reversed:
-    """A termination at the instant it is taken back (X3)."""
+    """A termination, at the instant at which it is reversed (X3)."""
 
     termination: Termination
 
 
-Event = RegistryFact | Warned | Hit | Reversed | OrderSpan | EffectiveOrder | Request
+Event = RegistryFact | Warned | Terminated | Reversed | OrderSpan | EffectiveOrder | Request
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the rules conclude of one account.
+    """What the rules conclude about one account.
 
-    `standing` is None where nothing may be said of it yet: never enrolled, or before the first policy.
-    `next_check` is the next instant at which silence alone would decide something; it may be early, is never
-    late, and is always beyond the watermark. `waits` says that facts lie behind it, not judged yet.
+    `standing` is None for an account that was never enrolled, and before the first policy. `next_check` is the
+    instant at which the account must be judged again, even if no fact arrives: it may be earlier than the next
+    deadline, is never later, and is always beyond the watermark. `deferred` says that facts behind a deadline
+    beyond the watermark are not judged yet.
     """
 
     decisions: tuple[Decision, ...]
@@ -66,54 +67,54 @@ def judge(
     watermark: Instant,
     known_until: Instant | None = None,
 ) -> Judgement:
-    """Judge an account by its history and the terminations of the companies it ever belonged to.
+    """Judge an account by its history and the terminations of every company that it ever belonged to.
 
-    `terminations` maps a company key to all its terminations, reversed ones included; those that the
-    account's own cases brought about are among them. With `known_until` the judgement stops there: it is what
-    the account was at that instant, which a fact or a period's end at exactly that instant belongs to.
+    `terminations` maps a company key to all terminations of the company, also the reversed ones and those that
+    follow from the account's own cases. With `known_until` the result is the account as it was at that instant,
+    facts and deadlines at exactly that instant included.
     """
     if known_until is not None:
         watermark = min(watermark, known_until)
     account = Account(account_id, policies, terminations)
-    waits = False
+    deferred = False
     reached = watermark
     unbroken_until: Instant | None = None
     for at, event in _events(account_id, history, terminations, policies):
         if known_until is not None and at > known_until:
             break
-        reached = max(reached, at)  # also by facts that wait: what they changed before may have been said
+        reached = max(reached, at)  # also by deferred facts: what they changed may have been published before
         if not _concerns(account, event):
             continue
         unbroken = unbroken_until is not None and at <= unbroken_until
         if not unbroken and not _apply_deadlines(account, at, watermark):
-            waits = True
+            deferred = True
             break
-        if isinstance(event, OrderSpan):  # between its orders no silence decides anything
+        if isinstance(event, OrderSpan):  # no deadline falls between its orders
             unbroken_until = event.last.at
         _apply(account, at, event)
-    if not waits and (unbroken_until is None or unbroken_until <= watermark or known_until is None):
+    if not deferred and (unbroken_until is None or unbroken_until <= watermark or known_until is None):
         _apply_deadlines(account, None, watermark)
-    standing = account.says() if reached >= policies.first_start else None
-    next_check = _next_check(account, watermark, said=standing is not None)
-    return Judgement(tuple(account.decisions), account.status, standing, next_check, waits)
+    standing = account.current_standing() if reached >= policies.first_start else None
+    next_check = _next_check(account, watermark, has_standing=standing is not None)
+    return Judgement(tuple(account.decisions), account.status, standing, next_check, deferred)
 
 
 def _apply_deadlines(account: Account, until: Instant | None, watermark: Instant) -> bool:
-    """Enforce what deadlines decide up to and including `until`; False if that lies beyond the watermark."""
+    """Enforce the deadlines up to and including `until`; False where one of them is beyond the watermark."""
     while (deadline := account.next_deadline()) is not None and (until is None or deadline <= until):
         if deadline > watermark:
             return False
-        account.deadline()
+        account.enforce_deadline()
     return True
 
 
 def _concerns(account: Account, event: Event) -> bool:
-    """Whether the account is one that it can change: one that left a company need not wait for its terminations."""
+    """Whether the event can change the account: a termination of a company that it left cannot."""
     match event:
-        case Hit():
+        case Terminated():
             return account.belongs_to(event.termination.company_key)
         case Reversed():
-            return event.termination.order in account.held_by
+            return event.termination.order in account.terminations_in_force
         case _:
             return True
 
@@ -126,7 +127,7 @@ def _apply(account: Account, at: Instant, event: Event) -> None:
             account.closed(event)
         case Warned():
             account.warned(event)
-        case Hit():
+        case Terminated():
             account.company_terminated(event.termination)
         case Reversed():
             account.termination_reversed(event.termination)
@@ -139,13 +140,13 @@ def _apply(account: Account, at: Instant, event: Event) -> None:
                 account.requested(event)
 
 
-def _next_check(account: Account, watermark: Instant, *, said: bool) -> Instant | None:
-    """The next silence, but never beyond the start of the policy after the one that judges it.
+def _next_check(account: Account, watermark: Instant, *, has_standing: bool) -> Instant | None:
+    """The next deadline, but no later than the start of the next policy.
 
-    Before the first policy an account that is enrolled wakes when it begins, to be spoken of.
+    An account that is enrolled before the first policy is checked at its start, to publish the standing.
     """
     policies, period = account.policies, account.period
-    first = None if said or account.status == "not_enrolled" else policies.first_start
+    first = None if has_standing or account.status == "not_enrolled" else policies.first_start
     if period is None:
         return first
     following = policies.next_start(max(watermark, period.start))
@@ -159,7 +160,7 @@ def _events(
     terminations: Mapping[str, Sequence[Termination]],
     policies: Policies,
 ) -> Iterator[tuple[Instant, Event]]:
-    """All that happened to the account, in the order of time and, at one instant, of the rulebook (Time)."""
+    """All events of the account in the order of time and, at one instant, in the order that docs/rules.md gives."""
     found: list[tuple[tuple[Instant, int, str, str], Event]] = []
     for fact in history.registry:
         found.append(((fact.at, REGISTRY_RANK, fact.event_id, account_id), fact))
@@ -168,7 +169,7 @@ def _events(
     for company_terminations in terminations.values():
         for termination in company_terminations:
             root, upheld, reversal = termination.root_account_id, termination.upheld, termination.reversal
-            found.append(((upheld.at, CASE_RANK, upheld.event_id, root), Hit(termination)))
+            found.append(((upheld.at, CASE_RANK, upheld.event_id, root), Terminated(termination)))
             if reversal is not None:
                 found.append(((reversal.at, CASE_RANK, reversal.event_id, root), Reversed(termination)))
     for span in history.orders:

@@ -1,7 +1,6 @@
-"""The operator's parameters: one `Policy` a file, and the `Policies` that follow one another in time.
+"""The parameters of the rules: a `Policy` for each policy file, and the `Policies` that follow one another in time.
 
-Owns which policy is in force when, and what each says of periods, notices and categories of violation. Reads
-no files: `workers.codec.policies` does.
+A policy gives the periods, the notices and the penalty of each category. `workers.codec.policies` reads the files.
 """
 
 from bisect import bisect_right
@@ -17,7 +16,7 @@ from workers.rules.facts import CaseFact
 
 @dataclass(frozen=True, slots=True)
 class PolicyStamp:
-    """What a decision says of the policy that judged it: its id and the SHA-256 of its file."""
+    """The policy that judged, as a decision names it: its id and the SHA-256 of its file."""
 
     id: str
     digest: str
@@ -25,7 +24,7 @@ class PolicyStamp:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One row of the violation table (T1, X2)."""
+    """One category of the violation table (T1, X2)."""
 
     penalty: str  # none, warn, terminate
     after: int = 1
@@ -37,7 +36,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One policy file. Day numbers are at least 1."""
+    """One policy file. Every number of days is at least 1."""
 
     stamp: PolicyStamp
     effective_from: Instant
@@ -53,7 +52,7 @@ class Policy:
     violations: Mapping[str, Violation]
 
     def period_end(self, start: Instant, days: int) -> Instant:
-        """The end of a period of `days` that began at `start`."""
+        """The end of a period of `days` that starts at `start`."""
         return period_end(start, days, self.zone, self.day_count)
 
     def inactivity(self, start: Instant) -> tuple[Instant, list[tuple[Instant, int]]]:
@@ -74,12 +73,12 @@ class Policy:
         return deadline, [notice for notice in found if start < notice[0] < deadline]  # S6
 
     def first_deadline(self, last_effective_at: Instant) -> Instant:
-        """The first instant at which silence since an effective order would decide anything (S1, S6)."""
+        """The first notice or deadline of the inactivity period that an effective order starts (S1, S6)."""
         deadline, notices = self.inactivity(last_effective_at)
         return notices[0][0] if notices else deadline
 
     def exempts(self, case: CaseFact) -> bool:
-        """Whether an upheld outcome is not the seller's (X1) or no refusal of Trade Assurance (X2)."""
+        """Whether an upheld case is exempt: not the seller's (X1), or no refusal of Trade Assurance (X2)."""
         if case.cause is not None and case.cause in self.exempt_causes:
             return True  # X1
         violation = self.violations.get(case.category)
@@ -106,7 +105,7 @@ def _elapsed_period(start: Instant, days: int, notices: tuple[int, ...]) -> tupl
 
 @lru_cache(maxsize=100_000)
 def _calendar_period(first_day: int, days: int, notices: tuple[int, ...], zone: ZoneInfo) -> tuple[Instant, Notices]:
-    """All periods that begin on one day end alike; kept, for days repeat."""
+    """The deadline and notices of a period that starts on that day. Cached, for days repeat."""
     deadline = midnight(first_day + days + 1, zone)
     last = local_ordinal(deadline, zone)
     return deadline, _in_order((midnight(last - before, zone), before) for before in notices)
@@ -117,7 +116,7 @@ def _in_order(notices: Iterable[tuple[Instant, int]]) -> Notices:
 
 
 class Policies:
-    """Policies in the order in which they take effect; at least one."""
+    """One or more policies in the order in which they take effect."""
 
     __slots__ = ("_deadlines", "_starts", "all")
 
@@ -125,32 +124,34 @@ class Policies:
         self.all = tuple(sorted(policies, key=lambda policy: policy.effective_from))
         self._starts = [policy.effective_from for policy in self.all]
         self._deadlines: dict[int, tuple[Instant, Instant, tuple[Instant, Instant]]] = {}
-        """By quarter of an hour: from when to when a silence ends alike, and where. Days repeat."""
+        """A cache of `deadline_after` by quarter of an hour: the bounds within which a result holds, and it."""
 
     @property
     def first_start(self) -> Instant:
-        """`effective_from` of the first policy: nothing is decided about an instant before it."""
+        """`effective_from` of the first policy. Nothing is decided about an earlier instant."""
         return self._starts[0]
 
     def in_force(self, at: Instant) -> Policy | None:
-        """The policy in force at `at`; None before the first."""
+        """The policy in force at `at`; None before the first policy."""
         index = bisect_right(self._starts, at)
         return self.all[index - 1] if index else None
 
     def judging(self, at: Instant) -> Policy:
-        """The policy in force at an instant that is known to be no earlier than the first one's start."""
+        """The policy in force at `at`, which must not be earlier than `first_start`."""
         policy = self.in_force(at)
         assert policy is not None, f"nothing may be decided at {at}, before the first policy"
         return policy
 
     def next_start(self, after: Instant) -> Instant | None:
-        """When the next policy takes effect, strictly after `after`."""
+        """The first instant after `after` at which a policy takes effect."""
         index = bisect_right(self._starts, after)
         return self._starts[index] if index < len(self._starts) else None
 
     def deadline_after(self, last_effective_at: Instant) -> tuple[Instant, Instant] | None:
-        """What bounds the fast path after an order: (the first instant at which silence since it would decide
-        anything; that or, if it comes sooner, the start of the next policy). None before the first policy.
+        """What bounds the fast path after an effective order; None before the first policy.
+
+        The first instant is the order's first notice or deadline. The second is the same or, if that is earlier, the
+        start of the next policy.
         """
         bucket = last_effective_at // _QUARTER
         known = self._deadlines.get(bucket)
@@ -170,9 +171,9 @@ class Policies:
         return found
 
     def between(self, start: Instant, end: Instant) -> tuple[Policy, ...]:
-        """Every policy in force at some instant of [start, end]."""
+        """Every policy in force at some instant from `start` to `end`, both included."""
         return self.all[max(bisect_right(self._starts, start) - 1, 0) : bisect_right(self._starts, end)]
 
     def knows_category(self, category: str) -> bool:
-        """Whether any loaded policy's violation table has `category`."""
+        """Whether the violation table of any policy has `category`."""
         return any(category in policy.violations for policy in self.all)

@@ -1,7 +1,7 @@
-"""What is said of an account now: the content of `account-standing`.
+"""The current standing of an account, as `account-standing` states it.
 
-Owns the sentences that say what cures a standing. No sentence names what an ordinary order would change, for that is
-published without a message.
+The sentences that name the cure are here. None of them depends on anything that an ordinary order changes, because
+an ordinary order publishes no message.
 """
 
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ from workers.rules.facts import Company
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An account's standing, since when, what follows when, why, and what cures it."""
+    """An account's standing, since when it holds, what follows and when, and what cures it."""
 
     standing: str
     since: Instant
     company: Company | None
     deadline: Instant | None
     next: str | None
-    brought_by: str
-    """The kind of the decision that brought the account there."""
+    set_by: str
+    """The kind of the decision that set the standing."""
     cure: str
 
     @property
     def compared(self) -> tuple[object, ...]:
-        """What is said, but for the deadline, which an order moves without a message."""
+        """What makes a standing a new one: all but the deadline of an active account, which every order moves."""
         deadline = None if self.standing == "active" else self.deadline
         company = (self.company.key, self.company.name) if self.company else None
-        return (self.standing, self.since, company, deadline, self.next, self.brought_by, self.cure)
+        return (self.standing, self.since, company, deadline, self.next, self.set_by, self.cure)
 
 
 def cure(standing: str, locked_out_until: Instant | None, deadline: Instant | None) -> str:
-    """What the seller can do, for each standing."""
+    """What the seller can do in a standing."""
     match standing:
         case "active":
             return "Nothing is needed; each effective order begins a new inactivity period (S1)."
