@@ -1,4 +1,4 @@
-"""The topic `account-requests`: what a seller asks for, to be answered on `request-outcomes`."""
+"""The topic `account-requests`: requests of sellers, answered on `request-outcomes`."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from contracts.fields import Identifier, Message, Timestamp
 
 
 class AccountRequest(Message):
-    """A seller asks for a temporary activation (S3) or to be admitted again (T3)."""
+    """A seller asks for a temporary activation (S3) or re-applies after a termination (T3)."""
 
     request_id: Identifier
     account_id: Identifier

@@ -1,4 +1,4 @@
-"""The topic `account-standing`: what is to be said of an account now; compacted, so the newest value stays."""
+"""The topic `account-standing`: the current standing of every account. It is compacted by account."""
 
 from typing import Annotated
 
@@ -9,22 +9,24 @@ from contracts.fields import Identifier, Published, WrittenInstant
 
 
 class AccountStanding(Published):
-    """The account now. An order moves an active account's `deadline` without a message."""
+    """The current standing of an account. Orders move the `deadline` of an active account without a message."""
 
     account_id: Identifier
     standing: Standing
     since: WrittenInstant
+    """The instant from which the standing holds."""
     company: Company
     deadline: WrittenInstant | None = None
-    """When something follows without the seller's doing, or becomes possible."""
+    """The instant at which `next` follows or becomes possible, unless an order or another fact comes first."""
     next: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    """What that is."""
+    """The kind of the decision that follows, or `reapplication_possible` or `lockout_ends`."""
     reason: str
-    """Why the account stands as it does."""
+    """Why the account has this standing, in English."""
     cure: str
-    """What the seller can do."""
+    """What the seller can do, in English."""
     sequence: Annotated[
-        int, Field(ge=0, description="the number of the account's message behind this one; 0 where there is none yet")
+        int,
+        Field(ge=0, description="the `sequence` of the account's last decision or withdrawal; 0 where there is none"),
     ]
     recorded_at: WrittenInstant | None = None
-    """When it was decided."""
+    """When the engine recorded the message."""

@@ -1,7 +1,4 @@
-"""The AsyncAPI 3.0 document: every topic, who sends and who receives, keys, headers and values.
-
-Generated from `topics` and the models alone, so that it cannot say anything else than they do.
-"""
+"""The AsyncAPI 3.0 document, generated from the topics and the models: directions, keys, headers and values."""
 
 from contracts.catalogue import MESSAGES, messages_of
 from contracts.cloudevents import Headers
@@ -11,15 +8,15 @@ from contracts.topics import Topic
 _BINDING = "0.5.0"
 
 _DESCRIPTION = (
-    "Enforces the Trade Assurance rules on facts about sellers. Topics stand here without the prefix of the "
-    "deployment (STANDING_TOPIC_PREFIX). Published messages are CloudEvents 1.0 in binary content mode, "
-    "written in Kafka transactions: read them with isolation.level=read_committed. A decision that turns out "
-    "wrong is withdrawn by a message on the same topic and key."
+    "Enforces the Trade Assurance rules on facts about sellers. Topic names are without the deployment's prefix "
+    "(STANDING_TOPIC_PREFIX). Published messages are CloudEvents 1.0 in binary content mode, written in Kafka "
+    "transactions: read them with isolation.level=read_committed. A decision that turns out wrong is withdrawn by "
+    "a message with the same topic and key."
 )
 
 
 def asyncapi() -> JsonObject:
-    """The document, seen from this application: it receives facts and sends decisions."""
+    """The document, from the point of view of the engine: it receives facts and sends decisions."""
     names = {name: topic for topic in Topic for name in messages_of(topic)}
     return {
         "asyncapi": "3.0.0",
@@ -50,7 +47,7 @@ def _channel(topic: Topic) -> JsonObject:
         kept |= {"retention.ms": -1, "retention.bytes": -1}
     return {
         "address": topic.value,
-        "description": topic.says,
+        "description": topic.description,
         "servers": [{"$ref": "#/servers/kafka"}],
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages_of(topic)},
         "bindings": {
@@ -72,7 +69,7 @@ def _operation(topic: Topic) -> JsonObject:
     return {
         "action": _action(topic),
         "channel": {"$ref": channel},
-        "summary": topic.says,
+        "summary": topic.description,
         "messages": [{"$ref": f"{channel}/messages/{name}"} for name in messages_of(topic)],
     }
 
@@ -93,7 +90,7 @@ def _message(name: str, topic: Topic) -> JsonObject:
 
 
 def _key(topic: Topic) -> JsonObject:
-    says = topic.key
+    description = topic.key
     if topic.direction == "in":
-        says += "; should be there, so that an account's facts stay in order, but need not"
-    return {"type": "string", "description": says}
+        description += "; recommended, because it keeps an account's facts in order, but not required"
+    return {"type": "string", "description": description}

@@ -1,7 +1,6 @@
-"""Which model stands behind which kind of message, and which messages a topic carries.
+"""The model of every message by its name, and the messages of every topic.
 
-Owns the names under which messages are published: of an input topic its own name with underscores, of an
-output topic the kind. Nothing else maps names to models.
+The name of an input message is that of its topic with underscores, the name of a published message is its kind.
 """
 
 from pydantic import BaseModel
@@ -27,11 +26,11 @@ MESSAGES: dict[str, type[BaseModel]] = {
     STANDING.name: AccountStanding,
     DEAD_LETTER.name: DeadLetter,
 }
-"""Every message, by its name."""
+"""The model of every message by its name."""
 
 
 def messages_of(topic: Topic) -> tuple[str, ...]:
-    """The names of the messages that a topic carries, withdrawals after their decisions."""
+    """The names of the messages of a topic, each withdrawal after its decision."""
     if topic.direction == "in":
         return (topic.replace("-", "_"),)
     both = (name for kind in kinds_of(topic) for name in (kind.name, kind.withdrawal))

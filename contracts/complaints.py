@@ -1,4 +1,4 @@
-"""The topic `complaints`: an outcome of a buyer's complaint or of a platform inspection."""
+"""The topic `complaints`: outcomes of buyers' complaints and of platform inspections."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""The topic `dead-letters`: a record that could not be taken in, as it was read, and why."""
+"""The topic `dead-letters`: input records that are not valid facts, as they were read, and why."""
 
 from typing import Annotated, Literal
 
@@ -19,11 +19,11 @@ class DeadHeader(Published):
 
     name: str
     value: Base64 | None
-    """Null where the header had no value."""
+    """Null for a header without a value."""
 
 
 class LargeValue(Published):
-    """What is kept of a value over 64 KiB."""
+    """A value over 64 KiB: its digest, its length in bytes and its first KiB."""
 
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     length: Annotated[int, Field(ge=0)]
@@ -32,26 +32,27 @@ class LargeValue(Published):
 
 
 class DeadLetter(Published):
-    """A record that could not be taken in."""
+    """A record that is not a valid fact."""
 
     kind: Literal["dead_letter"]
     reason: Reason
     detail: str
-    """What is wrong, and with which field."""
+    """What is wrong, with the name of the field."""
     topic: InputTopic
-    """Without the prefix."""
+    """The record's topic, without the deployment's prefix."""
     partition: Annotated[int, Field(ge=0)]
     offset: Annotated[int, Field(ge=0)]
     timestamp: WrittenInstant
     """The record's own timestamp."""
     key: Base64 | None
-    """Its first 64 KiB."""
+    """The first 64 KiB of the key."""
     key_length: Annotated[int, Field(ge=0)] | None = None
-    """Where the key was longer."""
+    """The length of the key in bytes, where it is over 64 KiB."""
     headers: list[DeadHeader]
-    """The first 1,000, and no more than 64 KiB."""
+    """The first headers: at most 1,000, and at most 64 KiB."""
     headers_left_out: Annotated[int, Field(ge=0)] | None = None
-    """How many more there were."""
+    """The number of the other headers."""
     value: Base64 | LargeValue | None
+    """Null for a record without a value."""
     recorded_at: WrittenInstant | None = None
-    """When it was read."""
+    """When the engine read the record."""

@@ -1,7 +1,4 @@
-"""What the messages of all decisions have in common (CONTRACTS): company, policy, evidence and the case.
-
-Owns no kind of its own; those are in `decisions` and `withdrawals`.
-"""
+"""The fields that messages of decisions share: company, policy, evidence and case. The kinds are in `decisions`."""
 
 from typing import Annotated, Literal
 
@@ -18,7 +15,7 @@ CompanyKey = Annotated[
     str,
     Field(
         pattern=r"^(id|name):[^\u0000-\u001f\u007f-\u009f]+$",
-        description="id: and the company's id; where the registry gives none, name: and its normalised name",
+        description="`id:` and the company's id; where the registry has none, `name:` and the normalised name",
     ),
 ]
 
@@ -26,32 +23,32 @@ DecisionId = Annotated[
     str,
     Field(
         pattern="^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
-        description="a UUIDv5 of account id or company key, kind, effective_at and cause, a line each",
+        description="a UUIDv5 of the account id or company key, the kind, `effective_at` and the cause, one a line",
     ),
 ]
 
 Sequence = Annotated[
     int,
-    Field(ge=1, description="1, 2, 3 ... of the account or company, without gaps, over all its decision topics"),
+    Field(ge=1, description="1, 2, 3 ... without gaps for each account or company, over all topics of decisions"),
 ]
 
 
 class Company(Published):
-    """The company that an account trades under; the name is never part of a comparison."""
+    """A company. Compare the key: the name can change."""
 
     key: CompanyKey
     name: Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class PolicyStamp(Published):
-    """The policy that judged."""
+    """The policy that judged the decision."""
 
     id: Annotated[str, Field(min_length=1)]
-    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the policy's file")]
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the policy file")]
 
 
 class Fact(Published):
-    """A fact that a decision rests on; `id` is the order's, the request's, else the event's."""
+    """A fact that a decision rests on. Its `id` is the order id, the request id or else the event id."""
 
     topic: InputTopic
     id: Identifier
@@ -60,26 +57,26 @@ class Fact(Published):
 
 
 class Recorded(Published):
-    """What decisions, withdrawals and signals say alike."""
+    """The fields of every decision, withdrawal and signal."""
 
     effective_at: WrittenInstant
-    """The instant at which the rule takes effect, never when it was computed."""
+    """The instant at which the rule takes effect, whenever it was computed."""
     recorded_at: WrittenInstant
-    """When it was decided."""
+    """When the engine recorded the message."""
     sequence: Sequence
 
 
 class Decision(Recorded):
-    """What the rules conclude from the facts."""
+    """A conclusion of the rules."""
 
     decision_id: DecisionId
     policy: PolicyStamp
     evidence: Annotated[list[Fact], Field(min_length=1)]
-    """The facts it rests on: last effective order or enrolment, request, case outcome."""
+    """The facts that the decision rests on: the last effective order or enrolment, the request, the case outcome."""
 
 
 class AccountDecision(Decision):
-    """A decision about an account; `company` is missing only where the account was never enrolled."""
+    """A decision about an account. `company` is missing only for an account that was never enrolled."""
 
     account_id: Identifier
     company: Company | None = None
@@ -102,7 +99,7 @@ class CompanyDecision(Decision):
 
 
 class OfCase(Published):
-    """The case behind a decision, and its outcome (for what takes it back: that one)."""
+    """The case that a decision follows from. A reversal names the outcome that reverses."""
 
     case_id: Identifier
     case_event_id: Identifier
@@ -112,24 +109,24 @@ class OfCase(Published):
 
 
 class AccountWithdrawal(Recorded):
-    """A decision about an account turned out wrong and is taken back."""
+    """Withdraws a decision about an account that turned out wrong."""
 
     account_id: Identifier
     withdraws: DecisionId
-    """The `decision_id` of the decision that is taken back."""
+    """The `decision_id` of the withdrawn decision."""
     because: list[Fact]
-    """The late facts that changed what should have been decided, or the first 100 of them."""
+    """The late facts that made the decision wrong, or the first 100 of them."""
     because_left_out: Annotated[int, Field(ge=1)] | None = None
-    """How many more there were."""
+    """The number of the other late facts."""
 
 
 class CompanyWithdrawal(Recorded):
-    """A decision about a company turned out wrong and is taken back."""
+    """Withdraws a decision about a company that turned out wrong."""
 
     company: Company
     withdraws: DecisionId
-    """The `decision_id` of the decision that is taken back."""
+    """The `decision_id` of the withdrawn decision."""
     because: list[Fact]
-    """The late facts that changed what should have been decided, or the first 100 of them."""
+    """The late facts that made the decision wrong, or the first 100 of them."""
     because_left_out: Annotated[int, Field(ge=1)] | None = None
-    """How many more there were."""
+    """The number of the other late facts."""

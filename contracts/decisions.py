@@ -1,7 +1,7 @@
-"""A model for each kind of decision and for its withdrawal, and the signal that a termination is complete.
+"""The models of decisions, of their withdrawals, and of the signal that a termination is complete.
 
-Owns the named fields of each kind. Its name, rules (`clause`) and description come from its row in `kinds`, and
-the model of its withdrawal follows.
+The name, the rules (`clause`) and the description of a kind come from its row in `kinds`; the model of its withdrawal
+follows from the row too. Here are the fields that a kind has of its own.
 """
 
 from typing import Annotated, Any, Literal
@@ -32,7 +32,7 @@ class _OfCompany(CompanyDecision, OfCase):
 
 class _Terminated(EnrolledAccountDecision, OfCase):
     reapply_from: WrittenInstant
-    """The earliest instant of a re-application as far as this termination goes."""
+    """The earliest instant of a re-application, unless another termination names a later one."""
 
 
 class _OfCase(EnrolledAccountDecision, OfCase):
@@ -55,14 +55,14 @@ class _ActivationRefused(AccountDecision):
     request_id: Identifier
     reason: Literal["locked_out", "not_suspended", "already_temporarily_active", "terminated", "not_enrolled"]
     not_before: WrittenInstant | None = None
-    """Locked out: from when it would be granted. Terminated: from when the account can re-apply."""
+    """`locked_out`: the instant from which it would be granted. `terminated`: the earliest re-application."""
 
 
 class _ReapplicationRefused(AccountDecision):
     request_id: Identifier
     reason: Literal["too_early", "not_terminated", "not_enrolled"]
     not_before: WrittenInstant | None = None
-    """Too early: the earliest instant."""
+    """`too_early`: the earliest instant of a re-application."""
 
 
 class _Notice(EnrolledAccountDecision):
@@ -73,19 +73,16 @@ class _Notice(EnrolledAccountDecision):
 class _Completed(Recorded, OfCase):
     company: Company
     accounts: Annotated[int, Field(ge=0)]
-    """How many accounts were hit."""
+    """The number of accounts that the termination terminated."""
 
 
 _FIELDS: dict[str, type[AccountDecision | CompanyDecision]] = {
-    "account_suspended": EnrolledAccountDecision,
     "reactivation_expired": _Expired,
     "company_terminated": _OfCompany,
     "company_termination_reversed": _OfCompany,
     "account_terminated": _Terminated,
     "account_reinstated": _OfCase,
     "account_restored": _ByOrder,
-    "account_enrolled": EnrolledAccountDecision,
-    "account_closed": EnrolledAccountDecision,
     "activation_granted": _Granted,
     "activation_refused": _ActivationRefused,
     "reapplication_accepted": _Requested,
@@ -94,29 +91,33 @@ _FIELDS: dict[str, type[AccountDecision | CompanyDecision]] = {
     "expiry_notice": _Notice,
     "violation_warned": _OfCase,
 }
-"""The fields of each kind of decision."""
+"""The kinds that have fields of their own, or whose account may never have been enrolled."""
 
 
-def _model(name: str, base: type[Published], says: str, **fields: Any) -> type[BaseModel]:
-    """A message of this kind: the fields of `base`, and its own."""
+def _model(name: str, base: type[Published], description: str, **fields: Any) -> type[BaseModel]:
+    """A message of the kind `name`: the fields of `base` and `fields`."""
     class_name = "".join(word.capitalize() for word in name.split("_"))
     kind: Any = Literal[name]
-    undocumented = {"use_attribute_docstrings": False}  # it has no source text to look for them
-    return create_model(class_name, __base__=base, __doc__=says, __cls_kwargs__=undocumented, kind=kind, **fields)
+    undocumented = {"use_attribute_docstrings": False}  # a created model has no source text
+    return create_model(
+        class_name, __base__=base, __doc__=description, __cls_kwargs__=undocumented, kind=kind, **fields
+    )
+
+
+def _decision(kind: Kind) -> type[BaseModel]:
+    base = _FIELDS.get(kind.name, EnrolledAccountDecision)
+    return _model(kind.name, base, kind.description, clause=Literal[kind.clauses])
 
 
 def _withdrawal(kind: Kind) -> type[BaseModel]:
     base = CompanyWithdrawal if kind.of_company else AccountWithdrawal
-    article = "An" if kind.name[0] in "aeiou" else "A"
-    return _model(kind.withdrawal, base, f"{article} `{kind.name}` is taken back.")
+    return _model(kind.withdrawal, base, f"Withdraws a decision of the kind `{kind.name}`.")
 
 
-DECISION_MODELS: dict[str, type[BaseModel]] = {
-    kind.name: _model(kind.name, _FIELDS[kind.name], kind.says, clause=Literal[kind.clauses]) for kind in DECISIONS
-}
+DECISION_MODELS: dict[str, type[BaseModel]] = {kind.name: _decision(kind) for kind in DECISIONS}
 """The model of each kind of decision."""
-SIGNAL_MODELS: dict[str, type[BaseModel]] = {COMPLETED.name: _model(COMPLETED.name, _Completed, COMPLETED.says)}
+SIGNAL_MODELS: dict[str, type[BaseModel]] = {
+    COMPLETED.name: _model(COMPLETED.name, _Completed, COMPLETED.description)
+}
 WITHDRAWAL_MODELS: dict[str, type[BaseModel]] = {kind.withdrawal: _withdrawal(kind) for kind in DECISIONS}
-"""The model of each kind of withdrawal: a decision that later turned out wrong is taken back (CONTRACTS). It goes to
-the topic and key of that decision and has no `decision_id` of its own.
-"""
+"""The model of each kind of withdrawal. It has the topic and key of its decision, and no `decision_id`."""

@@ -1,7 +1,7 @@
-"""The kinds of fields that messages share: ids, names, instants and amounts of money (CONTRACTS).
+"""The types of fields that messages share: ids, names, instants and amounts of money.
 
-Patterns and literals are checked in Rust by pydantic-core; nothing here runs Python for each message. The
-patterns mean the same to Rust, ECMAScript and Python, for they stand in the published JSON Schemas.
+pydantic-core checks patterns and literals in Rust; no Python runs for each message. The patterns mean the same in
+Rust, ECMAScript and Python, because the JSON Schemas contain them.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ Identifier = Annotated[
         max_length=128,
         pattern=f"^[^{_CONTROL}]+$",
         strict=True,
-        description="1 to 128 characters, none of them a control character",
+        description="1 to 128 characters without control characters",
     ),
 ]
 
@@ -40,7 +40,7 @@ CompanyName = Annotated[
         max_length=256,
         pattern=f"^[^{_CONTROL}]*[^{_CONTROL}{_BLANK}][^{_CONTROL}]*$",
         strict=True,
-        description="1 to 256 characters, not only white space, none of them a control character",
+        description="1 to 256 characters without control characters, not only white space",
     ),
 ]
 
@@ -49,7 +49,7 @@ Timestamp = Annotated[
     Field(
         pattern=TIMESTAMP,
         strict=True,
-        description="RFC 3339 with an offset, of the year 1970 or later; digits beyond microseconds are cut off",
+        description="RFC 3339 with an offset, in 1970 or later; digits beyond microseconds are cut off",
     ),
 ]
 
@@ -66,7 +66,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def instant(timestamp: str) -> int:
-    """Microseconds since 1970-01-01T00:00:00Z of a `Timestamp`; ValueError for what is none or lies before."""
+    """Microseconds since 1970-01-01T00:00:00Z. Raises ValueError for no timestamp, and for an earlier one."""
     at = (datetime.fromisoformat(timestamp.upper()) - _EPOCH) // _MICROSECOND
     if at < 0:
         raise ValueError("it lies before 1970-01-01T00:00:00Z")
@@ -74,12 +74,12 @@ def instant(timestamp: str) -> int:
 
 
 class Message(BaseModel):
-    """A message of an input topic: unknown fields are ignored, a wrong or missing one makes a dead letter.
+    """A message of an input topic. Unknown fields are ignored; an invalid or missing field makes a dead letter.
 
     An optional field that is null counts as missing.
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 def _open_to_more_fields(schema: dict[str, Any]) -> None:
@@ -87,9 +87,9 @@ def _open_to_more_fields(schema: dict[str, Any]) -> None:
 
 
 class Published(BaseModel):
-    """A message, or a part of one, that is published: exactly these fields.
+    """A published message, or a part of one, with exactly these fields.
 
-    The published schema says nothing of further fields, for optional ones may be added; readers ignore them.
+    The JSON Schema allows others, because later versions may add optional fields; readers ignore them.
     """
 
     model_config = ConfigDict(

@@ -1,7 +1,4 @@
-"""`python -m contracts.generate` writes the JSON Schemas and the AsyncAPI document that the models stand for.
-
-Owns every file of `schemas/messages` and `schemas/asyncapi.json`, and removes those that no model stands for.
-"""
+"""`python -m contracts.generate` writes the JSON Schemas in `schemas/messages` and `schemas/asyncapi.json`."""
 
 import json
 from pathlib import Path
@@ -14,7 +11,7 @@ SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 
 
 def generated() -> dict[str, str]:
-    """Every generated file: its path below `schemas` and its text."""
+    """The text of every generated file by its path below `schemas`."""
     documents = {f"messages/{name}.json": message_schema(name, model) for name, model in MESSAGES.items()}
     documents["asyncapi.json"] = asyncapi()
     return {path: _text(document) for path, document in documents.items()}
@@ -25,7 +22,7 @@ def _text(document: JsonObject) -> str:
 
 
 def main() -> None:
-    """Write what changed, and remove what no model stands for."""
+    """Write every generated file, and remove the schemas of messages that no longer exist."""
     files = generated()
     (SCHEMAS / "messages").mkdir(parents=True, exist_ok=True)
     for path in (SCHEMAS / "messages").glob("*.json"):

@@ -1,7 +1,7 @@
-"""One row for each kind of message that is published: the registry from which the rest follows.
+"""The registry of published kinds: one row for each kind of message.
 
-From here follow the models of decisions and withdrawals, the tables of topics in the documents, the reasons that
-`account-standing` gives, and which kinds a deadline brings about. A new rule adds a row. Standard library only.
+The models of decisions and withdrawals, the tables of topics in the documents, the `reason` of `account-standing`
+and the deadline kinds follow from it. This module imports the standard library only, so that commands start fast.
 """
 
 from dataclasses import dataclass
@@ -9,28 +9,28 @@ from dataclasses import dataclass
 from contracts.topics import Topic
 
 WITHDRAWN = "_withdrawn"
-"""What follows the kind of a decision in the kind of the message that takes it back."""
+"""The suffix of the kind of a withdrawal: it follows the kind of the decision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of message: of a decision where it has clauses, else a signal or a statement of what is."""
+    """A kind of published message. Decisions have clauses; signals, standings and dead letters have none."""
 
     name: str
     topic: Topic
     clauses: tuple[str, ...]
-    """The rules that it can follow from; a decision names the one in its `clause`."""
-    says: str
+    """The ids of the rules that a decision of this kind can follow from; its `clause` is one of them."""
+    description: str
     reason: str = ""
-    """Why an account stands as it does, where a decision of this kind brought it there."""
+    """The `reason` of `account-standing` after a decision of this kind, if it changes the standing."""
     by_deadline: bool = False
-    """Whether a deadline brings it about: an end of a period, or a notice before one."""
+    """Whether it follows from a deadline: the end of a period, or a notice before it."""
     of_company: bool = False
-    """Whether it is about a company; else it is about an account."""
+    """Whether it is about a company, not an account."""
 
     @property
     def withdrawal(self) -> str:
-        """The kind of the message that takes such a decision back."""
+        """The kind of the message that withdraws such a decision."""
         return self.name + WITHDRAWN
 
 
@@ -47,7 +47,7 @@ DECISIONS: tuple[Kind, ...] = (
         "reactivation_expired",
         Topic.REACTIVATION_EXPIRIES,
         ("S5",),
-        "S5: no effective order within the temporary activation; suspended again, and locked out.",
+        "S5: no effective order within the temporary activation; suspended again and locked out.",
         reason="The temporary activation ended without a paid order (S5).",
         by_deadline=True,
     ),
@@ -62,21 +62,21 @@ DECISIONS: tuple[Kind, ...] = (
         "company_termination_reversed",
         Topic.COMPANY_TERMINATIONS,
         ("X3",),
-        "X3: a case no longer holds against the seller; its termination is taken back.",
+        "X3: a case is no longer upheld against the seller; its termination is reversed.",
         of_company=True,
     ),
     Kind(
         "account_terminated",
         Topic.ACCOUNT_TERMINATIONS,
         ("T2", "T4"),
-        "T2: terminated with the company. T4: enrolled under, or moved to, a terminated company.",
+        "T2: terminated with the company. T4: enrolled under or moved to a terminated company.",
         reason="A case against an account of the company was upheld (T2, T4).",
     ),
     Kind(
         "account_reinstated",
         Topic.ACCOUNT_TERMINATIONS,
         ("X3",),
-        "X3: the termination that held the account was taken back.",
+        "X3: the last termination in force for the account was reversed.",
         reason="The termination was taken back (X3).",
     ),
     Kind(
@@ -112,7 +112,7 @@ DECISIONS: tuple[Kind, ...] = (
         "reapplication_accepted",
         Topic.REQUEST_OUTCOMES,
         ("T3",),
-        "T3: the account was admitted again.",
+        "T3: a re-application was accepted.",
         reason="The re-application was accepted (T3).",
     ),
     Kind("reapplication_refused", Topic.REQUEST_OUTCOMES, ("T3",), "T3: a re-application was refused."),
@@ -126,26 +126,26 @@ DECISIONS: tuple[Kind, ...] = (
     Kind(
         "expiry_notice", Topic.ACCOUNT_NOTICES, ("S6",), "S6: the temporary activation ends soon.", by_deadline=True
     ),
-    Kind("violation_warned", Topic.ACCOUNT_NOTICES, ("T1",), "T1: an upheld case warns."),
+    Kind("violation_warned", Topic.ACCOUNT_NOTICES, ("T1",), "T1: an upheld case whose penalty is a warning."),
 )
-"""The decisions; each can be withdrawn."""
+"""The kinds of decisions; each can be withdrawn."""
 
 COMPLETED = Kind(
     "company_termination_completed",
     Topic.COMPANY_TERMINATIONS,
     (),
-    "Every account that a termination hit is decided: a signal, without `decision_id`, never withdrawn.",
+    "T2: every account of a terminated company is decided. A signal: it has no `decision_id` and is never withdrawn.",
     of_company=True,
 )
-STANDING = Kind("account_standing", Topic.ACCOUNT_STANDING, (), "What is to be said of an account now.")
-DEAD_LETTER = Kind("dead_letter", Topic.DEAD_LETTERS, (), "A record that could not be taken in.")
+STANDING = Kind("account_standing", Topic.ACCOUNT_STANDING, (), "The current standing of an account.")
+DEAD_LETTER = Kind("dead_letter", Topic.DEAD_LETTERS, (), "An input record that is not a valid fact.")
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (*DECISIONS, COMPLETED, STANDING, DEAD_LETTER)}
-"""Every kind, by its name; withdrawals follow from the decisions."""
-OF_DEADLINES: frozenset[str] = frozenset(kind.name for kind in DECISIONS if kind.by_deadline)
-"""The decisions that a deadline brings about."""
+"""Every kind by its name, except withdrawals."""
+DEADLINE_KINDS: frozenset[str] = frozenset(kind.name for kind in DECISIONS if kind.by_deadline)
+"""The kinds of decisions that follow from a deadline."""
 
 
 def kinds_of(topic: Topic) -> tuple[Kind, ...]:
-    """The kinds that an output topic carries, withdrawals aside."""
+    """The kinds of a topic, except withdrawals."""
     return tuple(kind for kind in KINDS.values() if kind.topic is topic)

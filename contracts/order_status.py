@@ -1,8 +1,4 @@
-"""The topic `order-status`: an order moved to a status.
-
-Owns the names of the statuses, English and Chinese. Orders are the many messages: everything about one is
-checked in Rust, and the two names of a status are told to be one only where a status is looked at.
-"""
+"""The topic `order-status`: an order moved to a status. Three statuses have an English and a Chinese name."""
 
 from typing import Literal
 
@@ -28,19 +24,20 @@ ENGLISH: dict[Status, Status] = {
     "待您确认预付款金额": "awaiting_prepayment_confirmation",
     "待付足预付款": "awaiting_full_prepayment",
 }
-"""The three statuses that have a Chinese name too."""
+"""The English names of the statuses that have a Chinese name too."""
 
 EFFECTIVE: frozenset[Status] = frozenset(ENGLISH) | frozenset(ENGLISH.values())
-"""The statuses, under both names, whose entering makes an order effective."""
+"""The statuses that make an order effective when it enters one of them, under both names."""
 
 
 class OrderStatus(Message):
-    """One change of an order's status."""
+    """An order moved to a status."""
 
     event_id: Identifier
     order_id: Identifier
     account_id: Identifier
     status: Status
     previous_status: Status | None = None
+    """Without it, an order that moves to one of the three statuses with Chinese names counts as effective."""
     occurred_at: Timestamp
     amount: Money | None = None

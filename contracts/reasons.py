@@ -1,4 +1,4 @@
-"""Why a record becomes a dead letter. Apart from the messages, for the command line needs the names alone."""
+"""The reasons of dead letters, in a module of their own because the command line needs nothing else."""
 
 from typing import Literal
 

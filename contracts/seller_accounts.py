@@ -1,4 +1,4 @@
-"""The topic `seller-accounts`: the account registry says who trades under which company."""
+"""The topic `seller-accounts`: the registry enrols accounts under companies and closes them."""
 
 from typing import Literal, Self
 
@@ -8,7 +8,7 @@ from contracts.fields import CompanyName, Identifier, Message, Timestamp
 
 
 class SellerAccount(Message):
-    """An account was enrolled under a company, or closed; `company_name` is required for `enrolled`."""
+    """An account was enrolled under a company, or closed. `enrolled` requires `company_name`."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -1,7 +1,7 @@
-"""The topics: each with its direction, key, cleanup and what it carries (CONTRACTS).
+"""The topics with their direction, key and cleanup policy. Names are without `STANDING_TOPIC_PREFIX`.
 
-Names are without the prefix `STANDING_TOPIC_PREFIX`. Which kinds of message an output topic carries is said by
-`contracts.kinds`. Standard library only, so that a command that needs no model starts without one.
+`contracts.kinds` assigns the kinds of messages to the output topics. This module imports the standard library only,
+so that commands start fast.
 """
 
 from enum import StrEnum
@@ -12,30 +12,36 @@ Cleanup = Literal["delete", "compact"]
 
 
 class Topic(StrEnum):
-    """A topic as other systems see it, equal to its name. An input topic carries one kind of message."""
+    """A topic, equal to its name. An input topic carries one kind of message."""
 
     direction: Direction
     key: str
     cleanup: Cleanup
-    says: str
+    description: str
 
-    def __new__(cls, name: str, direction: Direction, key: str, cleanup: Cleanup, says: str) -> Self:
-        """A member is its name, with what else is known of the topic beside it."""
+    def __new__(cls, name: str, direction: Direction, key: str, cleanup: Cleanup, description: str) -> Self:
+        """A member is the name of the topic, with the rest as attributes."""
         topic = str.__new__(cls, name)
         topic._value_ = name
-        topic.direction, topic.key, topic.cleanup, topic.says = direction, key, cleanup, says
+        topic.direction, topic.key, topic.cleanup, topic.description = direction, key, cleanup, description
         return topic
 
     ORDER_STATUS = "order-status", "in", "account_id", "delete", "An order moved to a status."
-    COMPLAINTS = "complaints", "in", "account_id", "delete", "An outcome of a complaint or of an inspection."
+    COMPLAINTS = "complaints", "in", "account_id", "delete", "A case has an outcome: a complaint or an inspection."
     SELLER_ACCOUNTS = "seller-accounts", "in", "account_id", "delete", "An account was enrolled or closed."
-    ACCOUNT_REQUESTS = "account-requests", "in", "account_id", "delete", "A seller asks for something."
+    ACCOUNT_REQUESTS = (
+        "account-requests",
+        "in",
+        "account_id",
+        "delete",
+        "A seller asks for a temporary activation or re-applies.",
+    )
     SUSPENSIONS = (
         "suspensions",
         "out",
         "account_id",
         "delete",
-        "An account was suspended for want of an effective order (S1).",
+        "An account was suspended: no effective order within its inactivity period (S1).",
     )
     REACTIVATION_EXPIRIES = (
         "reactivation-expiries",
@@ -49,7 +55,7 @@ class Topic(StrEnum):
         "out",
         "company key",
         "delete",
-        "A company was terminated (T2), that was taken back (X3), or all its accounts are decided.",
+        "A company was terminated (T2), its termination was reversed (X3), or all of its accounts are decided.",
     )
     ACCOUNT_TERMINATIONS = (
         "account-terminations",
@@ -71,16 +77,22 @@ class Topic(StrEnum):
         "out",
         "account_id",
         "delete",
-        "A deadline draws near (S6), or an upheld case warns (T1).",
+        "Notices before a deadline (S6), and warnings (T1).",
     )
     ACCOUNT_STANDING = (
         "account-standing",
         "out",
         "account_id",
         "compact",
-        "The account now: its standing, why, until when and what cures it.",
+        "The current standing of an account, its reason, its deadline and its cure.",
     )
-    DEAD_LETTERS = "dead-letters", "out", "as the record", "delete", "A record that could not be taken in, and why."
+    DEAD_LETTERS = (
+        "dead-letters",
+        "out",
+        "as the record",
+        "delete",
+        "An input record that is not a valid fact, and why.",
+    )
 
 
 INPUT_TOPICS: tuple[Topic, ...] = tuple(topic for topic in Topic if topic.direction == "in")

@@ -64,8 +64,10 @@ def topics() -> str:
     for topic in Topic:
         kinds = ", ".join(f"`{kind.name}`" for kind in kinds_of(topic)) or "-"
         cleanup = "-" if topic.direction == "in" else "compact" if topic.cleanup == "compact" else "keep"
-        body.append([f"`{topic.value}`", topic.direction, topic.key.replace("_", " "), cleanup, kinds, topic.says])
-    return rows(["topic", "", "key", "cleanup", "kinds", "says"], body)
+        body.append(
+            [f"`{topic.value}`", topic.direction, topic.key.replace("_", " "), cleanup, kinds, topic.description]
+        )
+    return rows(["topic", "", "key", "cleanup", "kinds", "carries"], body)
 
 
 def settings() -> str:

@@ -12,13 +12,13 @@ from random import Random
 
 import pytest
 
+from contracts.kinds import DEADLINE_KINDS
 from tests.support.checker import check
 from tests.support.engine import Engine
 from tests.support.policies import POLICIES
 from workers.demo.generate import Generated, Wish, history
 from workers.rules.calendar import DAY
 
-DEADLINE_KINDS = {"account_suspended", "reactivation_expired", "suspension_notice", "expiry_notice"}
 WIDE = {"STANDING_INGESTS": "2"}
 LATENESS_DAYS = 6
 """With windows of two days whose facts are late by two more at most: everything arrives within it."""

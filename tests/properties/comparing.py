@@ -14,8 +14,6 @@ NAMES = (
     "expires_at", "locked_out_until", "reapply_from", "reason", "not_before", "days_left", "deadline", "order_id",
     "request_id", "case_id", "case_event_id", "root_account_id", "source",
 )  # fmt: skip
-DEADLINE = ("account_suspended", "reactivation_expired", "suspension_notice", "expiry_notice")
-"""The kinds that are decided by a deadline alone."""
 _FIELDS = attrgetter(*NAMES)
 _KIND, _SUBJECT, _AT = (NAMES.index(name) for name in ("kind", "subject", "effective_at"))
 

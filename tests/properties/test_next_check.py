@@ -4,9 +4,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
+from contracts.kinds import DEADLINE_KINDS, in_order, of_engine, of_model
 from tests.model.naive import walk
 from tests.properties.arriving import Arrival
-from tests.properties.comparing import DEADLINE, in_order, of_engine, of_model
 from tests.properties.rules_engine import from_scratch
 from tests.properties.strategies import FAR, examples, histories, instants_of, watermarks, worlds
 
@@ -44,7 +44,7 @@ def test_at_next_check_itself_deadline_decides_unless_a_policy_begins_there(data
         then = from_scratch(history, world.policies, now.next_check)[1][account_id]
         if now.next_check not in begins:
             assert then.decisions[: len(now.decisions)] == now.decisions
-            assert then.decisions[len(now.decisions)].kind in DEADLINE
+            assert then.decisions[len(now.decisions)].kind in DEADLINE_KINDS
             assert then.decisions[len(now.decisions)].effective_at == now.next_check
 
 
@@ -79,9 +79,11 @@ def test_nothing_is_decided_on_a_deadline_beyond_the_watermark_nor_behind_it(dat
     everything = from_scratch(history, world.policies, FAR)[1]
     for account_id, judgement in from_scratch(history, world.policies, watermark)[1].items():
         decided = judgement.decisions
-        assert all(each.effective_at <= watermark for each in decided if each.kind in DEADLINE)
+        assert all(each.effective_at <= watermark for each in decided if each.kind in DEADLINE_KINDS)
         whole = everything[account_id].decisions
         assert whole[: len(decided)] == decided
-        undecided = [each.effective_at for each in whole if each.kind in DEADLINE and each.effective_at > watermark]
+        undecided = [
+            each.effective_at for each in whole if each.kind in DEADLINE_KINDS and each.effective_at > watermark
+        ]
         if undecided:
             assert all(each.effective_at < undecided[0] for each in decided)

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from contracts.kinds import DEADLINE_KINDS
 from tests.model.naive import Result, walk
 from tests.properties.comparing import NAMES
 from tests.simulator.simulation import MODEL_POLICIES, Amiss, World
@@ -18,7 +19,6 @@ from workers.rules.calendar import Instant, written
 
 INSTANTS = ("effective_at", "expires_at", "locked_out_until", "reapply_from", "not_before", "deadline")
 _KIND, _SUBJECT = NAMES.index("kind"), NAMES.index("subject")
-DEADLINE = ("account_suspended", "reactivation_expired", "suspension_notice", "expiry_notice")
 
 
 @dataclass(slots=True)
@@ -109,7 +109,7 @@ def _read(
             if taken is None or value["kind"] != taken["kind"] + "_withdrawn":
                 raise Amiss(f"withdraws what does not stand: {value}")
             seen.withdrawn += 1
-            if taken["kind"] in DEADLINE and world.scenario.timely and subject not in asked:
+            if taken["kind"] in DEADLINE_KINDS and world.scenario.timely and subject not in asked:
                 raise Amiss(f"withdrawn though all facts came within settle: {taken}, by {value}")
         elif "decision_id" in value and net.setdefault(value["decision_id"], value) is not value:
             raise Amiss(f"published though it stands: {value}")

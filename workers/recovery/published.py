@@ -10,13 +10,12 @@ from typing import Any
 import orjson
 
 from contracts.fields import instant
+from contracts.kinds import DEADLINE_KINDS
 from contracts.topics import Topic
 from workers.kafka.fetched_records import FetchedRecord
 from workers.rules.calendar import Instant
 from workers.store.records import LogRow
 
-DEADLINE_KINDS = frozenset({"account_suspended", "reactivation_expired", "suspension_notice", "expiry_notice"})
-"""Kinds that only a silence which was judged can give: none is later than the watermark was."""
 _NOT_COMPARED = ("recorded_at", "sequence")
 
 Subject = tuple[bool, str]
