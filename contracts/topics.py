@@ -27,7 +27,13 @@ class Topic(StrEnum):
         return topic
 
     ORDER_STATUS = "order-status", "in", "account_id", "delete", "An order moved to a status."
-    COMPLAINTS = "complaints", "in", "account_id", "delete", "A case has an outcome: a complaint or an inspection."
+    COMPLAINTS = (
+        "complaints",
+        "in",
+        "account_id",
+        "delete",
+        "A complaint or an inspection was opened, or has an outcome.",
+    )
     SELLER_ACCOUNTS = "seller-accounts", "in", "account_id", "delete", "An account was enrolled or closed."
     ACCOUNT_REQUESTS = (
         "account-requests",
