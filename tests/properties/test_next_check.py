@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
 from contracts.kinds import DEADLINE_KINDS
-from tests.properties.comparing import in_order, of_engine, of_model
 from tests.model.naive import walk
 from tests.properties.arriving import Arrival
+from tests.properties.comparing import in_order, of_engine, of_model
 from tests.properties.rules_engine import from_scratch
 from tests.properties.strategies import FAR, examples, histories, instants_of, watermarks, worlds
 
