@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self, cast
-from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from workers import timeouts
+from workers.addresses import problem_of_brokers, problem_of_url
 from workers.kafka.security import KafkaAccess, Mechanism, Protocol, Security
 from workers.ops.refused import Refused
 from workers.rules.calendar import SECOND, Instant
@@ -60,9 +60,9 @@ class Settings(BaseSettings):
     shards: Annotated[int, Field(ge=1, le=64)] = 1
     ingests: Annotated[int, Field(ge=1, le=64)] = 2
     metrics_port: Annotated[int, Field(ge=0, le=65_000)] = 0
-    metrics_host: str = "127.0.0.1"
+    metrics_host: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:%-]*$", max_length=255)] = "127.0.0.1"
     watchdog_seconds: Annotated[int, Field(ge=1, le=86_400)] = timeouts.WATCHDOG_SECONDS
-    instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
+    instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=200)] | None = None
 
     @property
     def allowed_lateness(self) -> Instant:
@@ -105,12 +105,27 @@ class Settings(BaseSettings):
                 raise UnknownSetting(problem)
         return init_settings, env_settings, dotenv_settings
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_text(cls, value: object) -> object:
+        """Refuse bytes of the environment that are no text; a client would raise what nobody understands."""
+        if isinstance(value, str) and any("\ud800" <= each <= "\udfff" for each in value):
+            raise PydanticCustomError("text", "it has bytes that are not UTF-8")
+        return value
+
+    @field_validator("kafka_bootstrap")
+    @classmethod
+    def _is_a_list_of_brokers(cls, value: str) -> str:
+        """Refuse what a client would take for a server that is away, or for another address."""
+        if (problem := problem_of_brokers(value)) is not None:
+            raise PydanticCustomError("kafka_bootstrap", "{problem}", {"problem": problem})
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _is_a_postgresql_url(cls, value: SecretStr) -> SecretStr:
         """Refuse what a client would refuse in words of its own, which may show the password."""
-        problem = _problem_of_url(value.get_secret_value())
-        if problem is not None:
+        if (problem := problem_of_url(value.get_secret_value())) is not None:
             raise PydanticCustomError("database_url", "{problem}", {"problem": problem})
         return value
 
@@ -179,25 +194,4 @@ def _problem_of_files(security: Security) -> str | None:
         files = (security.ca_file, security.certificate_file, security.key_file)
         named = ", ".join(each for each in files if each is not None)
         return f"the certificates and key for Kafka cannot be used ({named}): {error}"
-    return None
-
-
-_FILES_OF_URL = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
-
-
-def _problem_of_url(url: str) -> str | None:
-    """What is wrong with the URL of the database, said without any part of it that may be secret."""
-    try:
-        parts = urlsplit(url)
-        hosts = parts.netloc.rpartition("@")[2].split(",")
-        ports = [urlsplit(f"//{host}").port for host in hosts]
-    except ValueError:
-        ports = [0]
-    if 0 in ports:
-        return "it cannot be read: write special characters of the password as %XX (/ is %2F, @ is %40, ? is %3F)"
-    if parts.scheme not in {"postgresql", "postgres"}:
-        return "it must begin with postgresql://"
-    for name, values in parse_qs(parts.query).items():
-        if name in _FILES_OF_URL and not Path(values[-1]).is_file():
-            return f"{name}: there is no file {values[-1]}"
     return None

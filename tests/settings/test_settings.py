@@ -166,6 +166,49 @@ def test_an_absurd_number_is_refused_and_its_setting_named(
     assert_refused(f"bad setting {variable}: ", capsys)
 
 
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_bytes_that_are_no_text_are_refused_and_their_setting_named(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    variable = f"STANDING_{name.upper()}"
+    monkeypatch.setenv(variable, "x\udcff")
+    assert_refused(f"bad setting {variable}: ", capsys)
+
+
+BROKERS = ["", " ", ",", "a,", "a b", "x:y", "h:0", "h:99999", "h:-1", "http://h:1", "[::1", "\x1b[31m", "h:١"]
+URLS = [
+    "postgresql://h1,,h2/db",
+    "postgresql://h/db?port=abc",
+    "postgresql://h/db?port=65536",
+    "postgresql://h/db?sslmode=no",
+    "postgresql://h1,h2/db?target_session_attrs=writable",
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("KAFKA_BOOTSTRAP", each) for each in BROKERS),
+        *(("DATABASE_URL", each) for each in URLS),
+        ("METRICS_HOST", "x y"),
+        ("METRICS_HOST", "x" * 256),
+        ("INSTANCE", "x" * 201),
+    ],
+)
+def test_what_is_no_address_and_no_name_is_not_taken_for_a_server_that_is_away(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"STANDING_{name}", value)
+    assert_refused(f"bad setting STANDING_{name}: ", capsys)
+
+
+@pytest.mark.parametrize(
+    "value", ["kafka", "a:1,b:65535", "a.example:1, b_2:2", "127.0.0.1:9092", "[::1]:9092", "[fe80::1%eth0]:1"]
+)
+def test_addresses_of_brokers_are_taken(files: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    assert given(monkeypatch, {"KAFKA_BOOTSTRAP": value}).kafka.bootstrap == value
+
+
 @pytest.mark.parametrize(
     ("name", "least", "most"),
     [
