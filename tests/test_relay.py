@@ -65,7 +65,7 @@ def shard(producer: PlayedProducer, logged: bytes | None = b"hash", *, lost: boo
 
     store = cast("Store", SimpleNamespace(log_row_hash=log_row_hash, pool=None))
     played = cast("TransactionalProducer", producer)
-    return Shard(2, store, played, INCARNATION, "p.", compare)
+    return Shard(2, store, played, INCARNATION, "p.", 4, compare)
 
 
 async def test_what_kafka_left_open_is_aborted_wherever_it_may_be_before_the_checkpoint_is_believed() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from workers.checkpoints import CHECKPOINTS_TOPIC, Checkpoint
 from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
-from workers.relay import Shard
+from workers.relay import Shard, partition_of
 from workers.store.postgres import Store
 from workers.store.records import LogRow
 
@@ -48,11 +48,11 @@ def shard(producer: PlayedProducer, log: list[LogRow]) -> Shard:
     async def compare() -> None:
         """Nothing was lost."""
 
-    return Shard(2, store, played, INCARNATION, "p.", compare)
+    return Shard(2, store, played, INCARNATION, "p.", 4, compare)
 
 
 def published(seq: int) -> Outgoing:
-    return Outgoing("p.suspensions", b"a", [("ce_id", b"x")], f"value {seq}".encode())
+    return Outgoing("p.suspensions", b"a", [("ce_id", b"x")], f"value {seq}".encode(), partition_of(b"a", 4))
 
 
 def checkpoint(seq: int) -> Outgoing:
@@ -84,3 +84,19 @@ async def test_nothing_is_published_behind_a_gap_in_the_log() -> None:
     with pytest.raises(AssertionError, match="shard 2 has a gap before seq 3"):
         await publishing.publish_some()
     assert producer.transactions == []
+
+
+@pytest.mark.parametrize(
+    ("key", "hashed"),
+    [
+        (b"21", -973_932_308),
+        (b"foobar", -790_332_482),
+        (b"a-little-bit-long-string", -985_981_536),
+        (b"a-little-bit-longer-string", -1_486_304_829),
+        (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
+    ],
+)
+def test_a_key_has_the_partition_that_javas_clients_choose_of_those_that_were_set_up(key: bytes, hashed: int) -> None:
+    """The hashes are those of Kafka's own test of its hash."""
+    for partitions in (1, 3, 8):
+        assert partition_of(key, partitions) == (hashed & 0x7FFFFFFF) % partitions

@@ -175,6 +175,7 @@ async def run_relay(settings: Settings) -> None:
                 producer=relay.shard_producer(settings.kafka, settings.topic_prefix, number),
                 incarnation=made.deployment.incarnation,
                 prefix=settings.topic_prefix,
+                partitions=settings.partitions,
                 compare=made.compare,
             )
             for number in range(made.deployment.shards)

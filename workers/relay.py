@@ -12,11 +12,12 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from uuid import UUID
 
 import asyncpg
 import structlog
+from aiokafka.partitioner import murmur2
 from confluent_kafka import KafkaException
 
 from contracts.topics import OUTPUT_TOPICS
@@ -65,6 +66,8 @@ class Shard:
     producer: TransactionalProducer
     incarnation: UUID
     prefix: str
+    partitions: int
+    """Of each output topic, as it was set up."""
     compare: Callable[[], Awaitable[None]]
     """Compares what was published with the log; raises CheckpointLost where a checkpoint is missing."""
     seq: int = 0
@@ -98,7 +101,10 @@ class Shard:
             assert row.seq == expected, f"shard {self.number} has a gap before seq {row.seq}"
         checkpoint = Checkpoint(rows[-1].seq, rows[-1].hash, self.incarnation)
         await self.producer.publish(
-            [*(message(self.prefix, row) for row in rows), checkpoint_message(self.prefix, self.number, checkpoint)]
+            [
+                *(message(self.prefix, self.partitions, row) for row in rows),
+                checkpoint_message(self.prefix, self.number, checkpoint),
+            ]
         )
         self.seq = rows[-1].seq
         return len(rows)
@@ -121,10 +127,21 @@ async def fence(producer: TransactionalProducer, prefix: str, shard: int) -> byt
         return await producer.last_value(*place)
 
 
-def message(prefix: str, row: LogRow) -> Outgoing:
-    """A row of the log as it is published."""
+def message(prefix: str, partitions: int, row: LogRow) -> Outgoing:
+    """A row of the log as it is published.
+
+    Its partition is one of those that were set up, also where the topic has got more since: the messages of a key
+    keep their order, and compaction keeps the newest of them alone.
+    """
     headers = [(name, value.encode()) for name, value in json.loads(row.headers)]
-    return Outgoing(prefix + row.topic, row.key, headers, row.value)
+    partition = None if row.key is None else partition_of(row.key, partitions)
+    return Outgoing(prefix + row.topic, row.key, headers, row.value, partition)
+
+
+@lru_cache(100_000)
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of a key, as Java's clients choose it."""
+    return (int(murmur2(key)) & 0x7FFFFFFF) % partitions
 
 
 def checkpoint_message(prefix: str, shard: int, checkpoint: Checkpoint) -> Outgoing:

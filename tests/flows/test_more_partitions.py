@@ -1,4 +1,6 @@
-"""A topic that has more partitions than were set up stops deadlines; of cases only the registry's topic stops any."""
+"""A topic that has more partitions than were set up: an input topic stops deadlines, and only the registry's stops
+cases; an output topic stops nothing, and its messages stay where they were.
+"""
 
 import asyncio
 import json
@@ -75,3 +77,20 @@ async def test_a_case_waits_while_the_registry_has_more_partitions_and_status_sa
         line = "seller-accounts has 5 partitions, 4 were set up: no deadline is enforced and no case decided"
         assert stuck(wall) == [line]
         assert await rows(wall, "select sum(next_offset) from positions where topic = 'complaints'") == [(0,)]
+
+
+async def test_messages_of_an_account_stay_in_one_partition_where_an_output_topic_has_more(engine: Engine) -> None:
+    sellers = [f"seller-{number}" for number in range(12)]
+    with engine.working():
+        engine.send([enrolled(each, "2016-03-01 10:00", each) for each in sellers])
+        engine.drain()
+    await grow(engine, "account-standing")
+    with engine.working():
+        engine.send([case(each, "2016-03-02 10:00") for each in sellers])
+        engine.drain()
+    places: dict[str, list[tuple[int, str]]] = {each: [] for each in sellers}
+    for message in engine.published(["account-standing"]):  # of the partitions that were set up
+        places[message.value["account_id"]].append((message.partition, message.value["standing"]))
+    for account, found in places.items():
+        assert [standing for _, standing in found] == ["active", "terminated"], account
+        assert len({partition for partition, _ in found}) == 1, account

@@ -254,7 +254,7 @@ class World:
             await STEP
             assert number in self.topics.checkpoints or not self.topics.published[number], "the checkpoint was lost"
 
-        return Shard(number, cast("Store", self.store), producer, INCARNATION, "", compare)
+        return Shard(number, cast("Store", self.store), producer, INCARNATION, "", 1, compare)
 
     async def relay(self, number: int) -> None:
         def fails() -> bool:

@@ -32,7 +32,7 @@ async def test_large_rows_are_published_in_several_transactions_that_hold_16_meb
     async def compare() -> None:
         """Nothing was published yet."""
 
-    shard = Shard(0, in_postgres.store, producer, UUID(int=1), topic_prefix, compare)
+    shard = Shard(0, in_postgres.store, producer, UUID(int=1), topic_prefix, 1, compare)
     await shard.open()
     counts = [await shard.publish_some() for _ in range(4)]
     await producer.close()

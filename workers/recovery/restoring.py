@@ -84,7 +84,7 @@ async def restore(settings: Settings, connection: Any, lost: Sequence[str], prog
         messages = 0
         for shard, producer in producers.items() if topics else ():
             async for rows in _rows(connection, shard, checkpoints[shard].seq, topics):
-                await producer.publish([message(prefix, row) for row in rows])
+                await producer.publish([message(prefix, settings.partitions, row) for row in rows])
                 messages += len(rows)
     await note_topics(settings, connection, WRITTEN)
     return Restored(len(missing), topics, messages)
