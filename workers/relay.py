@@ -138,7 +138,7 @@ def message(prefix: str, partitions: int, row: LogRow) -> Outgoing:
     return Outgoing(prefix + row.topic, row.key, headers, row.value, partition)
 
 
-@lru_cache(100_000)
+@lru_cache(20_000)
 def partition_of(key: bytes, partitions: int) -> int:
     """The partition of a key, as Java's clients choose it."""
     return (int(murmur2(key)) & 0x7FFFFFFF) % partitions

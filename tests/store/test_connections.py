@@ -129,6 +129,21 @@ async def test_a_server_without_what_the_url_asks_for_is_named(database_url: str
 
 
 @pytest.mark.parametrize(
+    ("parameter", "why"),
+    [
+        ("connect_timeout=10", "unrecognized configuration parameter"),
+        ("work_mem=much", 'invalid value for parameter "work_mem"'),
+        ("shared_buffers=1GB", "cannot be changed"),
+    ],
+)
+async def test_a_parameter_of_the_url_that_postgresql_refuses_is_one_line(
+    database_url: str, parameter: str, why: str
+) -> None:
+    with pytest.raises(DatabaseUnfit, match=why):
+        await connect(f"{database_url}?{parameter}")
+
+
+@pytest.mark.parametrize(
     ("url", "name"),
     [
         ("postgresql://u:p%40@h1:1,h2:2/of%20ours?target_session_attrs=read-write", "of ours"),

@@ -59,6 +59,12 @@ _AWAY = (
     asyncpg.TargetServerAttributeNotMatched,
 )
 """Why no connection can be made just now."""
+_REFUSES_SESSION = (
+    asyncpg.UndefinedObjectError,
+    asyncpg.InvalidParameterValueError,
+    asyncpg.CantChangeRuntimeParamError,
+)
+"""The URL has a parameter that is no setting of PostgreSQL, as `connect_timeout`, or none of a session."""
 
 
 class DatabaseUnreachable(ConnectionError):
@@ -107,7 +113,8 @@ def database_of(url: str) -> str:
 async def connect(url: str, *, server_settings: dict[str, str] | None = None, **options: Any) -> asyncpg.Connection:
     """One connection, to the first host that has what the URL asks for; each has the whole time.
 
-    Raises DatabaseUnreachable, which names the servers and never the password.
+    Raises DatabaseUnreachable, which names the servers and never the password, and DatabaseUnfit where the URL has a
+    parameter that PostgreSQL does not know.
     """
     failures: list[str] = []
     session = {**SESSION, **(_OF_COMMANDS if server_settings is None else server_settings)}
@@ -115,6 +122,10 @@ async def connect(url: str, *, server_settings: dict[str, str] | None = None, **
     for each in hosts_of(url):
         try:
             return await asyncpg.connect(each, **given)
+        except _REFUSES_SESSION as error:
+            raise DatabaseUnfit(
+                f"what STANDING_DATABASE_URL asks of a session PostgreSQL refuses: {error}"
+            ) from error
         except _AWAY as error:
             server = urlsplit(each).netloc.rpartition("@")[2] or "its default address"
             failures.append(f"PostgreSQL at {server} cannot be reached: {str(error) or 'no answer in time'}")
