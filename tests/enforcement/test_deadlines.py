@@ -68,14 +68,14 @@ async def test_who_has_facts_behind_an_unproved_deadline_keeps_the_better_standi
     await deployment.reaches(local("2016-06-01"))
     await deployment.reads(activation("2016-09-05", request="q"))
     found = await row(deployment)
-    assert (found["standing"], found["waits"], found["next_check"]) == ("active", True, local("2016-07-30"))
+    assert (found["standing"], found["deferred"], found["next_check"]) == ("active", True, local("2016-07-30"))
     await deployment.check(local("2016-06-01"))
     await deployment.reaches(local("2016-08-28"))
     assert (await row(deployment))["standing"] == "active"
     assert await told(deployment, "activation_granted") == []
     await deployment.reaches(local("2016-08-29"))
     found = await row(deployment)
-    assert (found["standing"], found["waits"]) == ("temporarily_active", False)
+    assert (found["standing"], found["deferred"]) == ("temporarily_active", False)
     assert await told(deployment, "activation_granted") == ["a"]
     await deployment.check(local("2016-08-29"))
 

@@ -40,7 +40,7 @@ async def fill_tables(connection: Any, tables: Tables, ends: Mapping[tuple[str, 
         (stored_key(key), account_id) for key, found in tables.memberships.items() for account_id in sorted(found)
     )
     await _copy(connection, "memberships", members)
-    columns = ("company_key", "version", "cursor", "waits", "because")
+    columns = ("company_key", "version", "cursor", "deferred", "because")
     await _copy(connection, "fanouts", ((stored_key(key), *rest) for key, *rest in tables.fanouts.values()), columns)
     await connection.executemany(
         statement("set_read_until"),
