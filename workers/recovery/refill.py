@@ -41,7 +41,9 @@ async def fill_tables(connection: Any, tables: Tables, ends: Mapping[tuple[str, 
     )
     await _copy(connection, "memberships", members)
     columns = ("company_key", "version", "cursor", "deferred", "because")
-    await _copy(connection, "fanouts", ((stored_key(key), *rest) for key, *rest in tables.fanouts.values()), columns)
+    await _copy(
+        connection, "company_fanouts", ((stored_key(key), *rest) for key, *rest in tables.fanouts.values()), columns
+    )
     await connection.executemany(
         statement("set_read_until"),
         [(*place, end, tables.positions[place].latest_occurred_at) for place, end in sorted(ends.items())],
