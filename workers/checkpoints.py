@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import structlog
 from confluent_kafka import KafkaException
 
 from contracts.topics import OUTPUT_TOPICS
@@ -21,12 +20,13 @@ from workers import timeouts
 from workers.kafka.admin import Admin, KafkaUnreachable, TopicMissing
 from workers.kafka.last_record import NoAnswer, last_record
 from workers.kafka.security import KafkaAccess
+from workers.ops.logs import Log
 from workers.ops.refused import Refused
 from workers.store.connections import connect_types
 from workers.store.deployment import Server, server_of
 from workers.store.statements import statement
 
-log = structlog.get_logger()
+log = Log()
 
 CHECKPOINTS_TOPIC = "standing-relay-checkpoints"
 _ASK_SECONDS = 0.5
@@ -108,6 +108,12 @@ async def read_checkpoints(kafka: KafkaAccess, prefix: str, shards: Sequence[int
         for shard, record in zip(shards, found, strict=True)
         if record is not None and record.value is not None
     }
+
+
+async def published_seqs(kafka: KafkaAccess, prefix: str, shards: Sequence[int]) -> dict[int, int]:
+    """The last seq of each shard that a read_committed reader can see; raises as `read_checkpoints`."""
+    found = await read_checkpoints(kafka, prefix, shards)
+    return {shard: checkpoint.seq for shard, checkpoint in found.items()}
 
 
 async def holding(kafka: KafkaAccess, topics: Sequence[str]) -> list[str]:

@@ -156,8 +156,8 @@ def drain_command(timeout: may.Timeout = 600.0) -> None:
             open_kafka(settings) as kafka,
             open_database(settings, "drain", kafka=kafka, read_only=True) as database,
         ):
-            with show.DrainProgress(terminal) as progress:
-                if not await drain.drain(database, kafka, timeout, progress.update):
+            with show.draining(terminal) as report:
+                if not await drain.drain(database, kafka, timeout, report):
                     raise typer.Exit(NOT_DONE)
 
     run(work)

@@ -10,17 +10,17 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
 import asyncpg
-import structlog
 
 from workers import timeouts
 from workers.ops.health import Server, Vitals, serving
+from workers.ops.logs import Log
 from workers.ops.metrics import Measured
 from workers.ops.stderr import end_process
 from workers.ops.watchdog import Watchdog
 from workers.settings import Settings
 from workers.store.listener import Listener
 
-log = structlog.get_logger()
+log = Log()
 
 NOT_STOPPED = 1
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from math import inf
 
 import asyncpg
-import structlog
 from confluent_kafka import KafkaException
 
 from contracts.kinds import DEAD_LETTER, WITHDRAWN
@@ -21,13 +20,14 @@ from workers.kafka.security import KafkaAccess
 from workers.ops import metrics as names
 from workers.ops.clock import Clock
 from workers.ops.health import Vitals
+from workers.ops.logs import Log
 from workers.ops.metrics import Metrics
 from workers.ops.refused import Refused
 from workers.rules.calendar import SECOND, Instant
 from workers.store.postgres import TRANSIENT, LostOwnership, Store
 from workers.store.state import State, read_state, unpublished
 
-log = structlog.get_logger()
+log = Log()
 
 SAMPLE_SECONDS = 5.0
 REACH_SECONDS = 10.0

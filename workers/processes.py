@@ -6,7 +6,6 @@ Owns what belongs to which process.
 import asyncio
 from functools import partial
 
-import structlog
 from confluent_kafka import KafkaException
 
 from contracts.topics import INPUT_TOPICS
@@ -19,6 +18,7 @@ from workers.lifetime import beside, listening, stop_on_signals, vital
 from workers.measuring import Sampler, reach_kafka
 from workers.ops.clock import WallClock
 from workers.ops.health import Vitals, serving
+from workers.ops.logs import Log
 from workers.ops.metrics import Measured
 from workers.ops.slots import NameTaken, owner_name, take_slot
 from workers.settings import Settings
@@ -29,7 +29,7 @@ from workers.supervisor import WorkerProcess, supervise
 from workers.topics import check_topics, written_to
 from workers.wiring import Worker, open_worker
 
-log = structlog.get_logger()
+log = Log()
 
 
 def worker_processes(settings: Settings) -> list[WorkerProcess]:

@@ -16,7 +16,6 @@ from functools import lru_cache, partial
 from uuid import UUID
 
 import asyncpg
-import structlog
 from aiokafka.partitioner import murmur2
 from confluent_kafka import KafkaException
 
@@ -31,6 +30,7 @@ from workers.ops import metrics as names
 from workers.ops.backoff import Backoff, try_once
 from workers.ops.blame import server_of
 from workers.ops.health import Vitals
+from workers.ops.logs import Log
 from workers.ops.refused import Refused
 from workers.standby import Standby
 from workers.store.listener import Bell, Listener
@@ -38,7 +38,7 @@ from workers.store.log_parts import make_room
 from workers.store.postgres import TRANSIENT, Store
 from workers.store.records import LogRow
 
-log = structlog.get_logger()
+log = Log()
 
 CHUNK = 5000
 """The most rows of a transaction; large ones are fewer (`workers.store.postgres.READ_BYTES`)."""

@@ -13,13 +13,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import structlog
-
 from workers import timeouts
 from workers.ops import metrics as names
 from workers.ops.health import Vitals
+from workers.ops.logs import Log
 
-log = structlog.get_logger()
+log = Log()
 
 LONGEST_PAUSE_SECONDS = 5.0
 SETTLED_SECONDS = 10.0

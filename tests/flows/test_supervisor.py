@@ -4,9 +4,8 @@ import asyncio
 import os
 import signal
 
-from structlog.testing import capture_logs
-
 from tests.support.engine import Engine
+from tests.support.logged import logged
 from tests.support.streams import until
 from workers.ops.health import Vitals
 from workers.supervisor import WorkerProcess, supervise
@@ -16,7 +15,7 @@ NOWHERE = {"STANDING_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}
 
 async def test_a_worker_without_a_database_is_started_again_after_longer_and_longer_pauses(engine: Engine) -> None:
     timers = WorkerProcess("timers", ["timers"], engine.environment | NOWHERE)
-    with capture_logs() as lines:
+    with logged() as lines:
         working = asyncio.create_task(supervise([timers], Vitals()))
         await until(lambda: len(lines) == 3, 60)
         os.kill(os.getpid(), signal.SIGTERM)

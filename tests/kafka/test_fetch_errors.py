@@ -10,9 +10,9 @@ from aiokafka import TopicPartition as Place
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.protocol.fetch import FetchRequest
-from structlog.testing import capture_logs
 
 from tests.support.broker import numbered
+from tests.support.logged import logged
 from tests.support.stored import Positions, Worker
 from tests.support.streams import Stream, running, until
 from workers.kafka.connections import TaskEnded
@@ -67,7 +67,7 @@ async def test_a_partition_whose_fetches_fail_is_halted_by_name_and_goes_on_by_i
     broken.code = code
     vitals = Vitals(metrics=(metrics := Measured("ingest")))
     intake = stream.intake(vitals=vitals)
-    with capture_logs() as lines:
+    with logged() as lines:
         async with running(intake, Worker(positions := Positions())):
             await until(lambda: intake.halted_by == {("orders", 0): error_name(code)})
             assert vitals.unready() == [f"without orders/0, which is halted: {error_name(code)}"]

@@ -3,8 +3,7 @@
 import asyncio
 import itertools
 
-from structlog.testing import capture_logs
-
+from tests.support.logged import logged
 from workers.ops.health import Vitals
 from workers.supervisor import LONGEST_PAUSE_SECONDS, WorkerProcess, longer_pause, supervise
 
@@ -16,7 +15,7 @@ def test_pauses_double_from_a_fifth_of_a_second_up_to_the_longest() -> None:
 
 async def test_a_worker_that_would_only_fail_again_ends_all_with_its_exit_code() -> None:
     refused = WorkerProcess("timers", ["timers"], {"STANDING_SHARDS": "none"})
-    with capture_logs() as lines:
+    with logged() as lines:
         async with asyncio.timeout(60):
             assert await supervise([refused], Vitals()) == 2
     assert [(line["event"], line["worker"]) for line in lines] == [("worker cannot run; stopping all", "timers")]

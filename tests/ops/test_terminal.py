@@ -9,11 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import structlog
 from rich.cells import cell_len
 
 from tests.docs.generate import PROJECT
-from workers.ops.logs import configure, configure_command
+from workers.ops.logs import Log, configure, configure_command
 from workers.ops.terminal import CannotShow, Terminal, bold, red, shown
 
 AS_IT_IS = [
@@ -156,7 +155,7 @@ def test_what_a_command_logs_goes_to_standard_error_escaped_and_what_libraries_s
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     configure_command()
-    structlog.get_logger().warning("account held", account_id="a\x1b[2J")
+    Log().warning("account held", account_id="a\x1b[2J")
     logging.getLogger("aiokafka.cluster").warning("Topic %s not found", "x")
     out, err = capsys.readouterr()
     assert out == ""
@@ -170,8 +169,8 @@ def test_an_error_that_a_command_logs_is_one_line_without_its_traceback(capsys: 
     try:
         raise ValueError("why\nso")
     except ValueError as error:
-        structlog.get_logger().exception("account quarantined", account_id="a")
-        structlog.get_logger().error("account quarantined", account_id="b", exc_info=error)
+        Log().exception("account quarantined", account_id="a")
+        Log().error("account quarantined", account_id="b", exc_info=error)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
     assert all("ValueError: why so" in each for each in lines)

@@ -1,7 +1,6 @@
 """Runs scenarios, many in several processes, and makes a failing one as small as it can be while it still fails."""
 
 import gc
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +8,10 @@ from dataclasses import replace
 from multiprocessing import get_context
 from typing import Any
 
-import structlog
-
 from tests.simulator.comparison import Seen, compare
 from tests.simulator.scenario import Scenario, scenario
 from tests.simulator.simulation import World
+from workers.ops.logs import ENGINE
 
 CHUNK = 50
 SCHEDULES = 12
@@ -24,12 +22,11 @@ SHRINK_SECONDS = 60.0
 @contextmanager
 def quiet() -> Iterator[None]:
     """What the workers would log of killed and moved partitions is of no interest."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    ENGINE.disabled = True
     try:
         yield
     finally:
-        structlog.configure(**before)
+        ENGINE.disabled = False
 
 
 def run(given: Scenario) -> Seen:

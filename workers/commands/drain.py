@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from contracts.topics import INPUT_TOPICS
-from workers.commands.status import published_by_relay
+from workers.checkpoints import published_seqs
 from workers.kafka.admin import Partition, end_offsets
 from workers.ops.clock import WallClock
 from workers.rules.calendar import Instant
@@ -69,7 +69,7 @@ async def _left(database: Database, kafka: Kafka, targets: Mapping[Partition, in
     left = Left(unread, state.left.due, state.left.fanouts, None, _is_behind(state.progress, present))
     if left.more_to_decide:
         return left
-    published = await published_by_relay(kafka, database.deployment.shards)
+    published = await published_seqs(kafka.access, kafka.prefix, range(database.deployment.shards))
     found = await unpublished(database.store, state.shard_ends, published, begun)
     return replace(left, unpublished=found.messages)
 

@@ -44,6 +44,11 @@ class Explanation:
     """Up to where deadlines are judged here; None where none is."""
 
     @property
+    def facts(self) -> list[tuple[Instant, str]]:
+        """The facts up to the instant that was asked for, in the order of time, a few words each."""
+        return facts_in_words(self.history, self.at)
+
+    @property
     def deadline(self) -> Instant | None:
         """The standing's deadline, where it is known exactly."""
         return None if self.deadline_not_before is not None else self._deadline
@@ -86,9 +91,7 @@ class Explanation:
                 "deferred": self.judgement.deferred,
                 "quarantined": self.quarantined,
                 "unreadable": self.unreadable,
-                "facts": [
-                    {"occurred_at": written(at), "fact": text} for at, text in facts_in_words(self.history, self.at)
-                ],
+                "facts": [{"occurred_at": written(at), "fact": text} for at, text in self.facts],
                 "decisions": [_decision(each) for each in self.judgement.decisions],
                 "published": self.log,
             },

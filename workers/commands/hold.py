@@ -5,8 +5,9 @@ The brake asks the database alone: neither Kafka nor the policies are needed to 
 
 import asyncio
 
+from contracts.topics import INPUT_TOPICS
 from workers import timeouts
-from workers.commands.status import read_status
+from workers.kafka.admin import end_offsets
 from workers.ops.refused import Refused
 from workers.store.deployment import hold as write_hold
 from workers.store.deployment import under_way
@@ -38,8 +39,12 @@ async def hold(database: Database, why: str) -> list[str]:
 
 async def release(database: Database, kafka: Kafka) -> None:
     """Enforce deadlines again; raises CannotRelease until every partition was read to its end."""
-    status = await read_status(database, kafka)
-    behind = [place for place, lag in status.lag.items() if lag]
+    ends = await end_offsets(kafka.access, [kafka.prefix + topic for topic in INPUT_TOPICS])
+    behind = [
+        f"{each.topic}/{each.partition}"
+        for each in await database.store.positions()
+        if each.next_offset < ends.get((kafka.prefix + each.topic, each.partition), 0)
+    ]
     if behind:
         raise CannotRelease(
             f"not read to the end yet: {', '.join(behind)}; wait (`standing status`), or release with --force"

@@ -3,7 +3,7 @@
 Owns which part may go: every shard is past it, and all of it was published.
 """
 
-from workers.commands.status import published_by_relay
+from workers.checkpoints import published_seqs
 from workers.ops.refused import Refused
 from workers.rules.calendar import Instant, written
 from workers.store.log_parts import LogPart, detach, log_parts
@@ -29,7 +29,7 @@ def in_words(part: LogPart) -> str:
 
 async def detach_before(database: Database, kafka: Kafka, before: Instant) -> list[LogPart]:
     """Detach the parts whose rows were all recorded before an instant; raises StillNeeded where one may not go."""
-    checkpoints = await published_by_relay(kafka, database.deployment.shards)
+    checkpoints = await published_seqs(kafka.access, kafka.prefix, range(database.deployment.shards))
     published = min(checkpoints.get(shard, 0) for shard in range(database.deployment.shards))
     async with acquired(database.pool) as connection, connection.transaction():
         old = [each for each in await log_parts(connection) if each.newest is not None and each.newest < before]

@@ -1,19 +1,22 @@
 """What the commands print in a terminal: tables and sentences, no look-ups."""
 
-from types import TracebackType
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from contracts.kinds import KINDS, WITHDRAWN
-from workers.commands.company import CompanyView
-from workers.commands.drain import Left
-from workers.commands.explain import Explanation, facts_in_words
-from workers.commands.redrive import Redriven
-from workers.commands.retry import Retried
-from workers.commands.status import Status
 from workers.ops.terminal import Terminal, bold, red
 from workers.rules.calendar import Instant, written
 from workers.rules.decisions import Decision
 from workers.store.state import COUNTED_TO
+
+if TYPE_CHECKING:
+    from workers.commands.company import CompanyView
+    from workers.commands.drain import Left
+    from workers.commands.explain import Explanation
+    from workers.commands.redrive import Redriven
+    from workers.commands.retry import Retried
+    from workers.commands.status import Status
 
 
 def _short(at: Instant | None) -> str:
@@ -28,7 +31,7 @@ def _counted(number: int) -> str:
     return f"{number:,} or more" if number >= COUNTED_TO else f"{number:,}"
 
 
-def status(terminal: Terminal, found: Status) -> None:
+def status(terminal: Terminal, found: "Status") -> None:
     """`standing status`."""
     lag = sum(found.lag.values())
     rows = [("records not read yet", f"{lag:,}")]
@@ -55,7 +58,7 @@ def status(terminal: Terminal, found: Status) -> None:
         terminal.line(bold("warning:"), f" and {len(found.warnings) - MOST_LINES:,} more, see --json")
 
 
-def explanation(terminal: Terminal, found: Explanation) -> None:
+def explanation(terminal: Terminal, found: "Explanation") -> None:
     """`standing explain`."""
     judgement, standing = found.judgement, found.judgement.standing
     terminal.line(bold(found.account_id), " is ", bold(judgement.status))
@@ -80,7 +83,7 @@ def explanation(terminal: Terminal, found: Explanation) -> None:
         terminal.line("  ", red("quarantined:"), f" {found.quarantined}")
     if found.unreadable is not None:
         terminal.line("  ", red("it cannot be judged"), f", its standing is as last published: {found.unreadable}")
-    facts = [(_short(at), text) for at, text in facts_in_words(found.history, found.at)]
+    facts = [(_short(at), text) for at, text in found.facts]
     terminal.table(("when", "fact"), facts, "Facts")
     decisions = [(_short(each.effective_at), each.clause, in_words(each)) for each in judgement.decisions]
     terminal.table(("when", "clause", "decision"), decisions, "Decisions")
@@ -102,7 +105,7 @@ def in_words(decision: Decision) -> str:
     return " ".join(words)
 
 
-def company(terminal: Terminal, found: CompanyView) -> None:
+def company(terminal: Terminal, found: "CompanyView") -> None:
     """`standing company`."""
     terminal.line(bold(found.company_key))
     terminal.table(("account", "standing"), [(each.account_id, each.standing) for each in found.accounts])
@@ -126,7 +129,7 @@ def company(terminal: Terminal, found: CompanyView) -> None:
         terminal.line("its members are being judged again")
 
 
-def retried(terminal: Terminal, done: Retried) -> None:
+def retried(terminal: Terminal, done: "Retried") -> None:
     """`standing retry`."""
     terminal.line(f"{len(done.released):,} accounts are decided")
     for key in done.companies:
@@ -147,7 +150,7 @@ def dead_letters(terminal: Terminal, found: list[dict[str, Any]]) -> None:
         terminal.line("no dead letters")
 
 
-def redriven(terminal: Terminal, done: Redriven) -> None:
+def redriven(terminal: Terminal, done: "Redriven") -> None:
     """`standing dead-letters redrive`."""
     terminal.line(f"{done.sent:,} sent back to their topics")
     for place in done.already:
@@ -156,27 +159,22 @@ def redriven(terminal: Terminal, done: Redriven) -> None:
         terminal.line(red("refused:"), f" {line}")
 
 
-class DrainProgress:
-    """The progress of `standing drain`: what is left, falling to nothing."""
+@contextmanager
+def draining(terminal: Terminal) -> Iterator[Callable[["Left"], None]]:
+    """The progress of `standing drain` while the block runs: what is left, falling to nothing."""
+    if not terminal.is_terminal:
+        yield lambda _: None
+        return
+    most = 0
+    with terminal.bars("left") as progress:
+        task = progress.add_task("draining", total=None, left="")
 
-    def __init__(self, terminal: Terminal) -> None:
-        self._progress = terminal.bars("left")
-        self._task = self._progress.add_task("draining", total=None, left="")
-        self._most = 0
+        def update(found: "Left") -> None:
+            nonlocal most
+            left = found.unread + found.due + found.fanouts + (found.unpublished or 0)
+            most = max(most, left)
+            words = f"{found.unread:,} unread, {found.due:,} due, {found.fanouts:,} fan-outs"
+            words += "" if found.unpublished is None else f", {found.unpublished:,} unpublished"
+            progress.update(task, total=most or None, completed=most - left, left=words)
 
-    def __enter__(self) -> "DrainProgress":
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-    def update(self, found: Left) -> None:
-        """Show what is left."""
-        left = found.unread + found.due + found.fanouts + (found.unpublished or 0)
-        self._most = max(self._most, left)
-        words = f"{found.unread:,} unread, {found.due:,} due, {found.fanouts:,} fan-outs"
-        words += "" if found.unpublished is None else f", {found.unpublished:,} unpublished"
-        self._progress.update(self._task, total=self._most or None, completed=self._most - left, left=words)
+        yield update

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field, fields
 
 from contracts.topics import INPUT_TOPICS
 from workers import timeouts
-from workers.checkpoints import read_checkpoints
+from workers.checkpoints import published_seqs
 from workers.commands.setup import topic_specs
 from workers.commands.stuck import Inputs, halts, of_partitions, of_topics
-from workers.kafka import probing
 from workers.kafka.admin import compare_settings, existing
 from workers.ops.clock import WallClock
 from workers.rules.calendar import Instant, written
@@ -83,7 +82,7 @@ async def read_status(database: Database, kafka: Kafka, *, fetching: bool = Fals
     inputs = await _inputs(kafka)
     state = await read_state(store, database.settings.allowed_lateness)
     now = WallClock().wall()
-    published = await published_by_relay(kafka, deployment.shards)
+    published = await published_seqs(kafka.access, kafka.prefix, range(deployment.shards))
     left = await unpublished(store, state.shard_ends, published, now)
     status = Status(
         lag={f"{each.topic}/{each.partition}": inputs.lag(each) for each in positions},
@@ -99,7 +98,7 @@ async def read_status(database: Database, kafka: Kafka, *, fetching: bool = Fals
     halted = halts(positions, inputs, deployment.topic_ids)
     if fetching:
         asked = [each for each in positions if inputs.lag(each) and f"{each.topic}/{each.partition}" not in halted]
-        halted |= await _unreadable(kafka, asked)
+        halted |= await _unreadable(kafka, asked) if asked else {}
     lost = await find_lost(kafka.admin, kafka.prefix, written_to(deployment.topic_ids))
     status.stuck.extend(in_words(lost))  # of the input topics `halts` tells
     status.stuck.extend(_stuck(status, halted))
@@ -134,6 +133,8 @@ async def _inputs(kafka: Kafka) -> Inputs:
 
 async def _unreadable(kafka: Kafka, positions: Sequence[Position]) -> dict[str, str]:
     """The partitions that cannot be fetched from, as topic/partition, and why."""
+    from workers.kafka import probing  # with the consumer's whole machinery, which most looks do without
+
     offsets = {(kafka.prefix + each.topic, each.partition): each.next_offset for each in positions}
     found = await probing.unreadable(kafka.access, offsets)
     return {
@@ -141,12 +142,6 @@ async def _unreadable(kafka: Kafka, positions: Sequence[Position]) -> dict[str, 
         f"{name}; its worker tries again by itself, see `a batch that cannot be read` in docs/operations.md"
         for (topic, number), name in found.items()
     }
-
-
-async def published_by_relay(kafka: Kafka, shards: int) -> dict[int, int]:
-    """The last seq of each shard that a read_committed reader of Kafka can see."""
-    checkpoints = await read_checkpoints(kafka.access, kafka.prefix, range(shards))
-    return {shard: checkpoint.seq for shard, checkpoint in checkpoints.items()}
 
 
 def _stuck(status: Status, halted: Mapping[str, str]) -> Iterator[str]:

@@ -6,11 +6,11 @@ Owns the limits and the words. Pure: what Kafka and the database say is read by 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from contracts.topics import Topic
 from workers import timeouts
 from workers.kafka.admin import Partition, TopicState
 from workers.rules.calendar import SECOND, Instant, written
 from workers.store.records import Position
-from workers.waiting_cases import CASES, REGISTRY
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ def of_topics(positions: Sequence[Position], inputs: Inputs) -> Iterator[str]:
     for topic, state in inputs.topics.items():
         known = sum(each.topic == topic for each in positions)
         if state.partitions > known:
-            stopped = (
-                "no deadline is enforced and no case decided" if topic == REGISTRY else "no deadline is enforced"
-            )
+            stopped = "no deadline is enforced"
+            if topic == Topic.SELLER_ACCOUNTS:
+                stopped += " and no case decided"
             yield f"{topic} has {state.partitions} partitions, {known} were set up: {stopped}"
 
 
@@ -61,13 +61,13 @@ def of_partitions(
     positions: Sequence[Position], inputs: Inputs, named: Collection[str], now: Instant
 ) -> Iterator[str]:
     """Partitions that were not read to their end lately, but for those that are named already."""
-    registry = [each for each in positions if each.topic == REGISTRY]
+    registry = [each for each in positions if each.topic == Topic.SELLER_ACCOUNTS]
     unread = [_name(each) for each in registry if _is_late(each, now) or _name(each) in named]
     for each in positions:
         if not _is_late(each, now) or _name(each) in named:
             continue
-        if each.topic == CASES and inputs.lag(each):
-            if inputs.topics[REGISTRY].partitions > len(registry):
+        if each.topic == Topic.COMPLAINTS and inputs.lag(each):
+            if inputs.topics[Topic.SELLER_ACCOUNTS].partitions > len(registry):
                 continue  # its next case waits for the partitions that `of_topics` names
             why = f"its next case waits for {unread[0]}" if unread else _why(each, inputs)
         else:

@@ -7,10 +7,9 @@ account that cannot be evaluated. It decides nothing about standings.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import structlog
-
 from workers.codec.batch import ReceivedFact, Rejected
 from workers.codec.facts import read_fact
+from workers.ops.logs import Log
 from workers.rules.calendar import DAY, Instant
 from workers.rules.decisions import Because, Evidence
 from workers.rules.difference import Published
@@ -19,7 +18,7 @@ from workers.rules.history import add_orders, keep_orders
 from workers.rules.policy import Policies
 from workers.store.records import AccountRow, StoredFact, StoredHistory
 
-log = structlog.get_logger()
+log = Log()
 
 REQUESTS_A_DAY = 50
 LONGEST_WHY = 300

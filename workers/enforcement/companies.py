@@ -7,8 +7,6 @@ fan-out. Members are judged elsewhere: what stands in the company's row is in fo
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import structlog
-
 from workers.codec.terminations import (
     read_because,
     read_since,
@@ -18,13 +16,14 @@ from workers.codec.terminations import (
 )
 from workers.enforcement.account_context import AccountContext, why_not
 from workers.enforcement.outbox import Outbox
+from workers.ops.logs import Log
 from workers.rules.company import Termination, case_effects, company_decisions
 from workers.rules.decisions import Because
 from workers.rules.difference import Published, difference
 from workers.rules.policy import Policies
 from workers.store.records import CompanyRow
 
-log = structlog.get_logger()
+log = Log()
 
 
 @dataclass(frozen=True, slots=True)

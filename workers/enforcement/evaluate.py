@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 import orjson
-import structlog
 
 from workers.enforcement.account_context import AccountContext, changed_spans, why_not
 from workers.enforcement.companies import Company, CompanyChange, apply_cases, publish_company
 from workers.enforcement.outbox import Outbox
+from workers.ops.logs import Log
 from workers.rules.calendar import Instant
 from workers.rules.company import Termination
 from workers.rules.decisions import Because
@@ -23,7 +23,7 @@ from workers.rules.judge import judge
 from workers.rules.policy import Policies
 from workers.store.records import MINUS_INFINITY, AccountRow, Changes
 
-log = structlog.get_logger()
+log = Log()
 
 
 @dataclass(frozen=True, slots=True)

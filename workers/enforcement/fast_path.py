@@ -7,14 +7,13 @@ history and builds no objects. It may send an account to the judgement needlessl
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-import structlog
-
+from workers.ops.logs import Log
 from workers.rules.calendar import Instant
 from workers.rules.history import begins_the_first_span, lies_inside, moves_only_the_clock
 from workers.rules.policy import Policies
 from workers.store.records import AccountRow, Changes
 
-log = structlog.get_logger()
+log = Log()
 
 
 def sort_out(

@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import structlog
-
 from workers.enforcement.account_context import why_not
 from workers.enforcement.unit_of_work import Database
+from workers.ops.logs import Log
 from workers.store.postgres import TRANSIENT, LostOwnership, UnknownAccounts
 
-log = structlog.get_logger()
+log = Log()
 
 Result = TypeVar("Result")
 

@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-import structlog
-
 from workers.codec.batch import Batch, Rejected
 from workers.codec.terminations import read_because, read_terminations
 from workers.enforcement.account_context import AccountContext, open_context, why_not
@@ -22,12 +20,13 @@ from workers.enforcement.isolation import NOT_THE_ACCOUNTS, Attempt, isolated
 from workers.enforcement.outbox import Outbox
 from workers.enforcement.unit_of_work import Database, UnitOfWork
 from workers.ops.clock import Clock
+from workers.ops.logs import Log
 from workers.rules.calendar import Instant
 from workers.rules.decisions import Because
 from workers.rules.policy import Policies
 from workers.store.records import MINUS_INFINITY, AccountRow, Changes, Fanout, Position
 
-log = structlog.get_logger()
+log = Log()
 
 MOST_TERMINATIONS = 20_000
 """Members of a company times its terminations in one unit of work: each member is decided about each."""

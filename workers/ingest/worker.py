@@ -12,8 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-import structlog
-
 from workers.codec.batch import Batch, Rejected
 from workers.codec.decoding import Decoder, Read, keep_before, read_of
 from workers.completeness import Completeness, Partition, Present
@@ -27,13 +25,14 @@ from workers.ops import metrics as names
 from workers.ops.backoff import Backoff, try_once
 from workers.ops.clock import Clock
 from workers.ops.health import Vitals
+from workers.ops.logs import Log
 from workers.ops.slots import stand_back
 from workers.rules.calendar import Instant
 from workers.store.postgres import TRANSIENT, LostOwnership, Store
 from workers.store.records import Position
 from workers.waiting_cases import CASES, WaitingCases
 
-log = structlog.get_logger()
+log = Log()
 
 HEARTBEAT_SECONDS = 0.25
 """How often an idle worker proves that it has read to the end; deadlines are late by this much at most."""

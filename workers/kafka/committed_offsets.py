@@ -7,13 +7,13 @@ a failure to write them is logged and counted, and changes nothing else.
 import asyncio
 from collections.abc import Callable, Iterable
 
-import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from workers import timeouts
+from workers.ops.logs import Log
 
-log = structlog.get_logger()
+log = Log()
 
 WRITE_SECONDS = 5.0
 """How often they are written, at most."""

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import structlog
 from aiokafka import TopicPartition, errors
 from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
@@ -29,8 +28,9 @@ from workers.kafka.subscription import subscribed
 from workers.ops.backoff import Backoff
 from workers.ops.blame import server_of
 from workers.ops.health import Vitals
+from workers.ops.logs import Log
 
-log = structlog.get_logger()
+log = Log()
 
 KAFKA_TRANSIENT = (KafkaError, KafkaUnreachable, KafkaException)
 TRIES = 8

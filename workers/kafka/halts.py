@@ -6,15 +6,15 @@ invariant: nothing is halted without a line in the log, and what is shown as hal
 
 from collections.abc import Callable, Iterable, Mapping
 
-import structlog
 from aiokafka import TopicPartition
 
 from workers.kafka.fetch_errors import FetchErrors
 from workers.kafka.handling import Partition
 from workers.ops import metrics as names
 from workers.ops.health import Vitals
+from workers.ops.logs import Log
 
-log = structlog.get_logger()
+log = Log()
 
 ANEW = "the topic was deleted and made again: its stored position is of the old one"
 GONE = "its stored position is not in the topic: retention passed it, or the topic was made anew"

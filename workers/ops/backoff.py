@@ -5,11 +5,10 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import structlog
-
 from workers.ops.blame import server_of
+from workers.ops.logs import Log
 
-log = structlog.get_logger()
+log = Log()
 
 Result = TypeVar("Result")
 

@@ -3,12 +3,12 @@
 Of the libraries' lines it keeps warnings and errors, each text once a minute. The invariant: logging never blocks.
 """
 
+import json
 import logging
 import sys
 import time
 from collections import OrderedDict
-
-import structlog
+from datetime import UTC, datetime
 
 from workers.ops.stderr import queue_stderr
 from workers.ops.terminal import shown
@@ -16,60 +16,111 @@ from workers.ops.terminal import shown
 REPEAT_SECONDS = 60.0
 _MOST_TEXTS = 1000
 
+ENGINE = logging.getLogger("standing")
+"""The engine's own events, apart from what the libraries log."""
 
-def configure(worker: str) -> structlog.typing.FilteringBoundLogger:
-    """Log to standard error as `worker`; returns its logger."""
+
+class Log:
+    """Says what happened, with values by name; `exc_info` is an error whose traceback is wanted."""
+
+    def info(self, event: str, **values: object) -> None:
+        """What is as it should be."""
+        _say(logging.INFO, event, values)
+
+    def warning(self, event: str, **values: object) -> None:
+        """What is tried again, or went another way than usual."""
+        _say(logging.WARNING, event, values)
+
+    def error(self, event: str, **values: object) -> None:
+        """What somebody should look at."""
+        _say(logging.ERROR, event, values)
+
+    def exception(self, event: str, **values: object) -> None:
+        """The error that is being handled."""
+        _say(logging.ERROR, event, {"exc_info": True, **values})
+
+
+def _say(level: int, event: str, values: dict[str, object]) -> None:
+    error: object = values.pop("exc_info", None)
+    ENGINE.log(level, event, exc_info=error, extra={"said": values})  # type: ignore[arg-type]  # an error, or True
+
+
+def configure(worker: str) -> Log:
+    """Log to standard error as `worker`; returns its log."""
     stderr = queue_stderr()
-    console = [_shown, structlog.dev.ConsoleRenderer()]
-    renderers = console if stderr.isatty() else [structlog.processors.JSONRenderer()]
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            *renderers,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(stderr),
-    )
-    structlog.contextvars.bind_contextvars(worker=worker)
-    logging.basicConfig(level=logging.WARNING, handlers=[LibraryLines()], force=True)
+    _log_to(logging.StreamHandler(stderr), Console() if stderr.isatty() else Json(worker), LibraryLines())
     logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)  # the caller logs why it has no connection
     logging.getLogger("workers.kafka").setLevel(logging.ERROR)  # librdkafka's retries
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-    return logger
+    return Log()
 
 
 def configure_command() -> None:
     """Log a command's own lines to standard error, an error in one line; drop the libraries' lines."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            _in_one_line,
-            _shown,
-            structlog.dev.ConsoleRenderer(colors=False),
-        ],
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
-    )
-    logging.basicConfig(handlers=[logging.NullHandler()], force=True)
+    _log_to(logging.StreamHandler(sys.stderr), OneLine(), logging.NullHandler())
 
 
-def _in_one_line(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Replace a traceback by the error in one line."""
-    found = event.pop("exc_info", None)
-    error = sys.exc_info()[1] if found is True else found
-    if isinstance(error, BaseException):
-        event["error"] = " ".join(f"{type(error).__name__}: {error}".split())
-    return event
+def _log_to(handler: logging.Handler, form: logging.Formatter, of_libraries: logging.Handler) -> None:
+    handler.setFormatter(form)
+    ENGINE.handlers, ENGINE.propagate = [handler], False
+    ENGINE.setLevel(logging.INFO)
+    logging.basicConfig(level=logging.WARNING, handlers=[of_libraries], force=True)
 
 
-def _shown(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Escape what a terminal would interpret; a traceback keeps its lines."""
-    return {
-        name: "\n".join(map(shown, value.split("\n"))) if isinstance(value, str) else value
-        for name, value in event.items()
-    }
+def said(record: logging.LogRecord) -> dict[str, object]:
+    """The values of an event, by name."""
+    values: dict[str, object] = getattr(record, "said", {})
+    return values
+
+
+class Json(logging.Formatter):
+    """An event as one JSON object."""
+
+    def __init__(self, worker: str) -> None:
+        super().__init__()
+        self._worker = worker
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The values of the event, what it is, and when and where it happened."""
+        line = said(record) | {
+            "event": record.getMessage(),
+            "worker": self._worker,
+            "level": record.levelname.lower(),
+            "timestamp": _instant(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=repr)
+
+
+class Console(logging.Formatter):
+    """An event as a person reads it, with its traceback; what a terminal would act upon is escaped."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The event, its values, and below them a traceback."""
+        text = f"{_instant(record)} {_words(record)}"
+        if record.exc_info:
+            text += f"\n{self.formatException(record.exc_info)}"
+        return "\n".join(map(shown, text.split("\n")))
+
+
+class OneLine(logging.Formatter):
+    """An event of a command: an error is named without its traceback, which the workers log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The event, its values and its error."""
+        text = _words(record)
+        if record.exc_info and (error := record.exc_info[1]) is not None:
+            text += f" error={type(error).__name__}: {error}"
+        return shown(" ".join(text.split()))
+
+
+def _instant(record: logging.LogRecord) -> str:
+    return f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def _words(record: logging.LogRecord) -> str:
+    values = (f" {name}={value}" for name, value in said(record).items())
+    return f"[{record.levelname.lower()}] {record.getMessage()}{''.join(values)}"
 
 
 class LibraryLines(logging.Handler):
@@ -78,7 +129,6 @@ class LibraryLines(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self._logged: OrderedDict[str, tuple[float, int]] = OrderedDict()
-        self._log = structlog.get_logger()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log one record, unless its text was logged within the last minute."""
@@ -96,4 +146,4 @@ class LibraryLines(logging.Handler):
         if len(self._logged) > _MOST_TEXTS:
             self._logged.popitem(last=False)
         more = {"repeated": repeated} if repeated else {}
-        self._log.log(record.levelno, text, logger=record.name, exc_info=record.exc_info, **more)
+        ENGINE.log(record.levelno, text, exc_info=record.exc_info, extra={"said": {"logger": record.name, **more}})

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
-from workers.checkpoints import compare_published, read_checkpoints
+from workers.checkpoints import compare_published, published_seqs
 from workers.codec.messages import ce_id
 from workers.rules.calendar import Instant
 from workers.settings import Settings
@@ -77,10 +77,7 @@ async def take_snapshot(settings: Settings, connection: Any) -> Snapshot | None:
     try:
         await compare_published(settings.kafka, settings.topic_prefix, connection)
         shards = [row[0] for row in await connection.fetch(statement("shard_ends"))]
-        checkpoints = {
-            shard: checkpoint.seq
-            for shard, checkpoint in (await read_checkpoints(settings.kafka, settings.topic_prefix, shards)).items()
-        }
+        checkpoints = await published_seqs(settings.kafka, settings.topic_prefix, shards)
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             return await _read(settings, connection, checkpoints)
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):
