@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test run simulate exhaust bench faults soak mutants docs lint lock clean
+.PHONY: help setup unit test suite run simulate exhaust bench faults soak mutants docs lint lock clean
 
 help:  ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,8 +23,16 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-test: setup lint  ## run every check and test; real Kafka and PostgreSQL are fetched and started by themselves
-	$(BIN)/python -m pytest
+PROCESSES ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
+unit: setup  ## run the tests that need no server, in less than a minute
+	$(PYTEST) -m "not server"
+
+test: setup  ## run every check and test; real Kafka and PostgreSQL are fetched and started by themselves
+	@$(MAKE) --no-print-directory -j 2 lint suite
+
+suite: setup
+	$(PYTEST)
 
 lint: setup  ## format, types and the order of imports
 	$(BIN)/ruff format --check .

@@ -1,4 +1,8 @@
-"""Real servers for the tests: one Kafka and one PostgreSQL for the session, a database and a prefix for each test."""
+"""Real servers for the tests: one Kafka and one PostgreSQL for the session, a database and a prefix for each test.
+
+A test that asks for a fixture of `STARTS_SERVERS`, be it by way of others, is marked `server`. No other test can
+start one.
+"""
 
 import os
 from collections.abc import Iterator
@@ -9,10 +13,44 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from tests.support.engine import Engine
 from tests.support.lent_servers import RUNNING
+from tests.support.quick_disk import quick_disk
 from workers.devservers.servers import LocalKafka, LocalPostgres
 from workers.devservers.stack import LocalServers, local_servers
+
+STARTS_SERVERS = {"servers", "faulty", "own_servers"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of servers, and run them first: the quick ones fill what time is left at the end.
+
+    Tests that start servers of their own stay in one process with the others of their module, which use the same.
+    """
+    for each in items:
+        asked = STARTS_SERVERS & set(getattr(each, "fixturenames", ()))
+        if asked:
+            each.add_marker("server")
+        if "own_servers" in asked:
+            each.add_marker(pytest.mark.xdist_group(each.path.stem))
+    items.sort(key=lambda each: each.get_closest_marker("server") is None)
+
+
+@pytest.fixture(autouse=True)
+def _no_server_unasked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a test that is not marked `server` from starting one."""
+
+    def refuse(_: object) -> None:
+        pytest.fail("a test that starts a server asks for the fixture `own_servers`")
+
+    if request.node.get_closest_marker("server") is None:
+        for each in (LocalKafka, LocalPostgres):
+            monkeypatch.setattr(each, "start", refuse)
+
+
+@pytest.fixture(scope="session")
+def own_servers() -> None:
+    """Nothing; a test that asks for it starts servers of its own."""
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +62,7 @@ def servers() -> Iterator[LocalServers]:
         lent = SimpleNamespace(url=lambda database="postgres": f"{postgres}/{database}")
         yield LocalServers(cast("LocalKafka", kafka), cast("LocalPostgres", lent))
         return
-    with local_servers() as running:
+    with local_servers(quick_disk()) as running:
         yield running
 
 
@@ -42,22 +80,3 @@ async def database_url(servers: LocalServers) -> str:
     await connection.execute(f"create database {name}")
     await connection.close()
     return servers.postgres.url(name)
-
-
-@pytest.fixture
-def engine(servers: LocalServers, topic_prefix: str) -> Engine:
-    """A deployment that was set up and does not run yet; histories are played."""
-    made = Engine(
-        {
-            **servers.environment,
-            "STANDING_DATABASE_URL": servers.postgres.url(topic_prefix.rstrip(".")),
-            "STANDING_TOPIC_PREFIX": topic_prefix,
-            "STANDING_PARTITIONS": "4",
-            "STANDING_CLOCK": "events",
-            "STANDING_ALLOWED_LATENESS_SECONDS": "0",
-            "STANDING_INGESTS": "1",
-            "STANDING_SHARDS": "3",
-        }
-    )
-    made.standing("setup")
-    return made

@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("own_servers")
 
 
 def test_the_cast_tells_the_rulebook_and_nothing_is_left_running(tmp_path: Path) -> None:

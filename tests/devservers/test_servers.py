@@ -15,6 +15,7 @@ from workers.devservers.stack import local_servers
 from workers.kafka.admin import TopicSpec, cluster_id, end_offsets, ensure_topics
 
 ORPHAN = Path(__file__).with_name("orphan.py")
+pytestmark = pytest.mark.usefixtures("own_servers")
 
 
 def lives(pid: int) -> bool:

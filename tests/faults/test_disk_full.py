@@ -22,7 +22,7 @@ FULL_SECONDS = 5
 
 
 @pytest.fixture(scope="module")
-async def cramped() -> AsyncIterator[FaultyServers]:
+async def cramped(own_servers: None) -> AsyncIterator[FaultyServers]:
     """Servers on small disks."""
     try:
         async with faulty_servers(MEGABYTES) as servers:

@@ -7,14 +7,13 @@ import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 from random import Random
 
 import pytest
 
 from contracts.kinds import DEADLINE_KINDS
 from tests.support.checker import check
-from tests.support.engine import Engine
+from tests.support.engine import Engine, workers_of
 from tests.support.policies import POLICIES
 from workers.demo.generate import Generated, Wish, history
 from workers.rules.calendar import DAY
@@ -76,12 +75,6 @@ async def test_facts_in_any_order_end_with_the_decisions_of_a_reading_in_order(
         await verdict_on(engine)
 
 
-def ingests(supervisor: int) -> list[int]:
-    """The processes of the ingest workers."""
-    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-    return [int(each) for each in children if Path(f"/proc/{each}/cmdline").read_bytes().endswith(b"\0ingest\0")]
-
-
 def other_partitions_are_read(engine: Engine) -> None:
     """Wait until all that the other worker owns, half of the partitions, was read to its end."""
     while True:
@@ -104,7 +97,7 @@ async def test_no_deadline_is_decided_and_withdrawn_where_all_arrives_within_set
         for window in shuffled[:third]:
             await asyncio.to_thread(sent, engine, window, keyed=False)
         await asyncio.to_thread(engine.drain)
-        stopped = ingests(supervisor.pid)[0]
+        stopped = workers_of(supervisor.pid, "ingest")[0]
         os.kill(stopped, signal.SIGSTOP)
         try:
             for window in shuffled[third : 2 * third]:

@@ -6,14 +6,14 @@ A worker is killed each time that some hundred more facts were taken in, so that
 import asyncio
 import os
 import signal
-from pathlib import Path
+from contextlib import suppress
 from random import Random
 
 import asyncpg
 import pytest
 
 from tests.support.checker import check
-from tests.support.engine import Engine
+from tests.support.engine import Engine, workers_of
 from tests.support.policies import POLICIES
 
 WORKERS = ("ingest", "timers", "fanout", "relay")
@@ -24,14 +24,10 @@ LEAST = 10
 
 def kill_one(supervisor: int, name: str) -> bool:
     """kill -9 of a worker of the tree, where it runs just now."""
-    for child in Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split():
-        try:
-            command = Path(f"/proc/{child}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
-            if command[-1].decode() == name:
-                os.kill(int(child), signal.SIGKILL)
-                return True
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended by itself meanwhile
+    for process in workers_of(supervisor, name):
+        with suppress(ProcessLookupError):  # it ended by itself meanwhile
+            os.kill(process, signal.SIGKILL)
+            return True
     return False
 
 

@@ -69,7 +69,7 @@ class Secured:
 
 
 @pytest.fixture(scope="module")
-def secured() -> Iterator[Secured]:
+def secured(own_servers: None) -> Iterator[Secured]:
     """A deployment that was set up by its owner."""
     with secured_servers() as servers:
         superuser = servers.database_url("postgres", "", "postgres")

@@ -2,9 +2,8 @@
 
 import os
 import signal
-from pathlib import Path
 
-from tests.support.engine import Engine, check_promises, net
+from tests.support.engine import Engine, check_promises, net, workers_of
 from tests.support.facts import asks, case, enrolled, paid
 
 
@@ -82,7 +81,8 @@ def test_every_kill_of_every_worker_changes_no_decision(engine: Engine) -> None:
         engine.drain()  # every worker runs
         for worker in ("ingest", "timers", "fanout", "relay"):
             engine.send([paid(account, "2016-03-10 00:00") for account in accounts[::2]])
-            kill_worker(supervisor.pid, worker)
+            [process] = workers_of(supervisor.pid, worker)
+            os.kill(process, signal.SIGKILL)
             engine.send([case(accounts[5], "2016-03-20 00:00"), paid("clock", "2016-09-10 00:00")])
         engine.drain()
         messages = engine.published()
@@ -92,13 +92,3 @@ def test_every_kill_of_every_worker_changes_no_decision(engine: Engine) -> None:
     assert suspended == set(accounts) - company
     hit = {each["account_id"] for each in net(messages).values() if each["kind"] == "account_terminated"}
     assert hit == company
-
-
-def kill_worker(supervisor: int, name: str) -> None:
-    """kill -9 of one child of the supervisor."""
-    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-    for child in children:
-        if Path(f"/proc/{child}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")[-1].decode() == name:
-            os.kill(int(child), signal.SIGKILL)
-            return
-    raise AssertionError(f"no worker {name} among {children}")

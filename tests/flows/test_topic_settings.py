@@ -106,7 +106,7 @@ def test_an_input_topic_for_smaller_records_than_may_be_sent_is_a_warning() -> N
 
 
 @pytest.fixture
-def guardian() -> Any:
+def guardian(own_servers: None) -> Any:
     watching = Guardian()
     yield watching
     watching.close()

@@ -1,5 +1,6 @@
 """The health and metrics endpoints of a deployment's workers, asked as an operator's monitoring asks."""
 
+import os
 import socket
 import time
 import urllib.error
@@ -13,8 +14,9 @@ from tests.support.engine import Engine
 
 
 def free_ports(count: int) -> int:
-    """The first of some ports in a row that nobody listens on."""
-    for first in range(20_000, 30_000, count):
+    """The first of some ports in a row that nobody listens on; processes that test side by side begin elsewhere."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for first in range(20_000 + 1_000 * worker, 30_000, count):
         found = [socket.socket() for _ in range(count)]
         try:
             for number, each in enumerate(found):

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from contracts.topics import OUTPUT_TOPICS
 from tests.support.checker import Verdict, check
+from tests.support.forked import Forked
 from workers.settings import Settings
 from workers.wiring import Database, Kafka, open_database, open_kafka
 
@@ -54,29 +55,33 @@ class Engine:
 
     def standing(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one command of `standing` to its end."""
-        done = subprocess.run(
-            [*STANDING, *arguments],
-            env=os.environ | self.environment,
-            cwd=self.program,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        pipes = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+        with self._start(*arguments, text=True, **pipes) as process:
+            try:
+                out, err = process.communicate(timeout=120)
+            finally:
+                process.kill()  # where it took too long; otherwise it has ended
+        done = subprocess.CompletedProcess(process.args, process.returncode, out, err)
         if check:
             assert done.returncode == 0, done.stdout + done.stderr
         return done
 
     @contextmanager
-    def working(self, *arguments: str, log: IO[bytes] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    def working(self, *arguments: str, log: IO[bytes] | None = None) -> Iterator[subprocess.Popen[Any]]:
         """`standing work`, or another worker, while the block runs; stopped by SIGTERM. Its log may go to a file."""
-        command = [*STANDING, *(arguments or ("work",))]
-        process = subprocess.Popen(command, env=os.environ | self.environment, cwd=self.program, stderr=log)
+        process = self._start(*(arguments or ("work",)), stderr=log)
         try:
             yield process
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(20)
+
+    def _start(self, *arguments: str, **streams: Any) -> subprocess.Popen[Any]:
+        """A process of `standing`: forked, unless this deployment is of another interpreter or other packages."""
+        environment = os.environ | self.environment
+        if self.program is None and not any(name.startswith("PYTHON") for name in self.environment):
+            return Forked(arguments, env=environment, **streams)
+        return subprocess.Popen([*STANDING, *arguments], env=environment, cwd=self.program, **streams)
 
     def send(self, messages: Iterable[tuple[str, str | None, bytes | Mapping[str, object] | None]]) -> None:
         """Produce (topic, key, value) in order; a mapping is written as JSON."""
@@ -119,6 +124,17 @@ class Engine:
             found.append(Published(topic, partition, message.key(), headers, json.loads(message.value() or b"")))
         consumer.close()
         return found
+
+
+def workers_of(supervisor: int, name: str) -> list[int]:
+    """The processes of the workers called `name` among a supervisor's children; another may have ended meanwhile."""
+    found = []
+    for child in Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            command = Path(f"/proc/{child}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")[-1].decode()
+            if name in (command, Path(f"/proc/{child}/comm").read_text().strip()):
+                found.append(int(child))
+    return found
 
 
 async def check_all(engine: Engine) -> Verdict:

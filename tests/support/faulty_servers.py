@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.proxy import Proxy
+from tests.support.quick_disk import quick_disk
 from workers import timeouts
 from workers.devservers.guardian import Guardian
 from workers.devservers.servers import LocalKafka, LocalPostgres, free_port
@@ -93,7 +94,7 @@ def remove_disks(*directories: Path) -> None:
 
 def made(guardian: Guardian, megabytes: int | None = None) -> tuple[ProxiedKafka, MortalPostgres]:
     """The servers, not started yet; each on a small disk where a size is given."""
-    directory = Path(tempfile.mkdtemp(prefix="standing-"))
+    directory = Path(tempfile.mkdtemp(prefix="standing-", dir=None if megabytes else quick_disk()))
     directory.chmod(0o711)  # PostgreSQL's user must reach its own directory below
     guardian.remove_at_end(directory)
     for name in ("kafka", "postgres"):

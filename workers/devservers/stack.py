@@ -44,11 +44,11 @@ class LocalServers:
 
 
 @contextmanager
-def local_servers() -> Iterator[LocalServers]:
-    """Kafka and PostgreSQL on free loopback ports, in a directory that is removed at the end."""
+def local_servers(disk: Path | None = None) -> Iterator[LocalServers]:
+    """Kafka and PostgreSQL on free loopback ports, in a directory on `disk` that is removed at the end."""
     guardian = Guardian()
     try:
-        directory = Path(tempfile.mkdtemp(prefix="standing-"))
+        directory = Path(tempfile.mkdtemp(prefix="standing-", dir=disk))
         directory.chmod(0o711)  # PostgreSQL's user must reach its own directory below
         guardian.remove_at_end(directory)
         for name in ("kafka", "postgres"):

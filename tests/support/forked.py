@@ -1,0 +1,85 @@
+"""`standing` in processes that are forked from one that has imported everything: they start in milliseconds.
+
+Owns the asking side; `tests.support.nursery` is the process that forks. A forked process is a child of the one that
+asked for it, and a `subprocess.Popen` like any other. A test whose subject is the start itself, the interpreter or
+another version of the packages starts a real process.
+"""
+
+import ctypes
+import inspect
+import os
+import pickle
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+SET_SUBREAPER = 36
+"""The option of prctl by which a process adopts the orphans among its descendants."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A process to fork; `descriptors` are the numbers that it has for the open files that come with the request."""
+
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+    directory: str
+    descriptors: Sequence[int]
+    new_session: bool
+
+
+class Forked(subprocess.Popen[Any]):
+    """A `subprocess.Popen` whose process is forked by a nursery; its arguments are those of `standing`."""
+
+    nursery: socket.socket | None = None
+    """The asking end of this process's nursery, once there is one."""
+    process: subprocess.Popen[bytes] | None = None
+    """The nursery, where this process started it; it ends with this one."""
+
+    def _execute_child(self, *given: Any) -> None:
+        names = inspect.signature(super()._execute_child).parameters  # type: ignore[misc]  # typeshed leaves it out
+        known = dict(zip(names, given, strict=True))
+        streams = [known["p2cread"], known["c2pwrite"], known["errwrite"]]
+        files = [number if file == -1 else file for number, file in enumerate(streams)] + list(known["pass_fds"])
+        request = Request(
+            known["args"],
+            dict(os.environ if known["env"] is None else known["env"]),
+            str(known["cwd"] or os.getcwd()),  # noqa: PTH109  # as it is, no path that is worked with
+            [0, 1, 2, *known["pass_fds"]],
+            known["start_new_session"],
+        )
+        self.pid = ask(self._opened(), request, files)
+        self._child_created = True
+        pipes = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
+        self._close_pipe_fds(*(known[each] for each in pipes))  # type: ignore[attr-defined]
+
+    @classmethod
+    def _opened(cls) -> socket.socket:
+        if cls.nursery is None:
+            cls.nursery, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            cls.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.nursery", str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+            theirs.close()
+        return cls.nursery
+
+
+def ask(nursery: socket.socket, request: Request, files: Sequence[int]) -> int:
+    """The id of a process that a nursery forks and this process adopts."""
+    _adopt_orphans(True)
+    try:
+        socket.send_fds(nursery, [pickle.dumps(request)], files)
+        return int(nursery.recv(100))
+    finally:
+        _adopt_orphans(False)
+
+
+def _adopt_orphans(wanted: bool) -> None:
+    assert ctypes.CDLL(None).prctl(SET_SUBREAPER, int(wanted), 0, 0, 0) == 0
