@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from tests.support.quick_disk import quick_disk
 from workers.devservers.guardian import Guardian
 from workers.devservers.servers import NOBODY, LocalKafka, LocalPostgres, free_port
 
@@ -94,7 +95,7 @@ def secured_servers() -> Iterator[SecuredServers]:
     """Both servers on free loopback ports, in a directory that is removed at the end."""
     guardian = Guardian()
     try:
-        directory = Path(tempfile.mkdtemp(prefix="standing-"))
+        directory = Path(tempfile.mkdtemp(prefix="standing-", dir=quick_disk()))
         directory.chmod(0o711)
         guardian.remove_at_end(directory)
         for name in ("kafka", "postgres"):

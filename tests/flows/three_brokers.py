@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.quick_disk import quick_disk
 from workers.devservers.guardian import Guardian
 from workers.devservers.servers import LocalKafka
 
@@ -23,7 +24,7 @@ def three_brokers() -> Iterator[Sequence[LocalKafka]]:
     """Three running nodes of one cluster, whose ids are 1, 2 and 3; in directories that are removed at the end."""
     guardian = Guardian()
     try:
-        directory = Path(tempfile.mkdtemp(prefix="standing-"))
+        directory = Path(tempfile.mkdtemp(prefix="standing-", dir=quick_disk()))
         guardian.remove_at_end(directory)
         nodes = []
         for number in range(1, 4):
