@@ -1,15 +1,16 @@
 """A deployment for one fault: a database and a prefix of its own on shared servers, and its workers apart.
 
 Owns how facts are sent and how workers are kept running. A worker that dies is started anew, as its supervisor
-would. Set-up and waiting are done within the test's own process, for `standing` takes seconds to start.
+would.
 """
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from multiprocessing.context import ForkServerProcess
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,12 +19,12 @@ from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from pydantic import SecretStr
 
-from tests.faults import victim
-from tests.faults.counting import Point
+from tests.faults.counting import Calls, Point, install
 from tests.faults.scenario import NEWEST, STEPS
 from tests.model.calendar import write_instant
 from tests.support.checker import Verdict, judge
 from tests.support.engine import Engine
+from tests.support.forked import Forked, ended
 from tests.support.policies import POLICIES
 from tests.support.seen import INPUT_TOPICS, OUTPUT_TOPICS, Seen, look, read_topics
 from tests.support.tree import MAY_END
@@ -62,7 +63,7 @@ class Deployment:
     prefix: str
     workers: dict[str, str]
     directory: Path
-    processes: dict[str, ForkServerProcess] = field(default_factory=dict)
+    processes: dict[str, Forked] = field(default_factory=dict)
     exits: list[tuple[str, int | None]] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     settle_seconds: float = SETTLE_SECONDS
@@ -126,19 +127,20 @@ class Deployment:
         self, worker: str, instance: str, stop: asyncio.Event, crash: Point | None = None, log: Path | None = None
     ) -> None:
         """Keep a worker running until `stop`; only its first process has the fault."""
-        environment = self.workers | {"STANDING_INSTANCE": f"{self.prefix}{instance}"}
+        environment = os.environ | self.workers | {"STANDING_INSTANCE": f"{self.prefix}{instance}"}
         while not stop.is_set():
-            process = victim.start(worker, environment, self.directory / f"{instance}.output", crash, log)
+            counted = partial(install, Calls(crash, log)) if crash is not None or log is not None else None
+            with (self.directory / f"{instance}.output").open("ab") as output:
+                process = Forked((worker,), counted, env=environment, stdout=output, stderr=output)
             self.processes[instance] = process
-            ended = asyncio.ensure_future(wait_for_end(process))
+            end = asyncio.ensure_future(ended(process))
             stopped = asyncio.ensure_future(stop.wait())
-            await asyncio.wait((ended, stopped), return_when=asyncio.FIRST_COMPLETED)
-            if not ended.done():
+            await asyncio.wait((end, stopped), return_when=asyncio.FIRST_COMPLETED)
+            if not end.done():
                 process.terminate()
-                await asyncio.wait_for(ended, STOP_SECONDS)
-            self.exits.append((instance, process.exitcode))
+                await asyncio.wait_for(end, STOP_SECONDS)
+            self.exits.append((instance, process.returncode))
             del self.processes[instance]
-            process.close()
             crash = log = None
             await asyncio.wait((stopped,), timeout=RESTART_SECONDS)
             stopped.cancel()
@@ -279,15 +281,3 @@ async def remove(bootstrap: str, postgres: LocalPostgres, name: str, topics: lis
     connection = await asyncpg.connect(postgres.url())
     await connection.execute(f'drop database "{name}" with (force)')
     await connection.close()
-
-
-async def wait_for_end(process: ForkServerProcess) -> None:
-    """Wait without a thread until a process has ended."""
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    loop.add_reader(process.sentinel, ended.set)
-    try:
-        await ended.wait()
-    finally:
-        loop.remove_reader(process.sentinel)
-    process.join()

@@ -143,7 +143,6 @@ async def stopped_under_load(faulty: FaultyServers, worker: str) -> None:
 
     async def fault() -> None:
         paused = deployment.processes[worker].pid
-        assert paused is not None
         os.kill(paused, signal.SIGSTOP)
         successor = asyncio.create_task(deployment.keep(worker, f"{worker}-2", stop))
         await asyncio.sleep(14)  # the session of a consumer ends after 10

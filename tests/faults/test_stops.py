@@ -90,7 +90,7 @@ async def stopped(deployment: Deployment, worker: str) -> int:
     """Wait until the worker has stopped itself; its process."""
     while True:
         process = deployment.processes.get(worker)
-        if process is not None and process.pid is not None and is_stopped(process.pid):
+        if process is not None and is_stopped(process.pid):
             return process.pid
         await asyncio.sleep(0.05)
 

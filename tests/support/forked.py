@@ -5,6 +5,7 @@ asked for it, and a `subprocess.Popen` like any other. A test whose subject is t
 another version of the packages starts a real process.
 """
 
+import asyncio
 import ctypes
 import inspect
 import os
@@ -12,12 +13,14 @@ import pickle
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 SET_SUBREAPER = 36
 """The option of prctl by which a process adopts the orphans among its descendants."""
+_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Request:
     directory: str
     descriptors: Sequence[int]
     new_session: bool
+    prepare: Callable[[], None] | None
+    """What it does before it begins."""
 
 
 class Forked(subprocess.Popen[Any]):
@@ -38,6 +43,10 @@ class Forked(subprocess.Popen[Any]):
     """The asking end of this process's nursery, once there is one."""
     process: subprocess.Popen[bytes] | None = None
     """The nursery, where this process started it; it ends with this one."""
+
+    def __init__(self, arguments: Sequence[str], prepare: Callable[[], None] | None = None, **settings: Any) -> None:
+        self._prepare = prepare
+        super().__init__(arguments, **settings)
 
     def _execute_child(self, *given: Any) -> None:
         names = inspect.signature(super()._execute_child).parameters  # type: ignore[misc]  # typeshed leaves it out
@@ -50,6 +59,7 @@ class Forked(subprocess.Popen[Any]):
             str(known["cwd"] or os.getcwd()),  # noqa: PTH109  # as it is, no path that is worked with
             [0, 1, 2, *known["pass_fds"]],
             known["start_new_session"],
+            self._prepare,
         )
         self.pid = ask(self._opened(), request, files)
         self._child_created = True
@@ -73,13 +83,28 @@ class Forked(subprocess.Popen[Any]):
 
 def ask(nursery: socket.socket, request: Request, files: Sequence[int]) -> int:
     """The id of a process that a nursery forks and this process adopts."""
-    _adopt_orphans(True)
-    try:
-        socket.send_fds(nursery, [pickle.dumps(request)], files)
-        return int(nursery.recv(100))
-    finally:
-        _adopt_orphans(False)
+    with _one_at_a_time:
+        _adopt_orphans(True)
+        try:
+            socket.send_fds(nursery, [pickle.dumps(request)], files)
+            return int(nursery.recv(100))
+        finally:
+            _adopt_orphans(False)
 
 
 def _adopt_orphans(wanted: bool) -> None:
     assert ctypes.CDLL(None).prctl(SET_SUBREAPER, int(wanted), 0, 0, 0) == 0
+
+
+async def ended(process: subprocess.Popen[Any]) -> int:
+    """Wait for the end of a child without a thread; its exit code."""
+    readable = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    descriptor = os.pidfd_open(process.pid)
+    loop.add_reader(descriptor, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+    return process.wait()

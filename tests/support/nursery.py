@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import workers
-from tests.support.forked import Forked, Request
+from tests.support.forked import Forked, Request, ended
 from workers import cli
 
 SET_NAME = 15
@@ -101,17 +101,7 @@ class Worker:
         return self._process.poll()
 
     async def wait(self) -> int:
-        """Wait for its end without a thread."""
-        ended = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        descriptor = os.pidfd_open(self._process.pid)
-        loop.add_reader(descriptor, ended.set)
-        try:
-            await ended.wait()
-        finally:
-            loop.remove_reader(descriptor)
-            os.close(descriptor)
-        return self._process.wait()
+        return await ended(self._process)
 
 
 async def _start_worker(*command: str, **settings: Any) -> Worker:
@@ -128,6 +118,8 @@ def main() -> None:
     if request is not None and request.arguments[0] == "work":
         request = _with_nursery(request)
     if request is not None:
+        if request.prepare is not None:
+            request.prepare()
         sys.argv = ["standing", *request.arguments]
         cli.main()
 
