@@ -1,6 +1,6 @@
-"""What each argument and option of `standing` may be.
+"""The valid values of each argument and option of `standing`.
 
-A value that is none of it is refused before anything is opened, in one line that names the argument (exit code 2).
+An invalid value is refused before anything is opened, in one line that names the argument (exit code 2).
 """
 
 import math
@@ -31,7 +31,7 @@ MOST_RECORDS = 10**12
 
 
 def _each(problem: Callable[[Any], str | None]) -> Callable[[Any], Any]:
-    """A callback that refuses a value, or one of several, of which `problem` says something."""
+    """A callback that refuses a value, or a list with a value, for which `problem` returns a reason."""
 
     def check(value: Any) -> Any:
         for one in value if isinstance(value, list) else [value]:
@@ -47,9 +47,9 @@ def _problem_of_text(text: str, most: int) -> str | None:
     if not text.strip():
         return "it is empty"
     if len(text) > most:
-        return f"it has {len(text):,} characters, more than {most:,}"
+        return f"it has {len(text):,} characters; the limit is {most:,}"
     if any(unicodedata.category(each) in ("Cc", "Cs") for each in text):
-        return "it has a control character, or bytes that are not UTF-8"
+        return "it contains a control character or bytes that are not UTF-8"
     return None
 
 
@@ -63,15 +63,15 @@ def _problem_of_place(place: str) -> str | None:
 
 
 def instant_of(text: str) -> Instant:
-    """The instant that a text names; raises ValueError, which says what it lacks."""
+    """Parse an instant; raises ValueError with the reason."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         found = None
     if found is None or found.tzinfo is None:
-        raise ValueError("an instant has a date, a time and an offset, as in 2016-08-01T00:00:00+08:00")
+        raise ValueError("an instant needs a date, a time and an offset, as in 2016-08-01T00:00:00+08:00")
     if not _FIRST <= instant(found) <= _LAST:
-        raise ValueError("an instant lies in the years 1970 to 9999")
+        raise ValueError("an instant must lie in the years 1970 to 9999")
     return instant(found)
 
 
@@ -84,7 +84,7 @@ def _problem_of_instant(text: str) -> str | None:
 
 
 def check_span(start: str, days: int) -> None:
-    """Refuse a span of time that goes beyond what an instant may be."""
+    """Refuse a span of time that ends after the latest instant."""
     if instant_of(start) + days * DAY > _LAST:
         raise typer.BadParameter(
             f"{days:,} days after {moment(instant_of(start)):%Y} is too late", param_hint="--days"
@@ -94,14 +94,14 @@ def check_span(start: str, days: int) -> None:
 def _finite(least: int, most: int) -> Callable[[float], str | None]:
     def problem(number: float) -> str | None:
         good = math.isfinite(number) and least <= number <= most
-        return None if good else f"a number from {least:,} to {most:,} is wanted, not {number:g}"
+        return None if good else f"it must be a number from {least:,} to {most:,}, not {number:g}"
 
     return problem
 
 
 def _one_of(choices: Sequence[str]) -> Callable[[str], str | None]:
     def problem(text: str) -> str | None:
-        return None if text in choices else f"it is none of {', '.join(choices)}"
+        return None if text in choices else f"it must be one of {', '.join(choices)}"
 
     return problem
 
@@ -114,7 +114,7 @@ def _problem_of_output(path: Path) -> str | None:
             return f"there is no directory {path.parent}"
     except OSError as error:  # a name that is too long
         return f"{path}: {error.strerror}"
-    return None if os.access(path.parent, os.W_OK) else f"the directory {path.parent} cannot be written to"
+    return None if os.access(path.parent, os.W_OK) else f"the directory {path.parent} is not writable"
 
 
 def _problem_of_input(path: Path) -> str | None:
@@ -135,7 +135,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _account = _each(lambda text: _problem_of_text(text, _ID_LENGTH))
 Account = Annotated[str, typer.Argument(callback=_account)]
 Accounts = Annotated[
-    list[str] | None, typer.Argument(help="Only these; by default all that are quarantined.", callback=_account)
+    list[str] | None,
+    typer.Argument(help="Only these accounts; by default all that are quarantined.", callback=_account),
 ]
 CompanyKey = Annotated[str, typer.Argument(callback=_each(_problem_of_key))]
 Why = Annotated[str, typer.Argument(callback=_each(lambda text: _problem_of_text(text, _WHY_LENGTH)))]
@@ -165,13 +166,15 @@ def output_file(help_text: str) -> Any:
 Files = Annotated[list[Path] | None, typer.Argument(help="JSONL files instead of the input topics.", callback=_input)]
 Reasons = Annotated[
     list[str] | None,
-    typer.Option(help="All of this reason; may be repeated.", callback=_each(_one_of(get_args(Reason)))),
+    typer.Option(help="All with this reason; may be repeated.", callback=_each(_one_of(get_args(Reason)))),
 ]
 Topics = Annotated[
     list[str] | None,
     typer.Option(help="All of this topic; may be repeated.", callback=_each(_one_of(INPUT_TOPICS))),
 ]
-Topic = Annotated[str, typer.Argument(help="The input topic, without prefix.", callback=_each(_one_of(INPUT_TOPICS)))]
+Topic = Annotated[
+    str, typer.Argument(help="The input topic, without the prefix.", callback=_each(_one_of(INPUT_TOPICS)))
+]
 Place = Annotated[str, typer.Argument(help="TOPIC/PARTITION/OFFSET, as `list` prints it.", callback=_place)]
 Places = Annotated[
     list[str] | None, typer.Argument(help="TOPIC/PARTITION/OFFSET, as `list` prints it.", callback=_place)

@@ -1,6 +1,6 @@
 """`standing`: the command line. Parses and prints; `workers.commands` and `workers.wiring` do the work.
 
-Each command imports what it needs by itself and starts a second sooner for it.
+Each command imports only what it needs, which saves it a second at start.
 """
 
 import sys
@@ -40,7 +40,7 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Enforce the Trade Assurance rules: facts from Kafka in, decisions to Kafka out."""
+    """Enforce the Trade Assurance rules: read facts from Kafka, publish decisions to Kafka."""
 
 
 @app.command("setup")
@@ -57,7 +57,7 @@ def setup_command() -> None:
 
 @app.command()
 def work() -> None:
-    """Run every worker in one process tree, until Ctrl-C or SIGTERM."""
+    """Run every worker in one process tree until Ctrl-C or SIGTERM."""
     from workers.ops import logs
     from workers.processes import run_supervisor
     from workers.wiring import open_worker
@@ -66,7 +66,7 @@ def work() -> None:
 
     async def supervise(settings: "Settings") -> None:
         async with open_worker(settings, "work", connections=1):
-            pass  # a worker that cannot run would only be started again and again
+            pass  # where no worker can run, the supervisor would restart them for ever
         raise typer.Exit(await run_supervisor(settings))
 
     run(supervise, away=NOT_DONE)
@@ -74,13 +74,13 @@ def work() -> None:
 
 @app.command()
 def ingest() -> None:
-    """Read the input topics and take the facts in."""
+    """Read facts from the input topics and judge the accounts that they concern."""
     worker("ingest")
 
 
 @app.command()
 def timers() -> None:
-    """Enforce what deadlines decide, as soon as the watermark passes it."""
+    """Enforce deadlines that the watermark has passed."""
     worker("timers")
 
 
@@ -94,7 +94,9 @@ def fanout() -> None:
 def relay(
     reconcile: Annotated[
         bool,
-        typer.Option("--reconcile", help="Put right what the database or Kafka lost of what was published, and end."),
+        typer.Option(
+            "--reconcile", help="Restore what the database or Kafka lost of the published decisions, then exit."
+        ),
     ] = False,
 ) -> None:
     """Publish the decision log to Kafka, each row exactly once."""
@@ -116,7 +118,7 @@ def relay(
 
 @app.command()
 def stack() -> None:
-    """Run the embedded Kafka and PostgreSQL alone, and print the settings that reach them."""
+    """Run only the embedded Kafka and PostgreSQL, and print the settings that reach them."""
     with one_clear_line():
         from workers.devservers.stack import run_stack
 
@@ -125,7 +127,7 @@ def stack() -> None:
 
 @app.command("status")
 def status_command(as_json: Json = False) -> None:
-    """How far everything is; exit 1 where something is stuck."""
+    """Show how far each part of the deployment is; exit 1 if anything is stuck."""
     from workers.commands import show, status
     from workers.wiring import open_database, open_kafka
 
@@ -147,7 +149,7 @@ def status_command(as_json: Json = False) -> None:
 
 @app.command("drain")
 def drain_command(timeout: may.Timeout = 600.0) -> None:
-    """Wait until every fact now in the input topics is decided and every decision visible; exit 1 if it is not."""
+    """Wait until every fact now in the input topics is decided and every decision is visible; exit 1 on a timeout."""
     from workers.commands import drain, show
     from workers.wiring import open_database, open_kafka
 
@@ -165,7 +167,7 @@ def drain_command(timeout: may.Timeout = 600.0) -> None:
 
 @app.command("hold")
 def hold_command(why: may.Why) -> None:
-    """Enforce no silence, for a back-fill or an emergency; facts go on being read and judged."""
+    """Stop deadline enforcement, for a backfill or an emergency; facts are still read and judged."""
     from workers.commands import hold
     from workers.wiring import open_database
 
@@ -173,7 +175,9 @@ def hold_command(why: may.Why) -> None:
         async with open_database(settings, "hold") as database:
             left = await hold.hold(database, why)
         if left:
-            fail(f"held, but these began before and may still decide something: {', '.join(left)}", NOT_DONE)
+            fail(
+                f"held, but transactions that began earlier may still enforce deadlines: {', '.join(left)}", NOT_DONE
+            )
         terminal.line(f"held: {why}")
 
     run(work)
@@ -181,9 +185,11 @@ def hold_command(why: may.Why) -> None:
 
 @app.command()
 def release(
-    force: Annotated[bool, typer.Option("--force", help="Even before every partition was read.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Release even if a partition is not read to its end.")
+    ] = False,
 ) -> None:
-    """Enforce silence again; refused until every partition was read to its end."""
+    """Resume deadline enforcement; refused until every partition is read to its end."""
     from workers.commands import hold
     from workers.wiring import open_database, open_kafka
 
@@ -202,11 +208,11 @@ def release(
 def explain_command(
     account: may.Account,
     at: Annotated[
-        str | None, may.an_instant("As it stood at this instant, which is part of it, by the facts known today.")
+        str | None, may.an_instant("Show the account at this instant, inclusive, by the facts known today.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Why an account stands as it does, since when, until when, and what cures it."""
+    """Show why an account stands as it does, since when, until when, and what cures it."""
     from workers.codec.policies import load_policies
     from workers.commands import explain, show
     from workers.wiring import open_database
@@ -225,7 +231,7 @@ def explain_command(
 
 @app.command()
 def company(key: may.CompanyKey, as_json: Json = False) -> None:
-    """A company's accounts, terminations and re-application dates; KEY begins with id: or name:."""
+    """Show a company's accounts, terminations and re-application dates; KEY begins with id: or name:."""
     from workers.commands import show
     from workers.commands.company import view_company
     from workers.wiring import open_database
@@ -245,7 +251,7 @@ def company(key: may.CompanyKey, as_json: Json = False) -> None:
 def retry_command(
     accounts: may.Accounts = None,
 ) -> None:
-    """Evaluate quarantined accounts and companies again, after a repair; exit 1 where some still fail."""
+    """Evaluate quarantined accounts and companies again after a repair; exit 1 if any still fail."""
     from workers.commands import retry, show
     from workers.wiring import open_worker
 
@@ -264,18 +270,18 @@ def generate(
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
     accounts: Annotated[int, typer.Option(min=1, max=10_000_000)] = 2000,
     companies: Annotated[int, typer.Option(min=1, max=10_000_000)] = 700,
-    days: Annotated[int, typer.Option(min=40, max=100_000, help="How long a time the history covers.")] = 730,
-    start: Annotated[str, may.an_instant("Its first instant.")] = "2016-02-01T00:00:00+08:00",
+    days: Annotated[int, typer.Option(min=40, max=100_000, help="Length of the history in days.")] = 730,
+    start: Annotated[str, may.an_instant("First instant of the history.")] = "2016-02-01T00:00:00+08:00",
     facts: Annotated[
         int | None,
-        typer.Option(min=1, max=1_000_000_000, help="About so many messages: sets the number of accounts."),
+        typer.Option(min=1, max=1_000_000_000, help="Approximate number of messages; sets the number of accounts."),
     ] = None,
     late: Annotated[float, may.share("Share of late messages.")] = 0.02,
     doubled: Annotated[float, may.share("Share of doubled messages.")] = 0.01,
     bad: Annotated[float, may.share("Share of bad messages.")] = 0.001,
-    out: Annotated[Path | None, may.output_file("A JSONL file instead of the topics.")] = None,
+    out: Annotated[Path | None, may.output_file("Write to this JSONL file instead of the topics.")] = None,
 ) -> None:
-    """Make a seeded, realistic input history, for the topics or a file."""
+    """Generate a seeded, realistic input history, to the topics or to a file."""
     from workers.demo.generate import Wish, sized, write_history
 
     may.check_span(start, days)
@@ -291,13 +297,13 @@ def generate(
 def replay(
     files: may.Files = None,
     watermark: Annotated[
-        str | None, may.an_instant("Judge silence up to this instant, not to the live watermark.")
+        str | None, may.an_instant("Enforce deadlines up to this instant instead of the live watermark.")
     ] = None,
-    against: Annotated[Path | None, may.input_file("Compare with the decisions of a JSONL file.")] = None,
-    write: Annotated[Path | None, may.output_file("Write the decisions to a JSONL file; compare nothing.")] = None,
+    against: Annotated[Path | None, may.input_file("Compare with the decisions in this JSONL file.")] = None,
+    write: Annotated[Path | None, may.output_file("Write the decisions to this JSONL file; compare nothing.")] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Decide the input topics, or files, afresh; exit 1 where the decisions published are others."""
+    """Decide the input topics, or files, again; exit 1 if the published decisions differ."""
     from workers.recovery import compare, replaying
 
     until = None if watermark is None else may.instant_of(watermark)
@@ -316,7 +322,7 @@ def replay(
 
 
 def command_line(arguments: Sequence[str]) -> int:
-    """Run one command; returns its exit code. What cannot be parsed is one line."""
+    """Run one command; returns its exit code. A command line that cannot be parsed prints one line."""
     from workers.ops import logs
 
     logs.configure_command()

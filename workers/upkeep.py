@@ -1,7 +1,4 @@
-"""The commands of `standing` that an operator needs seldom: positions that are set, and old parts of the log.
-
-Parses and prints, as `workers.cli`, of which they are a part.
-"""
+"""The commands for rare maintenance: `standing position` and `standing log`; a part of `workers.cli`."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,13 +19,15 @@ terminal = Terminal()
 def position_command(
     topic: may.Topic,
     partition: Annotated[int | None, typer.Option(min=0, max=may.MOST_PARTITIONS, help="One partition.")] = None,
-    offset: Annotated[int | None, typer.Option(min=0, max=may.MOST_RECORDS, help="Its next record to read.")] = None,
-    to_start: Annotated[bool, typer.Option("--to-start", help="Every partition, from its first record.")] = False,
+    offset: Annotated[
+        int | None, typer.Option(min=0, max=may.MOST_RECORDS, help="Offset of its next record to read.")
+    ] = None,
+    to_start: Annotated[bool, typer.Option("--to-start", help="Read every partition from its first record.")] = False,
     new_topic: Annotated[
-        bool, typer.Option("--new-topic", help="The same, of a topic that was deleted and made again.")
+        bool, typer.Option("--new-topic", help="The same, for a topic that was deleted and recreated.")
     ] = False,
 ) -> None:
-    """Set from where a topic is read on, while no ingest worker runs."""
+    """Set the offset from which a topic is read, while no ingest worker runs."""
     from workers.commands import positions
     from workers.wiring import open_database, open_kafka
 
@@ -50,10 +49,10 @@ def position_command(
 @app.command("log")
 def log_command(
     detach_before: Annotated[
-        str | None, may.an_instant("Detach the parts of which every row was recorded before this instant.")
+        str | None, may.an_instant("Detach the parts whose rows were all recorded before this instant.")
     ] = None,
 ) -> None:
-    """The parts of the decision log. What is detached, `explain` and `dead-letters` show no longer."""
+    """List the parts of the decision log. `explain` and `dead-letters` no longer show detached parts."""
     from workers.commands import log
     from workers.wiring import open_database, open_kafka
 

@@ -148,8 +148,8 @@ def test_nonsense_is_refused_in_one_line_that_names_the_argument(
         (["no-such"], "No such command 'no-such'"),
         ([], "Missing command"),
         (["dead-letters"], "Missing command"),
-        (["dead-letters", "redrive"], "give places, or --reason"),
-        (["dead-letters", "redrive", "order-status/0/0", "--all"], "give places, or --reason"),
+        (["dead-letters", "redrive"], "give places, or --all"),
+        (["dead-letters", "redrive", "order-status/0/0", "--all"], "give places, or --all"),
         (["generate", "--start", "9900-01-01T00:00:00Z", "--days", "90000"], "--days"),
     ],
 )

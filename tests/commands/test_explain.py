@@ -98,9 +98,9 @@ async def test_beyond_the_watermark_it_is_said_up_to_when_deadlines_were_judged(
         said, text = await explained(deployment, local("2030-01-01"))
         known, plain = await explained(deployment, local("2016-07-01"))
     assert never["judged_until"] is None
-    assert "no deadline judged yet" in words
+    assert "no deadline is judged yet" in words
     assert (said["standing"], said["deadline"]) == ("active", written(local("2016-12-08")))
     assert said["judged_until"] == written(local("2016-07-01"))
-    assert "deadlines up to 2016-06-30 16:00:00 UTC judged yet: what a later one decides is not known" in text
+    assert "only deadlines up to 2016-06-30 16:00:00 UTC are judged yet" in text
     assert "judged" not in plain
     assert known["deadline"] == written(local("2016-12-08"))

@@ -27,27 +27,27 @@ SETTINGS = {
     "kafka_bootstrap": "Brokers, `host:port`, comma separated.",
     "kafka_security_protocol": "`PLAINTEXT`, `SSL`, `SASL_SSL` or `SASL_PLAINTEXT`: see [Security](#security).",
     "kafka_sasl_mechanism": "`SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`.",
-    "kafka_username": "Kafka's user, with SASL.",
-    "kafka_password": "The user's password: secret.",
-    "kafka_ca_file": "PEM file of who signs the brokers' certificates; by default the system's authorities.",
-    "kafka_certificate_file": "PEM file of this client's certificate, where the brokers ask for one.",
-    "kafka_key_file": "PEM file of the certificate's key.",
-    "kafka_key_password": "The key's password, where it has one: secret.",
-    "database_url": "PostgreSQL, on one host or several; `setup` creates the database where the user may.",
+    "kafka_username": "The Kafka user, with SASL.",
+    "kafka_password": "The password of that user (secret).",
+    "kafka_ca_file": "PEM file of the authority that signs the brokers' certificates; by default the system's.",
+    "kafka_certificate_file": "PEM file of this client's certificate, for brokers that require one.",
+    "kafka_key_file": "PEM file of the key of that certificate.",
+    "kafka_key_password": "The password of that key, if it has one (secret).",
+    "database_url": "The database, on one host or several; `setup` creates it if the user may.",
     "policies": "Directory of the policy files (`*.toml`).",
-    "topic_prefix": "Put before every topic name, the consumer group and the transactional ids.",
-    "partitions": "Partitions of each topic; fixed by the first `setup`.",
-    "clock": "`wall`, or `events`: the present is the latest `occurred_at` read, for histories and demonstrations.",
-    "allowed_lateness_seconds": "How long after a deadline facts may still come in before it is enforced.",
-    "console_port": "Port of the console, which does not exist yet.",
+    "topic_prefix": "Prefix of every topic name, the consumer group and the transactional ids.",
+    "partitions": "Partitions of each topic; the first `setup` fixes it.",
+    "clock": "`wall`, or `events` for event time: the latest `occurred_at` read. For histories and demonstrations.",
+    "allowed_lateness_seconds": "How long after a deadline late facts may still arrive before it is enforced.",
+    "console_port": "Reserved for the console, which this version does not have.",
     "max_record_bytes": "Larger input records become dead letters (`too_large`).",
-    "batch_size": "Most records in one transaction of ingest.",
-    "shards": "Shards of the decision log; fixed by the first `setup`.",
-    "ingests": "How many ingest processes `standing work` runs.",
-    "metrics_port": "Port of `/live`, `/ready` and `/metrics`, 0: none; those of `standing work` have the next ones.",
-    "metrics_host": "Address that these listen on.",
-    "watchdog_seconds": "A worker of which a loop hangs for so long ends itself, to be started anew.",
-    "instance": "Fixed name of an ingest worker in its consumer group; by default host and lowest free slot.",
+    "batch_size": "Most records that ingest processes in one transaction.",
+    "shards": "Shards of the decision log; the first `setup` fixes it.",
+    "ingests": "Number of ingest processes that `standing work` runs.",
+    "metrics_port": "Port of `/live`, `/ready`, `/metrics`; 0: none. `standing work` also uses the ports after it.",
+    "metrics_host": "Address that this port listens on.",
+    "watchdog_seconds": "A worker ends after one of its loops has hung for this long; its supervisor restarts it.",
+    "instance": "Fixed name of an ingest worker in its consumer group; by default the host and the lowest free slot.",
 }
 """What each setting is for; a setting without a line here, or a line without a setting, is an error."""
 
@@ -126,7 +126,7 @@ def topic_settings() -> str:
         for which, needed in (("input", inputs), ("output, kept", KEPT), ("compacted", COMPACTED))
         for each in needed
     ]
-    return rows(["topics", "setting", "must be", "else", "is then"], body)
+    return rows(["topics", "setting", "must be", "because", "otherwise"], body)
 
 
 def partition_states() -> str:
@@ -162,7 +162,7 @@ TABLES = {
 
 
 def filled(text: str) -> str:
-    """A document with every table written anew."""
+    """A document with every table regenerated."""
     for name, table in TABLES.items():
         between = re.compile(rf"(<!-- {name}: generated -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         text = between.sub(lambda found, made=table: f"{found[1]}{made()}\n{found[2]}", text)  # type: ignore[misc]

@@ -78,7 +78,7 @@ async def add_partitions(deployment: Deployment, admin: AdminClient) -> None:
 
 CHANGES = (
     pytest.param(make_anew, "partition halted", marks=long),
-    pytest.param(make_anew_and_fill, "was deleted and made again"),
+    pytest.param(make_anew_and_fill, "was deleted and recreated"),
     pytest.param(pass_with_retention, "partition halted", marks=long),
     pytest.param(add_partitions, "no deadline is enforced", marks=long),
 )
@@ -139,7 +139,7 @@ async def test_a_topic_made_anew_is_read_from_its_start_where_an_operator_does_a
     await make_anew_and_fill(deployment, AdminClient({"bootstrap.servers": deployment.bootstrap, "log_level": 0}))
     given = {name.removeprefix("STANDING_").lower(): value for name, value in deployment.workers.items()}
     settings = Settings.model_validate(given)
-    with pytest.raises(TopicLost, match="order-status was deleted and made again"):
+    with pytest.raises(TopicLost, match="order-status was deleted and recreated"):
         await run_setup(settings)
     async with open_kafka(settings) as kafka, open_database(settings, "test", kafka=kafka) as database:
         assert len(await set_to_start(database, kafka, "order-status", new_topic=True)) == 3

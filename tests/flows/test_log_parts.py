@@ -23,7 +23,7 @@ async def test_a_part_is_detached_once_every_shard_is_past_it_and_has_published_
     try:
         await give_the_rows_a_small_part(connection)
         listed = engine.standing("log").stdout.splitlines()
-        assert listed[0].startswith("decision_log_small: 0 to 1 of each shard, newest row of 20")
+        assert listed[0].startswith("decision_log_small: rows 0 to 1 of each shard, the newest recorded at 20")
         assert engine.standing("log", "--detach-before", "2016-01-01T00:00:00Z").stdout.splitlines() == listed
         refused = engine.standing("log", "--detach-before", LATER, check=False)
         assert "decision_log_000 holds rows up to 9999999" in refused.stderr

@@ -140,10 +140,10 @@ async def test_an_output_topic_that_was_deleted_is_noticed_and_published_again(
     assert "topic suspensions was deleted since it was set up" in " ".join(status.stdout.split())
     bootstrap = drained.environment["STANDING_KAFKA_BOOTSTRAP"]
     await make_topic(bootstrap, 4, f"{drained.prefix}suspensions", retention_ms="-1", retention_bytes="-1")
-    assert "was deleted and made again" in refused(drained, "relay")
-    assert "was deleted and made again" in refused(drained, "setup")
+    assert "was deleted and recreated" in refused(drained, "relay")
+    assert "was deleted and recreated" in refused(drained, "setup")
     drained.send([("suspensions", "a", {"account_id": "a"})])
-    assert "suspensions: made again, and messages are in it already" in refused(drained, "relay", "--reconcile")
+    assert "suspensions: recreated, and already holds messages" in refused(drained, "relay", "--reconcile")
     lose(drained, "suspensions")
     assert "suspensions" in drained.standing("relay", "--reconcile").stdout
     await goes_on(drained, before)

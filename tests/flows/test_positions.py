@@ -27,11 +27,13 @@ async def test_a_position_is_set_within_what_the_topic_has(engine: Engine) -> No
     send_to(engine, ORDERS, 3, [b"{"] * 5)
     async with opened(engine.settings) as (database, kafka):
         [claimed] = await database.store.claim_positions([(ORDERS, 3)], "somebody")
-        assert await set_position(database, kafka, ORDERS, 3, 4) == ["order-status/3 is read from 4; before: 0"]
+        assert await set_position(database, kafka, ORDERS, 3, 4) == [
+            "order-status/3 is read from offset 4; before: 0"
+        ]
         found = await position(database, 3)
         assert (found.next_offset, found.epoch) == (4, claimed.epoch + 1)
         for topic, partition, offset, why in [
-            (ORDERS, 3, 6, "order-status/3 has 0 to 5, and not 6"),
+            (ORDERS, 3, 6, "order-status/3 holds offsets 0 to 5, not 6"),
             (ORDERS, 4, 0, "order-status has no partition 4"),
             ("suspensions", 0, 0, "suspensions is no input topic"),
         ]:
@@ -46,7 +48,7 @@ async def test_a_topic_without_its_beginning_is_read_from_what_is_there(engine: 
     [done] = client.delete_records([TopicPartition(engine.prefix + ORDERS, 1, 3)]).values()
     done.result(10)
     said = engine.standing("position", ORDERS, "--to-start")
-    assert "order-status/1 is read from 3; before: 0" in said.stdout.splitlines()
+    assert "order-status/1 is read from offset 3; before: 0" in said.stdout.splitlines()
     async with opened(engine.settings) as (database, _):
         assert [(await position(database, number)).next_offset for number in range(4)] == [0, 3, 0, 0]
 
@@ -57,7 +59,7 @@ def test_no_position_is_set_while_a_worker_reads(engine: Engine) -> None:
         engine.drain()
         refused = engine.standing("position", ORDERS, "--partition", "0", "--offset", "0", check=False)
     assert refused.returncode == 2
-    assert refused.stderr.startswith("standing: stop every ingest worker first; at work: standing ingest ")
+    assert refused.stderr.startswith("standing: stop every ingest worker first; running: standing ingest ")
     nothing = engine.standing("position", ORDERS, "--offset", "0", check=False)
     assert nothing.stderr == "standing: give --partition and --offset, or --to-start, or --new-topic\n"
 
@@ -74,11 +76,11 @@ async def test_a_topic_that_was_made_again_is_read_from_its_start_once_an_operat
     while name in client.list_topics(timeout=10).topics:
         pass
     client.create_topics([NewTopic(name, 4, config={"retention.ms": "-1"})])[name].result(10)
-    with pytest.raises(TopicLost, match="order-status was deleted and made again"):
+    with pytest.raises(TopicLost, match="order-status was deleted and recreated"):
         await run_setup(engine.settings)
     async with opened(engine.settings) as (database, kafka):
-        with pytest.raises(PositionRefused, match="was deleted and made again: say --new-topic"):
+        with pytest.raises(PositionRefused, match="was deleted and recreated: use --new-topic"):
             await set_to_start(database, kafka, ORDERS)
         done = await set_to_start(database, kafka, ORDERS, new_topic=True)
-        assert done[:4] == [f"order-status/{number} is read from 0; before: 0" for number in range(4)]
+        assert done[:4] == [f"order-status/{number} is read from offset 0; before: 0" for number in range(4)]
     await run_setup(engine.settings)

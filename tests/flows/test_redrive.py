@@ -43,7 +43,7 @@ def test_a_redriven_record_is_the_one_that_was_read_and_is_sent_once(engine: Eng
         assert last.key() == b"\xff key"
         assert last.headers() == [*HEADERS, ("standing-redriven-from", b"seller-accounts/2/0")]
         again = engine.standing("dead-letters", "redrive", "seller-accounts/2/0").stdout
-        assert again == ("0 sent back to their topics\nseller-accounts/2/0: was sent back before, nothing was sent\n")
+        assert again == ("0 sent back to their topics\nseller-accounts/2/0: already sent back, not sent again\n")
         assert last.offset() == stored(engine, "seller-accounts", 2)[-1].offset()
 
         everything = engine.standing("dead-letters", "redrive", "--all", check=False)

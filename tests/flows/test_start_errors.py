@@ -95,7 +95,7 @@ def test_an_installation_without_the_codecs_is_one_line_and_no_loop(tmp_path: Pa
         [*STANDING, "ingest"], env=lacking, capture_output=True, text=True, timeout=100, check=False
     )
     assert ended.returncode == 2  # so that `standing work` does not start it anew
-    assert ended.stderr.startswith("standing: No module named 'cramjam': this installation is not whole")
+    assert ended.stderr.startswith("standing: No module named 'cramjam': the installation is incomplete")
     assert len(ended.stderr.splitlines()) == 1
 
 

@@ -42,7 +42,7 @@ async def test_what_waits_for_a_worker_that_does_not_run_is_named(engine: Engine
     engine = replace(engine, environment=engine.environment | {"STANDING_CLOCK": "wall"})
     at_first = stuck(engine)
     assert len(at_first) == 16
-    assert all(line.endswith("was read to its end never; does ingest run?") for line in at_first)
+    assert all(line.endswith("was never read to its end; does ingest run?") for line in at_first)
     engine.send([enrolled("idle", "2016-03-01 10:00", "other"), enrolled("root", "2016-03-01 10:00")])
     with engine.working("ingest"):
         await until(engine, "select count(*) = 2 from accounts")
@@ -53,8 +53,8 @@ async def test_what_waits_for_a_worker_that_does_not_run_is_named(engine: Engine
         for each in TWO_MINUTES_AGO:
             await rows(engine, each)
         relay, fanout, timers = stuck(engine)
-        assert relay.startswith("decisions wait for the relay for 1")
-        assert fanout == "1 fan-outs wait for over 60 s; does fan-out run?"
+        assert relay.startswith("decisions are unpublished for 1")
+        assert fanout == "1 fan-outs are idle for over 60 s; does fanout run?"
         assert timers == "1 deadlines are overdue by over 60 s; does timers run?"
     with engine.working():
         engine.drain()
@@ -74,8 +74,8 @@ async def test_a_partition_that_is_halted_is_named_with_its_reason(engine: Engin
     await make_anew(admin, orders)
     assert sorted(stuck(engine)) == [
         "account-requests has 5 partitions, 4 were set up: no deadline is enforced",
-        "complaints/2 is halted: the next record to read has the offset 0, the topic has 2 to 3",
-        *(f"order-status/{number} is halted: the topic was deleted and made again" for number in range(4)),
+        "complaints/2 is halted: its stored position is 0, the topic holds offsets 2 to 3",
+        *(f"order-status/{number} is halted: the topic was deleted and recreated" for number in range(4)),
     ]
 
 
@@ -83,5 +83,5 @@ async def test_a_partition_in_which_a_transaction_is_open_is_named(engine: Engin
     engine = replace(engine, environment=engine.environment | {"STANDING_CLOCK": "wall"})
     left_open(engine.environment["STANDING_KAFKA_BOOTSTRAP"], engine.prefix, engine.prefix + "order-status")
     assert [line for line in stuck(engine) if not line.endswith("does ingest run?")] == [
-        "order-status/0 was read to its end never; a transaction is open there, see `kafka-transactions.sh`"
+        "order-status/0 was never read to its end; a transaction is open there, see `kafka-transactions.sh`"
     ]

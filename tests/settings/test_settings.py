@@ -1,4 +1,4 @@
-"""Which settings go together, what is said of those that do not, and that no secret is ever part of it."""
+"""Which settings go together, which line refuses those that do not, and that no secret is ever part of it."""
 
 import ssl
 from pathlib import Path
@@ -51,14 +51,14 @@ def given(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> Settings
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        (SASL_SSL, "STANDING_KAFKA_USERNAME is needed with STANDING_KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
-        (SASL_SSL | {"KAFKA_USERNAME": "me"}, "STANDING_KAFKA_PASSWORD is needed with"),
-        (USER, "STANDING_KAFKA_USERNAME is of no use with STANDING_KAFKA_SECURITY_PROTOCOL=PLAINTEXT: use SASL_SSL"),
-        (SSL | {"KAFKA_PASSWORD": SECRET}, "STANDING_KAFKA_PASSWORD is of no use with"),
-        ({"KAFKA_CA_FILE": "ca.pem"}, "STANDING_KAFKA_CA_FILE is of no use with"),
+        (SASL_SSL, "STANDING_KAFKA_USERNAME is required with STANDING_KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
+        (SASL_SSL | {"KAFKA_USERNAME": "me"}, "STANDING_KAFKA_PASSWORD is required with"),
+        (USER, "STANDING_KAFKA_USERNAME has no effect with STANDING_KAFKA_SECURITY_PROTOCOL=PLAINTEXT: use SASL_SSL"),
+        (SSL | {"KAFKA_PASSWORD": SECRET}, "STANDING_KAFKA_PASSWORD has no effect with"),
+        ({"KAFKA_CA_FILE": "ca.pem"}, "STANDING_KAFKA_CA_FILE has no effect with"),
         (SSL | {"KAFKA_CA_FILE": "none.pem"}, "STANDING_KAFKA_CA_FILE: there is no file none.pem"),
         (SSL | {"KAFKA_CA_FILE": "no.pem"}, "for Kafka cannot be used (no.pem): "),
-        (CERTIFICATE, "_CERTIFICATE_FILE and STANDING_KAFKA_KEY_FILE go together"),
+        (CERTIFICATE, "_CERTIFICATE_FILE and STANDING_KAFKA_KEY_FILE must be given together"),
         (
             CERTIFICATE | {"KAFKA_KEY_FILE": "other-key.pem"},
             "for Kafka cannot be used (client.pem, other-key.pem): ",
@@ -67,7 +67,7 @@ def given(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> Settings
             CERTIFICATE | {"KAFKA_KEY_FILE": "locked-key.pem"},
             "for Kafka cannot be used (client.pem, locked-key.pem): ",
         ),
-        (SSL | {"KAFKA_KEY_PASSWORD": SECRET}, "STANDING_KAFKA_KEY_PASSWORD is of no use without"),
+        (SSL | {"KAFKA_KEY_PASSWORD": SECRET}, "STANDING_KAFKA_KEY_PASSWORD has no effect without"),
         ({"KAFKA_SECURITY_PROTOCOL": "TLS"}, "bad setting STANDING_KAFKA_SECURITY_PROTOCOL: Input should be "),
         (SASL_SSL | USER | {"KAFKA_SASL_MECHANISM": "GSSAPI"}, "bad setting STANDING_KAFKA_SASL_MECHANISM: Input"),
         ({"DATABASE_URL": f"postgresql://me:{SECRET}/x@host/db"}, "write special characters of the password as %XX"),

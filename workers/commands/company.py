@@ -1,4 +1,4 @@
-"""`standing company`: who belongs to a company, and its terminations. Reads only."""
+"""`standing company`: the accounts and the terminations of a company. Reads only."""
 
 import json
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ async def view_company(database: Database, key: str) -> CompanyView:
     unreadable = None
     try:
         terminations = () if company is None else read_terminations(company["terminations"])
-    except Exception as error:  # said in their place
+    except Exception as error:  # shown instead of the terminations
         unreadable = why_not(error)
     quarantined = None if fanout is None else fanout["quarantined"]
     return CompanyView(key, accounts, terminations, fanout is not None, unreadable, quarantined)

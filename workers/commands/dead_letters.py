@@ -1,6 +1,6 @@
-"""`standing dead-letters list / show / accept`: records that could not be taken in, from the decision log.
+"""`standing dead-letters list / show / accept`: records that could not be processed, from the decision log.
 
-Owns how a partition that was paused for its dead letters goes on. `redrive` is in a module of its own.
+Owns how a partition that is paused by its dead letters resumes.
 """
 
 import json
@@ -36,19 +36,19 @@ def as_json(found: list[dict[str, Any]]) -> str:
 
 
 async def accept(database: Database, kafka: Kafka, topic: str, partition: int, records: int | None) -> str:
-    """Let a paused partition go on; raises NotPaused. Returns what was accepted, for the operator.
+    """Resume a paused partition; raises NotPaused. Returns a line for the operator.
 
-    What the partition holds by now (or its next `records`) is taken in whatever it is; what comes behind that
-    counts anew.
+    What the partition holds now, or its next `records`, is processed and does not count; later records do.
     """
     place = f"{topic}/{partition}"
     stored = [each for each in await database.store.positions() if (each.topic, each.partition) == (topic, partition)]
     if not stored:
-        raise NotPaused(f"there is no partition {place}: give a topic (without prefix) and a number")
+        raise NotPaused(f"there is no partition {place}: give a topic, without the prefix, and a number")
     name = kafka.prefix + topic
     until = (await end_offsets(kafka.access, [name]))[name, partition]
     if records is not None:
         until = min(until, stored[0].next_offset + records)
     if await database.pool.fetchval(statement("accept_dead_letters"), topic, partition, until) is None:
         raise NotPaused(f"{place} is not paused")
-    return f"{place} goes on: {until - stored[0].next_offset} records up to offset {until} are taken in as they are"
+    number = until - stored[0].next_offset
+    return f"{place} resumes: its next {number} records, before offset {until}, do not count as dead letters"

@@ -1,7 +1,7 @@
-"""`standing drain`: waits until everything that is in the input topics now is decided and visible.
+"""`standing drain`: waits until everything that is in the input topics now is decided and visible. Reads only.
 
-Reads only. What it asks again and again is cheap: positions, and counts by an index that end early. Kafka is asked
-once for the ends, and for what the relay published only when nothing else is left.
+It polls only what is cheap: positions, and counts by an index that end early. It reads the end offsets from Kafka
+once, and the relay's checkpoints only when nothing else is left.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from workers.wiring import Database, Kafka
 
 _ASK_SECONDS = 0.1
 COUNTED = 1_000
-"""How far what is left is counted."""
+"""Accounts and companies are counted no further than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,9 @@ class Left:
     due: int
     fanouts: int
     unpublished: int | None
-    """None while something else is left, for it is not asked for then."""
+    """None while something else is left: it is not counted then."""
     behind: bool
-    """Whether the watermark is not yet where everything was read."""
+    """Whether the watermark has not reached the present yet."""
 
     @property
     def more_to_decide(self) -> bool:
@@ -79,7 +79,7 @@ def _unread(position: Position, targets: Mapping[Partition, int], prefix: str) -
 
 
 def _is_behind(progress: Progress, present: Instant | None) -> bool:
-    """Whether the watermark, which nothing holds, is not yet at the present."""
-    if progress.held is not None or present is None:  # none: nothing was ever read
+    """Whether the watermark has not reached the present yet; False under a deadline hold."""
+    if progress.held is not None or present is None:  # nothing was read yet
         return False
     return progress.known_until is None or progress.known_until < present

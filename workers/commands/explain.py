@@ -1,7 +1,7 @@
-"""`standing explain` and `standing company`: why an account stands as it does, in the rulebook's words.
+"""`standing explain`: why an account stands as it does, in the rulebook's words. Reads only.
 
-An account is explained by judging its stored facts again, so what is shown is what the rules say of them; the
-decisions published beside it come from the log. With an instant, nothing after it is shown. Reads only.
+It judges the account's stored facts again and shows the result; the published decisions come from the log. With an
+instant, it shows nothing after it.
 """
 
 import json
@@ -144,7 +144,7 @@ async def explain(database: Database, policies: Policies, account_id: str, at: I
         try:
             terminations = {key: read_terminations(company.terminations) for key, company in companies.items()}
             judgement = judge(account_id, context.history, terminations, policies, until, at)
-        except Exception as error:  # said in the place of a judgement
+        except Exception as error:  # shown instead of a judgement
             unreadable = why_not(error)
     judged_until = None if until == MINUS_INFINITY else until
     return Explanation(account_id, judgement, context.history, log, row.quarantined, unreadable, at, judged_until)
@@ -163,8 +163,8 @@ def facts_in_words(history: History, until: Instant | None = None) -> list[tuple
         found.append((request.at, f"request {request.request_id}: {request.kind}"))
     for span in history.orders:
         cut = until is not None and span.first.at < until < span.last.at
-        more = "; others may have followed by then, only the first and the last of an unbroken row are kept"
+        more = "; later ones may precede this instant: only the first and the last order of a span are stored"
         found.append((span.first.at, f"effective order {span.first.order_id}{more if cut else ''}"))
         if span.last != span.first:
-            found.append((span.last.at, f"effective order {span.last.order_id}, the last of an unbroken row"))
+            found.append((span.last.at, f"effective order {span.last.order_id}, the last of its span"))
     return sorted(each for each in found if until is None or each[0] <= until)

@@ -1,6 +1,6 @@
-"""`standing hold` and `standing release`: the brake for back-fills and emergencies.
+"""`standing hold` and `standing release`: the deadline hold, for backfills and emergencies.
 
-The brake asks the database alone: neither Kafka nor the policies are needed to hold, or to release by force.
+To hold, or to release by force, needs the database alone, neither Kafka nor the policies.
 """
 
 import asyncio
@@ -21,10 +21,10 @@ class CannotRelease(Refused):
 
 
 async def hold(database: Database, why: str) -> list[str]:
-    """Enforce no deadline until `release`.
+    """Stop deadline enforcement until `release`.
 
-    Returns once no transaction can commit any more that read before that deadlines were enforced; names those that
-    are still under way after `timeouts.HOLD_SECONDS`.
+    Returns when every transaction has ended that may have read the state before the hold, or after
+    `timeouts.HOLD_SECONDS` with the names of those that have not.
     """
     await write_hold(database.pool, why)
     older = await under_way(database.pool)
@@ -38,7 +38,7 @@ async def hold(database: Database, why: str) -> list[str]:
 
 
 async def release(database: Database, kafka: Kafka) -> None:
-    """Enforce deadlines again; raises CannotRelease until every partition was read to its end."""
+    """Resume deadline enforcement; raises CannotRelease until every partition is read to its end."""
     ends = await end_offsets(kafka.access, [kafka.prefix + topic for topic in INPUT_TOPICS])
     behind = [
         f"{each.topic}/{each.partition}"
@@ -53,5 +53,5 @@ async def release(database: Database, kafka: Kafka) -> None:
 
 
 async def release_by_force(database: Database) -> None:
-    """Enforce deadlines again, however far the partitions were read."""
+    """Resume deadline enforcement, however far the partitions are read."""
     await write_hold(database.pool, None)

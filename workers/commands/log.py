@@ -1,6 +1,6 @@
-"""`standing log`: the parts of the decision log, and detaching those that are old.
+"""`standing log`: lists the parts of the decision log and detaches old ones.
 
-Owns which part may go: every shard is past it, and all of it was published.
+Owns which part may be detached: every shard is past it, and all of it is published.
 """
 
 from workers.checkpoints import published_seqs
@@ -22,13 +22,13 @@ async def list_parts(database: Database) -> list[LogPart]:
 
 
 def in_words(part: LogPart) -> str:
-    """One part, in a line."""
-    newest = "empty" if part.newest is None else f"newest row of {written(part.newest)}"
-    return f"{part.name}: {part.first_seq} to {part.end_seq - 1} of each shard, {newest}"
+    """One part as a line."""
+    newest = "empty" if part.newest is None else f"the newest recorded at {written(part.newest)}"
+    return f"{part.name}: rows {part.first_seq} to {part.end_seq - 1} of each shard, {newest}"
 
 
 async def detach_before(database: Database, kafka: Kafka, before: Instant) -> list[LogPart]:
-    """Detach the parts whose rows were all recorded before an instant; raises StillNeeded where one may not go."""
+    """Detach the parts whose rows were all recorded before an instant; raises StillNeeded if one may not be."""
     checkpoints = await published_seqs(kafka.access, kafka.prefix, range(database.deployment.shards))
     published = min(checkpoints.get(shard, 0) for shard in range(database.deployment.shards))
     async with acquired(database.pool) as connection, connection.transaction():
@@ -36,8 +36,8 @@ async def detach_before(database: Database, kafka: Kafka, before: Instant) -> li
         for part in old:
             if part.end_seq - 1 > published:
                 raise StillNeeded(
-                    f"{part.name} holds rows up to {part.end_seq - 1} of a shard, and {published} is the last that "
-                    f"every shard has published; the newest in it is of {written(part.newest or 0)}"
+                    f"{part.name} holds rows up to {part.end_seq - 1}, but some shard is published only up to "
+                    f"{published}; its newest row was recorded at {written(part.newest or 0)}"
                 )
         for part in old:
             await detach(connection, part)

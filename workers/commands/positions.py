@@ -1,6 +1,6 @@
-"""`standing position`: sets from where a partition is read on, where an operator decided what was lost.
+"""`standing position`: sets the offset from which a partition is read, after an operator decided what is lost.
 
-Owns that alone, while no ingest worker runs. The invariant: a position stays within what the topic has.
+The invariant: no ingest worker runs meanwhile, and a position stays within what the topic holds.
 """
 
 from collections.abc import Mapping
@@ -14,30 +14,28 @@ from workers.wiring import Database, Kafka
 
 
 class PositionRefused(Refused):
-    """The position cannot be set so."""
+    """The position cannot be set."""
 
 
 async def set_position(database: Database, kafka: Kafka, topic: str, partition: int, offset: int) -> list[str]:
-    """Read one partition on from an offset; returns what was done, a line each."""
+    """Read one partition from an offset; returns a line for each change."""
     starts, ends = await _bounds(database, kafka, topic)
     place = (topic, partition)
     if place not in starts:
         raise PositionRefused(f"{topic} has no partition {partition}")
     if not starts[place] <= offset <= ends[place]:
-        raise PositionRefused(f"{topic}/{partition} has {starts[place]} to {ends[place]}, and not {offset}")
+        raise PositionRefused(f"{topic}/{partition} holds offsets {starts[place]} to {ends[place]}, not {offset}")
     return await _move(database, {place: offset})
 
 
 async def set_to_start(database: Database, kafka: Kafka, topic: str, *, new_topic: bool = False) -> list[str]:
-    """Read every partition of a topic from the first record that is there; a `new_topic` is the one to read from now
-    on, though it was deleted and made again.
-    """
+    """Read every partition of a topic, or of a `new_topic` that was deleted and recreated, from its first record."""
     starts, _ = await _bounds(database, kafka, topic)
     name = kafka.prefix + topic
     state = (await existing(kafka.admin, [name]))[name]
     known = database.deployment.topic_ids.get(topic, state.topic_id)
     if new_topic != (state.topic_id != known):
-        why = "was deleted and made again: say --new-topic" if not new_topic else "is the one that was set up"
+        why = "was deleted and recreated: use --new-topic" if not new_topic else "is the one that was set up"
         raise PositionRefused(f"the topic {topic} {why}")
     return await _move(database, starts, {topic: state.topic_id} if new_topic else {})
 
@@ -67,16 +65,16 @@ async def _move(
         await _nobody_reads(connection)
         for (topic, partition), offset in sorted(wanted.items()):
             before = await connection.fetchval(statement("set_position"), topic, partition, offset)
-            done.append(f"{topic}/{partition} is read from {offset}; before: {before}")
+            done.append(f"{topic}/{partition} is read from offset {offset}; before: {before}")
         for topic, topic_id in (new_ids or {}).items():
             await connection.execute(statement("adopt_topic"), topic, topic_id)
-            done.append(f"{topic} is the topic {topic_id} from now on")
+            done.append(f"{topic} now is the topic with the id {topic_id}")
     return done
 
 
 async def _nobody_reads(connection: Any) -> None:
-    """A worker that runs would not notice; one that starts waits for this transaction."""
+    """Refuse while an ingest worker runs, which would not notice; one that starts waits for this transaction."""
     await connection.execute(statement("keep_positions"))
     at_work = [row[0] for row in await connection.fetch(statement("ingest_sessions"))]
     if at_work:
-        raise PositionRefused(f"stop every ingest worker first; at work: {', '.join(at_work)}")
+        raise PositionRefused(f"stop every ingest worker first; running: {', '.join(at_work)}")

@@ -1,8 +1,8 @@
-"""`standing dead-letters redrive`: dead letters go back to their input topic, as they were read.
+"""`standing dead-letters redrive`: sends dead letters back to their input topics, as they were read.
 
-Owns which are sent and that each is sent once: it is marked in the database transaction around the Kafka
-transaction that sends it. After a crash between the two commits it is not marked and may be sent again, which
-is harmless: a fact that was read before changes nothing.
+Owns the choice of letters, and that each is sent once: the database transaction that marks a letter encloses the
+Kafka transaction that sends it. After a crash between the two commits the letter is not marked and can be sent again,
+which is harmless: a fact that was read before changes nothing.
 """
 
 import base64
@@ -27,7 +27,7 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Which dead letters are meant: by place, or all that fit and were not sent back before."""
+    """Which dead letters to send: those at places, or all that match and were not sent back before."""
 
     places: Sequence[str] = ()
     reasons: Sequence[str] = ()
@@ -61,7 +61,7 @@ async def redrive(database: Database, kafka: Kafka, wish: Wish) -> Redriven:
                 if redriven_at is not None:
                     done.already.append(place)
                 elif (why := _not_kept(letter)) is not None:
-                    done.refused.append(f"{place}: {why}; its producer has to send it again")
+                    done.refused.append(f"{place}: {why}; its producer must send it again")
                 else:
                     chunk[place] = outgoing(letter, kafka.prefix)
                 if len(chunk) == CHUNK:
@@ -74,18 +74,18 @@ async def redrive(database: Database, kafka: Kafka, wish: Wish) -> Redriven:
 
 
 def _not_kept(letter: dict[str, Any]) -> str | None:
-    """What is missing of a record that was not kept whole."""
+    """What a record lacks that was not kept whole; None for a whole one."""
     if not isinstance(letter["value"], str | None):
-        return f"of its {letter['value']['length']} bytes only the SHA-256 and the first KiB were kept"
+        return f"only the SHA-256 and the first KiB of its {letter['value']['length']} bytes were kept"
     if "key_length" in letter:
-        return f"of its key of {letter['key_length']} bytes only the first 64 KiB were kept"
+        return f"only the first 64 KiB of its key of {letter['key_length']} bytes were kept"
     if "headers_left_out" in letter:
         return f"{letter['headers_left_out']} of its headers were not kept"
     return None
 
 
 async def _letters(database: Database, wish: Wish) -> AsyncGenerator[tuple[str, dict[str, Any], Instant | None]]:
-    """The letters meant: place, content, and when they were sent back before."""
+    """The letters to send: place, content, and when each was sent back before."""
     if wish.places:
         rows = await database.pool.fetch(statement("letters_at"), list(wish.places))
         missing = set(wish.places) - {row["subject"] for row in rows}
@@ -105,7 +105,7 @@ async def _letters(database: Database, wish: Wish) -> AsyncGenerator[tuple[str, 
 async def _send(
     database: Database, producer: TransactionalProducer, chunk: dict[str, Outgoing], done: Redriven
 ) -> None:
-    """Mark and send one chunk; what another redrive marked meanwhile is not sent."""
+    """Mark and send one chunk, without the letters that another redrive marked meanwhile."""
     if not chunk:
         return
     now = WallClock().wall()

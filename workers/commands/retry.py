@@ -1,6 +1,6 @@
 """`standing retry`: evaluates quarantined accounts again, after a repair or with a newer release.
 
-Owns which are tried and what is said of them; the evaluation is the workers' own.
+Owns the choice of accounts; the evaluation is that of the workers.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ CHUNK = 100
 
 @dataclass(slots=True)
 class Retried:
-    """What became of the accounts and companies that were tried again."""
+    """The outcome of a retry."""
 
     released: list[str] = field(default_factory=list)
     """Accounts that are decided now."""

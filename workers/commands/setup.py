@@ -19,7 +19,7 @@ from workers.topics import check_topics
 from workers.wiring import wanted
 
 WRITTEN = (*OUTPUT_TOPICS, CHECKPOINTS_TOPIC)
-"""What the relay writes to."""
+"""The topics that the relay writes to."""
 
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:
@@ -38,7 +38,7 @@ def _needed(topic: Topic, settings: Settings) -> Sequence[Needed]:
 
 
 async def run_setup(settings: Settings) -> list[str]:
-    """Set everything up; safe to repeat. Returns what was done, a line each.
+    """Set everything up; safe to repeat. Returns a line for each change.
 
     Raises BadPolicy, DatabaseUnfit, BrokersUnfit, DeploymentMismatch, SetBack, TopicLost, KafkaUnreachable,
     TopicMismatch or the database's own errors.
@@ -65,16 +65,16 @@ async def run_setup(settings: Settings) -> list[str]:
 
 
 async def note_topics(settings: Settings, connection: asyncpg.Connection, topics: Sequence[str]) -> None:
-    """Note the ids that these topics have now: they are those that were set up from here on."""
+    """Record the ids that these topics have now; a topic with another id was recreated since."""
     found = await Admin(settings.kafka).describe([settings.topic_prefix + topic for topic in topics])
     ids = {name.removeprefix(settings.topic_prefix): state.topic_id for name, state in found.items()}
     await record_topics(connection, ids, inputs=topics is INPUT_TOPICS)
 
 
 async def _compare(settings: Settings, connection: asyncpg.Connection) -> None:
-    """Refuse a database that lacks what was published (SetBack) before anything is adopted in it.
+    """Refuse a database that lacks published rows (SetBack) before anything changes in it.
 
-    A database that was not set up yet lacks it too, and is brought up to it by `relay --reconcile` afterwards.
+    A new database lacks them too; `relay --reconcile` restores them after `setup`.
     """
     prefix = settings.topic_prefix
     if not await Admin(settings.kafka).describe([prefix + CHECKPOINTS_TOPIC]):
@@ -84,7 +84,7 @@ async def _compare(settings: Settings, connection: asyncpg.Connection) -> None:
 
 
 async def _create_database(url: str) -> list[str]:
-    """Create the database that the URL names, where it is missing and the user may."""
+    """Create the database that the URL names if it is missing; returns a line if so."""
     name = database_of(url)
     try:
         connection = await connect(url)

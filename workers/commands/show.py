@@ -1,4 +1,4 @@
-"""What the commands print in a terminal: tables and sentences, no look-ups."""
+"""The terminal output of the commands: tables and sentences, no queries."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ def _short(at: Instant | None) -> str:
 
 
 MOST_LINES = 20
-"""Of partitions that lag, and of what is stuck: a thousand partitions may rest for one cause. The JSON has all."""
+"""Lagging partitions and stuck lines that are shown: one cause can stop a thousand partitions. The JSON has all."""
 
 
 def _counted(number: int) -> str:
@@ -75,14 +75,19 @@ def explanation(terminal: Terminal, found: "Explanation") -> None:
     elif judgement.status != "not_enrolled":
         terminal.line("  nothing is decided before the first policy")
     if found.judged_short:
-        known = "no deadline" if found.judged_until is None else f"deadlines up to {_short(found.judged_until)}"
-        terminal.line(f"  {known} judged yet: what a later one decides is not known")
+        until = (
+            "no deadline is"
+            if found.judged_until is None
+            else f"only deadlines up to {_short(found.judged_until)} are"
+        )
+        terminal.line(f"  {until} judged yet")
     if judgement.deferred:
-        terminal.line("  newer facts wait until every partition was read up to a deadline before them")
+        terminal.line("  newer facts are deferred until the watermark reaches a deadline before them")
     if found.quarantined is not None:
         terminal.line("  ", red("quarantined:"), f" {found.quarantined}")
     if found.unreadable is not None:
-        terminal.line("  ", red("it cannot be judged"), f", its standing is as last published: {found.unreadable}")
+        last = f"; its standing is the last one published: {found.unreadable}"
+        terminal.line("  ", red("it cannot be judged"), last)
     facts = [(_short(at), text) for at, text in found.facts]
     terminal.table(("when", "fact"), facts, "Facts")
     decisions = [(_short(each.effective_at), each.clause, in_words(each)) for each in judgement.decisions]
@@ -154,7 +159,7 @@ def redriven(terminal: Terminal, done: "Redriven") -> None:
     """`standing dead-letters redrive`."""
     terminal.line(f"{done.sent:,} sent back to their topics")
     for place in done.already:
-        terminal.line(f"{place}: was sent back before, nothing was sent")
+        terminal.line(f"{place}: already sent back, not sent again")
     for line in done.refused:
         terminal.line(red("refused:"), f" {line}")
 

@@ -1,7 +1,6 @@
-"""`standing status`: how far everything is.
+"""`standing status`: how far each part of a deployment is. Reads only.
 
-Reads only; nothing here changes a table or a topic. Everything is counted by its index and no further than
-`COUNTED_TO`. What is stuck, `stuck` says.
+Every count uses an index and ends at `COUNTED_TO`. `workers.commands.stuck` says what is stuck.
 """
 
 import json
@@ -23,7 +22,7 @@ from workers.topics import find_lost, in_words, written_to
 from workers.wiring import Database, Kafka
 
 MOST_NAMED = 20
-"""So many quarantined accounts are named."""
+"""Quarantined accounts that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +34,9 @@ class Status:
     watermark: Instant | None
     held: str | None
     due: int
-    """Accounts whose silence the watermark has passed, to be judged now."""
+    """Accounts whose deadline the watermark has passed."""
     overdue: int
-    """Those of them that it passed by over a minute."""
+    """Accounts whose deadline it passed by over a minute."""
     waiting: int
     """Accounts whose next deadline is ahead."""
     accounts_quarantined: int
@@ -45,17 +44,17 @@ class Status:
     unpublished: int
     unpublished_seconds: float
     fanouts: int
-    """Companies whose members are still to be judged; those with members that wait for the watermark aside."""
+    """Companies whose members are still to be judged, without those that only have deferred members."""
     fanouts_idle: int
-    """Those of them that nobody has worked on for over a minute."""
+    """Those of them without progress for over a minute."""
     dead_letters: int
     quarantined: dict[str, str] = field(default_factory=dict)
-    """The first of them, by account, and the companies whose members cannot be judged, by key; and why."""
+    """Why, for the first quarantined accounts and for the companies whose members cannot be judged."""
     paused: dict[str, str] = field(default_factory=dict)
-    """Partitions of mostly dead letters, by topic/partition, and why they rest."""
+    """Why, for each partition that is paused by its dead letters, by topic/partition."""
     stuck: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    """What breaks no promise, and an operator should know."""
+    """What an operator should know although it breaks no promise."""
 
     def as_json(self) -> str:
         values = {each.name: getattr(self, each.name) for each in fields(self)}
@@ -65,9 +64,7 @@ class Status:
 
 
 async def whole_status(database: Database, kafka: Kafka) -> Status:
-    """The status now, with what a fetch of each partition that lags meets, and which of the topics' settings were
-    changed since the set-up.
-    """
+    """The status now, with a test fetch from each lagging partition and a check of the topics' settings."""
     status = await read_status(database, kafka, fetching=True)
     findings = await compare_settings(kafka.admin, topic_specs(database.settings))
     status.stuck.extend(findings.broken)
@@ -76,7 +73,7 @@ async def whole_status(database: Database, kafka: Kafka) -> Status:
 
 
 async def read_status(database: Database, kafka: Kafka, *, fetching: bool = False) -> Status:
-    """The status now; where `fetching`, with what a fetch of each partition that lags meets."""
+    """The status now; if `fetching`, with a test fetch from each partition that lags."""
     store, deployment = database.store, database.deployment
     positions = await store.positions()
     inputs = await _inputs(kafka)
@@ -100,7 +97,7 @@ async def read_status(database: Database, kafka: Kafka, *, fetching: bool = Fals
         asked = [each for each in positions if inputs.lag(each) and f"{each.topic}/{each.partition}" not in halted]
         halted |= await _unreadable(kafka, asked) if asked else {}
     lost = await find_lost(kafka.admin, kafka.prefix, written_to(deployment.topic_ids))
-    status.stuck.extend(in_words(lost))  # of the input topics `halts` tells
+    status.stuck.extend(in_words(lost))  # `halts` covers the input topics
     status.stuck.extend(_stuck(status, halted))
     status.stuck.extend(of_topics(positions, inputs))
     if database.settings.clock == "wall":
@@ -118,7 +115,9 @@ async def _inputs(kafka: Kafka) -> Inputs:
     topics = await existing(asking, [prefix + topic for topic in INPUT_TOPICS])
     places = [(topic, number) for topic, state in topics.items() for number in range(state.partitions)]
     starts, watermarks = await asking.start_offsets(places), await asking.high_watermarks(places)
-    ends = await asking.end_offsets(places)  # asked last: what lies before a watermark and behind its end is open
+    ends = await asking.end_offsets(
+        places
+    )  # asked last: records between an end and its high watermark are in an open transaction
     return Inputs(
         {topic.removeprefix(prefix): state for topic, state in topics.items()},
         {(topic.removeprefix(prefix), number): offset for (topic, number), offset in starts.items()},
@@ -139,7 +138,7 @@ async def _unreadable(kafka: Kafka, positions: Sequence[Position]) -> dict[str, 
     found = await probing.unreadable(kafka.access, offsets)
     return {
         f"{topic.removeprefix(kafka.prefix)}/{number}": f"a fetch from offset {offsets[topic, number]} fails with "
-        f"{name}; its worker tries again by itself, see `a batch that cannot be read` in docs/operations.md"
+        f"{name}; its worker retries it, see `A batch that cannot be read` in docs/operations.md"
         for (topic, number), name in found.items()
     }
 
@@ -152,11 +151,11 @@ def _stuck(status: Status, halted: Mapping[str, str]) -> Iterator[str]:
     for subject, why in status.quarantined.items():
         yield f"{subject} is quarantined: {why}"
     if status.unpublished_seconds > timeouts.STUCK_SECONDS:
-        yield f"decisions wait for the relay for {status.unpublished_seconds:.0f} s; does relay run?"
+        yield f"decisions are unpublished for {status.unpublished_seconds:.0f} s; does relay run?"
     if status.fanouts_idle:
-        yield f"{status.fanouts_idle} fan-outs wait for over {timeouts.STUCK_SECONDS} s; does fan-out run?"
+        yield f"{status.fanouts_idle} fan-outs are idle for over {timeouts.STUCK_SECONDS} s; does fanout run?"
     for place, why in status.paused.items():
         accept = f"standing dead-letters accept {place.replace('/', ' ')}"
-        yield f"{place} is paused: {why}; see `standing dead-letters list`, and go on with `{accept}`"
+        yield f"{place} is paused: {why}; see `standing dead-letters list`, and resume it with `{accept}`"
     for place, why in halted.items():
         yield f"{place} is halted: {why}"

@@ -1,6 +1,6 @@
-"""What `standing status` calls stuck: one line for each thing that does not go on by itself, and what to do.
+"""What `standing status` calls stuck: a line for each thing that does not resume by itself, and what to do.
 
-Owns the limits and the words. Pure: what Kafka and the database say is read by `status`.
+Owns the limits and the texts. Pure: `status` reads the state of Kafka and of the database.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -29,17 +29,17 @@ class Inputs:
 
 
 def halts(positions: Sequence[Position], inputs: Inputs, known_ids: Mapping[str, str]) -> dict[str, str]:
-    """The partitions that cannot be read on from where the database stands, as topic/partition, and why."""
+    """The partitions that cannot be read from their stored position, as topic/partition, and why."""
     found: dict[str, str] = {}
     for each in positions:
         place, topic_id = (each.topic, each.partition), inputs.topics[each.topic].topic_id
         if topic_id != known_ids.get(each.topic, topic_id):
-            why = "the topic was deleted and made again"
+            why = "the topic was deleted and recreated"
         elif place not in inputs.ends:
-            why = "the topic has no such partition any more"
+            why = "the topic no longer has this partition"
         elif not inputs.starts[place] <= each.next_offset <= inputs.ends[place]:
-            has = f"the topic has {inputs.starts[place]} to {inputs.ends[place]}"
-            why = f"the next record to read has the offset {each.next_offset}, {has}"
+            holds = f"the topic holds offsets {inputs.starts[place]} to {inputs.ends[place]}"
+            why = f"its stored position is {each.next_offset}, {holds}"
         else:
             continue
         found[f"{each.topic}/{each.partition}"] = why
@@ -60,7 +60,7 @@ def of_topics(positions: Sequence[Position], inputs: Inputs) -> Iterator[str]:
 def of_partitions(
     positions: Sequence[Position], inputs: Inputs, named: Collection[str], now: Instant
 ) -> Iterator[str]:
-    """Partitions that were not read to their end lately, but for those that are named already."""
+    """Partitions that were not read to their end lately, without those that are `named` already."""
     registry = [each for each in positions if each.topic == Topic.SELLER_ACCOUNTS]
     unread = [_name(each) for each in registry if _is_late(each, now) or _name(each) in named]
     for each in positions:
@@ -68,12 +68,16 @@ def of_partitions(
             continue
         if each.topic == Topic.COMPLAINTS and inputs.lag(each):
             if inputs.topics[Topic.SELLER_ACCOUNTS].partitions > len(registry):
-                continue  # its next case waits for the partitions that `of_topics` names
-            why = f"its next case waits for {unread[0]}" if unread else _why(each, inputs)
+                continue  # its next case is blocked on the partitions that `of_topics` names
+            why = f"its next case is blocked on {unread[0]}" if unread else _why(each, inputs)
         else:
             why = _why(each, inputs)
-        since = "never" if each.watermark is None else f"up to {written(each.watermark)} only"
-        yield f"{_name(each)} was read to its end {since}; {why}"
+        known = (
+            "was never read to its end"
+            if each.watermark is None
+            else f"is complete only up to {written(each.watermark)}"
+        )
+        yield f"{_name(each)} {known}; {why}"
 
 
 def _name(position: Position) -> str:

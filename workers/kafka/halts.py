@@ -16,7 +16,7 @@ from workers.ops.logs import Log
 
 log = Log()
 
-ANEW = "the topic was deleted and made again: its stored position is of the old one"
+ANEW = "the topic was deleted and recreated: the stored position is that of the old one"
 GONE = "its stored position is not in the topic: retention passed it, or the topic was made anew"
 
 

@@ -31,11 +31,12 @@ class Needed:
         return f"{self.value} or more" if self.at_least else self.value
 
 
-_NO_UNCLEAN = Needed(
-    "unclean.leader.election.enable", "false", "an unclean election loses records that were acknowledged"
-)
+_NO_UNCLEAN = Needed("unclean.leader.election.enable", "false", "an unclean election loses acknowledged records")
 _BATCHES = Needed(
-    "max.message.bytes", str(BATCH_BYTES), "a batch of the relay that is larger is refused for ever", at_least=True
+    "max.message.bytes",
+    str(BATCH_BYTES),
+    "the broker would refuse a larger batch of the relay for ever",
+    at_least=True,
 )
 
 
@@ -53,17 +54,17 @@ def of_inputs(max_record_bytes: int) -> tuple[Needed, ...]:
     sendable = Needed(
         "max.message.bytes",
         str(max(BATCH_BYTES, max_record_bytes)),
-        "producers cannot send records up to STANDING_MAX_RECORD_BYTES",
+        "producers cannot send records of up to STANDING_MAX_RECORD_BYTES",
         at_least=True,
         refused=False,
     )
-    return (*_for_ever("the database can only be rebuilt while every fact is there"), sendable)
+    return (*_for_ever("the database can be rebuilt only while the topic holds every fact"), sendable)
 
 
-KEPT = (*_for_ever("subscribers, and a rebuild, read every decision from the start"), _BATCHES)
+KEPT = (*_for_ever("subscribers and a rebuild read every decision from the start"), _BATCHES)
 """What an output topic needs that is kept from its beginning."""
 COMPACTED = (
-    Needed("cleanup.policy", "compact", "the newest record of each key is kept for ever, and nothing else"),
+    Needed("cleanup.policy", "compact", "the topic must keep the newest record of each key for ever"),
     _NO_UNCLEAN,
     _BATCHES,
 )

@@ -1,8 +1,8 @@
-"""What the workers measure of themselves: each metric with a sentence, and the counting.
+"""The metrics of the workers, each with a description, and their registry.
 
-Owns the names, which the documents, the alert rules and the dashboard are checked against. Nothing here is called
-for each record: a worker counts once a transaction. The invariant: a label never takes its value from input, from
-a setting or from the text of an error, so that neither secrets nor endless series come in.
+Owns the names; tests compare the documents, the alert rules and the dashboard with them. A worker counts once for
+each transaction, never for each record. The invariant: no label takes its value from input, from a setting or from
+the text of an error, so metrics contain no secrets and the number of series is bounded.
 """
 
 import re
@@ -28,12 +28,12 @@ ROWS = (1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0, 3000.0, 5000.0, 10
 
 
 PIECE = 32
-"""Samples rendered before the event loop is given way."""
+"""Samples that are rendered before other tasks may run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric: who measures it, what it says, and its labels."""
+    """One metric: the workers that measure it, its description and its labels."""
 
     name: str
     kind: Kind
@@ -50,34 +50,34 @@ FAILURES = Metric(
     "standing_failures_total",
     "counter",
     _WORKERS,
-    "Failures that were rolled back and tried again, by type. `LostOwnership`: another worker took partitions over, "
-    "or the deployment changed; `Fenced`: another relay took a shard over.",
+    "Failures that were rolled back and retried, by type. `LostOwnership`: another worker took partitions over, or "
+    "the deployment changed; `Fenced`: another relay took a shard over.",
     ("error",),
 )
 TRANSACTION_SECONDS = Metric(
     "standing_transaction_seconds",
     "histogram",
     _DECIDING,
-    "How long a database transaction took that decided accounts or moved positions, waiting for locks included.",
+    "Duration of each database transaction that decided accounts or moved positions, including lock waits.",
 )
 ACCOUNTS = Metric(
     "standing_accounts_total",
     "counter",
     _DECIDING,
-    "Accounts in transactions: by the `fast` path, which only moves an instant, or `judged` from their history.",
+    "Accounts processed: by the `fast` path, which only moves their last order, or `judged` from their history.",
     ("path",),
 )
 QUARANTINED = Metric(
     "standing_judgements_failed_total",
     "counter",
     _DECIDING,
-    "Accounts quarantined because their evaluation failed: a defect of the engine, or a damaged row.",
+    "Accounts quarantined because their evaluation failed: a defect of the engine or a damaged row.",
 )
 DECISIONS = Metric(
     "standing_decisions_total",
     "counter",
     _DECIDING,
-    "Messages written to the log, by kind; withdrawals and dead letters aside.",
+    "Messages written to the decision log, by kind, without withdrawals and dead letters.",
     ("kind",),
 )
 WITHDRAWALS = Metric(
@@ -86,15 +86,15 @@ WITHDRAWALS = Metric(
 DEAD_LETTERS = Metric(
     "standing_dead_letters_total", "counter", ("ingest",), "Records that became dead letters, by reason.", ("reason",)
 )
-RECORDS = Metric("standing_records_total", "counter", ("ingest",), "Records taken in.")
+RECORDS = Metric("standing_records_total", "counter", ("ingest",), "Records processed.")
 BATCH_RECORDS = Metric(
-    "standing_batch_records", "histogram", ("ingest",), "Records in one transaction of ingest.", buckets=ROWS
+    "standing_batch_records", "histogram", ("ingest",), "Records in each transaction of ingest.", buckets=ROWS
 )
 LAG = Metric(
     "standing_lag_records",
     "gauge",
     ("ingest",),
-    "Records of a partition not taken in yet, for the partitions of this worker, by the end that it last saw.",
+    "Records not processed yet, for each partition of this worker, up to the end offset that it last saw.",
     ("topic", "partition"),
 )
 PARTITIONS = Metric("standing_partitions", "gauge", ("ingest",), "Partitions of this worker.")
@@ -102,119 +102,126 @@ HALTED = Metric(
     "standing_partitions_halted",
     "gauge",
     ("ingest",),
-    "Partitions of this worker that cannot be read on: the stored position is gone, or a batch is unreadable.",
+    "Partitions of this worker that cannot be fetched: the stored position is not in the topic, or fetches fail.",
 )
 HALTED_BY = Metric(
     "standing_partition_halted",
     "gauge",
     ("ingest",),
-    "1 for each partition of this worker that cannot be read on, with Kafka's name for the error.",
+    "1 for each partition of this worker that cannot be fetched, with Kafka's name for the error.",
     ("topic", "partition", "error"),
 )
 FETCH_ERRORS = Metric(
     "standing_fetch_errors_total",
     "counter",
     ("ingest",),
-    "Fetches of a partition that failed, by Kafka's name for the error; the next one waits up to 10 seconds.",
+    "Fetches of a partition that failed, by Kafka's name for the error; each is retried within 10 seconds.",
     ("topic", "partition", "error"),
 )
 CASES_WAITING = Metric(
-    "standing_partitions_waiting", "gauge", ("ingest",), "Partitions at a case that waits for the registry."
+    "standing_partitions_waiting", "gauge", ("ingest",), "Partitions of this worker that are blocked on the registry."
 )
 CLAIMS = Metric(
     "standing_claims_total",
     "counter",
     ("ingest",),
-    "How often partitions were claimed: at start, at each "
-    "rebalance, after each rollback and after ownership was lost.",
+    "Claims of partitions: at start, at each rebalance, after each rollback and after ownership is lost.",
 )
 WATERMARK = Metric(
     "standing_watermark_timestamp_seconds",
     "gauge",
     ("timers",),
-    "Deadlines are enforced up to this instant; 0: not at all.",
+    "The watermark, up to which deadlines are enforced; 0: none are.",
 )
 WATERMARK_AGE = Metric(
     "standing_watermark_age_seconds",
     "gauge",
     ("timers",),
-    "How far the watermark is behind the wall clock less `STANDING_ALLOWED_LATENESS_SECONDS`; +Inf: nothing is "
-    "enforced. Means nothing with `STANDING_CLOCK=events`.",
+    "Lag of the watermark behind the wall clock less `STANDING_ALLOWED_LATENESS_SECONDS`; +Inf: no deadline is "
+    "enforced. Not meaningful with `STANDING_CLOCK=events`.",
 )
 DEADLINES_HELD = Metric("standing_deadlines_held", "gauge", ("timers",), "1 between `standing hold` and `release`.")
 DUE = Metric(
     "standing_deadlines_due",
     "gauge",
     ("timers",),
-    "Accounts whose silence the watermark has passed; counted to 10,000.",
+    "Accounts whose deadline the watermark has passed; counted to 10,000.",
 )
 OVERDUE = Metric(
     "standing_deadlines_overdue",
     "gauge",
     ("timers",),
-    "Those of them that the watermark passed by over 60 seconds; counted to 10,000.",
+    "Accounts whose deadline the watermark has passed by over 60 seconds; counted to 10,000.",
 )
 OLDEST_DUE = Metric(
     "standing_oldest_deadline_seconds",
     "gauge",
     ("timers",),
-    "By how much the watermark has passed the oldest of them.",
+    "How far the watermark has passed the oldest deadline that is due.",
 )
 ACCOUNTS_QUARANTINED = Metric(
     "standing_accounts_quarantined",
     "gauge",
     ("timers",),
-    "Accounts that are quarantined: their evaluation failed; counted to 10,000.",
+    "Accounts that are quarantined; counted to 10,000.",
 )
 FANOUTS = Metric(
     "standing_fanouts",
     "gauge",
     ("timers",),
-    "Companies whose members are still being judged; not those that wait for the watermark with a member.",
+    "Companies whose members are being judged, without those that only have deferred members.",
 )
 PAUSED = Metric(
     "standing_partition_paused",
     "gauge",
     ("timers",),
-    "1 for each partition that rests because its records were mostly dead letters.",
+    "1 for each partition that is paused because too many of its records are dead letters.",
     ("topic", "partition"),
 )
 UNPUBLISHED = Metric(
-    "standing_unpublished_messages", "gauge", ("timers",), "Messages in the log that a subscriber cannot see yet."
+    "standing_unpublished_messages",
+    "gauge",
+    ("timers",),
+    "Messages in the decision log that a subscriber cannot see yet.",
 )
-UNPUBLISHED_AGE = Metric("standing_unpublished_age_seconds", "gauge", ("timers",), "The age of the oldest of them.")
+UNPUBLISHED_AGE = Metric(
+    "standing_unpublished_age_seconds",
+    "gauge",
+    ("timers",),
+    "Age of the oldest message that a subscriber cannot see yet.",
+)
 SAMPLED = Metric(
     "standing_sampled_timestamp_seconds", "gauge", ("timers",), "When the gauges of the deployment were last sampled."
 )
 PUBLISHED = Metric("standing_published_messages_total", "counter", ("relay",), "Messages published.", ("shard",))
 PUBLISH_MESSAGES = Metric(
-    "standing_publish_messages", "histogram", ("relay",), "Messages in one Kafka transaction.", buckets=ROWS
+    "standing_publish_messages", "histogram", ("relay",), "Messages in each Kafka transaction.", buckets=ROWS
 )
 PUBLISH_SECONDS = Metric(
     "standing_publish_seconds",
     "histogram",
     ("relay",),
-    "How long one Kafka transaction took, reading the log included.",
+    "Duration of each Kafka transaction, including reading the log.",
 )
 RECYCLED = Metric(
     "standing_producers_recycled_total",
     "counter",
     ("relay",),
-    "Producers given up for a new one: fenced, refused, or an outcome that is unknown.",
+    "Producers that were replaced: fenced, refused, or with a transaction of unknown outcome.",
     ("shard",),
 )
 RUNNING = Metric(
     "standing_worker_running",
     "gauge",
     ("work",),
-    "1 for each worker process that runs, 0 for one that is to be started again.",
+    "1 for each worker process that runs, 0 for one that is to be restarted.",
     ("worker", "number"),
 )
 RESTARTS = Metric(
     "standing_worker_restarts_total",
     "counter",
     ("work",),
-    "Worker processes that died and were started again.",
+    "Worker processes that died and were restarted.",
     ("worker",),
 )
 
@@ -223,7 +230,7 @@ METRICS: Sequence[Metric] = tuple(each for each in list(globals().values()) if i
 
 
 class Metrics(Protocol):
-    """What a worker may do with metrics."""
+    """The operations on metrics that a worker uses."""
 
     def count(self, metric: Metric, amount: float = 1, **labels: str) -> None:
         """Add to a counter."""
@@ -242,12 +249,12 @@ class Metrics(Protocol):
         ...
 
     def before_scrape(self, measure: Callable[[], None]) -> None:
-        """Have gauges set by `measure` whenever somebody asks."""
+        """Call `measure`, which sets gauges, before each scrape."""
         ...
 
 
 class Unmeasured:
-    """Metrics that nobody asks for."""
+    """Metrics of a process without a metrics port: they do nothing."""
 
     def count(self, metric: Metric, amount: float = 1, **labels: str) -> None: ...
 
@@ -261,10 +268,10 @@ class Unmeasured:
 
 
 class Measured:
-    """The metrics of one worker, to be scraped; those without labels are there from the start."""
+    """The metrics of one worker, for scraping; those without labels exist from the start."""
 
     def __init__(self, worker: str) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter, which nobody asks for
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nothing reads
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         own = [each for each in METRICS if worker in each.by]
@@ -301,11 +308,11 @@ class Measured:
         self._gauges[metric].clear()
 
     def before_scrape(self, measure: Callable[[], None]) -> None:
-        """Have gauges set by `measure` whenever somebody asks."""
+        """Call `measure`, which sets gauges, before each scrape."""
         self._before.append(measure)
 
     def rendered(self) -> Iterator[bytes]:
-        """Everything in Prometheus's text format, in small pieces, so that whoever sends it can give way."""
+        """Everything in Prometheus's text format, in small pieces, so that the sender can let other tasks run."""
         for measure in self._before:
             measure()
         for family in self._registry.collect():
@@ -318,7 +325,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class _One:
-    """One family, as `generate_latest` asks for it."""
+    """A registry of one family, for `generate_latest`."""
 
     family: Family
 

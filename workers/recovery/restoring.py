@@ -60,7 +60,7 @@ async def restore(settings: Settings, connection: Any, lost: Sequence[str], prog
     full = await holding(settings.kafka, [prefix + topic for topic in topics])
     if full:
         raise CannotRestore(
-            f"{', '.join(full)}: made again, and messages are in it already: delete it, and run this again"
+            f"{', '.join(full)}: recreated, and already holds messages: delete it, and run this again"
         )
     names = {prefix + topic for topic in (*topics, CHECKPOINTS_TOPIC)}
     await ensure_topics(settings.kafka, [spec for spec in topic_specs(settings) if spec.name in names])
@@ -116,8 +116,8 @@ async def _find_checkpoints(
     if published:
         raise CheckpointLost(
             f"{len(published):,} published messages are not in this database's log: it was set back or replaced, "
-            "and without the checkpoints it cannot be brought up to them; begin with new output topics "
-            "(docs/operations.md, `Rebuilding from the topics`)"
+            "and without the checkpoints it cannot be restored from them; begin with new output topics (see "
+            "`Rebuilding from the topics` in docs/operations.md)"
         )
     checkpoints = {}
     for shard in ends:
