@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _is_text(cls, value: object) -> object:
-        """Refuse bytes of the environment that are no text; a client would raise what nobody understands."""
+        """Refuse bytes of the environment that are not UTF-8, before a client fails on them."""
         if isinstance(value, str) and any("\ud800" <= each <= "\udfff" for each in value):
             raise PydanticCustomError("text", "it has bytes that are not UTF-8")
         return value
@@ -116,7 +116,7 @@ class Settings(BaseSettings):
     @field_validator("kafka_bootstrap")
     @classmethod
     def _is_a_list_of_brokers(cls, value: str) -> str:
-        """Refuse what a client would take for a server that is away, or for another address."""
+        """Refuse an address that a client would treat as an unreachable server or as another address."""
         if (problem := problem_of_brokers(value)) is not None:
             raise PydanticCustomError("kafka_bootstrap", "{problem}", {"problem": problem})
         return value
