@@ -60,7 +60,7 @@ STDERR_SECONDS = 2.0
 """For what is queued for standard error to be written at the end of a process."""
 LEASE_SECONDS = 5.0
 """For a fan-out worker to judge some members of a company, before another worker may try the same. It may pass while
-the first one waits for a lock: `hold_fanout` finds out who came first.
+the first one waits for a lock: `lock_fanout` finds out who came first.
 """
 GOODBYE_SECONDS = 2.0
 """For a relay that ends to tell one that stands by."""

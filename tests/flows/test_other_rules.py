@@ -53,7 +53,7 @@ async def test_no_worker_and_no_set_up_goes_on_with_what_would_judge_the_past_an
         engine.drain()
     before = await rows(engine, WRITTEN)
     others = [
-        (other_policies, "the policies here are not those", "policy '2016-02' is changed"),
+        (other_policies, "the policies are not those", "policy '2016-02' is changed"),
         (other_rules, f"rules_version is {RULES_VERSION + 1} here", f"rules_version changes from {RULES_VERSION} to"),
         (other_time_zones, "tzdata_version is '2099.1' here", f"tzdata_version changes from {TZDATA} to 2099.1"),
     ]

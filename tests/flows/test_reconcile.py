@@ -156,7 +156,7 @@ async def test_the_database_of_another_deployment_is_refused_and_stays_as_it_is(
     before = [await rows(theirs, query) for query in everything]
     mistaken = Engine(engine.environment | {"STANDING_DATABASE_URL": url_of(theirs)})
     refused = mistaken.standing("relay", "--reconcile", check=False)
-    said = f"topic_prefix is '{engine.prefix}' here, but the database was set up with '{theirs.prefix}'"
+    said = f"topic_prefix is '{engine.prefix}', but the database was set up with '{theirs.prefix}'"
     assert refused.stderr == f"standing: {said}; see `standing setup`\n"
     assert refused.returncode == 2
     assert [await rows(theirs, query) for query in everything] == before

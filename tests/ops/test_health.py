@@ -19,7 +19,7 @@ from workers.ops.blame import named
 from workers.ops.health import PortTaken, Vitals, serving
 from workers.ops.metrics import LAG, METRICS, RECORDS, Measured
 from workers.ops.watchdog import Watchdog
-from workers.store.connections import DatabaseSilent
+from workers.store.connections import DatabaseTimeout
 from workers.store.postgres import LostOwnership
 
 
@@ -98,7 +98,7 @@ async def test_a_server_is_not_blamed_for_another_that_failed_before_it_was_aske
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (DatabaseSilent("PostgreSQL gave no answer in time"), "PostgreSQL gave no answer in time"),
+        (DatabaseTimeout("PostgreSQL did not answer in time"), "PostgreSQL did not answer in time"),
         (asyncpg.SerializationError("could not serialize"), "PostgreSQL: could not serialize"),
         (NotCompared("marks/0 cannot be read"), "Kafka: marks/0 cannot be read"),
         (NoAnswer("marks/0 cannot be read"), "Kafka: marks/0 cannot be read"),

@@ -74,8 +74,8 @@ async def test_each_session_sets_what_the_engine_relies_on(servers: LocalServers
 @pytest.mark.parametrize(
     ("how", "why"),
     [
-        ("encoding 'LATIN1' locale 'C' template template0", "LATIN1, which cannot hold every name"),
-        ("encoding 'SQL_ASCII' locale 'C' template template0", "SQL_ASCII, which cannot hold every name"),
+        ("encoding 'LATIN1' locale 'C' template template0", "LATIN1, which cannot store every name"),
+        ("encoding 'SQL_ASCII' locale 'C' template template0", "SQL_ASCII, which cannot store every name"),
     ],
 )
 async def test_a_database_that_cannot_hold_every_name_is_refused(
@@ -90,7 +90,7 @@ async def test_a_database_that_cannot_hold_every_name_is_refused(
 async def test_a_limit_that_ends_transactions_is_refused(servers: LocalServers, database_url: str) -> None:
     async with superuser(servers) as connection:
         await connection.execute(f"alter database {database_of(database_url)} set transaction_timeout = '5s'")
-    await assert_refused(database_url, "transaction_timeout is 5000 ms here")
+    await assert_refused(database_url, "transaction_timeout is 5000 ms")
 
 
 async def assert_refused(url: str, why: str) -> None:

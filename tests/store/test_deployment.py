@@ -14,7 +14,7 @@ from tests.support.database_deployment import expected, policies_of, wanted
 from tests.support.policies import SAMPLE
 from workers.rules.calendar import DAY, SECOND, Instant, written
 from workers.store.connections import open_pool
-from workers.store.deployment import DeploymentMismatch, Wanted, check_same_one, load_deployment, set_up
+from workers.store.deployment import DeploymentMismatch, Wanted, check_same_deployment, load_deployment, set_up
 
 Listed = tuple[str, str, Instant]
 """Id, digest and effective_from of a policy."""
@@ -71,7 +71,7 @@ async def test_before_any_fact_was_read_setup_adopts_whatever_it_is_given(
     connection: asyncpg.Connection, pool: asyncpg.Pool
 ) -> None:
     of_old = here(("of old", "another", -NOW), rules_version=2, tzdata_version="1970.1")
-    assert await set_up(connection, of_old, NOW) == ["recorded the deployment anew; workers of the former one stop"]
+    assert await set_up(connection, of_old, NOW) == ["updated the deployment; workers that started before stop"]
     await load_deployment(pool, expected(of_old))
 
 
@@ -85,7 +85,7 @@ async def test_a_policy_that_judged_facts_may_be_neither_changed_nor_removed(
 ) -> None:
     await read_up_to(connection, NOW - DAY)
     assert await refusal(connection, here(*policies)) == (
-        f"policy '2016-02' is {change}, and facts were already judged by it: put the file back as it was and add a "
+        f"policy '2016-02' is {change}, but facts were already judged by it: restore the file and add a "
         "new policy, or rebuild the database from the topics"
     )
 
@@ -98,11 +98,11 @@ async def test_a_new_policy_begins_later_than_the_newest_fact_and_than_five_minu
 ) -> None:
     await read_up_to(connection, newest)
     assert await refusal(connection, here(FIRST, ("new", "too early", limit))) == (
-        f"policy 'new' takes effect at {written(limit)}, which must be later than {written(limit)}: facts up to "
-        "then were already read; let it begin later, or rebuild the database from the topics"
+        f"policy 'new' takes effect at {written(limit)}, but must take effect after {written(limit)}, up to which "
+        "facts were already read: choose a later instant, or rebuild the database from the topics"
     )
     with_new = here(FIRST, ("new", "late enough", limit + 1))
-    assert await set_up(connection, with_new, NOW) == ["recorded the deployment anew; workers of the former one stop"]
+    assert await set_up(connection, with_new, NOW) == ["updated the deployment; workers that started before stop"]
     assert await set_up(connection, with_new, NOW + DAY) == []
     await load_deployment(pool, expected(with_new))
 
@@ -114,8 +114,8 @@ async def test_once_facts_were_read_setup_refuses_other_rules_and_other_time_zon
     await read_up_to(connection, NOW - DAY)
     [(name, value)] = changes.items()
     assert await refusal(connection, here(FIRST, **changes)) == (
-        f"{name} changes from {getattr(here(), name)} to {value}, which would judge what was already read anew: "
-        "rebuild the database from the topics instead"
+        f"{name} changes from {getattr(here(), name)} to {value}, which would change the judgement of facts "
+        "that were already read: rebuild the database from the topics instead"
     )
 
 
@@ -126,7 +126,7 @@ async def test_a_worker_does_not_start_with_other_policies(pool: asyncpg.Pool, p
     with pytest.raises(DeploymentMismatch) as refused:
         await load_deployment(pool, expected(here(*policies)))
     assert str(refused.value) == (
-        "the policies here are not those the database was set up with: run `standing setup` to adopt them"
+        "the policies are not those that the database was set up with: run `standing setup` to adopt them"
     )
 
 
@@ -138,7 +138,7 @@ async def test_a_worker_does_not_start_with_other_rules_or_other_time_zones(
     with pytest.raises(DeploymentMismatch) as refused:
         await load_deployment(pool, expected(here(FIRST, **changes)))
     assert str(refused.value) == (
-        f"{name} is {value!r} here, but the database was set up with {getattr(here(), name)!r}; see `standing setup`"
+        f"{name} is {value!r}, but the database was set up with {getattr(here(), name)!r}; see `standing setup`"
     )
 
 
@@ -147,10 +147,10 @@ async def test_what_was_not_set_up_is_said_before_anything_is_read_or_made_anew(
     connected = await asyncpg.connect(database_url)
     for prepare, said in (
         ("select 1", "the database is empty: run `standing setup` first"),
-        ("create table deployment ()", "the database was not set up to its end: run `standing setup` again"),
+        ("create table deployment ()", "the database was not set up completely: run `standing setup` again"),
     ):
         await connected.execute(prepare)
-        for check in (load_deployment(opened, expected(here(FIRST))), check_same_one(connected, here(FIRST))):
+        for check in (load_deployment(opened, expected(here(FIRST))), check_same_deployment(connected, here(FIRST))):
             with pytest.raises(DeploymentMismatch) as refused:
                 await check
             assert str(refused.value) == said
@@ -165,6 +165,6 @@ async def test_what_was_not_set_up_is_said_before_anything_is_read_or_made_anew(
 async def test_a_database_of_another_deployment_is_not_made_anew_but_one_with_other_policies_or_rules_is(
     connection: asyncpg.Connection, name: str, value: object
 ) -> None:
-    await check_same_one(connection, here(LATER, rules_version=2, tzdata_version="1970.1"))
-    with pytest.raises(DeploymentMismatch, match=f"{name} is {value!r} here, but the database was set up with"):
-        await check_same_one(connection, here(FIRST, **{name: value}))
+    await check_same_deployment(connection, here(LATER, rules_version=2, tzdata_version="1970.1"))
+    with pytest.raises(DeploymentMismatch, match=f"{name} is {value!r}, but the database was set up with"):
+        await check_same_deployment(connection, here(FIRST, **{name: value}))

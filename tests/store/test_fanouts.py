@@ -34,7 +34,7 @@ async def test_a_fanout_is_worked_on_by_one_at_a_time_until_its_lease_runs_out(s
 async def test_who_moves_a_fanout_on_gives_it_back(side: Side) -> None:
     await begin(side, "c")
     fanout = await claim(side)
-    assert await in_one(side, "hold_fanout", fanout)
+    assert await in_one(side, "lock_fanout", fanout)
     moved = fanout._replace(cursor="m")
     await in_one(side, "move_fanout", fanout, moved)
     assert (await side.tables())["fanouts"] == [(*moved, False, None)]
@@ -77,7 +77,7 @@ async def test_who_was_overtaken_moves_ends_and_quarantines_nothing(side: Side) 
         await in_one(side, "move_fanout", overtaken, overtaken._replace(cursor="z"))
         await in_one(side, "end_fanout", overtaken)
         await side.store.quarantine_fanout(overtaken, "why")
-        assert not await in_one(side, "hold_fanout", overtaken)
+        assert not await in_one(side, "lock_fanout", overtaken)
         assert await side.tables() == before
 
 

@@ -85,7 +85,7 @@ async def test_setup_moves_what_found_no_part(connection: asyncpg.Connection) ->
     end = (await bounds(connection))[-1][1]
     await write(connection, end)
     done = await set_up(connection, wanted(POLICIES), 0)
-    assert done == ["moved 1 rows of decision_log_default into parts of their own"]
+    assert done == ["moved 1 rows of decision_log_default into new partitions"]
     assert await in_default(connection) == 0
 
 

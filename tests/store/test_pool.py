@@ -11,7 +11,7 @@ from tests.support.database_deployment import expected, policies_of, wanted
 from tests.support.policies import SAMPLE
 from workers import timeouts
 from workers.store import deployment, postgres
-from workers.store.connections import DatabaseSilent, open_pool
+from workers.store.connections import DatabaseTimeout, open_pool
 from workers.store.listener import Listener
 from workers.store.postgres import Store
 
@@ -44,7 +44,7 @@ async def test_who_gets_no_connection_gives_up_after_a_while(
     taken: asyncpg.Pool, work: Callable[[asyncpg.Pool], Coroutine[Any, Any, None]]
 ) -> None:
     async with asyncio.timeout(10):
-        with pytest.raises(DatabaseSilent, match="no connection to PostgreSQL became free"):
+        with pytest.raises(DatabaseTimeout, match="no connection to PostgreSQL became free"):
             await work(taken)
 
 

@@ -125,7 +125,7 @@ class Maker:
             ("fanout_causes", COMPANIES),
             ("undecided_members", fanout.company_key),
             ("count_decisions", [*self.some(net), *((each, self.decision_id()) for each in members)]),
-            ("hold_fanout", claimed),
+            ("lock_fanout", claimed),
             self.random.choice(
                 [("move_fanout", claimed, moved), ("move_fanout", claimed, moved), ("end_fanout", claimed)]
             ),

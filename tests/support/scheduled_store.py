@@ -263,9 +263,9 @@ class ScheduledTransaction:
         await STEP
         return await self._inner.fanout_causes(keys)
 
-    async def hold_fanout(self, fanout: Fanout) -> bool:
+    async def lock_fanout(self, fanout: Fanout) -> bool:
         await self.lock(("fanout", fanout.company_key))
-        return await self._inner.hold_fanout(fanout)
+        return await self._inner.lock_fanout(fanout)
 
     async def move_fanout(self, before: Fanout, after: Fanout) -> None:
         await self.lock(("fanout", before.company_key))

@@ -27,7 +27,7 @@ async def end_of_the_way(unit: UnitOfWork, fanout: Fanout, outbox: Outbox) -> No
     """
     key = fanout.company_key
     row = (await unit.companies([key], "update"))[key]
-    if not await unit.hold_fanout(fanout):
+    if not await unit.lock_fanout(fanout):
         return
     undecided = await unit.undecided_members(key)
     completed: list[str] = orjson.loads(row.completed)

@@ -72,7 +72,7 @@ class UnitOfWork(Protocol):
         """What the fan-outs under way of locked companies name as their cause, as JSON."""
         ...
 
-    async def hold_fanout(self, fanout: Fanout) -> bool:
+    async def lock_fanout(self, fanout: Fanout) -> bool:
         """Lock a fan-out, after its company; False where somebody else moved it since it was claimed."""
         ...
 

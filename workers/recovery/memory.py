@@ -103,7 +103,7 @@ class MemoryTransaction:
             stored = self.tables.spans.get(row.account_id, {})
             spans = [stored[first] for first in sorted(stored)]
             found[row.account_id] = StoredHistory(facts, spans, self._published(False, row.account_id))
-            found[row.account_id].end_where(row)
+            found[row.account_id].extend_last_span(row)
         return found
 
     async def companies(self, keys: Sequence[str], lock: str) -> dict[str, CompanyRow]:
@@ -129,7 +129,7 @@ class MemoryTransaction:
     async def fanout_causes(self, keys: Sequence[str]) -> dict[str, str]:
         return {key: self.tables.fanouts[key].because for key in keys if key in self.tables.fanouts}
 
-    async def hold_fanout(self, fanout: Fanout) -> bool:
+    async def lock_fanout(self, fanout: Fanout) -> bool:
         return is_where(self.tables, fanout)
 
     async def move_fanout(self, before: Fanout, after: Fanout) -> None:

@@ -39,7 +39,7 @@ from workers.rules.difference import Published as PublishedDecision
 from workers.rules.difference import difference
 from workers.settings import Settings
 from workers.store.connections import connect, connect_types
-from workers.store.deployment import Wanted, adopt, check_same_one, known_topics
+from workers.store.deployment import Wanted, adopt, check_same_deployment, known_topics
 from workers.store.log_parts import extend_log
 from workers.store.records import AccountRow, Changes, CompanyRow, CurrentDecision, Fanout, ShardHead
 from workers.store.statements import statement
@@ -82,7 +82,7 @@ async def reconcile(terminal: Terminal, settings: Settings) -> Reconciled | Rest
     connection = await connect(settings.database_url.get_secret_value())
     try:
         await connect_types(connection)
-        await check_same_one(connection, expected)
+        await check_same_deployment(connection, expected)
         await _nobody_works(connection)
         known = written_to(await known_topics(connection))
         lost = await find_lost(Admin(settings.kafka), settings.topic_prefix, known)

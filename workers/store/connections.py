@@ -1,7 +1,7 @@
-"""Connections to PostgreSQL: whom to ask, what each session is set to, and what a database must be.
+"""Connections to PostgreSQL: hosts, session settings and requirements on the server.
 
-Owns what the engine relies on, whatever the server, the database or the role sets by default: a session sets by
-itself what it can (`SESSION`); what it cannot is compared at the start (`check_server`), and said in one line.
+The engine depends on no default of the server, the database or the role. Each session sets what it can (`SESSION`);
+`check_server` compares the rest at the start.
 """
 
 from collections.abc import Callable, Coroutine
@@ -25,11 +25,11 @@ SESSION = {
     "bytea_output": "hex",
     "standard_conforming_strings": "on",
     "search_path": "public",
-    # A later statement sees what was committed while an earlier one waited for its lock: see `workers.enforcement`.
+    # A statement must see what was committed while an earlier one waited for its lock: see `workers.enforcement`.
     "default_transaction_isolation": "read committed",
     "default_transaction_read_only": "off",
     "default_transaction_deferrable": "off",
-    # What was committed is published, so it must be on disk, and on the synchronous standby's where there is one.
+    # Committed rows are published, so they must be on disk, also on that of a synchronous standby.
     "synchronous_commit": "on",
     "lock_timeout": f"{timeouts.LOCK_SECONDS}s",
     "idle_in_transaction_session_timeout": f"{timeouts.IDLE_IN_TRANSACTION_SECONDS}s",
@@ -39,52 +39,51 @@ SESSION = {
     "enable_indexscan": "on",
     "enable_nestloop": "on",
 }
-"""What every session is set to."""
+"""The settings of every session."""
 
 _OF_WORKERS = {
     "statement_timeout": f"{timeouts.STATEMENT_SECONDS}s",
-    # Every statement looks rows up by their keys; a plan that reads whole tables is never the right one,
-    # and must not be chosen because statistics are stale.
+    # Every statement finds rows by their keys; stale statistics must not make the planner read whole tables.
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "enable_seqscan": "off",
 }
 _OF_COMMANDS = {"statement_timeout": f"{timeouts.OPERATOR_STATEMENT_SECONDS}s"}
 
-_AWAY = (
-    OSError,  # a time-out too
+_TRANSIENT = (
+    OSError,  # includes TimeoutError
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
     asyncpg.TargetServerAttributeNotMatched,
 )
-"""Why no connection can be made just now."""
+"""Errors of connecting that can pass."""
 _REFUSES_SESSION = (
     asyncpg.UndefinedObjectError,
     asyncpg.InvalidParameterValueError,
     asyncpg.CantChangeRuntimeParamError,
 )
-"""The URL has a parameter that is no setting of PostgreSQL, as `connect_timeout`, or none of a session."""
+"""The URL has a parameter that is no setting of a session, for example `connect_timeout`."""
 
 
 class DatabaseUnreachable(ConnectionError):
-    """PostgreSQL did not let a connection be made, though it may later."""
+    """PostgreSQL cannot be reached at the moment."""
 
     server = "PostgreSQL"
 
 
-class DatabaseSilent(TimeoutError):
-    """PostgreSQL gave no answer, or no connection to it became free, in time."""
+class DatabaseTimeout(TimeoutError):
+    """PostgreSQL did not answer in time, or no connection of the pool became free in time."""
 
     server = "PostgreSQL"
 
 
 class DatabaseUnfit(Refused):
-    """The database or its server cannot keep what the engine promises; says what to do."""
+    """The database or its server does not meet the engine's requirements; the message says what to do."""
 
 
 async def connect_types(connection: asyncpg.Connection) -> None:
-    """Read and write timestamptz as instants: microseconds since 1970 in UTC."""
+    """Convert timestamptz from and to instants: microseconds since 1970 in UTC."""
     await connection.set_type_codec(
         "timestamptz",
         schema="pg_catalog",
@@ -95,7 +94,7 @@ async def connect_types(connection: asyncpg.Connection) -> None:
 
 
 def hosts_of(url: str) -> list[str]:
-    """The URL once for each of its hosts, in their order."""
+    """One URL for each host of a URL, in their order."""
     parts = urlsplit(url)
     user, at, hosts = parts.netloc.rpartition("@")
     if "," not in hosts:
@@ -104,16 +103,16 @@ def hosts_of(url: str) -> list[str]:
 
 
 def database_of(url: str) -> str:
-    """The name of the database that the URL asks for."""
+    """The name of the URL's database."""
     parts = urlsplit(url)
     asked = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     return unquote(parts.path.lstrip("/")) or asked.get("dbname") or asked.get("database") or "postgres"
 
 
 async def connect(url: str, *, server_settings: dict[str, str] | None = None, **options: Any) -> asyncpg.Connection:
-    """One connection, to the first host that has what the URL asks for; each has the whole time.
+    """Connect to the first host that meets the URL's conditions; the time limit applies to each host.
 
-    Raises DatabaseUnreachable, which names the servers and never the password, and DatabaseUnfit where the URL has a
+    Raises DatabaseUnreachable, which names the servers but not the password, and DatabaseUnfit if the URL has a
     parameter that PostgreSQL does not know.
     """
     failures: list[str] = []
@@ -124,9 +123,9 @@ async def connect(url: str, *, server_settings: dict[str, str] | None = None, **
             return await asyncpg.connect(each, **given)
         except _REFUSES_SESSION as error:
             raise DatabaseUnfit(
-                f"what STANDING_DATABASE_URL asks of a session PostgreSQL refuses: {error}"
+                f"PostgreSQL refuses a session parameter of STANDING_DATABASE_URL: {error}"
             ) from error
-        except _AWAY as error:
+        except _TRANSIENT as error:
             server = urlsplit(each).netloc.rpartition("@")[2] or "its default address"
             failures.append(f"PostgreSQL at {server} cannot be reached: {str(error) or 'no answer in time'}")
     raise DatabaseUnreachable("; ".join(failures))
@@ -141,16 +140,15 @@ async def open_pool(
     connected: Callable[[Any], Coroutine[Any, Any, None]] = connect_types,
     **options: Any,
 ) -> asyncpg.Pool:
-    """A pool whose every wait has a limit; `name` is shown in pg_stat_activity.
+    """Open a pool whose waits all have a limit; `name` appears in pg_stat_activity.
 
-    Nothing can be written where it is `read_only`. `connected` makes each new connection ready, or raises where it
-    must not be used.
+    A `read_only` pool writes nothing. `connected` prepares each new connection, or raises if it must not be used.
     """
     return await asyncpg.create_pool(
         url,
         min_size=1,
         max_size=connections,
-        connect=cast("Any", connect),  # the stubs want every option of it named
+        connect=cast("Any", connect),  # the stubs require every option by name
         init=connected,
         timeout=timeouts.CONNECT_SECONDS,
         command_timeout=timeouts.ANSWER_SECONDS,
@@ -164,23 +162,23 @@ async def open_pool(
 
 
 async def check_server(connection: Any) -> None:
-    """Raise DatabaseUnfit where the database or its server is not what the engine relies on and cannot set itself."""
+    """Raise DatabaseUnfit if the database or its server does not meet a requirement that no session can set."""
     found = {row["name"]: row["setting"] for row in await connection.fetch(statement("relied_on"))}
     database = found["database"]
     version = int(found["server_version_num"]) // 10_000
     if version < OLDEST_VERSION:
-        raise DatabaseUnfit(f"PostgreSQL is of version {version}: {OLDEST_VERSION} or a newer one is needed")
+        raise DatabaseUnfit(f"PostgreSQL has version {version}: version {OLDEST_VERSION} or newer is needed")
     if found["server_encoding"] != "UTF8":
         raise DatabaseUnfit(
-            f"the database {database} has the encoding {found['server_encoding']}, which cannot hold every name: "
+            f"the database {database} has the encoding {found['server_encoding']}, which cannot store every name: "
             f"create it again with `create database {database} encoding 'UTF8' locale 'C' template template0`"
         )
     if found["fsync"] != "on":
         raise DatabaseUnfit(
-            "PostgreSQL runs with fsync = off, and loses what it committed when the machine stops: set it to on"
+            "PostgreSQL runs with fsync = off and loses committed rows when the machine stops: set it to on"
         )
     if found.get("transaction_timeout", "0") != "0":
         raise DatabaseUnfit(
-            f"transaction_timeout is {found['transaction_timeout']} ms here, which ends transactions under way: "
-            f"reset it for this role, the database {database} or the server; each statement has a limit of its own"
+            f"transaction_timeout is {found['transaction_timeout']} ms, which ends running transactions: "
+            f"reset it for this role, the database {database} or the server; each statement has its own limit"
         )

@@ -1,7 +1,7 @@
-"""What a database was set up for, and whether this worker may write to it.
+"""The `deployment` row and the migrations: what a database was set up for, and whether this process may write to it.
 
-Owns the `deployment` row and the migrations. Every worker compares its own settings with the row at its start
-(here) and with the row's fingerprint in every transaction (`Transaction.advance`, `Transaction.progress`).
+A worker compares its settings with the row when it starts, and the row's fingerprint in every transaction
+(`Transaction.lock_positions`, `Transaction.progress`).
 """
 
 import hashlib
@@ -27,12 +27,12 @@ ROLES = ("standing_owner", "standing_worker", "standing_relay", "standing_reader
 
 
 class DeploymentMismatch(Refused):
-    """The database was set up for something else than this worker's settings; says what to do."""
+    """The database was set up for other settings than this process has; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What this process's settings and code say the deployment is."""
+    """The deployment according to the settings and the code of this process."""
 
     kafka_cluster_id: str
     topic_prefix: str
@@ -43,28 +43,28 @@ class Wanted:
     rules_version: int
     tzdata_version: str
     policies: Sequence[tuple[str, str, Instant]]
-    """Id, SHA-256 and effective_from of each policy, in their order."""
+    """Id, SHA-256 and effective_from of each policy, in order."""
 
 
 def policies_text(policies: Sequence[tuple[str, str, Instant]]) -> str:
-    """The policies as the row keeps them."""
+    """The policies as the row stores them."""
     return json.dumps([{"id": each[0], "digest": each[1], "effective_from": written(each[2])} for each in policies])
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What a worker needs to know of the database it writes to."""
+    """The values of the row that a worker needs."""
 
     incarnation: UUID
     fingerprint: str
     shards: int
     topic_ids: Mapping[str, str]
-    """Kafka's id of each topic that was set up, names without prefix."""
+    """Kafka's topic ids by topic name without prefix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A database as one connection reached it; another one where it was restarted, restored or replaced."""
+    """The server and the database that a connection reached; a restart, a restore or a failover changes it."""
 
     system_identifier: str
     timeline: int
@@ -78,7 +78,7 @@ def schema_version() -> int:
 
 
 async def load_deployment(pool: asyncpg.Pool, expected: Mapping[str, object]) -> Deployment:
-    """The deployment, if its columns are as expected; raises DatabaseUnfit or DeploymentMismatch."""
+    """The deployment, if its columns have the expected values; raises DatabaseUnfit or DeploymentMismatch."""
     async with acquired(pool) as connection:
         await check_server(connection)
         row = await _recorded(connection)
@@ -90,32 +90,34 @@ async def load_deployment(pool: asyncpg.Pool, expected: Mapping[str, object]) ->
 
 
 def _topic_ids(row: Any) -> dict[str, str]:
-    """Kafka's ids of the topics, those of the outputs too once a `setup` noted them."""
+    """Kafka's ids of the topics that `setup` recorded."""
     columns = (row.get("input_topic_ids"), row.get("output_topic_ids"))
     return {topic: each for column in columns for topic, each in json.loads(column or "{}").items()}
 
 
 async def _recorded(connection: Any) -> Any:
-    """The row of the deployment; raises DeploymentMismatch where the database was not set up."""
+    """The row of the deployment; raises DeploymentMismatch if the database was not set up."""
     if not await connection.fetchval(statement("deployment_exists")):
         raise DeploymentMismatch("the database is empty: run `standing setup` first")
     row = await connection.fetchrow(statement("deployment"))
     if row is None:
-        raise DeploymentMismatch("the database was not set up to its end: run `standing setup` again")
+        raise DeploymentMismatch("the database was not set up completely: run `standing setup` again")
     if "schema_version" not in row:
-        raise DeploymentMismatch("the database is of something else: its table `deployment` has no schema_version")
+        raise DeploymentMismatch(
+            "the database belongs to another program: its table `deployment` has no schema_version"
+        )
     return row
 
 
-async def check_same_one(connection: Any, wanted: Wanted) -> None:
-    """Raise DeploymentMismatch where the database was not set up, or for another deployment.
+async def check_same_deployment(connection: Any, wanted: Wanted) -> None:
+    """Raise DeploymentMismatch if the database was not set up, or was set up for another deployment.
 
-    Its incarnation, policies and rules may be any.
+    Incarnation, policies and rules are not compared.
     """
-    _check_same_one(await _recorded(connection), wanted)
+    _check_same_deployment(await _recorded(connection), wanted)
 
 
-def _check_same_one(row: Any, wanted: Wanted) -> None:
+def _check_same_deployment(row: Any, wanted: Wanted) -> None:
     for name in ("kafka_cluster_id", "topic_prefix", "consumer_group", "input_partitions"):
         if row[name] != getattr(wanted, name):
             raise DeploymentMismatch(_difference(name, row[name], getattr(wanted, name)))
@@ -123,40 +125,40 @@ def _check_same_one(row: Any, wanted: Wanted) -> None:
 
 def _difference(name: str, stored: object, here: object) -> str:
     if name == "policies":
-        return "the policies here are not those the database was set up with: run `standing setup` to adopt them"
+        return "the policies are not those that the database was set up with: run `standing setup` to adopt them"
     if name == "schema_version" and stored < here:  # type: ignore[operator]  # they are numbers
-        return f"the database is of schema version {stored}, this program of {here}: run its `standing setup` first"
+        return f"the database has schema version {stored}, this program {here}: run `standing setup` first"
     if name == "schema_version":
-        return f"the database is of schema version {stored}, this program of {here}: run the newer program"
-    return f"{name} is {here!r} here, but the database was set up with {stored!r}; see `standing setup`"
+        return f"the database has schema version {stored}, this program {here}: run the newer program"
+    return f"{name} is {here!r}, but the database was set up with {stored!r}; see `standing setup`"
 
 
 async def server_of(connection: Any) -> Server:
-    """Which database of which server, started when, this connection reached."""
+    """The server and the database that this connection reached."""
     return Server(*await connection.fetchrow(statement("server")))
 
 
 async def check_rights(connection: Any) -> None:
-    """Raise DeploymentMismatch where this user of the database may not do what a worker does."""
+    """Raise DeploymentMismatch if this database user lacks a worker's rights."""
     user, may = await connection.fetchrow(statement("may_write"))
     if not may:
         raise DeploymentMismatch(
-            f"the database's user {user} may not write what workers write: use standing_worker, or another that the "
-            "owner gave its rights"
+            f"the database user {user} may not write what workers write: use standing_worker, or a role that "
+            "the owner granted its rights"
         )
 
 
 async def adopt_server(pool: asyncpg.Pool) -> None:
-    """Note that the deployment lives on this server now; only once its log has all that was published."""
+    """Record that the deployment is on this server now; its log must contain everything that was published."""
     async with acquired(pool) as connection:
         server = await server_of(connection)
         await connection.execute(statement("adopt_server"), server.system_identifier, server.timeline)
 
 
 async def set_up(connection: asyncpg.Connection, wanted: Wanted, now: Instant) -> list[str]:
-    """Migrate and record the deployment; safe to repeat. Returns what was done, for the operator.
+    """Migrate and record the deployment; safe to repeat. Returns a line for each change.
 
-    Raises DatabaseUnfit, and DeploymentMismatch where a change would judge what was already read differently.
+    Raises DatabaseUnfit, and DeploymentMismatch if a change would alter the judgement of facts that were read.
     """
     await check_server(connection)
     await connect_types(connection)
@@ -171,15 +173,15 @@ async def set_up(connection: asyncpg.Connection, wanted: Wanted, now: Instant) -
             done += await _adopt(connection, row, wanted, now)
         await connection.execute(statement("insert_positions"), list(wanted.input_topics), wanted.input_partitions)
         if moved := await empty_default(connection):
-            done.append(f"moved {moved} rows of decision_log_default into parts of their own")
+            done.append(f"moved {moved} rows of decision_log_default into new partitions")
         if made := await extend_log(connection):
-            done.append(f"made {made} parts of the decision log")
+            done.append(f"created {made} partitions of the decision log")
         done += await _grant(connection)
     return done
 
 
 async def known_topics(connection: Any) -> dict[str, str]:
-    """Kafka's ids of the topics that must not be made again; none before anything was read or published."""
+    """Kafka's ids of the topics that must not be created again; empty before anything was read or published."""
     if not await connection.fetchval(statement("deployment_exists")):
         return {}
     row = await connection.fetchrow(statement("deployment"))
@@ -189,18 +191,17 @@ async def known_topics(connection: Any) -> dict[str, str]:
 
 
 async def record_topics(connection: Any, topic_ids: Mapping[str, str], *, inputs: bool) -> None:
-    """Note Kafka's ids of all input topics, or of all that are written; names without prefix."""
+    """Record Kafka's ids of all input topics, or of all output topics; names without prefix."""
     name = "note_input_topics" if inputs else "note_output_topics"
     await connection.execute(statement(name), json.dumps(dict(topic_ids)))
 
 
 async def _grant(connection: asyncpg.Connection) -> list[str]:
-    """Give the roles their rights, where somebody made them; anew each time, for new tables need new ones."""
-    there = await connection.fetchval(statement("count_roles"), ROLES)
-    if there < len(ROLES):
+    """Grant the roles their rights if they exist; each time, because new tables need new grants."""
+    if await connection.fetchval(statement("count_roles"), ROLES) < len(ROLES):
         return []
     await connection.execute((MIGRATIONS / "grants.sql").read_text())
-    return [f"gave {', '.join(ROLES[1:])} their rights"]
+    return [f"granted rights to {', '.join(ROLES[1:])}"]
 
 
 async def _migrate(connection: asyncpg.Connection) -> list[str]:
@@ -209,7 +210,9 @@ async def _migrate(connection: asyncpg.Connection) -> list[str]:
     paths = sorted(MIGRATIONS.glob(_MIGRATION))
     if unknown := applied - {path.name for path in paths}:
         newest = max(unknown).removesuffix(".sql")
-        raise DeploymentMismatch(f"the database was migrated to {newest}, unknown to this program: run the newer one")
+        raise DeploymentMismatch(
+            f"the database was migrated to {newest}, which this program does not know: run the newer program"
+        )
     done = []
     for path in paths:
         if path.name in applied:
@@ -250,32 +253,32 @@ def _columns(incarnation: UUID, wanted: Wanted) -> list[object]:
 
 
 async def _adopt(connection: asyncpg.Connection, row: Any, wanted: Wanted, now: Instant) -> list[str]:
-    """Adopt what may change in a database that was set up before."""
+    """Adopt the changes that a database allows after its first setup."""
     server = await server_of(connection)
     if (row["system_identifier"], row["timeline"]) != (server.system_identifier, server.timeline):
         raise DeploymentMismatch(
-            "this is another PostgreSQL than the one that was set up: it was restored or failed over; start "
-            "`standing work`, whose relay compares it with what was published, before anything is adopted"
+            "this PostgreSQL server is not the one that was set up: it was restored or failed over; first start "
+            "`standing work`, whose relay compares it with what was published"
         )
-    _check_same_one(row, wanted)
+    _check_same_deployment(row, wanted)
     newest = await connection.fetchval(statement("newest_fact"))
     if newest is not None:
         _check_policies(json.loads(row["policies"]), wanted, newest, now)
         for name in ("rules_version", "tzdata_version"):
             if row[name] != getattr(wanted, name):
                 raise DeploymentMismatch(
-                    f"{name} changes from {row[name]} to {getattr(wanted, name)}, which would judge what was "
-                    "already read anew: rebuild the database from the topics instead"
+                    f"{name} changes from {row[name]} to {getattr(wanted, name)}, which would change the judgement "
+                    "of facts that were already read: rebuild the database from the topics instead"
                 )
     columns = _columns(row["incarnation"], wanted)
     if columns[-1] == row["fingerprint"]:
         return []
     await _update_columns(connection, columns)
-    return ["recorded the deployment anew; workers of the former one stop"]
+    return ["updated the deployment; workers that started before stop"]
 
 
 async def adopt(connection: Any, incarnation: UUID, wanted: Wanted) -> None:
-    """Let the database be that of the deployment `incarnation`, on this server; `check_same_one` comes first."""
+    """Make this the database of the deployment `incarnation`, on this server, after `check_same_deployment`."""
     server = await server_of(connection)
     await connection.execute(statement("adopt_incarnation"), incarnation, server.system_identifier, server.timeline)
     await _update_columns(connection, _columns(incarnation, wanted))
@@ -293,28 +296,28 @@ def _check_policies(stored: list[dict[str, str]], wanted: Wanted, newest: Instan
         if found is None or found[1] != each["digest"]:
             change = "missing" if found is None else "changed"
             raise DeploymentMismatch(
-                f"policy {each['id']!r} is {change}, and facts were already judged by it: put the file back as "
-                "it was and add a new policy, or rebuild the database from the topics"
+                f"policy {each['id']!r} is {change}, but facts were already judged by it: restore the file and "
+                "add a new policy, or rebuild the database from the topics"
             )
     limit = max(newest, now + 5 * 60 * 1_000_000)
     for policy_id, _, effective_from in wanted.policies:
         if policy_id not in known and effective_from <= limit:
             raise DeploymentMismatch(
-                f"policy {policy_id!r} takes effect at {written(effective_from)}, which must be later than "
-                f"{written(limit)}: facts up to then were already read; let it begin later, or rebuild the "
+                f"policy {policy_id!r} takes effect at {written(effective_from)}, but must take effect after "
+                f"{written(limit)}, up to which facts were already read: choose a later instant, or rebuild the "
                 "database from the topics"
             )
 
 
 async def hold(pool: asyncpg.Pool, why: str | None) -> None:
-    """Enforce no deadline, for a reason, or with None enforce them again. It holds for what begins from now on."""
+    """Set the deadline hold to a reason, or clear it with None; for transactions that begin from now on."""
     await pool.execute(statement("set_hold"), why)
 
 
 async def under_way(pool: asyncpg.Pool) -> dict[tuple[int, str], str]:
-    """The transactions of this deployment's processes that may have read whether deadlines are held.
+    """The running transactions of this deployment's processes that may have read the deadline hold.
 
-    By process and virtual transaction, with the process's name.
+    Process id and virtual transaction, with the application's name.
     """
     rows = await pool.fetch(statement("under_way"))
     return {(row["pid"], row["virtualtransaction"]): row["application_name"] for row in rows}

@@ -1,7 +1,7 @@
-"""How a company's key is stored: as it is, where it fits an index.
+"""How a company key is stored: verbatim if it fits an index, otherwise as its hash.
 
-A name of 256 characters can be some 4,600 after NFKC; a row of PostgreSQL's index holds 2,704 bytes. What is
-published always has the key itself, from the company's terminations.
+A name of 256 characters can have 4,600 after NFKC; an entry of a PostgreSQL index holds 2,704 bytes. Messages
+always contain the key itself, which the company's terminations keep.
 """
 
 from collections.abc import Iterable
@@ -13,19 +13,19 @@ from workers.store.records import CurrentDecision, LogRow
 Row = TypeVar("Row", CurrentDecision, LogRow)
 
 LONGEST = 256
-"""In characters, of four bytes at most; account ids have half of it."""
+"""Characters, of at most four bytes each; account ids have at most half as many."""
 
 
 def stored_key(key: str) -> str:
-    """What stands for the key in the database; a key in its stored form stands for itself.
+    """The stored form of a company key; a stored form stays the same.
 
-    No key but a stored one begins with `sha256:` (Words: `id:` or `name:`).
+    Company keys begin with `id:` or `name:`, so none begins with `sha256:`.
     """
     return key if len(key) <= LONGEST else f"sha256:{sha256(key.encode()).hexdigest()}"
 
 
 def stored(rows: Iterable[Row]) -> list[Row]:
-    """The rows as they are stored; a log's hashes are over what is published, which the subject is no part of."""
+    """The rows with stored keys; the hashes of the log cover the published message, which has no subject."""
     return [
         each if len(each.subject) <= LONGEST else each._replace(subject=stored_key(each.subject)) for each in rows
     ]

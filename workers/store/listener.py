@@ -1,6 +1,6 @@
-"""Waiting for what another process committed: PostgreSQL's LISTEN, with a time limit to fall back on.
+"""Waiting for commits of other processes: PostgreSQL's LISTEN, with a time limit as a fallback.
 
-A notification is a hint, never the truth: whoever waits looks at the tables again.
+A notification is only a hint: the waiter reads the tables afterwards.
 """
 
 import asyncio
@@ -12,18 +12,18 @@ from workers.store.postgres import ConnectionLost, acquire
 
 
 class Bell:
-    """One waiter's ear: rings at each notification on its channel since it last waited."""
+    """Wakes one waiter at a notification on its channel since its last wait."""
 
     def __init__(self, listener: "Listener") -> None:
         self._listener = listener
         self.heard = asyncio.Event()
 
     def ring(self) -> None:
-        """Let the waiter look again, as a notification does."""
+        """Wake the waiter, as a notification does."""
         self.heard.set()
 
     async def wait(self, seconds: float, stop: asyncio.Event) -> bool:
-        """Return at a notification since the last wait, at `stop`, or after `seconds`; whether there was one."""
+        """Return at a notification since the last wait, at `stop`, or after `seconds`; true for a notification."""
         await self._listener.connect()
         waits = [asyncio.ensure_future(each.wait()) for each in (self.heard, stop)]
         try:
@@ -37,7 +37,7 @@ class Bell:
 
 
 class Listener:
-    """One connection that listens to one channel; opened anew where it was lost."""
+    """One connection that listens to one channel; a lost connection is opened again."""
 
     def __init__(self, pool: asyncpg.Pool, channel: str) -> None:
         self._pool = pool
@@ -47,38 +47,38 @@ class Listener:
         self._connecting = asyncio.Lock()
 
     def bell(self) -> Bell:
-        """An ear for one waiter; two waiters need one each."""
+        """A bell for one waiter; each waiter needs its own."""
         bell = Bell(self)
         self._bells.append(bell)
         return bell
 
     async def connect(self) -> None:
-        """Listen, if the connection is not there."""
+        """Open the connection and listen, unless it is open."""
         async with self._connecting:
             if self._connection is not None:
                 return
             connection = await acquire(self._pool)
             try:
-                await connection.add_listener(self._channel, self._hear)
+                await connection.add_listener(self._channel, self._ring)
             except BaseException as error:
                 await self._pool.release(connection)
-                if isinstance(error, asyncpg.InterfaceError):  # how asyncpg calls the use of a closed connection
+                if isinstance(error, asyncpg.InterfaceError):  # the connection is closed
                     raise ConnectionLost(str(error)) from error
                 raise
             connection.add_termination_listener(self._lose)
             self._connection = connection
 
-    def _hear(self, *_: object) -> None:
+    def _ring(self, *_: object) -> None:
         for bell in self._bells:
             bell.ring()
 
     def _lose(self, *_: object) -> None:
-        """The connection ended. The pool has taken it back: even to ask whether it is closed is an error now."""
+        """Forget the connection, which ended. The pool owns it again: any use of it raises."""
         self._connection = None
-        self._hear()  # what was said since then nobody heard
+        self._ring()  # a notification may have been missed
 
     async def close(self) -> None:
-        """Stop listening, by ending the session: it may be lost just now, and then could not be asked to."""
+        """Stop listening by ending the session; a lost session could not process an UNLISTEN."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.remove_termination_listener(self._lose)

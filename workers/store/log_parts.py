@@ -1,6 +1,6 @@
-"""The parts of the decision log: made ahead of need, and detached when they are old.
+"""The partitions ("parts") of the decision log: created in advance and detached when they are old.
 
-Owns their statements. The invariant: rows find a part of their own; the default part is for an operator's mistake.
+The invariant: a row has a part for its sequence number; the default part stays empty unless parts are missing.
 """
 
 from typing import Any, NamedTuple
@@ -14,32 +14,32 @@ from workers.store.statements import statement
 PART_ROWS = 10_000_000
 """Rows of a shard in one part."""
 AHEAD = 2
-"""How many empty parts there are behind the newest row: far more than is written between two looks."""
+"""Empty parts after the newest row: more than is written between two calls of `extend_log`."""
 
 
 class LogPart(NamedTuple):
-    """A part of the log, and what it holds now."""
+    """A part of the log and its present contents."""
 
     name: str
     first_seq: int
     end_seq: int
     newest: Instant | None
-    """When its newest row was recorded; None where it is empty."""
+    """When its newest row was recorded; None if it is empty."""
 
 
 async def extend_log(connection: Any, until: int = 0, part_rows: int = PART_ROWS) -> int:
-    """Make room behind the newest row, and behind `until`; returns how many parts were made."""
+    """Create parts after the newest row and after `until`; returns how many."""
     return int(await connection.fetchval(statement("extend_log"), part_rows, AHEAD, until))
 
 
 async def make_room(pool: asyncpg.Pool) -> int:
-    """The same, as the relay does it now and then."""
+    """Create parts after the newest row, on a connection of the pool."""
     async with acquired(pool) as connection:
         return await extend_log(connection)
 
 
 async def empty_default(connection: Any, part_rows: int = PART_ROWS) -> int:
-    """Move rows that found no part into parts that are made for them; returns how many. In a transaction."""
+    """Move the rows of the default part into new parts; returns how many. Needs a transaction."""
     if not await connection.fetchval(statement("log_overflow")):
         return 0
     before = max((each.end_seq for each in await log_parts(connection)), default=0)
@@ -56,5 +56,5 @@ async def log_parts(connection: Any) -> list[LogPart]:
 
 
 async def detach(connection: Any, part: LogPart) -> None:
-    """Take a part out of the log; its table stays."""
+    """Detach a part from the log; its table stays."""
     await connection.execute(await connection.fetchval(statement("detach_part"), part.name))

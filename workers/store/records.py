@@ -1,6 +1,6 @@
-"""What the store holds, as plain values: the rows a transaction loads and the changes it writes.
+"""The store's rows as plain values: what a transaction loads and the changes that it writes.
 
-Owns no SQL and no rules. Facts and terminations are kept as the text that `workers.codec` reads and writes.
+No SQL and no rules. Facts and terminations are text in the format of `workers.codec`.
 """
 
 from dataclasses import dataclass, field, fields
@@ -11,11 +11,11 @@ from workers.rules.difference import Published
 from workers.rules.facts import EffectiveOrder, OrderSpan
 
 MINUS_INFINITY: Instant = -(2**62)
-"""Earlier than every instant: the watermark while nothing may be decided by a deadline."""
+"""Before every instant: the watermark while no deadline may be enforced."""
 
 
 class Position(NamedTuple):
-    """One row of `positions`: how far a partition was read, and by which of its owners."""
+    """One row of `positions`: how far a partition was read, under which epoch."""
 
     topic: str
     partition: int
@@ -50,7 +50,7 @@ class AccountRow(NamedTuple):
     last_effective_at: Instant | None = None
     last_order_id: str | None = None
     quarantined: str | None = None
-    """Why its last evaluation failed; None where it did not."""
+    """Why its last evaluation failed; None if it succeeded."""
 
 
 class StoredFact(NamedTuple):
@@ -65,14 +65,14 @@ class StoredFact(NamedTuple):
 
 @dataclass(slots=True)
 class StoredHistory:
-    """All that is stored of one account beside its row."""
+    """What is stored of one account besides its row."""
 
     facts: list[StoredFact] = field(default_factory=list)
     spans: list[OrderSpan] = field(default_factory=list)
     published: list[Published] = field(default_factory=list)
 
-    def end_where(self, row: AccountRow) -> None:
-        """End the last span where the account's row says: the fast path moves it there only."""
+    def extend_last_span(self, row: AccountRow) -> None:
+        """Set the end of the last span from the account's row, the only place where the fast path updates it."""
         if self.spans and row.last_effective_at is not None and row.last_order_id is not None:
             last = EffectiveOrder(row.last_effective_at, row.last_order_id)
             self.spans[-1] = OrderSpan(self.spans[-1].first, last)
@@ -89,22 +89,22 @@ class CompanyRow(NamedTuple):
 
 
 class Fanout(NamedTuple):
-    """A company's terminations on their way to its members; `because` is JSON.
+    """The fan-out of a company's terminations to its members; `because` is JSON.
 
-    `version` is the company's when the cursor left the beginning: at the end all members were judged by it or by a
-    newer one.
+    `version` is the company's version when the fan-out started: in the end each member was judged by it or by a newer
+    one.
     """
 
     company_key: str
     version: int
     cursor: str
     deferred: bool
-    """All members were reached, and some are undecided."""
+    """All members were judged, and some are undecided."""
     because: str
 
 
 class CurrentDecision(NamedTuple):
-    """A published decision that stands."""
+    """A decision in force."""
 
     of_company: bool
     subject: str
@@ -133,7 +133,7 @@ class LogRow(NamedTuple):
 
 
 class ShardHead(NamedTuple):
-    """The end of one shard of the log: the next seq, and the hash of the last row."""
+    """The end of one shard of the log: the next sequence number and the hash of the last row."""
 
     shard: int
     next_seq: int
@@ -142,14 +142,14 @@ class ShardHead(NamedTuple):
 
 @dataclass(slots=True)
 class Changes:
-    """All that one transaction writes but the log, to be written set by set."""
+    """Everything that one transaction writes except the log, as sets of rows."""
 
     moved: list[tuple[str, Instant, str]] = field(default_factory=list)
-    """The fast path: account id, last effective order's instant and id."""
+    """The fast path: account id, instant and id of the last effective order."""
     begun: list[tuple[str, Instant, str]] = field(default_factory=list)
-    """The same for an account's first order, which begins a span."""
+    """The same for an account's first order, which starts a span."""
     rearmed: list[tuple[str, Instant]] = field(default_factory=list)
-    """Accounts whose deadline is later than their row says: account id, next check."""
+    """Accounts whose deadline is later than in their row: account id, next check."""
     accounts: list[AccountRow] = field(default_factory=list)
     facts: list[StoredFact] = field(default_factory=list)
     spans_removed: list[tuple[str, Instant]] = field(default_factory=list)
@@ -159,9 +159,9 @@ class Changes:
     published: list[CurrentDecision] = field(default_factory=list)
     companies: list[CompanyRow] = field(default_factory=list)
     fanouts_moved: list[tuple[Fanout, Fanout]] = field(default_factory=list)
-    """Fan-outs as they were claimed, and where they go on."""
+    """Fan-outs as they were claimed and as they continue."""
     fanouts: list[tuple[str, int, str]] = field(default_factory=list)
-    """Companies whose members are to be judged again: key, version, because."""
+    """Companies whose members must be judged again: key, version, because."""
     windows: list[DeadLetterWindowRow] = field(default_factory=list)
     positions: list[Position] = field(default_factory=list)
 
@@ -182,7 +182,7 @@ class Progress:
 
     @property
     def known_until(self) -> Instant | None:
-        """The instant up to which all facts are known to have been read; None where some never were."""
+        """The instant up to which all facts are known to have been read; None if a partition was never read."""
         if self.partitions_watermark is None or self.compared_until is None:
             return None
         return min(self.partitions_watermark, self.compared_until)

@@ -1,7 +1,6 @@
-"""The state of a deployment, as its database has it: for `standing status`, `standing drain` and the gauges.
+"""The state of a deployment in its database: for `standing status`, `standing drain` and the gauges.
 
-Reads only, by indexes, and counts no further than a limit, so that asking costs the same with ten accounts and ten
-million.
+Its queries use indexes and count up to a limit, so they cost the same with ten accounts and with ten million.
 """
 
 from collections.abc import Mapping
@@ -15,46 +14,45 @@ from workers.store.records import MINUS_INFINITY, Progress
 from workers.store.statements import statement
 
 COUNTED_TO = 10_000
-"""How far accounts, companies and dead letters are counted: this many may be more."""
+"""The limit of a count of accounts, companies or dead letters; a count that reaches it may be higher."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeftToDo:
-    """What is left to do, counted to a limit."""
+    """The pending work, counted up to a limit."""
 
     due: int
-    """Accounts whose silence the watermark has passed, to be judged now."""
+    """Accounts whose deadline the watermark has passed."""
     overdue: int
-    """Those of them that it passed by over `timeouts.STUCK_SECONDS`."""
+    """Accounts whose deadline it has passed by more than `timeouts.STUCK_SECONDS`."""
     oldest_due: Instant | None
-    """The oldest of their deadlines."""
+    """The earliest deadline that is due."""
     waiting: int
-    """Accounts whose next deadline is ahead."""
+    """Accounts whose next deadline is ahead of the watermark."""
     accounts_quarantined: int
-    """Accounts whose evaluation failed."""
     dead_letters: int
     fanouts: int
-    """Companies whose members are still to be judged; those with members that wait for the watermark aside."""
+    """Companies whose members must still be judged, except those that only wait for the watermark."""
     fanouts_idle: int
-    """Those of them that nobody has worked on for over `timeouts.STUCK_SECONDS`."""
+    """Fan-outs that no worker has advanced for more than `timeouts.STUCK_SECONDS`."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How far a deployment is."""
+    """The progress of a deployment."""
 
     progress: Progress
     watermark: Instant | None
-    """Deadlines are enforced up to here; None where none is."""
+    """Deadlines are enforced up to here; None if none are enforced."""
     left: LeftToDo
     paused: Mapping[tuple[str, int], str]
-    """Partitions of mostly dead letters, and why they rest."""
+    """Partitions that the dead-letter limiter paused, and why."""
     shard_ends: Mapping[int, int]
     """The last seq of each shard of the log."""
 
 
 async def read_state(store: Store, allowed_lateness: Instant, counted_to: int = COUNTED_TO) -> State:
-    """The state now; raises LostOwnership where the deployment is no longer the one that this process knows."""
+    """The present state; raises LostOwnership if the deployment changed since this process started."""
     async with store.transaction() as transaction:
         progress = await transaction.progress()
     watermark = progress.watermark(allowed_lateness)
@@ -75,17 +73,17 @@ async def read_state(store: Store, allowed_lateness: Instant, counted_to: int = 
 
 @dataclass(frozen=True, slots=True)
 class Unpublished:
-    """The rows of the log that no reader of Kafka can see yet."""
+    """The rows of the log that are not yet in Kafka."""
 
     messages: int
     seconds: float
-    """The age of the oldest of them; 0 where there is none."""
+    """The age of the oldest row; 0 if there is none."""
 
 
 async def unpublished(
     store: Store, shard_ends: Mapping[int, int], published: Mapping[int, int], now: Instant
 ) -> Unpublished:
-    """What is left to publish, where Kafka has each shard up to `published`."""
+    """What is left to publish, if Kafka has each shard up to `published`."""
     messages, oldest = 0, now
     for shard, end in shard_ends.items():
         seen = published.get(shard, 0)

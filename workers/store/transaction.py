@@ -1,8 +1,7 @@
-"""The one transaction in which a batch is decided: what may be read and written in it.
+"""The unit of work in PostgreSQL: what one transaction reads and writes.
 
-Owns the statements that it runs (``sql/*.sql``, one each) and nothing of their meaning. Everything is set-based: a
-batch of thousands costs a handful of round trips. Locks are taken in one order everywhere: positions, accounts,
-companies, fan-outs, shards, each sorted.
+Every statement handles a set of rows, so a batch of thousands costs a few round trips. Every transaction takes its
+locks in one order: positions, accounts, companies, fan-outs, shards, each sorted.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,11 +27,11 @@ from workers.store.statements import statement
 
 
 class LostOwnership(Exception):
-    """Another worker owns a partition now, or the deployment changed: nothing may be written."""
+    """Another worker owns a partition, or the deployment changed; this worker must write nothing."""
 
 
 class UnknownAccounts(Exception):
-    """Accounts that have no row yet: insert them in a transaction of their own, then begin again."""
+    """Some accounts have no row: insert them in a transaction of its own, then start again."""
 
     def __init__(self, account_ids: list[str]) -> None:
         super().__init__(f"{len(account_ids)} accounts without a row")
@@ -40,9 +39,7 @@ class UnknownAccounts(Exception):
 
 
 async def read_progress(connection: Any, moved: Sequence[Position] = ()) -> tuple[Progress, str] | None:
-    """How far the inputs were read, with these positions where they move on, and the deployment's fingerprint; None
-    where nothing was set up.
-    """
+    """The progress once the positions in `moved` are written, and the fingerprint; None without setup."""
     topics, partitions, _, _, complete, latest = columns(moved, 6)
     row = await connection.fetchrow(statement("progress"), topics, partitions, complete, latest)
     if row is None:
@@ -59,7 +56,7 @@ class Transaction:
         self._fingerprint = fingerprint
 
     async def lock_positions(self, expected: Sequence[Position]) -> None:
-        """Lock positions; raises LostOwnership where one is not as this worker believes."""
+        """Lock positions; raises LostOwnership if an offset, an epoch or the deployment is not as expected."""
         topics, partitions, offsets, epochs, _, _ = columns(expected, 6)
         found = statement("lock_positions"), topics, partitions, offsets, epochs, self._fingerprint
         rows = await self._connection.fetch(*found)
@@ -69,16 +66,14 @@ class Transaction:
             raise LostOwnership(f"no longer the owner of {', '.join(lost)}, or the deployment changed")
 
     async def progress(self, moved: Sequence[Position] = ()) -> Progress:
-        """How far the inputs were read, with the positions that this transaction is about to write; raises
-        LostOwnership where the deployment changed.
-        """
+        """The progress once the positions in `moved` are written; raises LostOwnership if the deployment changed."""
         found = await read_progress(self._connection, moved)
         if found is None or found[1] != self._fingerprint:
             raise LostOwnership("the deployment is not the one this worker started with")
         return found[0]
 
     async def lock_accounts(self, account_ids: Sequence[str]) -> list[AccountRow]:
-        """Lock accounts, in the order of their ids; raises UnknownAccounts where some have no row."""
+        """Lock accounts in the order of their ids; raises UnknownAccounts if some have no row."""
         rows = await self._connection.fetch(statement("lock_accounts"), lines(account_ids))
         if len(rows) != len(account_ids):
             known = {row[0] for row in rows}
@@ -86,11 +81,11 @@ class Transaction:
         return rows  # type: ignore[no-any-return]  # records unpack as AccountRow does, without the cost
 
     async def claim_due(self, watermark: Instant, limit: int) -> list[AccountRow]:
-        """Lock up to `limit` accounts whose deadline is due and that nobody else holds."""
+        """Lock up to `limit` accounts with a due deadline, except those that are locked."""
         return [AccountRow(*row) for row in await self._connection.fetch(statement("claim_due"), watermark, limit)]
 
     async def histories(self, rows: Sequence[AccountRow]) -> dict[str, StoredHistory]:
-        """Facts, spans of orders and published decisions of locked accounts."""
+        """Facts, spans of orders and decisions in force of locked accounts."""
         found = {row.account_id: StoredHistory() for row in rows}
         ids = list(found)
         for fact in await self._connection.fetch(statement("load_facts"), ids):
@@ -103,11 +98,11 @@ class Transaction:
         for account_id, published in (await self._published(of_company=False, subjects=ids)).items():
             found[account_id].published = published
         for row in rows:
-            found[row.account_id].end_where(row)
+            found[row.account_id].extend_last_span(row)
         return found
 
     async def published_of_companies(self, keys: Sequence[str]) -> dict[str, list[Published]]:
-        """Published decisions that stand, of companies."""
+        """Decisions in force of companies."""
         named = {stored_key(key): key for key in keys}
         found = await self._published(of_company=True, subjects=list(named))
         return {named[key]: published for key, published in found.items()}
@@ -136,7 +131,7 @@ class Transaction:
         return [row[0] for row in rows]
 
     async def undecided_members(self, company_key: str) -> int:
-        """How many members and former members of a company wait or are quarantined."""
+        """How many members and former members of a company have deferred facts or are quarantined."""
         count: int = await self._connection.fetchval(statement("undecided_members"), company_key)
         return count
 
@@ -146,13 +141,13 @@ class Transaction:
         return count
 
     async def fanout_causes(self, keys: Sequence[str]) -> dict[str, str]:
-        """What the fan-outs under way of locked companies name as their cause, as JSON."""
+        """The causes of the fan-outs of locked companies, as JSON."""
         named = {stored_key(key): key for key in keys}
         rows = await self._connection.fetch(statement("fanout_causes"), list(named))
         return {named[key]: because for key, because in rows}
 
     async def write(self, changes: Changes) -> None:
-        """Write all changes, set by set; the fan-outs are locked here, and the positions come last."""
+        """Write all changes set by set, the positions last; this also locks the fan-outs."""
         if changes.moved:
             as_lines = (lines(column) for column in zip(*changes.moved, strict=True))
             await self._connection.execute(statement("move_last_orders"), *as_lines)
@@ -183,30 +178,30 @@ class Transaction:
         await self._each("save_dead_letter_windows", changes.windows, 6)
         await self._each("move_positions", changes.positions, 6)
 
-    async def hold_fanout(self, fanout: Fanout) -> bool:
-        """Lock a fan-out, after its company; False where somebody else moved it since it was claimed."""
-        return bool(await self._connection.fetch(statement("hold_fanout"), *fanout[:3]))
+    async def lock_fanout(self, fanout: Fanout) -> bool:
+        """Lock a fan-out after its company; False if it changed since it was claimed."""
+        return bool(await self._connection.fetch(statement("lock_fanout"), *fanout[:3]))
 
     async def move_fanout(self, before: Fanout, after: Fanout) -> None:
-        """Move a fan-out and end its lease, unless somebody else moved it since it was claimed."""
+        """Move a fan-out and end its lease, unless it changed since it was claimed."""
         moved = (*before[:3], after.version, after.cursor, after.deferred)
         await self._connection.execute(statement("move_fanout"), *moved)
 
     async def end_fanout(self, fanout: Fanout) -> None:
-        """Delete a fan-out that is still where it was claimed, under the company's lock."""
+        """Delete a fan-out under the company's lock, unless it changed since it was claimed."""
         await self._connection.execute(statement("end_fanout"), *fanout[:3])
 
     async def lock_shards(self, shards: Sequence[int]) -> list[ShardHead]:
-        """Lock the heads of shards: the last locks that a transaction takes."""
+        """Lock the heads of shards; a transaction takes these locks last."""
         return [ShardHead(*row) for row in await self._connection.fetch(statement("lock_shards"), shards)]
 
     async def append(self, rows: Sequence[LogRow], heads: Sequence[ShardHead]) -> None:
-        """Append to the log and move the heads of its shards."""
+        """Append rows to the log and move the heads of its shards."""
         await self._copy("decision_log", stored(rows))
         await self._each("move_shards", heads, 3)
 
     async def _copy(self, table: str, rows: Sequence[Sequence[object]]) -> None:
-        """Insert rows by COPY, in the order of the table's columns: for many rows half the cost of `unnest`."""
+        """Insert rows by COPY, in the order of the table's columns; for many rows it costs half of `unnest`."""
         if rows:
             await self._connection.copy_records_to_table(table, records=rows)
 
@@ -216,13 +211,14 @@ class Transaction:
 
 
 def lines(values: Iterable[object]) -> str:
-    """Values as lines, for the hot statements: asyncpg asks of each element of an array what it is, which took a
-    tenth of a worker's time. No id holds a control character, and none is empty.
+    """Values as lines for the hot statements: asyncpg's check of each array element took a tenth of a worker's time.
+
+    No id contains a control character or is empty.
     """
     return "\n".join(map(str, values))
 
 
 def columns(rows: Iterable[Sequence[object]], width: int) -> list[list[object]]:
-    """Rows as the columns that `unnest` takes."""
+    """Rows as columns for `unnest`."""
     found = [list(column) for column in zip(*rows, strict=True)]
     return found or [[] for _ in range(width)]

@@ -1,2 +1,2 @@
--- The deployment lives on this server from now on.
+-- Records that the deployment is on this server from now on.
 update deployment set system_identifier = $1, timeline = $2

@@ -1,2 +1,2 @@
--- Puts the part for rows that find no other back.
+-- Attaches the default part again.
 alter table decision_log attach partition decision_log_default default

@@ -1,6 +1,6 @@
--- A company's terminations changed: its members are to be judged again. A fan-out under way goes on from where it is
--- and comes round again for those before its cursor, for its version is older than the company's; one that only waits
--- for undecided members begins again.
+-- Starts fan-outs of companies whose terminations changed. A running fan-out continues from its cursor and starts
+-- again at its end, because its version is older than the company's; one that only waits for undecided members
+-- starts again.
 insert into company_fanouts as s (company_key, version, because)
 select * from unnest($1::text[], $2::bigint[], $3::text[]) as n(company_key, version, because)
 order by n.company_key collate "C"

@@ -1,6 +1,6 @@
--- Takes one fan-out for a while: a lease, not a held row, so that nobody waits for its worker. One that reached all
--- members and found some undecided is left alone until none is; `exists` could be answered from all members of all
--- companies, hashed once for each claim, so the first such member is asked for instead.
+-- Leases one fan-out; a lease instead of a row lock, so that nothing waits for its worker. A fan-out that found
+-- undecided members is skipped until none is undecided. It looks for the first undecided member instead of using
+-- `exists`, which the planner may answer by hashing all members of all companies for each claim.
 update company_fanouts s set lease_until = clock_timestamp() + $1::interval, worked_at = clock_timestamp()
 from (select company_key from company_fanouts as free
       where (lease_until is null or lease_until < clock_timestamp()) and free.quarantined is null

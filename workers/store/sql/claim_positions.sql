@@ -1,4 +1,4 @@
--- Takes partitions over: the epoch grows, so their former owner can write nothing more.
+-- Takes partitions over under a new epoch, so that their former owner can write nothing more.
 with claimed as (
     select p.topic, p.partition from positions p
     join unnest($1::text[], $2::int[]) as c(topic, partition) using (topic, partition)

@@ -1,2 +1,2 @@
--- The migrations that were applied, before there is any.
+-- Creates the table of applied migrations.
 create table if not exists migrations (name text collate "C" primary key)

@@ -1,2 +1,2 @@
--- What the database was set up for; an older or a newer schema may have other columns.
+-- What the database was set up for; another schema version may have other columns.
 select * from deployment

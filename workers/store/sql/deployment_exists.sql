@@ -1,2 +1,2 @@
--- Whether the database has a table `deployment`, which the first migration makes.
+-- Whether the database has the table `deployment`, which the first migration creates.
 select to_regclass('deployment') is not null

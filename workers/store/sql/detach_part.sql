@@ -1,2 +1,2 @@
--- The statement that takes a part out of the log; a name cannot be a parameter of it.
+-- The statement that detaches a part of the log; its name cannot be a parameter.
 select format('alter table decision_log detach partition %I', $1::text)

@@ -1,2 +1,2 @@
--- Forgets all but what operators did: what was accepted, sent back and held back stays.
+-- Empties all tables but those that record operators' actions: accepted, redriven, held.
 truncate accounts, facts, order_spans, current_decisions, companies, memberships, company_fanouts, decision_log

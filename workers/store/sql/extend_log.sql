@@ -1,2 +1,2 @@
--- Makes parts of the log ahead of need; returns how many.
+-- Creates parts of the log in advance; returns how many.
 select extend_log($1, $2, $3)

@@ -1,2 +1,2 @@
--- Why the fan-out of a company cannot go on; no row where none is under way.
+-- Why the fan-out of a company is quarantined; no row without a fan-out.
 select quarantined from company_fanouts where company_key = $1

@@ -1,2 +1,2 @@
--- The deployment that every message is of.
+-- The incarnation of the deployment, which every message contains.
 select incarnation from deployment

@@ -1,4 +1,4 @@
--- What the database is set up for, for the first time.
+-- Records what the database is set up for, the first time.
 insert into deployment (
     incarnation, system_identifier, timeline, kafka_cluster_id, topic_prefix, consumer_group, input_partitions,
     schema_version, rules_version, tzdata_version, policies, fingerprint

@@ -1,2 +1,2 @@
--- The server on which the deployment was last known to live.
+-- The server on which the deployment was last recorded.
 select system_identifier, timeline from deployment

@@ -1,6 +1,6 @@
--- How much the deployment has left to do: for `standing status`, `standing drain` and the gauges of the timers worker.
--- Each is counted by its index and no further than $4. A deadline is due up to $1 and overdue up to $2; a fan-out is idle
--- that nobody has worked on for $3. One that waits for undecided members, or is quarantined, is not to be done.
+-- The pending work of the deployment, for `standing status`, `standing drain` and the gauges of the timers worker.
+-- Each count uses its index and stops at $4. A deadline is due up to $1 and overdue up to $2; a fan-out is idle if
+-- no worker advanced it for $3. A fan-out that waits for undecided members or is quarantined does not count.
 with left_to_do as (
     select worked_at from company_fanouts s where s.quarantined is null and not (s.deferred and coalesce((
         select true from memberships m join accounts a using (account_id)

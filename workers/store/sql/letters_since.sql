@@ -1,4 +1,5 @@
--- Dead letters recorded since an instant (null: ever) in the order in which they were read, and when each was sent back to its topic.
+-- Dead letters recorded since an instant (null: all) in the order in which they were read, and when each was
+-- redriven.
 select l.subject, convert_from(l.value, 'UTF8') as letter, r.redriven_at
 from decision_log l left join redriven r on r.place = l.subject
 where l.kind = 'dead_letter' and ($1::timestamptz is null or l.recorded_at >= $1)

@@ -1,5 +1,5 @@
--- Locks each position from where its batch was fetched, if this worker still owns it and the deployment is the one it
--- started with. Whoever gets fewer rows back than it asked for owns no longer what it read.
+-- Locks each position at the offset from which its batch was fetched, if this worker still owns it and the
+-- deployment is the one it started with. Fewer rows than requested: the worker has lost a partition.
 select p.topic, p.partition from positions p
 join unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[])
     as e(topic, partition, next_offset, epoch) using (topic, partition)

@@ -1,2 +1,2 @@
--- One `standing setup` at a time.
+-- Lets one `standing setup` run at a time.
 select pg_advisory_xact_lock(hashtext('standing setup'))

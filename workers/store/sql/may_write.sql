@@ -1,2 +1,2 @@
--- Who this user of the database is, and whether it may do what a worker does.
+-- The database user, and whether it has a worker's rights.
 select current_user, has_table_privilege('decision_log', 'insert')

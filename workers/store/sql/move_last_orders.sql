@@ -1,5 +1,5 @@
--- The fast path: an order that only moves the clock. No indexed column changes, so the update is HOT. The columns
--- come as lines; instants as microseconds since 1970 (exact up to the year 2255).
+-- The fast path: an order that only moves the last effective order. No indexed column changes, so the update is HOT.
+-- The columns are lines; instants are microseconds since 1970 (exact up to the year 2255).
 update accounts a
 set last_effective_at = timestamptz '1970-01-01T00:00:00Z' + m.at::bigint * interval '1 microsecond',
     last_order_id = m.last_order_id

@@ -1,3 +1,3 @@
--- Rows that found no part, into those that were made for them; the default part is none of the log meanwhile.
+-- Moves rows of the detached default part into the parts that were created for them.
 with moved as (delete from decision_log_default where seq >= $1 returning *)
 insert into decision_log select * from moved

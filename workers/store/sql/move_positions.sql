@@ -1,4 +1,4 @@
--- Moves positions that this transaction locked; what they say of time never goes back.
+-- Moves positions that this transaction locked; their instants never go back.
 update positions p
 set next_offset = m.next_offset,
     watermark = greatest(p.watermark, m.watermark),

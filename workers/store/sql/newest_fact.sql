@@ -1,2 +1,2 @@
--- The newest instant of any fact that was read; null before there is one.
+-- The latest instant of any fact that was read; null before the first.
 select max(latest_occurred_at) from positions

@@ -1,2 +1,2 @@
--- Notes Kafka's ids of the input topics.
+-- Records Kafka's ids of the input topics.
 update deployment set input_topic_ids = $1

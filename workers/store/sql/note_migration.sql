@@ -1,2 +1,2 @@
--- Notes a migration that was applied.
+-- Records an applied migration.
 insert into migrations values ($1)

@@ -1,2 +1,2 @@
--- Notes Kafka's ids of the topics that are written.
+-- Records Kafka's ids of the output topics.
 update deployment set output_topic_ids = $1

@@ -1,2 +1,2 @@
--- Wakes whoever listens on a channel, once the transaction is committed.
+-- Notifies the listeners of a channel when the transaction commits.
 select pg_notify($1, '')

@@ -1,2 +1,2 @@
--- When this transaction began.
+-- When this transaction started.
 select now()

@@ -1,6 +1,6 @@
--- How far all partitions that bear on deadlines were read; one that was never read to any instant gives null.
--- No unread request can make a deadline wrong, so their topic is left out. The positions that the transaction is about
--- to write are given: $1 topic, $2 partition, $3 and $4 what they will have where it is later.
+-- The watermark of all partitions that deadlines depend on; null if one was never read. No unread request can make a
+-- deadline wrong, so the topic of requests is left out. The positions that the transaction will write are
+-- parameters: $1 topic, $2 partition, $3 and $4 their values, which count where they are later.
 with read as (
     select topic, greatest(p.watermark, m.watermark) as watermark,
            greatest(p.latest_occurred_at, m.latest_occurred_at) as latest_occurred_at

@@ -1,3 +1,3 @@
--- The accounts whose evaluation failed and why, after an account id, in order.
+-- Quarantined accounts and why, after an account id, in order.
 select account_id, quarantined from accounts
 where quarantined is not null and account_id > $1 order by account_id limit $2

@@ -1,5 +1,6 @@
--- The rows of a shard after a seq, in order, for the relay: at least one, and none behind as many bytes as it takes.
--- The limit comes before the sum: a window over all that follows would read a whole backlog for its first rows.
+-- Rows of a shard after a sequence number, in order, for the relay: at least one, and none after $4 bytes are
+-- reached. The inner limit comes before the sum, because a window function would read the whole backlog for its
+-- first rows.
 with next as (
     select * from decision_log where shard = $1 and seq > $2 order by seq limit $3
 ), summed as (

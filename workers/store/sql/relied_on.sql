@@ -1,4 +1,4 @@
--- What the engine relies on and a session cannot set: the name of the database, and settings of its server.
+-- The name of the database, and the server settings that the engine requires and a session cannot set.
 select 'database' as name, current_database() as setting
 union all
 select name, setting from pg_settings

@@ -1,3 +1,3 @@
--- Fan-outs that could not go on begin again.
+-- Restarts the quarantined fan-outs.
 update company_fanouts set quarantined = null, cursor = '', deferred = false, lease_until = null where quarantined is not null
 returning company_key

@@ -1,2 +1,2 @@
--- Enforces no deadline, for a reason; with null enforces them again.
+-- Sets the deadline hold to a reason; null clears it.
 update deployment set held = $1

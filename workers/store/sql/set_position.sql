@@ -1,4 +1,4 @@
--- Sets from where a partition is read on, for an operator; whoever owned it owns it no longer. Gives where it was.
+-- Sets where a partition is read from, for an operator, under a new epoch; returns the former offset.
 with former as (
     select next_offset from positions where topic = $1 and partition = $2
 )

@@ -1,5 +1,5 @@
--- Accounts that are to be judged again as they are: a fan-out has not reached all members of their company, they are
--- quarantined, or a rebuild left them to the timers (`next_check` at 1970).
+-- Accounts that must be judged again: a fan-out has not reached all members of their company, they are quarantined,
+-- or a rebuild left them to the timers (`next_check` is 1970).
 select account_id from accounts
 where quarantined is not null or (deferred and next_check = timestamptz '1970-01-01 00:00:00+00')
 union

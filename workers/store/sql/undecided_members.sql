@@ -1,3 +1,3 @@
--- How many members of a company are undecided: they wait for the watermark or are quarantined.
+-- How many members of a company are undecided: they have deferred facts or are quarantined.
 select count(*) from memberships m join accounts a using (account_id)
 where m.company_key = $1 and (a.deferred or a.quarantined is not null)

@@ -1,6 +1,6 @@
--- The transactions that have read the table `deployment`, and with it whether deadlines are held: each keeps its lock on
--- the table until its end, and takes it before the snapshot with which it reads. So one that is not here now, and does
--- not end, reads what was committed by now.
+-- The transactions that may have read the deadline hold. Each keeps its lock on the table `deployment` until it
+-- ends, and takes it before its snapshot. A transaction that is not listed now reads the hold as it is committed
+-- now.
 select l.pid, l.virtualtransaction, a.application_name
 from pg_locks l join pg_stat_activity a using (pid)
 where l.locktype = 'relation' and l.granted and l.relation = 'deployment'::regclass

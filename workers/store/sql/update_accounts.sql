@@ -1,4 +1,4 @@
--- The rows of accounts that were judged.
+-- Updates the rows of accounts that were judged.
 update accounts a
 set standing = u.standing, deferred = u.deferred, next_check = u.next_check, judged_until = u.judged_until,
     sequence = u.sequence, standing_digest = u.standing_digest, span_start = u.span_start,
