@@ -27,6 +27,7 @@ async def test_the_brake_and_what_is_looked_up_work_without_kafka(engine: Engine
     assert refused.stderr.startswith(f"standing: a server cannot be reached: Kafka at {NOWHERE}")
     assert alone.standing("release", "--force").returncode == 0
 
+    assert alone.standing("log").stdout.startswith("decision_log_000: ")
     assert "complaints/0/0" in alone.standing("dead-letters", "list").stdout
     assert json.loads(alone.standing("dead-letters", "show", "complaints/0/0").stdout)["reason"] == "invalid_message"
     for words, said in [

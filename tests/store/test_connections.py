@@ -71,6 +71,15 @@ async def test_each_session_sets_what_the_engine_relies_on(servers: LocalServers
         assert (await made.store.positions())[0].next_offset == 0
 
 
+async def test_whoever_only_looks_can_write_nothing(database_url: str) -> None:
+    pool = await open_pool(database_url, name="test", connections=1, read_only=True)
+    try:
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await pool.execute("create table anything ()")
+    finally:
+        await pool.close()
+
+
 @pytest.mark.parametrize(
     ("how", "why"),
     [

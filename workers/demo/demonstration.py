@@ -19,8 +19,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
-
 from contracts.topics import OUTPUT_TOPICS
 from workers import timeouts
 from workers.commands import setup
@@ -28,6 +26,7 @@ from workers.commands.drain import Left, drain
 from workers.demo.cast import LATE, STORIES, Story, cast
 from workers.demo.generate import SHANGHAI, Generated, Wish, history, produce
 from workers.devservers.stack import LocalServers, local_servers
+from workers.kafka.whole_topics import WholeTopics
 from workers.ops.terminal import Terminal, bold
 from workers.rules.calendar import DAY, moment
 from workers.settings import Settings
@@ -127,34 +126,9 @@ async def _send(
 
 def read_published(settings: Settings) -> list[dict[str, Any]]:
     """The value of every message of the output topics, as a read_committed reader sees it."""
-    consumer = Consumer(
-        {
-            **settings.kafka.librdkafka(),
-            "group.id": "demonstration",
-            "isolation.level": "read_committed",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-        }
-    )
-    places = [
-        TopicPartition(settings.topic_prefix + topic, number, 0)
-        for topic in OUTPUT_TOPICS
-        for number in range(settings.partitions)
-    ]
-    consumer.assign(places)
-    found: list[dict[str, Any]] = []
-    open_partitions = len(places)
-    while open_partitions:
-        record = consumer.poll(10)
-        if record is None:
-            raise TimeoutError("the output topics could not be read to their ends")
-        if record.error() is not None:
-            open_partitions -= 1
-            continue
-        value = record.value()
-        found.append(json.loads(value or b"{}"))
-    consumer.close()
-    return found
+    topics = [settings.topic_prefix + topic for topic in OUTPUT_TOPICS]
+    chunks = WholeTopics(settings.kafka, settings.group, topics).read()
+    return [json.loads(each.value or b"{}") for chunk in chunks for records in chunk.values() for each in records]
 
 
 def _tell(terminal: Terminal, published: Sequence[Mapping[str, Any]], sent: int, took: float) -> None:
