@@ -3,10 +3,11 @@
 Given in the order of their `sequence`, they come in the order in which a subscriber sorts them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import Any
 
+from contracts.fields import instant
 from workers.rules.decisions import Decision
 
 NAMES = (
@@ -14,6 +15,7 @@ NAMES = (
     "expires_at", "locked_out_until", "reapply_from", "reason", "not_before", "days_left", "deadline", "order_id",
     "request_id", "case_id", "case_event_id", "root_account_id", "source",
 )  # fmt: skip
+_INSTANTS = ("effective_at", "expires_at", "locked_out_until", "reapply_from", "not_before", "deadline")
 _FIELDS = attrgetter(*NAMES)
 _KIND, _SUBJECT, _AT = (NAMES.index(name) for name in ("kind", "subject", "effective_at"))
 
@@ -37,6 +39,19 @@ def of_engine(decision: Decision) -> tuple[object, ...]:
     }
     if not decision.kind.startswith("company_"):
         known |= {"standing_before": decision.standing_before, "standing_after": decision.standing_after}
+    return tuple(known.get(name) for name in NAMES)
+
+
+def of_message(value: Mapping[str, Any]) -> tuple[object, ...]:
+    """A published decision, field by field."""
+    of_company = value["kind"].startswith("company_")
+    known = dict(value) | {name: instant(value[name]) for name in _INSTANTS if value.get(name) is not None}
+    known |= {
+        "subject": value["company"]["key"] if of_company else value["account_id"],
+        "policy_id": value["policy"]["id"],
+    }
+    if of_company:
+        known |= dict.fromkeys(("standing_before", "standing_after"))
     return tuple(known.get(name) for name in NAMES)
 
 

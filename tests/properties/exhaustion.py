@@ -82,7 +82,7 @@ def tell(differs: State) -> str:
 def main(arguments: list[str]) -> int:
     """Tries every sequence; 1 where one differs."""
     parser = argparse.ArgumentParser(prog="make exhaust", description=__doc__)
-    parser.add_argument("--length", type=int, default=4, help="of the longest sequences; 5 takes up to an hour")
+    parser.add_argument("--length", type=int, default=4, help="of the longest sequences; 5 takes hours")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 2)
     parser.add_argument("--apart", action="store_true", help="run each sequence by itself, equal states or not")
     chosen = parser.parse_args(arguments)

@@ -4,21 +4,25 @@ Sequences after which the engine's state is the same in all that later steps rea
 `alphabet` says what is tried, `exhaustion` runs it.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cache
 from hashlib import blake2b
 from typing import NamedTuple
+from unittest.mock import patch
 
 from tests.model.naive import Result, walk
 from tests.properties.alphabet import LETTERS, WORLD
 from tests.properties.arriving import Arrival
-from tests.properties.comparing import in_order, of_engine, of_model
+from tests.properties.comparing import in_order, of_message, of_model
 from tests.properties.rules_engine import decode
 from tests.properties.strategies import FAR
 from workers.codec.batch import Batch
+from workers.enforcement import evaluate
 from workers.rules.calendar import Instant
-from workers.rules.decisions import Decision
-from workers.rules.judge import Judgement
+from workers.rules.company import Termination
+from workers.rules.facts import History
+from workers.rules.judge import Judgement, judge
+from workers.rules.policy import Policies
 from workers.store.records import MINUS_INFINITY
 
 Read = tuple[int, ...]
@@ -68,7 +72,7 @@ class Judge:
     def differs(self, engine: Arrival, read: Read) -> bool:
         """Whether the engine's decisions in force and standings are not the model's at the watermark it reached."""
         known = self._right.get((letters_of(read), engine.watermark))
-        rows = [(row.standing, engine.said.get(account_id)) for account_id, row in sorted(engine.rows.items())]
+        rows = [(row.standing, row.standing_digest) for _, row in sorted(engine.rows.items())]
         now = hash((contents(engine), tuple(rows)))
         if known is not None:
             return now != known
@@ -81,7 +85,10 @@ class Judge:
 def differences(engine: Arrival, read: Read) -> str | None:
     """What the engine and the model say of these facts where that is not the same."""
     expected = told(read, engine.watermark)
-    ours, theirs = in_order(map(of_engine, engine.net())), in_order(map(of_model, expected.decisions))
+    ours, theirs = (
+        in_order(of_message(each.value) for each in engine.net()),
+        in_order(map(of_model, expected.decisions)),
+    )
     if ours != theirs:
         only_ours = "\n".join(f"  engine only: {row}" for row in ours if row not in theirs)
         only_theirs = "\n".join(f"  model only:  {row}" for row in theirs if row not in ours)
@@ -103,26 +110,26 @@ def told(read: Read, watermark: Instant) -> Result:
     return walk([MESSAGES[letter] for letter in read], WORLD.model, watermark)
 
 
-class Remembering(Arrival):
-    """An engine that asks the rules only once for the same: they are functions of what they are given."""
-
-    __slots__ = ()
-
-    def judgement(self, account_id: str, watermark: Instant) -> Judgement:
-        known = self.known[account_id]
-        terminations = tuple(each for of_one in self.terminations.values() for each in of_one)
-        key = (account_id, tuple(known.facts), known.orders, terminations, watermark)
-        found = JUDGEMENTS.get(key)
-        if found is None:
-            if len(JUDGEMENTS) >= REMEMBERED:
-                JUDGEMENTS.clear()
-            found = JUDGEMENTS[key] = super().judgement(account_id, watermark)
-        return found
-
-    def _publish(self, subject: str, decided: Sequence[Decision]) -> None:
-        net = self.published.get(subject)
-        if net is None or tuple(each.decision for each in net.values()) != decided:
-            super()._publish(subject, decided)
+def remembered(
+    account_id: str,
+    history: History,
+    terminations: Mapping[str, Sequence[Termination]],
+    policies: Policies,
+    watermark: Instant,
+) -> Judgement:
+    """The judgement, asked for only once for the same: it is a function of what it is given."""
+    key = (
+        account_id,
+        history,
+        tuple(sorted((name, tuple(each)) for name, each in terminations.items() if each)),
+        watermark,
+    )
+    found = JUDGEMENTS.get(key)
+    if found is None:
+        if len(JUDGEMENTS) >= REMEMBERED:
+            JUDGEMENTS.clear()
+        found = JUDGEMENTS[key] = judge(account_id, history, terminations, policies, watermark)
+    return found
 
 
 def letters_of(read: Read) -> int:
@@ -136,10 +143,11 @@ def letters_of(read: Read) -> int:
 def contents(engine: Arrival) -> bytes:
     """The decisions in force as a subscriber sorts them, in one digest."""
     together = blake2b(digest_size=16)
-    for subject in sorted(subject for subject, of_one in engine.published.items() if of_one):
-        together.update(subject.encode())
-        for each in sorted(engine.published[subject].values(), key=lambda each: each.published.effective_at):
-            together.update(each.published.content)
+    for (_, subject), of_one in sorted(engine.store.tables.net.items()):
+        if of_one:
+            together.update(subject.encode())
+        for each in sorted(of_one.values(), key=lambda each: each.effective_at):
+            together.update(each.content)
     return together.digest()
 
 
@@ -149,7 +157,7 @@ def digest(engine: Arrival, read: Read) -> bytes:
     Of the sequences of what stands they ask for the order within an instant.
     """
     rows = [row._replace(sequence=min(row.sequence, 2)) for _, row in sorted(engine.rows.items())]
-    spans = [(account_id, account.orders) for account_id, account in sorted(engine.known.items())]
+    spans = sorted((name, sorted(of_one.items())) for name, of_one in engine.store.tables.spans.items())
     said = repr((letters_of(read), rows, spans, contents(engine), engine.watermark))
     return blake2b(said.encode(), digest_size=16).digest()
 
@@ -163,15 +171,15 @@ def batches() -> tuple[Batch, ...]:
 def step(engine: Arrival, letter: int, passing: str) -> None:
     """One more fact is read, and time passes."""
     if passing == "live":
-        engine.take_in(batches()[letter], engine.watermark)
+        engine.process(batches()[letter], engine.watermark)
         engine.wakes(MESSAGES[letter][1]["occurred_at"])
     else:
-        engine.take_in(batches()[letter], MINUS_INFINITY if passing == "quiet" else FAR)
+        engine.process(batches()[letter], MINUS_INFINITY if passing == "quiet" else FAR)
 
 
 def after(read: Read, passing: str) -> Arrival:
     """The engine after a sequence of facts."""
-    engine = Remembering(WORLD.policies)
+    engine = Arrival(WORLD.policies)
     for letter in read:
         step(engine, letter, passing)
     return engine
@@ -183,6 +191,11 @@ JUDGE = Judge()
 
 def expand(states: list[State], last: bool, apart: bool) -> Expanded:
     """Go on from each state by every letter, and compare; ends at the first difference."""
+    with patch.object(evaluate, "judge", remembered):
+        return _expand(states, last, apart)
+
+
+def _expand(states: list[State], last: bool, apart: bool) -> Expanded:
     steps, sequences = 0, 0
     reached: list[Reached] = []
     for passing, read, number in states:

@@ -7,7 +7,7 @@ import pytest
 from tests.model.histories import random_history
 from tests.model.naive import walk
 from tests.properties.arriving import Arrival
-from tests.properties.comparing import in_order, of_engine, of_model
+from tests.properties.comparing import in_order, of_engine, of_message, of_model
 from tests.properties.rules_engine import both, from_scratch
 from tests.support.policies import HOURLY, SHORT
 
@@ -46,7 +46,10 @@ def check_arrival(seed: int) -> None:
     end = max(content["occurred_at"] for _, content in history) + random.choice([0, 10**11, 10**13])
     engine.wakes(end)
     expected = walk(history, MODEL_POLICIES, end)
-    assert in_order(map(of_engine, engine.net())) == in_order(map(of_model, expected.decisions)), (seed, history)
+    assert in_order(of_message(each.value) for each in engine.net()) == in_order(map(of_model, expected.decisions)), (
+        seed,
+        history,
+    )
     assert not any(map(engine.breaks_the_rule, engine.rows)), (seed, history)
 
 

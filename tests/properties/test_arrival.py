@@ -90,6 +90,6 @@ def test_where_batches_begin_and_end_changes_nothing(data: DataObject) -> None:
     for engine in (together, apart, cut):
         engine.wakes(end)
         as_the_model_says(engine, world, history)
-    assert together.known.keys() == apart.known.keys() == cut.known.keys()
-    for account_id, account in together.known.items():
-        assert account.orders == apart.known[account_id].orders == cut.known[account_id].orders
+    assert together.rows.keys() == apart.rows.keys() == cut.rows.keys()
+    for account_id in together.rows:
+        assert together.orders(account_id) == apart.orders(account_id) == cut.orders(account_id)

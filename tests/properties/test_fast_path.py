@@ -9,6 +9,7 @@ from tests.properties.arriving import Arrival
 from tests.properties.checking import as_the_model_says
 from tests.properties.rules_engine import Message, known_of
 from tests.properties.strategies import examples, histories, policy_text, watermarks, world_of, worlds
+from workers.enforcement.evaluate import standing_digest
 from workers.rules.difference import difference
 from workers.store.records import MINUS_INFINITY
 
@@ -24,17 +25,17 @@ def is_what_a_judgement_gives(engine: Arrival, account_id: str, messages: list[M
     """Nothing is to be published or said of the account, and its spans are those of all its orders."""
     row = engine.rows[account_id]
     judgement = engine.judgement(account_id, MINUS_INFINITY if row.judged_until is None else row.judged_until)
-    found = difference(judgement.decisions, [each.published for each in engine.published[account_id].values()])
+    found = difference(judgement.decisions, engine.context(account_id).published)
     assert not found, found
     assert not judgement.deferred
     assert judgement.status == row.standing == "active"
     if judgement.standing is not None:
-        assert engine.said[account_id] == judgement.standing.compared
+        assert row.standing_digest == standing_digest(judgement.standing)
     assert row.next_check is not None
     assert judgement.next_check is not None
     assert row.next_check <= judgement.next_check
     spans = known_of(messages, engine.policies)[account_id].orders
-    assert engine.known[account_id].orders == spans
+    assert engine.orders(account_id) == spans
     assert (row.span_start, row.last_effective_at) == (spans[-1].first.at, spans[-1].last.at)
 
 
@@ -85,7 +86,7 @@ def test_the_first_order_and_the_next_take_the_fast_path_up_to_the_first_notice_
 
 def test_an_older_an_equal_and_a_doubled_order_take_it_only_where_they_can_change_nothing() -> None:
     first, last = order(NOON, order_id="o1"), order(NOON + 2, order_id="o5")
-    assert fast_orders(ENROLLED, first, last, last) == 2
+    assert fast_orders(ENROLLED, first, last, last) == 3
     for order_id, at in (("o6", NOON + 2), ("o4", NOON + 2), ("o0", NOON), ("o0", NOON - 1)):
         assert fast_orders(ENROLLED, first, last, order(at, order_id=order_id)) == 2
         assert judged(ENROLLED, first, last, order(at, order_id=order_id))
@@ -115,7 +116,7 @@ def test_a_batch_of_orders_takes_it_only_where_each_of_them_may() -> None:
     for batch in ([ENROLLED], [first], [late, last]):
         engine.arrive(batch, MINUS_INFINITY)
     assert engine.fast == 1
-    assert engine.known["a"].orders == known_of([late, first, last], WORLD.policies)["a"].orders
+    assert engine.orders("a") == known_of([late, first, last], WORLD.policies)["a"].orders
 
 
 def test_an_order_inside_a_deadline_of_which_something_was_decided_is_judged_and_takes_it_back() -> None:

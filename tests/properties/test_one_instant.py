@@ -20,10 +20,8 @@ DEADLINE = "2016-08-29"
 
 def in_force(engine: Arrival, subject: str) -> list[str]:
     """The kinds of what stands of an account or company, as a subscriber sorts it."""
-    stands = sorted(
-        engine.published[subject].values(), key=lambda each: (each.published.effective_at, each.published.sequence)
-    )
-    return [each.decision.kind for each in stands]
+    stands = sorted(engine.published[subject].values(), key=lambda each: (each.effective_at, each.sequence))
+    return [each.kind for each in stands]
 
 
 def test_a_suspension_published_again_stands_before_the_restoration_at_its_instant() -> None:
@@ -34,7 +32,7 @@ def test_a_suspension_published_again_stands_before_the_restoration_at_its_insta
         engine.wakes(order(DEADLINE)[1]["occurred_at"])
     kinds = ["account_enrolled", "suspension_notice", "account_suspended", "account_restored"]
     assert in_force(engine, "a") == kinds
-    assert engine.said["a"][0] == "active"
+    assert engine.standings["a"]["standing"] == "active"
     as_the_model_says(engine, WORLD, read)
 
 
@@ -71,7 +69,7 @@ def test_of_two_cases_against_a_terminated_company_where_the_first_comes_late() 
     for message in read:
         engine.arrive([message], FAR)
     as_the_model_says(engine, WORLD, read)
-    roots = [each.decision.details["root_account_id"] for each in engine.published["id:c"].values()]
+    roots = [each.value["root_account_id"] for each in engine.published["id:c"].values()]
     assert roots == ["a", "a", "b"]
 
 
@@ -84,16 +82,20 @@ def test_what_was_said_of_an_account_is_said_otherwise_where_it_enrolled_before_
     ]
     for message in read[:2]:
         engine.arrive([message], MINUS_INFINITY)
-    assert engine.said["a"][0] == "terminated"
+    assert engine.standings["a"]["standing"] == "terminated"
     engine.arrive(read[2:], MINUS_INFINITY)  # what came after its first deadline waits for that
     assert [each.kind for each in engine.net()] == ["company_terminated"]
-    assert engine.said["a"][0] == walk(read, WORLD.model, MINUS_INFINITY).accounts["a"].standing == "active"
+    assert (
+        engine.standings["a"]["standing"]
+        == walk(read, WORLD.model, MINUS_INFINITY).accounts["a"].standing
+        == "active"
+    )
     assert engine.breaks_the_rule("a") is None
 
 
 def test_an_account_that_closed_before_the_policies_has_a_standing_and_no_decision() -> None:
     engine = Arrival(WORLD.policies)
     engine.arrive([enrolled("2016-01-10 10:00", event="e1"), closed("2016-01-11 10:00", event="e2")], FAR)
-    assert engine.said["a"][0] == "closed"
+    assert engine.standings["a"]["standing"] == "closed"
     assert engine.net() == []
     assert engine.breaks_the_rule("a") is None

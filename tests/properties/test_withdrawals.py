@@ -53,7 +53,7 @@ def test_what_is_withdrawn_together_is_withdrawn_newest_first_before_anything_is
             now = [said for said in engine.log[length:] if said.subject == subject]
             withdrawn = [said.decision_id for said in now if said.withdrawn]
             assert [said.withdrawn for said in now] == [True] * len(withdrawn) + [False] * (len(now) - len(withdrawn))
-            sequences = [before[subject][decision_id].published.sequence for decision_id in withdrawn]
+            sequences = [before[subject][decision_id].sequence for decision_id in withdrawn]
             assert sequences == sorted(sequences, reverse=True)
 
 

@@ -12,12 +12,11 @@ import orjson
 
 from contracts.kinds import DEADLINE_KINDS
 from tests.model.naive import Result, walk
-from tests.properties.comparing import NAMES
+from tests.properties.comparing import NAMES, of_message, of_model
 from tests.simulator.simulation import MODEL_POLICIES, Amiss, World
 from tests.support.scheduled_store import run_alone
 from workers.rules.calendar import Instant, written
 
-INSTANTS = ("effective_at", "expires_at", "locked_out_until", "reapply_from", "not_before", "deadline")
 _KIND, _SUBJECT = NAMES.index("kind"), NAMES.index("subject")
 
 
@@ -185,31 +184,6 @@ def _check_completions(
 
 def _termination(value: Mapping[str, Any]) -> tuple[str, str, str, str]:
     return (value["company"]["key"], value["case_event_id"], value["root_account_id"], value["effective_at"])
-
-
-def of_message(value: Mapping[str, Any]) -> tuple[object, ...]:
-    """A published decision, field by field; a company's standings are the engine's own addition."""
-    of_company = value["kind"].startswith("company_")
-    special = {
-        "subject": value["company"]["key"] if of_company else value["account_id"],
-        "policy_id": value["policy"]["id"],
-    }
-    if of_company:
-        special |= dict.fromkeys(("standing_before", "standing_after"))
-    return tuple(special[name] if name in special else value.get(name) for name in NAMES)
-
-
-def of_model(decision: Any) -> tuple[object, ...]:
-    """A model's decision as it should be published."""
-    hidden = ("standing_before", "standing_after") if decision.account_id is None else ()
-    return tuple(
-        None
-        if name in hidden or (content := getattr(decision, name)) is None
-        else written(content)
-        if name in INSTANTS
-        else content
-        for name in NAMES
-    )
 
 
 def _same(what: str, found: object, expected: object) -> None:

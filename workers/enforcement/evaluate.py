@@ -21,6 +21,7 @@ from workers.rules.decisions import Because
 from workers.rules.difference import difference
 from workers.rules.judge import judge
 from workers.rules.policy import Policies
+from workers.rules.standing import Standing
 from workers.store.records import MINUS_INFINITY, AccountRow, Changes
 
 log = Log()
@@ -43,43 +44,37 @@ def evaluate(contexts: Sequence[AccountContext], basis: Basis, outbox: Outbox) -
 
     Where one fails that had changed a company, all are evaluated again without it: at most once for each such one.
     """
-    while (parts := _parts(contexts, basis, outbox)) is None:
-        pass
-    for part in parts:
-        outbox.add(part)
+    checkpoint = outbox.checkpoint()
+    while not _evaluate(contexts, basis, outbox):
+        outbox.back_to(checkpoint)
 
 
-def _parts(contexts: Sequence[AccountContext], basis: Basis, outbox: Outbox) -> list[Outbox] | None:
-    """The parts of all companies and accounts; None where one failed that had changed a company."""
+def _evaluate(contexts: Sequence[AccountContext], basis: Basis, outbox: Outbox) -> bool:
+    """Evaluate all companies and accounts; False where an account failed that had changed a company."""
     applied = _apply_all_cases(contexts, basis)
     changed = [change for _, change in sorted(applied.items()) if change.changed_by]
-    changing = {context.account_id for change in changed for context in change.changed_by}
-    failed = False
-    parts: list[Outbox] = []
+    changing = [context for change in changed for context in change.changed_by]
     for change in changed:
-        parts.append(outbox.part())
         try:
-            publish_company(change, parts[-1])
+            publish_company(change, outbox)
         except Exception as error:
-            failed = True
             for context in change.changed_by:
                 _fail(context, f"company {change.company.row.company_key} cannot be changed: ", error)
-    if failed:
-        return None
+    if any(context.failed is not None for context in changing):
+        return False
     for context in contexts:
-        parts.append(outbox.part())
+        checkpoint = outbox.checkpoint()
         if context.failed is None:
             try:
                 terminations = {key: applied[key].terminations for key in context.company_keys}
-                _publish_account(context, terminations, basis, parts[-1])
+                _publish_account(context, terminations, basis, outbox)
             except Exception as error:
                 _fail(context, "it cannot be evaluated: ", error)
-                failed = failed or context.account_id in changing
-                parts[-1] = outbox.part()
+                outbox.back_to(checkpoint)
         if context.failed is not None:
-            row = _keep_facts(context, parts[-1].changes)
-            parts[-1].changes.accounts.append(row._replace(quarantined=context.failed))
-    return None if failed else parts
+            row = _keep_facts(context, outbox.changes)
+            outbox.changes.accounts.append(row._replace(quarantined=context.failed))
+    return all(context.failed is None for context in changing)
 
 
 def _apply_all_cases(contexts: Sequence[AccountContext], basis: Basis) -> dict[str, CompanyChange]:
@@ -106,7 +101,7 @@ def _publish_account(
     sequence = outbox.difference(context.account_id, found, row.sequence, context.because or basis.because)
     said = row.standing_digest
     if judgement.standing is not None:
-        said = blake2b(orjson.dumps(judgement.standing.compared), digest_size=16).digest()
+        said = standing_digest(judgement.standing)
         if said != row.standing_digest:
             outbox.standing(context.account_id, judgement.standing, sequence)
     outbox.changes.accounts.append(
@@ -120,6 +115,11 @@ def _publish_account(
             quarantined=None,
         )
     )
+
+
+def standing_digest(standing: Standing) -> bytes:
+    """What an account's row keeps of the standing that was published last."""
+    return blake2b(orjson.dumps(standing.compared), digest_size=16).digest()
 
 
 def _keep_facts(context: AccountContext, changes: Changes) -> AccountRow:

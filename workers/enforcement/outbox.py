@@ -33,7 +33,7 @@ def shard_of(subject: str, shards: int) -> int:
 
 
 class Outbox:
-    """What a transaction, or a part of it, changes and publishes; its messages in the order of their reading."""
+    """What a unit of work changes and publishes; its messages in the order of their reading."""
 
     def __init__(self, recorded_at: Instant, changes: Changes, traceparents: Mapping[str, str]) -> None:
         self.recorded_at = recorded_at
@@ -43,15 +43,14 @@ class Outbox:
         self._written = written(recorded_at)
         self._traceparents = traceparents
 
-    def part(self) -> "Outbox":
-        """An empty one for a part that may fail by itself; `add` it where it did not."""
-        return Outbox(self.recorded_at, Changes(), self._traceparents)
+    def checkpoint(self) -> tuple[int, ...]:
+        """How far it is filled: before a part that may fail by itself."""
+        return (len(self.messages), *self.changes.lengths())
 
-    def add(self, part: "Outbox") -> None:
-        """Add a part behind what is there."""
-        self.messages += part.messages
-        self.reasons += part.reasons
-        self.changes.add(part.changes)
+    def back_to(self, checkpoint: tuple[int, ...]) -> None:
+        """Drop what came after the mark."""
+        del self.messages[checkpoint[0] :]
+        self.changes.cut(checkpoint[1:])
 
     def difference(
         self,

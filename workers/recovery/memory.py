@@ -146,10 +146,11 @@ class MemoryTransaction:
 
     async def append(self, rows: Sequence[LogRow], heads: Sequence[ShardHead]) -> None:
         def extend() -> None:
+            ends = {shard: head.next_seq for shard, head in self.tables.heads.items()}
             for row in rows:
-                log = self.tables.log[row.shard]
-                assert row.seq == len(log) + 1, f"row {row.seq} of shard {row.shard} after {len(log)}"
-                log.append(row)
+                assert row.seq == ends[row.shard], f"row {row.seq} of shard {row.shard}, not {ends[row.shard]}"
+                ends[row.shard] += 1
+                self.tables.log[row.shard].append(row)
             self.tables.heads |= {head.shard: head for head in heads}
 
         self._writes.append(extend)

@@ -66,7 +66,6 @@ class Replay:
         self._enforcement = Enforcement(self.store, self.policies, clock, 0, UUID(int=0), SHARDS)
         self._decoder = Decoder(self.policies, self.max_record_bytes)
         self._now = clock.wall()
-        self._published = 0
         self._judged_at = 0
 
     def take_in(self, records: Mapping[Partition, Sequence[Record]]) -> None:
@@ -135,16 +134,13 @@ class Replay:
         self.quarantined |= done.quarantined
         while (fanout := self.store.next_fanout()) is not None:
             self.quarantined |= run_alone(self._enforcement.process_fanout(fanout, ALL)).quarantined
-        for shard, rows in self.store.tables.log.items():
-            for seq in range(self._published, len(rows)):
-                row = rows[seq]
-                if row.topic == Topic.DEAD_LETTERS:
-                    self.refused.append(row)
-                else:
-                    self._net(row.topic, row.value)
-                rows[seq] = row._replace(value=b"", headers="")
-            assert shard == 0
-            self._published = len(rows)
+        [rows] = self.store.tables.log.values()
+        for row in rows:
+            if row.topic == Topic.DEAD_LETTERS:
+                self.refused.append(row)
+            else:
+                self._net(row.topic, row.value)
+        rows.clear()
 
     def _net(self, topic: str, raw: bytes) -> None:
         value: Value = orjson.loads(raw)

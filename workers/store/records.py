@@ -3,7 +3,8 @@
 No SQL and no rules. Facts and terminations are text in the format of `workers.codec`.
 """
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from workers.rules.calendar import Instant
@@ -165,10 +166,14 @@ class Changes:
     windows: list[DeadLetterWindowRow] = field(default_factory=list)
     positions: list[Position] = field(default_factory=list)
 
-    def add(self, other: "Changes") -> None:
-        """Add the changes of a part of the transaction."""
-        for each in fields(self):
-            getattr(self, each.name).extend(getattr(other, each.name))
+    def lengths(self) -> tuple[int, ...]:
+        """How many changes there are of each kind."""
+        return tuple([len(getattr(self, name)) for name in self.__slots__])
+
+    def cut(self, lengths: Sequence[int]) -> None:
+        """Drop the changes beyond these numbers."""
+        for name, length in zip(self.__slots__, lengths, strict=True):
+            del getattr(self, name)[length:]
 
 
 @dataclass(frozen=True, slots=True)
