@@ -17,8 +17,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from tests.faults.deployment import STOP_SECONDS, Deployment
 from tests.support.endpoints import ask, free_ports
-from tests.support.engine import STANDING
 from tests.support.facts import enrolled
+from tests.support.forked import Forked, ended
 from tests.support.load import long
 from workers.devservers.stack import LocalServers
 
@@ -32,23 +32,21 @@ INGEST = 4
 class Tree:
     """One `standing work`, as a machine runs it; ready when it and its ingest worker say so."""
 
-    process: asyncio.subprocess.Process | None = None
+    process: Forked | None = None
 
     async def start(self, deployment: Deployment) -> None:
         """Start it and wait until it is ready."""
         port = free_ports(INGEST + 1)
         more = {"STANDING_INGESTS": "1", "STANDING_METRICS_PORT": str(port)}
         with (deployment.directory / "trees.output").open("a") as output:
-            self.process = await asyncio.create_subprocess_exec(
-                *STANDING, "work", env=os.environ | deployment.workers | more, stderr=output
-            )
+            self.process = Forked(("work",), env=os.environ | deployment.workers | more, stderr=output)
         await deployment.observed(lambda: {ask(port + each, "/ready")[0] for each in (0, INGEST)} == {200})
 
     async def stop(self) -> None:
         """End it as a service manager does, where it was started."""
         if self.process is not None:
             self.process.terminate()
-            assert await asyncio.wait_for(self.process.wait(), STOP_SECONDS) == 0
+            assert await asyncio.wait_for(ended(self.process), STOP_SECONDS) == 0
             self.process = None
 
 

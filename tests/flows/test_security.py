@@ -5,7 +5,6 @@ password may show up in anything that is printed, logged or scraped.
 """
 
 import asyncio
-import os
 import ssl
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,7 @@ import typer
 
 from tests.flows.secured import KAFKA_PASSWORD, PREFIX, WITH_TLS, SecuredServers, secured_servers
 from tests.support.endpoints import ask, free_ports
-from tests.support.engine import STANDING, Engine, check_promises, net, opened
+from tests.support.engine import Engine, check_promises, net, opened
 from tests.support.facts import case, enrolled, paid
 from workers.checkpoints import CHECKPOINTS_TOPIC
 from workers.commands.drain import drain
@@ -245,10 +244,7 @@ async def test_whoever_is_not_let_in_says_so_in_one_line_without_a_password_and_
 @contextmanager
 def running_command(engine: Engine, command: str) -> Iterator[subprocess.Popen[str]]:
     """A command in a process of its own, killed at the end if it has not ended."""
-    process = subprocess.Popen(
-        [*STANDING, command], env=os.environ | engine.environment, stderr=subprocess.PIPE, text=True
-    )
-    with process:
+    with engine.start(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
         finally:

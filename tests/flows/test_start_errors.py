@@ -29,13 +29,7 @@ WITHOUT_POSTGRES = {"setup": CANNOT_RUN, "work": AWAY, "timers": AWAY}
 
 def start(command: str, environment: Mapping[str, str]) -> subprocess.Popen[str]:
     """The command in a process of its own."""
-    return subprocess.Popen(
-        [*STANDING, command],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return Engine(dict(environment)).start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_each_command_names_in_one_line_the_server_that_cannot_be_reached_and_ends(servers: LocalServers) -> None:

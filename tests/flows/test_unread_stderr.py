@@ -2,12 +2,12 @@
 
 import asyncio
 import os
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from tests.support.engine import STANDING, Engine, net
+from tests.support.engine import Engine, net
 from tests.support.facts import enrolled
+from tests.support.forked import Forked, ended
 from tests.support.proxy import Proxy, never
 from tests.support.unread import unread_pipe
 from workers.devservers.stack import LocalServers
@@ -19,24 +19,22 @@ STOP_SECONDS = 20.0
 
 
 @asynccontextmanager
-async def unread(engine: Engine, postgres: int, *commands: str) -> AsyncIterator[tuple[Proxy, list[Process]]]:
+async def unread(engine: Engine, postgres: int, *commands: str) -> AsyncIterator[tuple[Proxy, list[Forked]]]:
     """Each command in a process of its own with a full pipe, and a proxy before PostgreSQL; killed at the end."""
     async with AsyncExitStack() as stack:
         proxy = await stack.enter_async_context(Proxy(postgres))
         url = engine.environment["STANDING_DATABASE_URL"].replace(f":{postgres}/", f":{proxy.port}/")
         environment = {**os.environ, **engine.environment, "STANDING_DATABASE_URL": url}
-        processes: list[Process] = []
+        processes: list[Forked] = []
         try:
             for command in commands:
                 pipe, _ = stack.enter_context(unread_pipe())
-                started = await asyncio.create_subprocess_exec(*STANDING, command, env=environment, stderr=pipe)
-                processes.append(started)
+                processes.append(Forked((command,), env=environment, stderr=pipe))
             yield proxy, processes
         finally:
             for each in processes:
-                if each.returncode is None:
-                    each.kill()
-                await each.wait()
+                each.kill()
+                await ended(each)
 
 
 async def go_on_and_end(engine: Engine, postgres: int, *commands: str) -> None:
@@ -55,7 +53,7 @@ async def go_on_and_end(engine: Engine, postgres: int, *commands: str) -> None:
         for each in processes:
             each.terminate()
         async with asyncio.timeout(STOP_SECONDS):
-            assert [await each.wait() for each in processes] == [0] * len(processes)
+            assert [await ended(each) for each in processes] == [0] * len(processes)
     kinds = {(each["account_id"], each["kind"]) for each in net(engine.published()).values()}
     assert ("idle", "account_suspended") in kinds
     assert ("clock", "account_enrolled") in kinds

@@ -56,7 +56,7 @@ class Engine:
     def standing(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one command of `standing` to its end."""
         pipes = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
-        with self._start(*arguments, text=True, **pipes) as process:
+        with self.start(*arguments, text=True, **pipes) as process:
             try:
                 out, err = process.communicate(timeout=120)
             finally:
@@ -69,14 +69,14 @@ class Engine:
     @contextmanager
     def working(self, *arguments: str, log: IO[bytes] | None = None) -> Iterator[subprocess.Popen[Any]]:
         """`standing work`, or another worker, while the block runs; stopped by SIGTERM. Its log may go to a file."""
-        process = self._start(*(arguments or ("work",)), stderr=log)
+        process = self.start(*(arguments or ("work",)), stderr=log)
         try:
             yield process
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(20)
 
-    def _start(self, *arguments: str, **streams: Any) -> subprocess.Popen[Any]:
+    def start(self, *arguments: str, **streams: Any) -> subprocess.Popen[Any]:
         """A process of `standing`: forked, unless this deployment is of another interpreter or other packages."""
         environment = os.environ | self.environment
         if self.program is None and not any(name.startswith("PYTHON") for name in self.environment):

@@ -98,6 +98,8 @@ def _adopt_orphans(wanted: bool) -> None:
 
 async def ended(process: subprocess.Popen[Any]) -> int:
     """Wait for the end of a child without a thread; its exit code."""
+    if process.poll() is not None:
+        return int(process.returncode)
     readable = asyncio.Event()
     loop = asyncio.get_running_loop()
     descriptor = os.pidfd_open(process.pid)
