@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from tests.model.story import case, enrolled, local, order
-from tests.support.database_deployment import Deployment, deployed
+from tests.support.database_deployment import DatabaseDeployment, deployed
 from tests.support.played_intake import SAMPLE
 from workers.commands import show
 from workers.commands.explain import explain
@@ -21,7 +21,7 @@ HISTORY = (
 )
 
 
-async def explained(deployment: Deployment, at: Instant | None) -> tuple[dict[str, Any], str]:
+async def explained(deployment: DatabaseDeployment, at: Instant | None) -> tuple[dict[str, Any], str]:
     """What is shown of account `a`: the JSON, and the text."""
     settings = SimpleNamespace(allowed_lateness=0)
     database = SimpleNamespace(store=deployment.store, pool=deployment.pool, settings=settings)

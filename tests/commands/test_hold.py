@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from tests.model.story import enrolled, local
-from tests.support.database_deployment import Deployment, deployed
+from tests.support.database_deployment import DatabaseDeployment, deployed
 from tests.support.played_intake import SAMPLE
 from workers import timeouts
 from workers.commands.hold import hold
@@ -20,7 +20,7 @@ SUSPENDED = "select count(*) from decision_log where kind = 'account_suspended'"
 
 
 @pytest.fixture
-async def deployment(database_url: str) -> AsyncIterator[Deployment]:
+async def deployment(database_url: str) -> AsyncIterator[DatabaseDeployment]:
     """Accounts whose deadlines are due, with nobody who enforces them yet."""
     async with deployed(database_url, SAMPLE) as made:
         await made.reads(*(enrolled("2016-03-01", f"a{number:03}") for number in range(ACCOUNTS)))
@@ -28,17 +28,19 @@ async def deployment(database_url: str) -> AsyncIterator[Deployment]:
         yield made
 
 
-def made_of(deployment: Deployment) -> Database:
+def made_of(deployment: DatabaseDeployment) -> Database:
     return cast("Database", SimpleNamespace(pool=deployment.pool))
 
 
-async def until_held(deployment: Deployment) -> None:
+async def until_held(deployment: DatabaseDeployment) -> None:
     """Wait until the brake is written."""
     while await deployment.pool.fetchval("select held from deployment") is None:  # noqa: ASYNC110  # nobody tells
         await asyncio.sleep(0.01)
 
 
-async def test_hold_waits_for_a_transaction_that_read_before_that_nothing_is_held(deployment: Deployment) -> None:
+async def test_hold_waits_for_a_transaction_that_read_before_that_nothing_is_held(
+    deployment: DatabaseDeployment,
+) -> None:
     async with deployment.store.transaction() as older:
         assert (await older.progress()).held is None
         holding = asyncio.create_task(hold(made_of(deployment), "an emergency"))
@@ -51,7 +53,7 @@ async def test_hold_waits_for_a_transaction_that_read_before_that_nothing_is_hel
 
 
 async def test_hold_does_not_wait_for_a_transaction_that_began_after_it_or_is_of_another_program(
-    deployment: Deployment, database_url: str
+    deployment: DatabaseDeployment, database_url: str
 ) -> None:
     dump = await asyncpg.connect(database_url, server_settings={"application_name": "pg_dump"})
     async with dump.transaction(), deployment.store.transaction() as older:
@@ -69,7 +71,7 @@ async def test_hold_does_not_wait_for_a_transaction_that_began_after_it_or_is_of
 
 
 async def test_nothing_is_suspended_any_more_once_hold_has_returned_though_timers_are_in_full_swing(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     async def timer() -> None:
         while (await deployment.enforcement.process_due(3)).accounts:
@@ -86,7 +88,7 @@ async def test_nothing_is_suspended_any_more_once_hold_has_returned_though_timer
 
 
 async def test_hold_says_what_is_still_under_way_and_holds_all_the_same(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timeouts, "HOLD_SECONDS", 0.2)
     async with deployment.store.transaction() as older:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, cast
 
 import pytest
 
-from tests.support.database_deployment import Deployment, deployed
+from tests.support.database_deployment import DatabaseDeployment, deployed
 from tests.support.played_intake import PLACES, SAMPLE, PlayedIntake, ingest, orders
 from workers import timeouts
 from workers.commands import redrive
@@ -54,7 +54,7 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> type[PlayedProducer]:
 
 
 @asynccontextmanager
-async def with_letters(url: str, kinds: str) -> AsyncIterator[tuple[Deployment, tuple[Database, Kafka]]]:
+async def with_letters(url: str, kinds: str) -> AsyncIterator[tuple[DatabaseDeployment, tuple[Database, Kafka]]]:
     """A deployment that has read orders, good ones (`.`) and bad ones (`x`)."""
     async with deployed(url, SAMPLE) as deployment:
         worker = ingest(deployment, PlayedIntake())

@@ -1,5 +1,5 @@
 """The deployment that the documents' example program is tried on."""
 
-from tests.support.engine_fixture import engine
+from tests.support.deployment_fixture import deployment
 
-__all__ = ["engine"]
+__all__ = ["deployment"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
-from tests.support.engine import Engine
+from tests.support.deployment import Deployment
 from tests.support.facts import Message, asks, case, enrolled, paid
 
 PROGRAM = Path(__file__).parents[2] / "docs" / "examples" / "subscriber.py"
@@ -23,10 +23,10 @@ LIMIT_SECONDS = 120.0
 
 
 @contextmanager
-def subscribing(engine: Engine, database: Path) -> Iterator[subprocess.Popen[bytes]]:
+def subscribing(deployment: Deployment, database: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The program while the block runs; ended by kill -9."""
-    bootstrap = engine.environment["STANDING_KAFKA_BOOTSTRAP"]
-    command = [sys.executable, str(PROGRAM), bootstrap, str(database), engine.prefix]
+    bootstrap = deployment.environment["STANDING_KAFKA_BOOTSTRAP"]
+    command = [sys.executable, str(PROGRAM), bootstrap, str(database), deployment.prefix]
     program = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         yield program
@@ -50,9 +50,9 @@ def until(reached: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def suspended(engine: Engine) -> set[str]:
+def suspended(deployment: Deployment) -> set[str]:
     """Who is suspended by the compacted topic, which the program does not read."""
-    newest = {each.value["account_id"]: each.value["standing"] for each in engine.published(["account-standing"])}
+    newest = {each.value["account_id"]: each.value["standing"] for each in deployment.published(["account-standing"])}
     return {account for account, standing in newest.items() if standing == "suspended"}
 
 
@@ -83,81 +83,83 @@ def progress(database: Path) -> int:
     return int(found.pop()) if found else 0
 
 
-def test_a_subscriber_killed_again_and_again_ends_with_the_same_view(engine: Engine, tmp_path: Path) -> None:
+def test_a_subscriber_killed_again_and_again_ends_with_the_same_view(deployment: Deployment, tmp_path: Path) -> None:
     database = tmp_path / "view.db"
     database.touch()
     moments = random.Random(7)  # noqa: S311  # instants of a kill, not a secret
     killed_at: list[int] = []
-    with engine.working():
+    with deployment.working():
         for facts in year():
-            engine.send(facts)
+            deployment.send(facts)
             before = progress(database)
-            with subscribing(engine, database):
+            with subscribing(deployment, database):
                 until(lambda seen=before: progress(database) > seen)  # type: ignore[misc]
                 time.sleep(moments.uniform(0, 0.05))  # no condition: another instant of its work each time
             killed_at.append(progress(database))
-            with subscribing(engine, database):
+            with subscribing(deployment, database):
                 time.sleep(moments.uniform(0.2, 1.2))
             killed_at.append(progress(database))
-            engine.drain()
-    expected = suspended(engine)
+            deployment.drain()
+    expected = suspended(deployment)
     assert expected
-    with subscribing(engine, database):
+    with subscribing(deployment, database):
         until(lambda: look_up(database, "select account from told") == expected)
     assert look_up(database, "select account from suspended") == expected
     assert len({at for at in killed_at if at < progress(database)}) > 3, f"it was hardly killed at work: {killed_at}"
 
 
-def test_messages_that_are_published_twice_change_nothing(engine: Engine, tmp_path: Path) -> None:
+def test_messages_that_are_published_twice_change_nothing(deployment: Deployment, tmp_path: Path) -> None:
     """A suspension that is withdrawn, and one that is withdrawn and published again under its id: all of it twice."""
     database = tmp_path / "view.db"
     database.touch()
-    with engine.working():
-        engine.send([enrolled("zhang", "2016-03-01 10:00"), enrolled("li", "2016-03-01 10:00", "li")])
-        engine.send([paid("clock", "2016-09-10 00:00")])
-        engine.drain()
-        engine.send(
+    with deployment.working():
+        deployment.send([enrolled("zhang", "2016-03-01 10:00"), enrolled("li", "2016-03-01 10:00", "li")])
+        deployment.send([paid("clock", "2016-09-10 00:00")])
+        deployment.drain()
+        deployment.send(
             [paid("zhang", "2016-08-20 00:00"), paid("li", "2016-03-01 12:00"), case("li", "2016-09-11 00:00")]
         )
-        engine.drain()
-        engine.send([case("li", "2016-09-12 00:00", "reversed"), paid("clock", "2016-09-13 00:00")])
-        engine.drain()
-    expected = suspended(engine)
+        deployment.drain()
+        deployment.send([case("li", "2016-09-12 00:00", "reversed"), paid("clock", "2016-09-13 00:00")])
+        deployment.drain()
+    expected = suspended(deployment)
     assert expected == {"li"}
-    messages = engine.published()
+    messages = deployment.published()
     withdrawn = {each.value["withdraws"] for each in messages if "withdraws" in each.value}
     assert {name for name in withdrawn if sum(each.value.get("decision_id") == name for each in messages) > 1}
-    with subscribing(engine, database):
+    with subscribing(deployment, database):
         until(lambda: look_up(database, "select account from told") == expected)
-    producer = Producer({"bootstrap.servers": engine.environment["STANDING_KAFKA_BOOTSTRAP"]})
+    producer = Producer({"bootstrap.servers": deployment.environment["STANDING_KAFKA_BOOTSTRAP"]})
     for each in messages:
-        producer.produce(engine.prefix + each.topic, json.dumps(each.value).encode(), each.key, each.partition)
+        producer.produce(deployment.prefix + each.topic, json.dumps(each.value).encode(), each.key, each.partition)
     producer.flush(30)
     before = progress(database)
-    with subscribing(engine, database) as program:
+    with subscribing(deployment, database) as program:
         until(lambda: progress(database) >= before + len([each for each in messages if each.topic in READ]))
         assert program.poll() is None
     assert look_up(database, "select account from suspended") == expected
 
 
-def test_two_subscribers_of_one_database_do_not_both_take_a_message_in(engine: Engine, tmp_path: Path) -> None:
+def test_two_subscribers_of_one_database_do_not_both_take_a_message_in(
+    deployment: Deployment, tmp_path: Path
+) -> None:
     database = tmp_path / "view.db"
     database.touch()
-    with engine.working():
-        engine.send([enrolled("zhang", "2016-03-01 10:00")])
-        engine.drain()
-        with subscribing(engine, database) as one:
+    with deployment.working():
+        deployment.send([enrolled("zhang", "2016-03-01 10:00")])
+        deployment.drain()
+        with subscribing(deployment, database) as one:
             until(lambda: progress(database) > 0)
-            with subscribing(engine, database) as other:
-                engine.send([paid("clock", "2016-03-02 10:00"), paid("clock", "2016-09-10 00:00")])
+            with subscribing(deployment, database) as other:
+                deployment.send([paid("clock", "2016-03-02 10:00"), paid("clock", "2016-09-10 00:00")])
                 numbers = count()
 
                 def met() -> bool:
                     """Whether one of them has ended; as long as none has, there is more to take in."""
-                    engine.send([enrolled(f"a{next(numbers)}", "2016-09-11 00:00")])
+                    deployment.send([enrolled(f"a{next(numbers)}", "2016-09-11 00:00")])
                     return one.poll() is not None or other.poll() is not None
 
                 until(met)
-        engine.drain()  # they may have met before the suspension was decided
-    with subscribing(engine, database):
+        deployment.drain()  # they may have met before the suspension was decided
+    with subscribing(deployment, database):
         until(lambda: look_up(database, "select account from told") == {"zhang"})

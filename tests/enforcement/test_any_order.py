@@ -6,7 +6,7 @@ import pytest
 
 from tests.model.histories import random_history
 from tests.properties.rules_engine import Message
-from tests.support.database_deployment import Deployment
+from tests.support.database_deployment import DatabaseDeployment
 from tests.support.policies import HOURLY, SHORT
 from workers.rules.calendar import DAY
 
@@ -26,7 +26,7 @@ def many_histories(random: Random) -> list[Message]:
 @pytest.mark.parametrize("deployment", [(SHORT, HOURLY)], indirect=True)
 @pytest.mark.parametrize("seed", range(6))
 async def test_any_order_any_batches_and_duplicates_give_the_same_current_decisions(
-    seed: int, deployment: Deployment
+    seed: int, deployment: DatabaseDeployment
 ) -> None:
     random = Random(seed)  # noqa: S311
     history = many_histories(random)

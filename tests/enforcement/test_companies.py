@@ -7,13 +7,15 @@ import pytest
 from tests.model.story import case, enrolled, local, order
 from tests.properties.rules_engine import Message, from_scratch
 from tests.support.companies import END, completed, members, upheld, waits_for
-from tests.support.database_deployment import Deployment
+from tests.support.database_deployment import DatabaseDeployment
 from workers.rules.calendar import Instant
 from workers.rules.facts import company_key
 
 
 @pytest.mark.parametrize("first", ["the case", "who joins"])
-async def test_who_joins_while_the_company_is_terminated_does_not_escape(deployment: Deployment, first: str) -> None:
+async def test_who_joins_while_the_company_is_terminated_does_not_escape(
+    deployment: DatabaseDeployment, first: str
+) -> None:
     """Two real transactions: the second waits for the first at the company's row and then sees what it wrote."""
     await deployment.reads(*members(2), enrolled("2016-03-01", "joins", "other"))
     case_of_root, moves = upheld("2016-04-10", "m00"), enrolled("2016-04-01", "joins", "c", "moves")
@@ -36,7 +38,7 @@ async def test_who_joins_while_the_company_is_terminated_does_not_escape(deploym
 
 
 async def test_two_cases_against_one_company_at_once_wait_for_each_other_and_both_terminate_it(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     """Deciding after judging that the company must be locked would deadlock here."""
     await deployment.reads(*members(3))
@@ -53,7 +55,7 @@ async def test_two_cases_against_one_company_at_once_wait_for_each_other_and_bot
 
 
 async def test_a_move_that_is_read_late_takes_the_termination_from_one_company_to_the_other(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(*members(3), enrolled("2016-03-01", "x0", "d"), enrolled("2016-03-01", "x1", "d"))
     await deployment.reads(upheld("2016-04-10", "m00"))
@@ -69,7 +71,7 @@ async def test_a_move_that_is_read_late_takes_the_termination_from_one_company_t
 
 
 async def test_what_late_facts_take_from_a_company_is_named_to_its_members_by_the_first_hundred_of_them(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(*members(3))
     await deployment.reads(upheld("2016-04-10", "m00"))
@@ -89,7 +91,7 @@ def last_instant(messages: list[Message]) -> Instant:
 
 
 async def test_transactions_of_every_kind_at_once_end_with_what_one_reader_would_have_decided(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     """Ingest in two partitions' worth of tasks, timers and fan-out beside one another: no deadlock, nothing lost."""
     await deployment.reads(*members(30, "c"), *[enrolled("2016-03-01", f"n{i}", "d", f"n{i}") for i in range(10)])
@@ -149,7 +151,7 @@ def long_name() -> str:
 
 
 async def test_a_company_whose_normalised_name_fits_no_index_is_terminated_and_taken_back_under_its_whole_key(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     name = long_name()
     key = company_key(None, name)

@@ -4,12 +4,12 @@ import pytest
 
 from tests.model.story import case, closed, enrolled, local, order
 from tests.support.companies import END, claimed, completed, members, upheld
-from tests.support.database_deployment import Deployment, break_for
+from tests.support.database_deployment import DatabaseDeployment, break_for
 from workers.enforcement import completion, evaluate
 
 
 async def test_many_terminations_are_completed_a_few_in_a_transaction(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(completion, "COMPLETED_AT_ONCE", 3)
     monkeypatch.setattr(completion, "PAGE", 2)
@@ -24,7 +24,7 @@ async def test_many_terminations_are_completed_a_few_in_a_transaction(
 
 
 async def test_a_completion_is_signalled_once_though_the_termination_is_carried_out_again(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(*members(3))
     await deployment.reads(upheld("2016-04-10", "m00", "k1"))
@@ -38,7 +38,9 @@ async def test_a_completion_is_signalled_once_though_the_termination_is_carried_
     await deployment.check(END)
 
 
-async def test_a_company_whose_every_account_is_closed_is_completed_with_nobody_hit(deployment: Deployment) -> None:
+async def test_a_company_whose_every_account_is_closed_is_completed_with_nobody_hit(
+    deployment: DatabaseDeployment,
+) -> None:
     await deployment.reads(*members(2))
     await deployment.reads(closed("2016-04-01", "m00", "x0"), closed("2016-04-01", "m01", "x1"))
     await deployment.reads(upheld("2016-04-10", "m01"))
@@ -48,7 +50,7 @@ async def test_a_company_whose_every_account_is_closed_is_completed_with_nobody_
 
 
 async def test_no_company_is_complete_while_one_who_joined_behind_the_cursor_is_held(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await deployment.reads(*members(10))
     await deployment.reads(upheld("2016-04-10", "m03"))
@@ -66,7 +68,7 @@ async def test_no_company_is_complete_while_one_who_joined_behind_the_cursor_is_
 
 @pytest.mark.parametrize("chunk", [1, 10])
 async def test_completion_waits_for_members_whose_deadline_is_not_proved_and_counts_them(
-    deployment: Deployment, chunk: int
+    deployment: DatabaseDeployment, chunk: int
 ) -> None:
     """The members' first notice falls at 07-30; what happened after it cannot be judged before it is proved."""
     await deployment.reads(*members(3), order("2016-07-29", "m00", "o1"))
@@ -84,7 +86,7 @@ async def test_completion_waits_for_members_whose_deadline_is_not_proved_and_cou
 
 
 async def test_completion_waits_for_a_member_that_is_held(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await deployment.reads(*members(3))
     with monkeypatch.context() as broken:

@@ -1,26 +1,28 @@
 """Silence on the real store: timers, lazy next_checks, accounts that wait, and the brake."""
 
 from tests.model.story import activation, case, enrolled, local, order
-from tests.support.database_deployment import Deployment
+from tests.support.database_deployment import DatabaseDeployment
 from workers.rules.calendar import SECOND
 from workers.store.deployment import hold
 
 ENROLLED = enrolled("2016-03-01 10:00", event="enrolled")
 
 
-async def row(deployment: Deployment, account_id: str = "a") -> dict[str, object]:
+async def row(deployment: DatabaseDeployment, account_id: str = "a") -> dict[str, object]:
     found = await deployment.pool.fetchrow("select * from accounts where account_id = $1", account_id)
     assert found is not None
     return dict(found)
 
 
-async def told(deployment: Deployment, kind: str) -> list[str]:
+async def told(deployment: DatabaseDeployment, kind: str) -> list[str]:
     """Which accounts the decisions in force of a kind are about."""
     rows = await deployment.pool.fetch("select subject from current_decisions where kind = $1 order by 1", kind)
     return [each[0] for each in rows]
 
 
-async def test_a_next_check_that_came_early_is_only_set_anew_and_no_decision_follows(deployment: Deployment) -> None:
+async def test_a_next_check_that_came_early_is_only_set_anew_and_no_decision_follows(
+    deployment: DatabaseDeployment,
+) -> None:
     await deployment.reads(ENROLLED)
     await deployment.reads(order("2016-03-02", order_id="o1"))
     await deployment.reads(order("2016-06-10", order_id="o2"))
@@ -38,7 +40,7 @@ async def test_a_next_check_that_came_early_is_only_set_anew_and_no_decision_fol
 
 
 async def test_a_chunk_of_due_accounts_holds_no_more_than_was_asked_for_and_the_soonest_first(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     names = [f"a{number}" for number in range(9)]
     await deployment.reads(*(enrolled(f"2016-03-{index + 1:02}", name, name) for index, name in enumerate(names)))
@@ -49,7 +51,9 @@ async def test_a_chunk_of_due_accounts_holds_no_more_than_was_asked_for_and_the_
     await deployment.check(local("2016-09-30"))
 
 
-async def test_two_timers_at_once_share_the_due_accounts_and_decide_none_twice(deployment: Deployment) -> None:
+async def test_two_timers_at_once_share_the_due_accounts_and_decide_none_twice(
+    deployment: DatabaseDeployment,
+) -> None:
     names = [f"a{number}" for number in range(12)]
     await deployment.reads(*(enrolled("2016-03-01", name, name) for name in names))
     await deployment.move_watermark(local("2016-09-30"))
@@ -62,7 +66,7 @@ async def test_two_timers_at_once_share_the_due_accounts_and_decide_none_twice(d
 
 
 async def test_who_has_facts_behind_an_unproved_deadline_keeps_the_better_standing_until_the_watermark_passes(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(ENROLLED)
     await deployment.reaches(local("2016-06-01"))
@@ -81,7 +85,7 @@ async def test_who_has_facts_behind_an_unproved_deadline_keeps_the_better_standi
 
 
 async def test_an_order_that_ends_the_deadline_in_time_lets_what_waits_behind_it_be_decided_at_once(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(ENROLLED)
     await deployment.reads(case("2016-09-05", category="refusal_of_trade_assurance"))
@@ -94,7 +98,7 @@ async def test_an_order_that_ends_the_deadline_in_time_lets_what_waits_behind_it
     await deployment.check(local("2016-03-01"))
 
 
-async def test_while_deadline_is_held_facts_are_judged_and_no_deadline_is(deployment: Deployment) -> None:
+async def test_while_deadline_is_held_facts_are_judged_and_no_deadline_is(deployment: DatabaseDeployment) -> None:
     await deployment.reads(ENROLLED, enrolled("2016-03-01", "b", "other", "e2"))
     await hold(deployment.pool, "a back-fill")
     await deployment.reaches(local("2016-12-01"))
@@ -110,7 +114,7 @@ async def test_while_deadline_is_held_facts_are_judged_and_no_deadline_is(deploy
 
 
 async def test_a_partition_that_was_never_read_keeps_every_deadline_back_but_requests_do_not_count(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(ENROLLED)
     await deployment.move_watermark(local("2016-12-01"))
@@ -125,7 +129,7 @@ async def test_a_partition_that_was_never_read_keeps_every_deadline_back_but_req
     assert await told(deployment, "account_suspended") == ["a"]
 
 
-async def test_the_watermark_an_account_was_judged_with_never_goes_back(deployment: Deployment) -> None:
+async def test_the_watermark_an_account_was_judged_with_never_goes_back(deployment: DatabaseDeployment) -> None:
     await deployment.reads(ENROLLED)
     await deployment.reaches(local("2016-12-01"))
     assert await told(deployment, "account_suspended") == ["a"]
@@ -135,7 +139,7 @@ async def test_the_watermark_an_account_was_judged_with_never_goes_back(deployme
     assert await deployment.values("account_suspended_withdrawn") == []
 
 
-async def test_thousands_of_late_facts_are_named_by_the_first_hundred_of_them(deployment: Deployment) -> None:
+async def test_thousands_of_late_facts_are_named_by_the_first_hundred_of_them(deployment: DatabaseDeployment) -> None:
     await deployment.reads(ENROLLED)
     await deployment.reaches(local("2016-12-01"))
     longest = "\U00020000" * 122

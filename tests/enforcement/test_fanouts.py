@@ -4,12 +4,12 @@ import pytest
 
 from tests.model.story import closed, enrolled, order
 from tests.support.companies import END, claimed, completed, members, upheld
-from tests.support.database_deployment import Deployment
+from tests.support.database_deployment import DatabaseDeployment
 from workers.enforcement import process
 
 
 async def test_a_fanout_goes_through_the_members_in_chunks_and_signals_once_how_many_were_hit(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(*members(10), enrolled("2016-03-01", "away", "c"), closed("2016-04-01", "away"))
     await deployment.reads(upheld("2016-04-10", "m03"))
@@ -27,7 +27,7 @@ async def test_a_fanout_goes_through_the_members_in_chunks_and_signals_once_how_
 
 
 async def test_a_newer_version_of_the_company_goes_round_with_its_fanout_and_the_older_one_ends_nothing(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(*members(6))
     await deployment.reads(upheld("2016-04-10", "m00", "k1"))
@@ -57,7 +57,7 @@ async def test_a_newer_version_of_the_company_goes_round_with_its_fanout_and_the
 
 @pytest.mark.parametrize("chunk", [4, 7])
 async def test_with_a_case_during_every_chunk_the_last_member_is_reached_and_every_completion_comes(
-    deployment: Deployment, chunk: int
+    deployment: DatabaseDeployment, chunk: int
 ) -> None:
     """The way round is as long as it is without new cases; a termination is complete after two of them at most."""
     await deployment.reads(*members(20), closed("2016-04-01", "m02", "closing"))
@@ -77,7 +77,7 @@ async def test_with_a_case_during_every_chunk_the_last_member_is_reached_and_eve
 
 
 async def test_a_way_round_is_short_where_each_member_has_much_to_be_decided(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The members of one transaction times the terminations that each is decided about have a limit."""
     monkeypatch.setattr(process, "MOST_TERMINATIONS", 20)
@@ -90,7 +90,7 @@ async def test_a_way_round_is_short_where_each_member_has_much_to_be_decided(
 
 
 async def test_a_withdrawal_during_the_way_names_the_facts_of_every_case_that_the_member_has_not_heard_of(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(*members(6))
     await deployment.reads(upheld("2016-04-10", "m00", "k1"))
@@ -104,7 +104,7 @@ async def test_a_withdrawal_during_the_way_names_the_facts_of_every_case_that_th
     assert [{fact["id"] for fact in each["because"]} for each in withdrawn] == [{"moved", "k2-upheld"}]
 
 
-async def test_who_joins_behind_the_cursor_of_a_fanout_is_counted_too(deployment: Deployment) -> None:
+async def test_who_joins_behind_the_cursor_of_a_fanout_is_counted_too(deployment: DatabaseDeployment) -> None:
     await deployment.reads(*members(10))
     await deployment.reads(upheld("2016-04-10", "m03"))
     await deployment.enforcement.process_fanout(await claimed(deployment), 4)
@@ -115,7 +115,9 @@ async def test_who_joins_behind_the_cursor_of_a_fanout_is_counted_too(deployment
     await deployment.check(END)
 
 
-async def test_who_is_judged_while_a_fanout_is_under_way_is_terminated_at_once(deployment: Deployment) -> None:
+async def test_who_is_judged_while_a_fanout_is_under_way_is_terminated_at_once(
+    deployment: DatabaseDeployment,
+) -> None:
     await deployment.reads(*members(5))
     await deployment.reads(upheld("2016-04-10", "m00"))
     await deployment.reads(order("2016-04-20", "m04", "o"), order("2016-04-21", "m04", "o2"))

@@ -4,7 +4,7 @@ import pytest
 
 from tests.model.story import activation, case, closed, enrolled, local, order
 from tests.properties.rules_engine import Message
-from tests.support.database_deployment import Deployment
+from tests.support.database_deployment import DatabaseDeployment
 from workers.rules.calendar import DAY
 
 ENROLLED = enrolled("2016-03-01 10:00", event="enrolled")
@@ -20,7 +20,7 @@ def policy(name: str, start: str, days: int, notices: str = "[]") -> str:
     )
 
 
-async def kinds(deployment: Deployment, account_id: str = "a") -> list[tuple[str, str]]:
+async def kinds(deployment: DatabaseDeployment, account_id: str = "a") -> list[tuple[str, str]]:
     """The decisions in force about an account: kind and Shanghai day, in order of their instants."""
     rows = await deployment.pool.fetch(
         "select kind, to_char(effective_at at time zone 'Asia/Shanghai', 'YYYY-MM-DD') from current_decisions "
@@ -30,14 +30,16 @@ async def kinds(deployment: Deployment, account_id: str = "a") -> list[tuple[str
     return [tuple(row) for row in rows]
 
 
-async def at_the_end(deployment: Deployment, day: str, account_id: str = "a") -> list[tuple[str, str]]:
+async def at_the_end(deployment: DatabaseDeployment, day: str, account_id: str = "a") -> list[tuple[str, str]]:
     """Time goes on to that day; what was decided is right, and this is what it is."""
     await deployment.reaches(local(day))
     await deployment.check(local(day))
     return await kinds(deployment, account_id)
 
 
-async def test_ordinary_orders_take_the_fast_path_and_a_doubled_one_changes_nothing(deployment: Deployment) -> None:
+async def test_ordinary_orders_take_the_fast_path_and_a_doubled_one_changes_nothing(
+    deployment: DatabaseDeployment,
+) -> None:
     await deployment.reads(ENROLLED)
     days = [order(f"2016-03-{day:02} 10:00", order_id=f"o{day}") for day in range(2, 30)]
     done = [await deployment.reads(each, each) for each in days]
@@ -51,7 +53,7 @@ async def test_ordinary_orders_take_the_fast_path_and_a_doubled_one_changes_noth
 
 
 @pytest.mark.parametrize("deployment", [(policy("p", "2016-02-01", 180),)], indirect=True)
-async def test_an_order_of_an_account_that_is_not_active_is_judged(deployment: Deployment) -> None:
+async def test_an_order_of_an_account_that_is_not_active_is_judged(deployment: DatabaseDeployment) -> None:
     await deployment.reads(ENROLLED, order("2016-03-02 10:00", order_id="o1"))
     await deployment.reaches(local("2016-09-01"))
     await deployment.reads(activation("2016-09-01 10:00"))
@@ -66,7 +68,7 @@ async def test_an_order_of_an_account_that_is_not_active_is_judged(deployment: D
 
 @pytest.mark.parametrize("deployment", [(policy("p", "2016-02-01", 180),)], indirect=True)
 async def test_an_order_older_than_the_last_is_judged_for_it_may_begin_a_span_of_its_own(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(enrolled("2017-03-01", event="second"))
     await deployment.reads(order("2017-03-02", order_id="late"))
@@ -81,7 +83,7 @@ async def test_an_order_older_than_the_last_is_judged_for_it_may_begin_a_span_of
 
 @pytest.mark.parametrize("deployment", [(policy("p", "2016-02-01", 180),)], indirect=True)
 async def test_an_order_after_the_deadline_since_the_last_is_judged_though_the_account_enrolled_later(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(enrolled("2016-08-19", event="second"))
     await deployment.reads(order("2016-02-11", order_id="o1"))
@@ -98,7 +100,7 @@ STRICTER = (policy("p0", "2016-02-01", 180), policy("p1", "2016-02-10", 30))
 
 
 @pytest.mark.parametrize("deployment", [STRICTER], indirect=True)
-async def test_the_first_order_under_another_policy_is_judged(deployment: Deployment) -> None:
+async def test_the_first_order_under_another_policy_is_judged(deployment: DatabaseDeployment) -> None:
     await deployment.reads(enrolled("2016-02-01"))
     await deployment.reads(order("2016-02-01 10:00", order_id="o1"))
     assert (await deployment.reads(order("2016-02-11 10:00", order_id="o2"))).judged == 1
@@ -112,7 +114,7 @@ async def test_the_first_order_under_another_policy_is_judged(deployment: Deploy
 
 @pytest.mark.parametrize("deployment", [STRICTER], indirect=True)
 async def test_orders_are_kept_apart_where_the_stricter_policy_in_force_between_them_could_decide(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(enrolled("2016-02-02", event="first"))
     await deployment.reads(order("2016-02-03", order_id="o1"))
@@ -127,7 +129,7 @@ async def test_orders_are_kept_apart_where_the_stricter_policy_in_force_between_
     ]
 
 
-async def test_an_order_in_a_deadline_of_which_a_notice_was_given_is_judged(deployment: Deployment) -> None:
+async def test_an_order_in_a_deadline_of_which_a_notice_was_given_is_judged(deployment: DatabaseDeployment) -> None:
     await deployment.reads(ENROLLED)
     await deployment.reads(order("2016-03-02", order_id="o1"))
     await deployment.reads(order("2016-03-03", order_id="o2"))
@@ -141,7 +143,7 @@ async def test_an_order_in_a_deadline_of_which_a_notice_was_given_is_judged(depl
 
 
 async def test_the_first_order_of_an_account_is_judged_where_anything_but_its_enrolment_was_decided(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(ENROLLED)
     await deployment.reaches(local("2016-08-05"))
@@ -151,7 +153,7 @@ async def test_the_first_order_of_an_account_is_judged_where_anything_but_its_en
 
 
 async def test_the_first_order_is_judged_where_a_case_waits_behind_a_deadline_that_it_ends(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(ENROLLED)
     await deployment.reads(case("2016-09-10", category="refusal_of_trade_assurance"))
@@ -162,7 +164,7 @@ async def test_the_first_order_is_judged_where_a_case_waits_behind_a_deadline_th
 
 
 async def test_an_order_is_judged_where_a_request_waits_behind_a_deadline_that_it_ends(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(ENROLLED, order("2016-03-02", order_id="o1"))
     await deployment.reads(activation("2016-08-10"))
@@ -172,7 +174,9 @@ async def test_an_order_is_judged_where_a_request_waits_behind_a_deadline_that_i
     await deployment.check(local("2016-07-20"))
 
 
-async def test_an_order_after_a_deadline_that_no_timer_has_enforced_yet_is_judged(deployment: Deployment) -> None:
+async def test_an_order_after_a_deadline_that_no_timer_has_enforced_yet_is_judged(
+    deployment: DatabaseDeployment,
+) -> None:
     await deployment.reads(ENROLLED)
     await deployment.reads(order("2016-03-02", order_id="o1"))
     assert (await deployment.reads(order("2016-12-01", order_id="o2"))).judged == 1
@@ -186,7 +190,7 @@ async def test_an_order_after_a_deadline_that_no_timer_has_enforced_yet_is_judge
     ]
 
 
-async def test_no_next_check_is_later_than_what_judging_afresh_would_set(deployment: Deployment) -> None:
+async def test_no_next_check_is_later_than_what_judging_afresh_would_set(deployment: DatabaseDeployment) -> None:
     accounts = [f"a{number}" for number in range(20)]
     messages: list[Message] = [enrolled("2016-03-01 10:00", name, name) for name in accounts]
     await deployment.reads(*messages)

@@ -6,12 +6,12 @@ from collections import defaultdict
 from uuid import NAMESPACE_URL, uuid5
 
 from tests.model.story import case, enrolled, local, order
-from tests.support.database_deployment import SHARDS, Deployment
+from tests.support.database_deployment import SHARDS, DatabaseDeployment
 from workers.rules.calendar import DAY
 from workers.store.statements import statement
 
 
-async def story(deployment: Deployment) -> None:
+async def story(deployment: DatabaseDeployment) -> None:
     """Something of everything: enrolments, a company, notices, a withdrawal, a dead letter."""
     names = [f"a{number}" for number in range(12)]
     await deployment.reads(*(enrolled("2016-03-01", name, f"c{index % 4}", name) for index, name in enumerate(names)))
@@ -28,7 +28,9 @@ def chained(before: bytes, *parts: bytes) -> bytes:
     return hashlib.sha256(b";".join([before, lengths, *parts])).digest()
 
 
-async def test_each_shard_is_gapless_and_its_hashes_follow_from_all_that_came_before(deployment: Deployment) -> None:
+async def test_each_shard_is_gapless_and_its_hashes_follow_from_all_that_came_before(
+    deployment: DatabaseDeployment,
+) -> None:
     await story(deployment)
     rows = await deployment.pool.fetch("select * from decision_log order by shard, seq")
     heads = {row["shard"]: row for row in await deployment.pool.fetch("select * from shards")}
@@ -43,7 +45,7 @@ async def test_each_shard_is_gapless_and_its_hashes_follow_from_all_that_came_be
         assert (head["next_seq"], head["last_hash"]) == (len(own) + 1, before)
 
 
-async def test_a_message_s_id_follows_from_incarnation_shard_and_seq(deployment: Deployment) -> None:
+async def test_a_message_s_id_follows_from_incarnation_shard_and_seq(deployment: DatabaseDeployment) -> None:
     await story(deployment)
     for row in await deployment.log():
         headers = dict(json.loads(row.headers))
@@ -52,7 +54,9 @@ async def test_a_message_s_id_follows_from_incarnation_shard_and_seq(deployment:
         assert headers["ce_subject"] == row.subject
 
 
-async def test_a_subject_s_messages_stand_in_one_shard_with_a_gapless_sequence(deployment: Deployment) -> None:
+async def test_a_subject_s_messages_stand_in_one_shard_with_a_gapless_sequence(
+    deployment: DatabaseDeployment,
+) -> None:
     await story(deployment)
     shards, sequences = defaultdict(set), defaultdict(list)
     for row in await deployment.log():
@@ -69,7 +73,7 @@ async def test_a_subject_s_messages_stand_in_one_shard_with_a_gapless_sequence(d
     ]  # fmt: skip  # newest first
 
 
-async def test_decision_ids_are_those_that_the_contract_says(deployment: Deployment) -> None:
+async def test_decision_ids_are_those_that_the_contract_says(deployment: DatabaseDeployment) -> None:
     await story(deployment)
     space = uuid5(NAMESPACE_URL, "urn:standing:decisions")
     found = {each["account_id"]: each for each in await deployment.values("account_suspended")}
@@ -78,7 +82,7 @@ async def test_decision_ids_are_those_that_the_contract_says(deployment: Deploym
     assert found["a1"]["decision_id"] == str(uuid5(space, text))
 
 
-async def test_ordinary_orders_are_hot_updates_that_write_no_index_and_no_log(deployment: Deployment) -> None:
+async def test_ordinary_orders_are_hot_updates_that_write_no_index_and_no_log(deployment: DatabaseDeployment) -> None:
     names = [f"a{number:03}" for number in range(200)]
     await deployment.reads(*(enrolled("2016-03-01", name, name, name) for name in names))
     await deployment.reads(*(order("2016-03-02", name, f"first-{name}") for name in names))
@@ -94,7 +98,7 @@ async def test_ordinary_orders_are_hot_updates_that_write_no_index_and_no_log(de
     assert len(await deployment.log()) == length
 
 
-async def updates(deployment: Deployment) -> tuple[int, int]:
+async def updates(deployment: DatabaseDeployment) -> tuple[int, int]:
     """Updates of accounts so far, and how many of them were HOT."""
     await deployment.pool.execute("select pg_stat_force_next_flush()")
     row = await deployment.pool.fetchrow(
@@ -104,7 +108,7 @@ async def updates(deployment: Deployment) -> tuple[int, int]:
     return row[0], row[1]
 
 
-async def test_the_statements_of_the_hot_path_look_accounts_up_by_their_key(deployment: Deployment) -> None:
+async def test_the_statements_of_the_hot_path_look_accounts_up_by_their_key(deployment: DatabaseDeployment) -> None:
     """However stale the statistics are: the table is made large behind the planner's back."""
     await deployment.pool.execute(
         "insert into accounts (account_id) select 'a' || number from generate_series(1, 20000) as number"

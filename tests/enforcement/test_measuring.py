@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.model.story import enrolled, local, order
-from tests.support.database_deployment import Deployment, break_for
+from tests.support.database_deployment import DatabaseDeployment, break_for
 from tests.support.noted_metrics import Noted
 from workers.enforcement import evaluate
 from workers.measuring import Sampler, decided
@@ -20,7 +20,7 @@ from workers.store.statements import statement
 class Sampling:
     """A sampler whose Kafka has what the test says."""
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: DatabaseDeployment) -> None:
         self.asked: list[int] = []
         self.published: dict[int, int] = {}
         self.failures: list[Exception] = []
@@ -39,7 +39,7 @@ class Sampling:
 
 
 async def test_a_transaction_counts_its_accounts_decisions_withdrawals_and_quarantined_accounts(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     metrics = Noted()
     decided(
@@ -64,7 +64,9 @@ async def test_a_transaction_counts_its_accounts_decisions_withdrawals_and_quara
     }
 
 
-async def test_the_gauges_are_those_of_the_tables(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_gauges_are_those_of_the_tables(
+    deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sampling = Sampling(deployment)
     found = await sampling.gauges()
     assert (found["watermark_timestamp_seconds"], found["watermark_age_seconds"]) == (0, inf)
@@ -106,7 +108,9 @@ async def test_the_gauges_are_those_of_the_tables(deployment: Deployment, monkey
     assert (found["deadlines_held"], found["deadlines_due"], found["deadlines_overdue"]) == (0, 2, 2)
 
 
-async def test_kafka_is_asked_only_for_shards_that_are_not_published_to_their_end(deployment: Deployment) -> None:
+async def test_kafka_is_asked_only_for_shards_that_are_not_published_to_their_end(
+    deployment: DatabaseDeployment,
+) -> None:
     sampling = Sampling(deployment)
     await sampling.gauges()
     assert sampling.asked == []
@@ -125,7 +129,7 @@ async def test_kafka_is_asked_only_for_shards_that_are_not_published_to_their_en
 NEVER = [("Seq Scan", table) for table in ("accounts", "memberships")]
 
 
-async def test_the_gauges_read_indexes_alone(deployment: Deployment) -> None:
+async def test_the_gauges_read_indexes_alone(deployment: DatabaseDeployment) -> None:
     plan = await deployment.pool.fetchval(
         f"explain (format json) {statement('left_to_do')}",
         local("2016-09-01"),

@@ -10,7 +10,7 @@ import pytest
 
 from tests.model.story import activation, case, enrolled, local, order
 from tests.properties.rules_engine import Message
-from tests.support.database_deployment import Broken, Deployment, break_for
+from tests.support.database_deployment import Broken, DatabaseDeployment, break_for
 from workers.enforcement import account_context, companies, evaluate, fast_path, outbox, process
 from workers.enforcement.isolation import CannotStore
 from workers.rules import history
@@ -34,7 +34,7 @@ class Fault:
     undo: str = ""
 
     @asynccontextmanager
-    async def planted(self, deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    async def planted(self, deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
         with monkeypatch.context() as broken:
             if self.owner is not None:
                 real = getattr(self.owner, self.name)
@@ -92,16 +92,16 @@ FAULTS = {
 }
 
 
-async def quarantined(deployment: Deployment) -> dict[str, str]:
+async def quarantined(deployment: DatabaseDeployment) -> dict[str, str]:
     return dict(await deployment.store.quarantined("", 100))
 
 
-async def decided(deployment: Deployment, kind: str) -> list[str]:
+async def decided(deployment: DatabaseDeployment, kind: str) -> list[str]:
     """Whom decisions of a kind are about."""
     return sorted(each["account_id"] for each in await deployment.values(kind))
 
 
-async def is_back(deployment: Deployment, watermark: Instant) -> None:
+async def is_back(deployment: DatabaseDeployment, watermark: Instant) -> None:
     """After the repair the account is decided as it would have been, and so is every other."""
     assert (await deployment.enforcement.retry([BAD])).quarantined == {}
     await deployment.fanouts()
@@ -116,7 +116,7 @@ async def is_back(deployment: Deployment, watermark: Instant) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-async def test_in_ingest(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
+async def test_in_ingest(deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in NAMES))
     batch: list[Message] = [order("2016-03-02", name, f"o-{name}") for name in NAMES]
     batch += [activation("2016-03-05", name, f"r-{name}") for name in NAMES]
@@ -137,7 +137,7 @@ async def test_in_ingest(deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-async def test_in_timers(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
+async def test_in_timers(deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in NAMES))
     await deployment.reads(*(order("2016-03-02", name, f"o-{name}") for name in NAMES))
     await deployment.move_watermark(SUSPENDED)
@@ -150,7 +150,7 @@ async def test_in_timers(deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("step", [each for each in FAULTS if each != "company"])
-async def test_in_a_fan_out(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+async def test_in_a_fan_out(deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, "c", f"e-{name}") for name in NAMES))
     await deployment.reads(case("2016-04-01", account="a0", category="refusal_of_trade_assurance"))
     async with FAULTS[step].planted(deployment, monkeypatch):
@@ -175,7 +175,7 @@ async def test_in_a_fan_out(deployment: Deployment, monkeypatch: pytest.MonkeyPa
     ids=["apply", "effects", "evaluate", "message", "the company's decisions", "write the company"],
 )
 async def test_no_case_of_an_account_that_fails_reaches_its_company(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, fault: Fault
+    deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
     """Another account changes its own company in the same batch, and that change stands."""
     await deployment.reads(*(enrolled("2016-03-01", name, f"c{name in ('a1', BAD)}", f"e-{name}") for name in NAMES))
@@ -194,7 +194,7 @@ async def test_no_case_of_an_account_that_fails_reaches_its_company(
 
 @pytest.mark.parametrize(("step", "most"), [("evaluate", 1), ("message", 1), ("write a row", 8)])
 async def test_what_raises_is_known_without_a_rehearsal_and_what_is_refused_after_a_few(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, step: str, most: int
+    deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch, step: str, most: int
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in NAMES))
     begun = 0
@@ -213,7 +213,7 @@ async def test_what_raises_is_known_without_a_rehearsal_and_what_is_refused_afte
 
 
 async def test_the_fast_path_of_an_account_that_fails_stops_no_other(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in NAMES))
     await deployment.reads(*(order("2016-03-02", name, f"o-{name}") for name in NAMES))
@@ -232,7 +232,7 @@ async def test_the_fast_path_of_an_account_that_fails_stops_no_other(
 
 
 async def test_several_at_once_are_each_found_and_a_last_order_that_the_database_refuses_too(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in NAMES))
     refuses = check("current_decisions", "subject in ('a0', 'a5', 'a9') and kind like 'activation%'")
@@ -247,7 +247,7 @@ async def test_several_at_once_are_each_found_and_a_last_order_that_the_database
 
 
 async def test_an_account_of_which_not_even_the_facts_can_be_stored_ends_the_worker_with_its_name(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in NAMES))
     await deployment.pool.execute(check("facts", f"account_id = '{BAD}'").sql)
@@ -256,7 +256,7 @@ async def test_an_account_of_which_not_even_the_facts_can_be_stored_ends_the_wor
     assert await deployment.pool.fetchval("select sum(next_offset) from positions") == 10
 
 
-async def test_a_failure_that_is_no_accounts_is_raised_and_quarantines_nobody(deployment: Deployment) -> None:
+async def test_a_failure_that_is_no_accounts_is_raised_and_quarantines_nobody(deployment: DatabaseDeployment) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in NAMES))
     await deployment.pool.execute("alter table positions add constraint refuses check (next_offset < 11) not valid")
     with pytest.raises(Exception, match="refuses"):
@@ -272,7 +272,9 @@ BROKEN_COMPANY = {
 
 
 @pytest.mark.parametrize("column", BROKEN_COMPANY)
-async def test_a_company_that_cannot_be_read_stops_its_own_fan_out_alone(deployment: Deployment, column: str) -> None:
+async def test_a_company_that_cannot_be_read_stops_its_own_fan_out_alone(
+    deployment: DatabaseDeployment, column: str
+) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, "c", f"e-{name}") for name in NAMES))
     await deployment.reads(*(enrolled("2016-03-01", f"z{name}", "z", f"z-{name}") for name in NAMES))
     await deployment.reads(case("2016-04-01", account="a0", category="refusal_of_trade_assurance"))
@@ -299,7 +301,7 @@ async def test_a_company_that_cannot_be_read_stops_its_own_fan_out_alone(deploym
 
 
 async def test_a_case_against_a_company_that_cannot_be_read_is_kept_and_decided_after_the_repair(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, "c", f"e-{name}") for name in NAMES))
     await deployment.pool.execute("update companies set terminations = '?' where company_key = 'id:c'")
@@ -311,7 +313,7 @@ async def test_a_case_against_a_company_that_cannot_be_read_is_kept_and_decided_
 
 
 async def test_a_member_who_joined_while_quarantined_is_terminated_with_the_company(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, "c", f"e-{name}") for name in OTHERS))
     async with FAULTS["take in"].planted(deployment, monkeypatch):
@@ -324,7 +326,7 @@ async def test_a_member_who_joined_while_quarantined_is_terminated_with_the_comp
 
 
 async def test_an_account_whose_row_and_orders_disagree_is_quarantined_alone_and_its_row_is_left(
-    deployment: Deployment,
+    deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in NAMES))
     await deployment.reads(*(order("2016-03-02", name, f"o-{name}") for name in NAMES))
@@ -338,7 +340,7 @@ async def test_an_account_whose_row_and_orders_disagree_is_quarantined_alone_and
 
 
 async def test_a_case_of_an_account_in_quarantine_waits_while_its_neighbours_case_terminates(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both are in one company: the neighbour's termination stands, the other follows after the repair."""
     await deployment.reads(*(enrolled("2016-03-01", name, "c", f"e-{name}") for name in NAMES))

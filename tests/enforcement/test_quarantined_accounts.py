@@ -4,17 +4,17 @@ import pytest
 
 from tests.model.story import activation, case, enrolled, local, order
 from tests.properties.rules_engine import Message
-from tests.support.database_deployment import Deployment, break_for
+from tests.support.database_deployment import DatabaseDeployment, break_for
 from workers.enforcement import companies, evaluate
 
 
-async def states(deployment: Deployment) -> dict[str, tuple[str, bool]]:
+async def states(deployment: DatabaseDeployment) -> dict[str, tuple[str, bool]]:
     rows = await deployment.pool.fetch("select account_id, standing, quarantined is not null as held from accounts")
     return {each["account_id"]: (each["standing"], each["held"]) for each in rows}
 
 
 async def test_the_account_is_held_its_facts_are_stored_and_its_neighbours_are_decided(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
         break_for(broken, evaluate, "judge", "b")
@@ -33,7 +33,7 @@ async def test_the_account_is_held_its_facts_are_stored_and_its_neighbours_are_d
 
 
 async def test_timers_leave_a_held_account_alone_and_go_on_with_the_others(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in "abc"))
     await deployment.move_watermark(local("2016-12-01"))
@@ -56,7 +56,7 @@ async def test_timers_leave_a_held_account_alone_and_go_on_with_the_others(
     ids=["case", "order", "request", "registry"],
 )
 async def test_a_case_that_cannot_be_judged_terminates_nobody_until_the_next_fact_of_its_account(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, fact: Message
+    deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch, fact: Message
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, "c", f"e-{name}") for name in "ab"))
     upheld = case("2016-04-01", account="a", category="refusal_of_trade_assurance")
@@ -74,7 +74,7 @@ async def test_a_case_that_cannot_be_judged_terminates_nobody_until_the_next_fac
 
 
 async def test_a_fanout_judges_the_cases_of_a_held_member_too(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, "c", f"e-{name}") for name in "ab"))
     with monkeypatch.context() as broken:
@@ -86,7 +86,7 @@ async def test_a_fanout_judges_the_cases_of_a_held_member_too(
 
 
 async def test_an_order_takes_up_an_active_account_that_was_held(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await deployment.reads(enrolled("2016-03-01", "a", "c", "e-a"))
     await deployment.reads(order("2016-03-02", "a", "o1"), order("2016-03-03", "a", "o2"))

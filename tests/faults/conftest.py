@@ -6,7 +6,7 @@ from copy import deepcopy
 
 import pytest
 
-from tests.faults.deployment import Deployment
+from tests.faults.deployment import FaultyDeployment
 from tests.support.faulty_servers import FaultyServers, faulty_servers
 from tests.support.seen import Seen
 from workers.devservers.stack import LocalServers
@@ -28,10 +28,10 @@ async def faulty() -> AsyncIterator[FaultyServers]:
 
 
 @pytest.fixture
-async def deployment(faulty: FaultyServers, request: pytest.FixtureRequest) -> AsyncIterator[Deployment]:
+async def deployment(faulty: FaultyServers, request: pytest.FixtureRequest) -> AsyncIterator[FaultyDeployment]:
     """A deployment whose workers go through the proxies."""
     name = f"d{abs(hash(request.node.name)) % 10**9}"
-    made = Deployment.made(faulty.kafka.bootstrap, faulty.postgres, name, **faulty.environment(name))
+    made = FaultyDeployment.made(faulty.kafka.bootstrap, faulty.postgres, name, **faulty.environment(name))
     async with made as deployment:
         yield deployment
         for proxy in (faulty.kafka_proxy, faulty.postgres_proxy):
@@ -41,7 +41,7 @@ async def deployment(faulty: FaultyServers, request: pytest.FixtureRequest) -> A
 @pytest.fixture(scope="session")
 async def untouched(servers: LocalServers) -> Seen:
     """What is seen after the scenario was played to its end."""
-    async with Deployment.made(servers.bootstrap, servers.postgres, "untouched") as deployment:
+    async with FaultyDeployment.made(servers.bootstrap, servers.postgres, "untouched") as deployment:
         seen, verdict = await deployment.play()
         assert verdict.clean, f"{verdict}\n{deployment.tail()}"
         return seen

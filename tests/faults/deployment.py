@@ -17,13 +17,12 @@ from tempfile import TemporaryDirectory
 import asyncpg
 from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
-from pydantic import SecretStr
 
 from tests.faults.counting import Calls, Point, install
 from tests.faults.scenario import NEWEST, STEPS
 from tests.model.calendar import write_instant
 from tests.support.checker import Verdict, judge
-from tests.support.engine import Engine
+from tests.support.deployment import Deployment
 from tests.support.forked import Forked, ended
 from tests.support.policies import POLICIES
 from tests.support.seen import INPUT_TOPICS, OUTPUT_TOPICS, Seen, look, read_topics
@@ -32,7 +31,6 @@ from workers.commands.setup import run_setup, topic_specs
 from workers.demo.generate import Generated, produce
 from workers.devservers.servers import LocalPostgres
 from workers.kafka.security import KafkaAccess
-from workers.settings import Settings
 
 WORKERS = ("ingest", "timers", "fanout", "relay")
 SETTLE_SECONDS = 90.0
@@ -55,12 +53,10 @@ class NotSettled(Exception):
 
 
 @dataclass
-class Deployment:
-    """One deployment; `workers` holds the settings of its workers, which may reach the servers by another way."""
+class FaultyDeployment:
+    """A deployment as the test reaches it, and the settings of its workers, which may go through proxies."""
 
-    bootstrap: str
-    database_url: str
-    prefix: str
+    plain: Deployment
     workers: dict[str, str]
     directory: Path
     processes: dict[str, Forked] = field(default_factory=dict)
@@ -74,34 +70,39 @@ class Deployment:
     @asynccontextmanager
     async def made(
         cls, bootstrap: str, postgres: LocalPostgres, name: str, **workers: str
-    ) -> AsyncIterator["Deployment"]:
+    ) -> AsyncIterator["FaultyDeployment"]:
         """A deployment that was set up and does not run yet; removed at the end."""
-        settings = Settings(
-            kafka_bootstrap=bootstrap,
-            database_url=SecretStr(postgres.url(name)),
-            topic_prefix=f"{name}.",
-            partitions=2,
-            shards=1,
-            clock="events",
-            allowed_lateness_seconds=0,
+        plain = Deployment(
+            {
+                "STANDING_KAFKA_BOOTSTRAP": bootstrap,
+                "STANDING_DATABASE_URL": postgres.url(name),
+                "STANDING_TOPIC_PREFIX": f"{name}.",
+                "STANDING_PARTITIONS": "2",
+                "STANDING_SHARDS": "1",
+                "STANDING_CLOCK": "events",
+                "STANDING_ALLOWED_LATENESS_SECONDS": "0",
+                "STANDING_BATCH_SIZE": "100",
+            }
         )
-        environment = {
-            "STANDING_KAFKA_BOOTSTRAP": bootstrap,
-            "STANDING_DATABASE_URL": postgres.url(name),
-            "STANDING_TOPIC_PREFIX": f"{name}.",
-            "STANDING_PARTITIONS": "2",
-            "STANDING_SHARDS": "1",
-            "STANDING_CLOCK": "events",
-            "STANDING_ALLOWED_LATENESS_SECONDS": "0",
-            "STANDING_BATCH_SIZE": "100",
-        }
-        await run_setup(settings)
+        await run_setup(plain.settings)
         try:
             with TemporaryDirectory(prefix="faults-") as directory:
-                yield cls(bootstrap, postgres.url(name), f"{name}.", environment | workers, Path(directory))
+                yield cls(plain, plain.environment | workers, Path(directory))
         finally:
-            topics = [spec.name for spec in topic_specs(settings)]
+            topics = [spec.name for spec in topic_specs(plain.settings)]
             await remove(bootstrap, postgres, name, topics)
+
+    @property
+    def bootstrap(self) -> str:
+        return self.plain.environment["STANDING_KAFKA_BOOTSTRAP"]
+
+    @property
+    def database_url(self) -> str:
+        return self.plain.environment["STANDING_DATABASE_URL"]
+
+    @property
+    def prefix(self) -> str:
+        return self.plain.prefix
 
     # -- workers -------------------------------------------------------------------------------------------
 
@@ -182,8 +183,7 @@ class Deployment:
 
     async def send_step(self, number: int) -> None:
         """Send a step of the scenario."""
-        engine = Engine({"STANDING_KAFKA_BOOTSTRAP": self.bootstrap, "STANDING_TOPIC_PREFIX": self.prefix})
-        await asyncio.to_thread(engine.send, STEPS[number])
+        await asyncio.to_thread(self.plain.send, STEPS[number])
 
     async def step_settled(self, number: int) -> None:
         """Wait until the scenario is decided up to a step."""

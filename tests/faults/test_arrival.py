@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from tests.faults.deployment import Deployment
+from tests.faults.deployment import FaultyDeployment
 from tests.support.load import long
 from workers.demo.generate import Generated, Wish, history
 
@@ -48,7 +48,7 @@ def backwards(messages: Sequence[Generated]) -> list[Generated]:
 @long
 @pytest.mark.parametrize("arrival", [shuffled, shuffled_in_windows, repeated, backwards])
 async def test_however_facts_arrive_the_same_decisions_stand(
-    deployment: Deployment, arrival: Callable[[Sequence[Generated]], list[Generated]]
+    deployment: FaultyDeployment, arrival: Callable[[Sequence[Generated]], list[Generated]]
 ) -> None:
     messages = [replace(each, arrives_at=0) for each in arrival(GOOD)]  # sent at one go
     async with deployment.working():

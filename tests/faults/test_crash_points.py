@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.counting import Point
-from tests.faults.deployment import WORKERS, Deployment, NotSettled
+from tests.faults.deployment import WORKERS, FaultyDeployment, NotSettled
 from tests.support.checker import Verdict
 from workers.devservers.stack import LocalServers
 
@@ -63,7 +63,7 @@ class Outcome:
 async def crash_points(servers: LocalServers, worker: str, directory: Path) -> list[Point]:
     """Every point of the worker's calls, as an undisturbed run makes them."""
     log = directory / "calls"
-    async with Deployment.made(servers.bootstrap, servers.postgres, f"count_{worker}") as deployment:
+    async with FaultyDeployment.made(servers.bootstrap, servers.postgres, f"count_{worker}") as deployment:
         _, verdict = await deployment.play(worker, log=log)
         assert verdict.clean, f"{verdict}\n{deployment.tail()}"
     calls = Counter(line.split("\t")[0] for line in log.read_text().splitlines())
@@ -94,7 +94,7 @@ def is_commit(name: str) -> bool:
 async def crash(servers: LocalServers, worker: str, number: str, point: Point) -> Outcome:
     """The scenario with one crash."""
     began = time.monotonic()
-    async with Deployment.made(servers.bootstrap, servers.postgres, f"{worker}_{number}") as deployment:
+    async with FaultyDeployment.made(servers.bootstrap, servers.postgres, f"{worker}_{number}") as deployment:
         verdict = None
         try:
             _, verdict = await deployment.play(worker, point)

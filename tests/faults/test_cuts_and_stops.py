@@ -15,7 +15,7 @@ from random import Random
 import pytest
 
 from tests.faults.cuts import is_commit, is_end_of_transaction
-from tests.faults.deployment import Deployment
+from tests.faults.deployment import FaultyDeployment
 from tests.support.faulty_servers import FaultyServers
 from tests.support.load import long, under_load
 
@@ -39,7 +39,7 @@ class Every:
 
 @pytest.mark.parametrize("arrives", [False, True])
 async def test_connections_cut_in_a_commit_whether_it_arrives_or_not(
-    faulty: FaultyServers, deployment: Deployment, arrives: bool
+    faulty: FaultyServers, deployment: FaultyDeployment, arrives: bool
 ) -> None:
     cut = Every(is_commit, 3, 8)
     if arrives:
@@ -53,7 +53,7 @@ async def test_connections_cut_in_a_commit_whether_it_arrives_or_not(
 
 @pytest.mark.parametrize("arrives", [False, True])
 async def test_connections_cut_at_the_end_of_a_kafka_transaction(
-    faulty: FaultyServers, deployment: Deployment, arrives: bool
+    faulty: FaultyServers, deployment: FaultyDeployment, arrives: bool
 ) -> None:
     cut = Every(is_end_of_transaction, 2, 3)
     if arrives:
@@ -68,7 +68,7 @@ async def test_connections_cut_at_the_end_of_a_kafka_transaction(
 @long
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGQUIT])
 async def test_postgresql_is_killed_or_shut_down_at_once_and_started_again(
-    faulty: FaultyServers, deployment: Deployment, number: signal.Signals
+    faulty: FaultyServers, deployment: FaultyDeployment, number: signal.Signals
 ) -> None:
     async def fault() -> None:
         for _ in range(3):
@@ -83,7 +83,7 @@ async def test_postgresql_is_killed_or_shut_down_at_once_and_started_again(
 
 
 @long
-async def test_the_broker_is_killed_and_started_again(faulty: FaultyServers, deployment: Deployment) -> None:
+async def test_the_broker_is_killed_and_started_again(faulty: FaultyServers, deployment: FaultyDeployment) -> None:
     async def fault() -> None:
         for _ in range(2):
             await asyncio.to_thread(faulty.kafka.kill)
@@ -108,7 +108,7 @@ async def silent(faulty: FaultyServers, server: str, seconds: int) -> None:
 
     name = f"silent_{server}_{seconds}"
     through = {setting: faulty.environment(name)[setting]}
-    async with Deployment.made(faulty.kafka.bootstrap, faulty.postgres, name, **through) as deployment:
+    async with FaultyDeployment.made(faulty.kafka.bootstrap, faulty.postgres, name, **through) as deployment:
         await under_load(deployment, fault)
 
 
@@ -121,7 +121,7 @@ async def test_a_network_that_is_silent_for_a_while(faulty: FaultyServers, secon
 
 
 @long
-async def test_connections_cut_at_random_and_all_at_once(faulty: FaultyServers, deployment: Deployment) -> None:
+async def test_connections_cut_at_random_and_all_at_once(faulty: FaultyServers, deployment: FaultyDeployment) -> None:
     random = Random(11)  # noqa: S311
 
     async def fault() -> None:
@@ -151,7 +151,7 @@ async def stopped_under_load(faulty: FaultyServers, worker: str) -> None:
         stop.set()
         await successor
 
-    async with Deployment.made(faulty.kafka.bootstrap, faulty.postgres, f"stopped_{worker}") as deployment:
+    async with FaultyDeployment.made(faulty.kafka.bootstrap, faulty.postgres, f"stopped_{worker}") as deployment:
         await under_load(deployment, fault)
 
 
@@ -166,7 +166,7 @@ async def test_a_worker_is_stopped_past_every_limit_while_a_successor_works_and_
 
 
 @long
-async def test_ingests_join_and_leave_all_the_time(deployment: Deployment) -> None:
+async def test_ingests_join_and_leave_all_the_time(deployment: FaultyDeployment) -> None:
     async def fault() -> None:
         for number in range(6):
             stop = asyncio.Event()
@@ -181,7 +181,7 @@ async def test_ingests_join_and_leave_all_the_time(deployment: Deployment) -> No
 
 
 @long
-async def test_two_of_each_worker_work_at_the_same_time(deployment: Deployment) -> None:
+async def test_two_of_each_worker_work_at_the_same_time(deployment: FaultyDeployment) -> None:
     async def fault() -> None:
         await asyncio.sleep(8)
 
@@ -190,7 +190,7 @@ async def test_two_of_each_worker_work_at_the_same_time(deployment: Deployment) 
 
 
 async def test_workers_that_are_told_to_stop_while_no_server_answers_end_all_the_same(
-    faulty: FaultyServers, deployment: Deployment
+    faulty: FaultyServers, deployment: FaultyDeployment
 ) -> None:
     async with AsyncExitStack() as working:
         await working.enter_async_context(deployment.working())

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.deployment import Deployment
+from tests.faults.deployment import FaultyDeployment
 from tests.support.faulty_servers import CannotMount, FaultyServers, MortalPostgres, ProxiedKafka, faulty_servers
 from tests.support.load import long, under_load
 
@@ -62,5 +62,5 @@ async def test_the_disk_of_a_server_is_full_for_a_while(cramped: FaultyServers, 
             print(f"{name} ended by itself")
             await asyncio.to_thread(server.start)
 
-    async with Deployment.made(cramped.kafka.bootstrap, cramped.postgres, f"full_{name}") as deployment:
+    async with FaultyDeployment.made(cramped.kafka.bootstrap, cramped.postgres, f"full_{name}") as deployment:
         await under_load(deployment, fault)

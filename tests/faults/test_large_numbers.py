@@ -6,8 +6,7 @@ Owns the numbers and what "others are not starved" means: whoever has nothing to
 import asyncio
 import time
 
-from tests.faults.deployment import Deployment
-from tests.support.engine import Engine
+from tests.faults.deployment import FaultyDeployment
 from tests.support.facts import Message, case, enrolled, paid
 from tests.support.load import long
 from workers.devservers.stack import LocalServers
@@ -25,13 +24,12 @@ LONGEST_WAIT = 5.0
 """Seconds until a bystander is decided; two cores do all the work, servers included."""
 
 
-async def send(deployment: Deployment, messages: list[Message]) -> None:
-    engine = Engine({"STANDING_KAFKA_BOOTSTRAP": deployment.bootstrap, "STANDING_TOPIC_PREFIX": deployment.prefix})
+async def send(deployment: FaultyDeployment, messages: list[Message]) -> None:
     for start in range(0, len(messages), AT_ONCE):
-        await asyncio.to_thread(engine.send, messages[start : start + AT_ONCE])
+        await asyncio.to_thread(deployment.plain.send, messages[start : start + AT_ONCE])
 
 
-async def bystanders(deployment: Deployment, day: str, over: asyncio.Event) -> list[float]:
+async def bystanders(deployment: FaultyDeployment, day: str, over: asyncio.Event) -> list[float]:
     """Sellers who enrol one after the other; how long each waits to be active."""
     waits: list[float] = []
     while not over.is_set():
@@ -46,7 +44,7 @@ async def bystanders(deployment: Deployment, day: str, over: asyncio.Event) -> l
 
 
 async def fan_out_in(
-    deployment: Deployment, messages: list[Message], sent: int, day: str
+    deployment: FaultyDeployment, messages: list[Message], sent: int, day: str
 ) -> tuple[float, list[float], int]:
     """Send what concerns the whole company; seconds until it is all decided, what bystanders waited, records sent."""
     over = asyncio.Event()
@@ -73,7 +71,7 @@ async def test_a_company_of_ten_thousand_is_terminated_reversed_and_terminated_w
         (case(members[7], "2016-03-25 10:00", "reversed"), "2016-03-25"),
         (case(members[8], "2016-03-28 10:00", case_id="k2"), "2016-03-28"),
     ]
-    made = Deployment.made(servers.bootstrap, servers.postgres, "large_company", STANDING_BATCH_SIZE="5000")
+    made = FaultyDeployment.made(servers.bootstrap, servers.postgres, "large_company", STANDING_BATCH_SIZE="5000")
     async with made as deployment:
         deployment.settle_seconds = 300
         async with deployment.working():
@@ -97,7 +95,7 @@ async def test_a_hundred_thousand_deadlines_at_one_midnight_while_others_go_on(s
     sellers = [f"seller-{number:06d}" for number in range(DEADLINES)]
     first = [enrolled(each, "2016-03-01 10:00", each) for each in sellers]
     first += [paid(each, "2016-03-10 10:00") for each in sellers]
-    made = Deployment.made(servers.bootstrap, servers.postgres, "one_midnight", STANDING_BATCH_SIZE="5000")
+    made = FaultyDeployment.made(servers.bootstrap, servers.postgres, "one_midnight", STANDING_BATCH_SIZE="5000")
     async with made as deployment:
         deployment.settle_seconds = 600
         async with deployment.working():

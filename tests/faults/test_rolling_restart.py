@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from tests.faults.deployment import STOP_SECONDS, Deployment
+from tests.faults.deployment import STOP_SECONDS, FaultyDeployment
 from tests.support.endpoints import ask, free_ports
 from tests.support.facts import enrolled
 from tests.support.forked import Forked, ended
@@ -34,7 +34,7 @@ class Tree:
 
     process: Forked | None = None
 
-    async def start(self, deployment: Deployment) -> None:
+    async def start(self, deployment: FaultyDeployment) -> None:
         """Start it and wait until it is ready."""
         port = free_ports(INGEST + 1)
         more = {"STANDING_INGESTS": "1", "STANDING_METRICS_PORT": str(port)}
@@ -54,7 +54,7 @@ class Tree:
 class Stream:
     """Enrolments, one every few milliseconds, and when each was sent and its decision read."""
 
-    deployment: Deployment
+    deployment: FaultyDeployment
     sent: dict[str, float] = field(default_factory=dict)
     read: dict[str, float] = field(default_factory=dict)
 
@@ -94,7 +94,7 @@ class Stream:
 
 
 @asynccontextmanager
-async def streaming(deployment: Deployment) -> AsyncIterator[Stream]:
+async def streaming(deployment: FaultyDeployment) -> AsyncIterator[Stream]:
     """The load while the block runs; at its end all that was sent was read."""
     stream, stop = Stream(deployment), asyncio.Event()
     sending, receiving = asyncio.create_task(stream.send(stop)), asyncio.create_task(stream.receive())
@@ -114,7 +114,7 @@ def said(name: str, took: list[float]) -> str:
     return f"{name}: {len(took)} decisions, p50 {p50:.2f} s, p99 {p99:.2f} s, at most {took[-1]:.2f} s"
 
 
-async def restart(trees: list[Tree], deployment: Deployment) -> None:
+async def restart(trees: list[Tree], deployment: FaultyDeployment) -> None:
     """Each whole deployment in turn; the next when the former is ready."""
     for tree in trees:
         await tree.stop()
@@ -123,7 +123,7 @@ async def restart(trees: list[Tree], deployment: Deployment) -> None:
 
 @long
 async def test_two_deployments_of_one_database_are_restarted_in_turn_under_load(servers: LocalServers) -> None:
-    async with Deployment.made(servers.bootstrap, servers.postgres, "rolling") as deployment:
+    async with FaultyDeployment.made(servers.bootstrap, servers.postgres, "rolling") as deployment:
         trees = [Tree(), Tree()]
         try:
             for tree in trees:

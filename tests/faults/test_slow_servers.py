@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
 
-from tests.faults.deployment import Deployment
+from tests.faults.deployment import FaultyDeployment
 from tests.support.faulty_servers import FaultyServers
 from tests.support.load import long, under_load
 
@@ -19,7 +19,7 @@ LOCK_SECONDS = 26
 
 
 @asynccontextmanager
-async def another_client(deployment: Deployment) -> AsyncIterator[asyncpg.Connection]:
+async def another_client(deployment: FaultyDeployment) -> AsyncIterator[asyncpg.Connection]:
     """A connection of somebody else's, straight to the server."""
     connection = await asyncpg.connect(deployment.database_url)
     try:
@@ -30,7 +30,7 @@ async def another_client(deployment: Deployment) -> AsyncIterator[asyncpg.Connec
 
 @long
 async def test_another_transaction_idles_with_every_account_locked_for_longer_than_any_limit(
-    deployment: Deployment,
+    deployment: FaultyDeployment,
 ) -> None:
     async def fault() -> None:
         async with another_client(deployment) as other, other.transaction():
@@ -42,7 +42,7 @@ async def test_another_transaction_idles_with_every_account_locked_for_longer_th
 
 
 @long
-async def test_another_transaction_idles_with_the_positions_locked(deployment: Deployment) -> None:
+async def test_another_transaction_idles_with_the_positions_locked(deployment: FaultyDeployment) -> None:
     async def fault() -> None:
         async with another_client(deployment) as other, other.transaction():
             await other.execute("select from positions for update")
@@ -52,7 +52,7 @@ async def test_another_transaction_idles_with_the_positions_locked(deployment: D
 
 
 @long
-async def test_a_query_of_ten_seconds_keeps_every_table_to_itself(deployment: Deployment) -> None:
+async def test_a_query_of_ten_seconds_keeps_every_table_to_itself(deployment: FaultyDeployment) -> None:
     async def fault() -> None:
         async with another_client(deployment) as other, other.transaction():
             await other.execute("lock table positions, accounts, facts, shards, decision_log, fan-outs")
@@ -63,7 +63,7 @@ async def test_a_query_of_ten_seconds_keeps_every_table_to_itself(deployment: De
 
 @long
 async def test_the_server_has_no_connection_left_when_all_workers_lost_theirs(
-    faulty: FaultyServers, deployment: Deployment
+    faulty: FaultyServers, deployment: FaultyDeployment
 ) -> None:
     async def fault() -> None:
         async with AsyncExitStack() as stack:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from tests.faults.counting import Point
-from tests.faults.deployment import Deployment, NotSettled
+from tests.faults.deployment import FaultyDeployment, NotSettled
 from tests.support.load import long
 from workers.devservers.stack import LocalServers
 
@@ -86,7 +86,7 @@ def is_stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
-async def stopped(deployment: Deployment, worker: str) -> int:
+async def stopped(deployment: FaultyDeployment, worker: str) -> int:
     """Wait until the worker has stopped itself; its process."""
     while True:
         process = deployment.processes.get(worker)
@@ -95,7 +95,7 @@ async def stopped(deployment: Deployment, worker: str) -> int:
         await asyncio.sleep(0.05)
 
 
-async def woken(deployment: Deployment, worker: str, pid: int, calls: Path, refused: str) -> None:
+async def woken(deployment: FaultyDeployment, worker: str, pid: int, calls: Path, refused: str) -> None:
     """Wake it and let it meet new facts, until it made calls again and was refused."""
     printed, called = len(deployment.output_of(worker)), size(calls)
     os.kill(pid, signal.SIGCONT)
@@ -113,7 +113,7 @@ def size(file: Path) -> int:
 async def stopped_at(servers: LocalServers, worker: str, number: int, stop: Stop, setting_up: asyncio.Lock) -> str:
     """The scenario with one stop, which the last step comes after; what was wrong, or nothing."""
     async with AsyncExitStack() as stack:
-        made = Deployment.made(servers.bootstrap, servers.postgres, f"stop_{worker}_{number}")
+        made = FaultyDeployment.made(servers.bootstrap, servers.postgres, f"stop_{worker}_{number}")
         async with setting_up:  # all at once would be too many topics for one broker to make in time
             deployment = await stack.enter_async_context(made)
         try:
@@ -125,7 +125,7 @@ async def stopped_at(servers: LocalServers, worker: str, number: int, stop: Stop
     return "" if verdict.clean else f"{worker} {stop.point}: {verdict}\n{deployment.tail()}"
 
 
-async def stop_and_go_on(deployment: Deployment, worker: str, stop: Stop) -> float:
+async def stop_and_go_on(deployment: FaultyDeployment, worker: str, stop: Stop) -> float:
     """The scenario up to its end; seconds until others had decided what the stopped one left."""
     over, calls = asyncio.Event(), deployment.directory / "calls"
     await deployment.send_step(0)

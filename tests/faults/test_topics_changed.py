@@ -13,8 +13,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
-from tests.faults.deployment import Deployment
-from tests.support.engine import Engine
+from tests.faults.deployment import FaultyDeployment
 from tests.support.facts import Message, enrolled, paid
 from tests.support.load import long
 from workers.commands.positions import set_to_start
@@ -33,13 +32,11 @@ LATER = enrolled("latecomer", "2017-03-01 10:00")
 """By then everybody who was not heard of again would have been suspended for long."""
 
 
-def send(deployment: Deployment, *messages: Message) -> None:
-    Engine({"STANDING_KAFKA_BOOTSTRAP": deployment.bootstrap, "STANDING_TOPIC_PREFIX": deployment.prefix}).send(
-        messages
-    )
+def send(deployment: FaultyDeployment, *messages: Message) -> None:
+    deployment.plain.send(messages)
 
 
-async def positions(deployment: Deployment) -> dict[tuple[str, int], int]:
+async def positions(deployment: FaultyDeployment) -> dict[tuple[str, int], int]:
     """Where each partition of orders is to be read on from."""
     connection = await asyncpg.connect(deployment.database_url)
     rows = await connection.fetch("select topic, partition, next_offset from positions where topic = 'order-status'")
@@ -47,7 +44,7 @@ async def positions(deployment: Deployment) -> dict[tuple[str, int], int]:
     return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
 
 
-async def make_anew(deployment: Deployment, admin: AdminClient) -> None:
+async def make_anew(deployment: FaultyDeployment, admin: AdminClient) -> None:
     """The topic is deleted and created again, and has fewer records than were read of the old one."""
     name = f"{deployment.prefix}order-status"
     await asyncio.wrap_future(admin.delete_topics([name])[name])
@@ -55,13 +52,13 @@ async def make_anew(deployment: Deployment, admin: AdminClient) -> None:
     await asyncio.wrap_future(admin.create_topics([NewTopic(name, 2, config={"retention.ms": "-1"})])[name])
 
 
-async def make_anew_and_fill(deployment: Deployment, admin: AdminClient) -> None:
+async def make_anew_and_fill(deployment: FaultyDeployment, admin: AdminClient) -> None:
     """The topic is made anew, and has more records than were read of the old one."""
     await make_anew(deployment, admin)
     send(deployment, *(paid(each, f"2016-03-14 1{hour}:00") for each in SELLERS for hour in range(6)))
 
 
-async def pass_with_retention(deployment: Deployment, admin: AdminClient) -> None:
+async def pass_with_retention(deployment: FaultyDeployment, admin: AdminClient) -> None:
     """Records that were not read yet are deleted, as retention does."""
     send(deployment, *(paid(each, "2016-03-14 10:00") for each in SELLERS))
     name = f"{deployment.prefix}order-status"
@@ -70,7 +67,7 @@ async def pass_with_retention(deployment: Deployment, admin: AdminClient) -> Non
         await asyncio.wrap_future(each)
 
 
-async def add_partitions(deployment: Deployment, admin: AdminClient) -> None:
+async def add_partitions(deployment: FaultyDeployment, admin: AdminClient) -> None:
     """The topic has three partitions where two were set up."""
     name = f"{deployment.prefix}order-status"
     await asyncio.wrap_future(admin.create_partitions([NewPartitions(name, 3)])[name])
@@ -86,7 +83,7 @@ CHANGES = (
 
 @pytest.mark.parametrize(("change", "told"), CHANGES)
 async def test_a_topic_changed_while_workers_are_away_is_named_and_no_deadline_enforced_at_each_start(
-    deployment: Deployment, change: Callable[[Deployment, AdminClient], Awaitable[None]], told: str
+    deployment: FaultyDeployment, change: Callable[[FaultyDeployment, AdminClient], Awaitable[None]], told: str
 ) -> None:
     async with deployment.working():
         before = await settled(deployment)
@@ -101,7 +98,7 @@ async def test_a_topic_changed_while_workers_are_away_is_named_and_no_deadline_e
 @long
 @pytest.mark.parametrize(("change", "told"), [CHANGES[0].values, CHANGES[-1].values])
 async def test_a_topic_changed_under_working_workers_is_named_and_no_deadline_enforced(
-    deployment: Deployment, change: Callable[[Deployment, AdminClient], Awaitable[None]], told: str
+    deployment: FaultyDeployment, change: Callable[[FaultyDeployment, AdminClient], Awaitable[None]], told: str
 ) -> None:
     async with deployment.working():
         before = await settled(deployment)
@@ -110,14 +107,14 @@ async def test_a_topic_changed_under_working_workers_is_named_and_no_deadline_en
         await named_and_halted(deployment, told, before)
 
 
-async def settled(deployment: Deployment) -> dict[tuple[str, int], int]:
+async def settled(deployment: FaultyDeployment) -> dict[tuple[str, int], int]:
     """Decide what was told before; where orders are to be read on from."""
     send(deployment, *BEFORE)
     await deployment.settled(len(BEFORE), "2016-03-14 00:00+08")
     return await positions(deployment)
 
 
-async def named_and_halted(deployment: Deployment, told: str, before: dict[tuple[str, int], int]) -> None:
+async def named_and_halted(deployment: FaultyDeployment, told: str, before: dict[tuple[str, int], int]) -> None:
     """What the other topics tell is taken in, the log names the fault, and nothing else is done."""
     await deployment.until("select true from accounts where account_id = 'latecomer' and standing_digest is not null")
     await deployment.observed(lambda: told in deployment.output())
@@ -132,7 +129,7 @@ async def named_and_halted(deployment: Deployment, told: str, before: dict[tuple
 
 @long
 async def test_a_topic_made_anew_is_read_from_its_start_where_an_operator_does_as_documented(
-    deployment: Deployment,
+    deployment: FaultyDeployment,
 ) -> None:
     async with deployment.working():
         await settled(deployment)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import cycle
 
 from tests.faults.cuts import is_commit, is_end_of_transaction
-from tests.faults.deployment import Deployment
+from tests.faults.deployment import FaultyDeployment
 from tests.support.faulty_servers import FaultyServers
 from tests.support.load import long, under_load
 
@@ -57,7 +57,7 @@ class Tears:
 
 
 @long
-async def test_requests_are_torn_at_different_bytes(faulty: FaultyServers, deployment: Deployment) -> None:
+async def test_requests_are_torn_at_different_bytes(faulty: FaultyServers, deployment: FaultyDeployment) -> None:
     commits = Tears(commit=(is_commit, 5))
     sends = Tears(end=(is_end_of_transaction, 2), produce=(is_produce, 4))
 
@@ -72,7 +72,7 @@ async def test_requests_are_torn_at_different_bytes(faulty: FaultyServers, deplo
 
 
 @long
-async def test_answers_are_lost_for_a_while(faulty: FaultyServers, deployment: Deployment) -> None:
+async def test_answers_are_lost_for_a_while(faulty: FaultyServers, deployment: FaultyDeployment) -> None:
     async def fault() -> None:
         for proxy in (faulty.kafka_proxy, faulty.postgres_proxy):
             with proxy.dropping("answered"):

@@ -10,7 +10,7 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from tests.support.engine import Engine, check_all, check_promises, net
+from tests.support.deployment import Deployment, check_all, check_promises, net
 from tests.support.facts import asks, case, enrolled, paid
 from workers.dead_letter_limiter import MOST_IN_A_ROW
 
@@ -88,17 +88,17 @@ def good(topic: str, name: str) -> bytes:
             raise AssertionError(topic)
 
 
-async def test_each_bad_record_is_one_dead_letter_wherever_it_stands(engine: Engine) -> None:
-    engine = replace(engine, environment={**engine.environment, "STANDING_MAX_RECORD_BYTES": str(LIMIT)})
+async def test_each_bad_record_is_one_dead_letter_wherever_it_stands(deployment: Deployment) -> None:
+    deployment = replace(deployment, environment={**deployment.environment, "STANDING_MAX_RECORD_BYTES": str(LIMIT)})
     topics = ("seller-accounts", "account-requests", "complaints", "order-status")
-    producer = Producer({"bootstrap.servers": engine.environment["STANDING_KAFKA_BOOTSTRAP"]})
+    producer = Producer({"bootstrap.servers": deployment.environment["STANDING_KAFKA_BOOTSTRAP"]})
     expected: dict[tuple[str, int, int], Bad] = {}
     neighbours: dict[str, set[str]] = {topic: set() for topic in topics}
 
     def send(topic: str, partition: int, values: list[tuple[bytes | None, str | None]]) -> None:
         for offset, (value, reason) in enumerate(values):
             headers: list[tuple[str, str | bytes | None]] = [("trace\u00e9", b"\xff\xfe")]
-            producer.produce(engine.prefix + topic, value, b"\xff key", partition, headers=headers)
+            producer.produce(deployment.prefix + topic, value, b"\xff key", partition, headers=headers)
             if reason is not None:
                 expected[topic, partition, offset] = (value, reason)
 
@@ -114,10 +114,10 @@ async def test_each_bad_record_is_one_dead_letter_wherever_it_stands(engine: Eng
             send(topic, partition, [*before, *bad, *after])
     producer.flush(30)
     members = sorted(neighbours["complaints"] | neighbours["order-status"])
-    engine.send(enrolled(name, "2016-03-01 10:00", name) for name in members)
-    with engine.working():
-        engine.drain()
-        messages = engine.published()
+    deployment.send(enrolled(name, "2016-03-01 10:00", name) for name in members)
+    with deployment.working():
+        deployment.drain()
+        messages = deployment.published()
     check_promises(messages)
     letters = [each.value for each in messages if each.topic == "dead-letters"]
     found = {(each["topic"], each["partition"], each["offset"]): each for each in letters}
@@ -141,22 +141,22 @@ async def test_each_bad_record_is_one_dead_letter_wherever_it_stands(engine: Eng
     ]
     restored = {each["account_id"] for each in decided if each["kind"] == "account_restored"}
     assert restored == neighbours["order-status"]
-    assert engine.standing("status").returncode == 0
-    verdict = await check_all(engine)
+    assert deployment.standing("status").returncode == 0
+    verdict = await check_all(deployment)
     assert verdict.figures["dead_letters"] == len(expected)
 
 
 async def test_conflicting_duplicates_and_too_many_requests_are_dead_letters_and_the_first_counts(
-    engine: Engine,
+    deployment: Deployment,
 ) -> None:
     requests = [asks("busy", f"2016-03-05 10:00:{number:02}", request_id=f"r{number}") for number in range(51)]
     topic, key, fields = requests[3]
     assert isinstance(fields, dict)
     conflict = (topic, key, fields | {"kind": "reapplication"})
-    with engine.working():
-        engine.send([enrolled("busy", "2016-03-01 10:00"), *requests[:10], requests[3], conflict, *requests[10:]])
-        engine.drain()
-        messages = engine.published()
+    with deployment.working():
+        deployment.send([enrolled("busy", "2016-03-01 10:00"), *requests[:10], requests[3], conflict, *requests[10:]])
+        deployment.drain()
+        messages = deployment.published()
     letters = [(each.value["reason"], each.value["topic"]) for each in messages if each.topic == "dead-letters"]
     assert sorted(letters) == [
         ("conflicting_duplicate", "account-requests"),
@@ -164,4 +164,4 @@ async def test_conflicting_duplicates_and_too_many_requests_are_dead_letters_and
     ]
     answered = {each["request_id"]: each["kind"] for each in net(messages).values() if "request_id" in each}
     assert answered == {f"r{number}": "activation_refused" for number in range(50)}
-    await check_all(engine)
+    await check_all(deployment)

@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from tests.flows.three_brokers import three_brokers
 from tests.support.broker import transaction
 from tests.support.databases import rows, until, url_of
-from tests.support.engine import Engine
+from tests.support.deployment import Deployment
 from tests.support.facts import Message
 from tests.support.load import long
 from workers.commands.setup import topic_specs
@@ -30,15 +30,15 @@ OF_THE_OLD_COMPANIES = "exists (select from decision_log where subject like 'id:
 
 
 @pytest.fixture
-def wall(engine: Engine) -> Engine:
+def wall(deployment: Deployment) -> Deployment:
     """A deployment for the wall clock, not set up yet, of one partition each."""
-    return with_wall_clock(engine.environment)
+    return with_wall_clock(deployment.environment)
 
 
-def with_wall_clock(environment: dict[str, str]) -> Engine:
+def with_wall_clock(environment: dict[str, str]) -> Deployment:
     """Another deployment on the same servers, with the wall clock and one partition of each topic."""
     prefix = environment["STANDING_TOPIC_PREFIX"].rstrip(".")
-    return Engine(
+    return Deployment(
         environment
         | {
             "STANDING_CLOCK": "wall",
@@ -75,43 +75,50 @@ def enrolled(number: int) -> list[Message]:
     return [moves(f"{who}-{number}", f"left-{number}", yesterday) for who in ("mover", "stayer")]
 
 
-async def decided(engine: Engine, number: int) -> None:
+async def decided(deployment: Deployment, number: int) -> None:
     """Wait until the case against the mover is decided, one way or the other."""
     await until(
-        engine, f"exists (select from decision_log where subject = 'mover-{number}' and kind = 'account_terminated')"
+        deployment,
+        f"exists (select from decision_log where subject = 'mover-{number}' and kind = 'account_terminated')",
     )
 
 
-async def nobody_else_was_hit(engine: Engine, rounds: int) -> None:
+async def nobody_else_was_hit(deployment: Deployment, rounds: int) -> None:
     """Each case terminated the company that its account had moved to, and nothing was ever taken back."""
-    assert not (await rows(engine, f"select {OF_THE_OLD_COMPANIES}"))[0][0]
-    found = await rows(engine, "select subject from decision_log where kind = 'company_terminated' order by subject")
+    assert not (await rows(deployment, f"select {OF_THE_OLD_COMPANIES}"))[0][0]
+    found = await rows(
+        deployment, "select subject from decision_log where kind = 'company_terminated' order by subject"
+    )
     assert found == [(f"id:joined-{number}",) for number in range(rounds)]
 
 
-async def a_move_lies_in_an_open_transaction(engine: Engine) -> None:
+async def a_move_lies_in_an_open_transaction(deployment: Deployment) -> None:
     for number in range(ROUNDS):
-        engine.send(enrolled(number))
+        deployment.send(enrolled(number))
         await until(
-            engine, f"exists (select from accounts where account_id = 'stayer-{number}' and standing = 'active')"
+            deployment, f"exists (select from accounts where account_id = 'stayer-{number}' and standing = 'active')"
         )
         topic, key, move = moves(f"mover-{number}", f"joined-{number}", before_now(timedelta(minutes=1)))
-        with transaction(engine.environment["STANDING_KAFKA_BOOTSTRAP"], f"{engine.prefix}{number}") as registry:
-            registry.produce(engine.prefix + topic, json.dumps(move).encode(), key)
+        with transaction(
+            deployment.environment["STANDING_KAFKA_BOOTSTRAP"], f"{deployment.prefix}{number}"
+        ) as registry:
+            registry.produce(deployment.prefix + topic, json.dumps(move).encode(), key)
             registry.flush()
-            engine.send([upheld(f"mover-{number}", before_now())])
+            deployment.send([upheld(f"mover-{number}", before_now())])
             await asyncio.sleep(OPEN_SECONDS)  # how long the transaction stays open is the fault
-        await decided(engine, number)
-    await nobody_else_was_hit(engine, ROUNDS)
+        await decided(deployment, number)
+    await nobody_else_was_hit(deployment, ROUNDS)
 
 
-async def test_a_move_in_a_transaction_that_is_open_when_the_case_comes_counts_before_it(wall: Engine) -> None:
+async def test_a_move_in_a_transaction_that_is_open_when_the_case_comes_counts_before_it(wall: Deployment) -> None:
     wall.standing("setup")
     with wall.working():
         await a_move_lies_in_an_open_transaction(wall)
 
 
-async def test_a_move_that_lies_unread_counts_before_its_case_whatever_the_producers_clocks_say(wall: Engine) -> None:
+async def test_a_move_that_lies_unread_counts_before_its_case_whatever_the_producers_clocks_say(
+    wall: Deployment,
+) -> None:
     wall.standing("setup")
     with wall.working():
         wall.send(enrolled(0))
@@ -131,10 +138,10 @@ async def test_a_move_that_lies_unread_counts_before_its_case_whatever_the_produ
         await nobody_else_was_hit(wall, 1)
 
 
-async def led_by(bootstrap: str, engine: Engine, leaders: dict[str, int]) -> None:
+async def led_by(bootstrap: str, deployment: Deployment, leaders: dict[str, int]) -> None:
     """Make topics whose only partition is led by the broker that is named."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    specs = {each.name.removeprefix(engine.prefix): each for each in topic_specs(engine.settings)}
+    specs = {each.name.removeprefix(deployment.prefix): each for each in topic_specs(deployment.settings)}
     made = []
     for topic, leader in leaders.items():
         replicas = [leader, *(number for number in (1, 2, 3) if number != leader)]
@@ -155,8 +162,8 @@ async def test_the_leaders_of_the_registry_and_of_the_cases_are_different_broker
             "STANDING_TOPIC_PREFIX": topic_prefix,
             "STANDING_SHARDS": "1",
         }
-        engine = with_wall_clock(environment)
-        await led_by(bootstrap, engine, {"seller-accounts": 1, "complaints": 2, "order-status": 3})
-        engine.standing("setup")
-        with engine.working():
-            await a_move_lies_in_an_open_transaction(engine)
+        deployment = with_wall_clock(environment)
+        await led_by(bootstrap, deployment, {"seller-accounts": 1, "complaints": 2, "order-status": 3})
+        deployment.standing("setup")
+        with deployment.working():
+            await a_move_lies_in_an_open_transaction(deployment)

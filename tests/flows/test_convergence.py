@@ -13,7 +13,7 @@ import pytest
 
 from contracts.kinds import DEADLINE_KINDS
 from tests.support.checker import check
-from tests.support.engine import Engine, workers_of
+from tests.support.deployment import Deployment, workers_of
 from tests.support.policies import POLICIES
 from workers.demo.generate import Generated, Wish, history
 from workers.rules.calendar import DAY
@@ -35,18 +35,18 @@ def windows(messages: Sequence[Generated], days: int, random: Random) -> Iterato
         yield window
 
 
-def sent(engine: Engine, messages: Sequence[Generated], *, keyed: bool) -> None:
+def sent(deployment: Deployment, messages: Sequence[Generated], *, keyed: bool) -> None:
     """Produce and flush; without keys every message goes to any partition."""
-    engine.send((each.topic, each.key if keyed else None, each.value) for each in messages)
+    deployment.send((each.topic, each.key if keyed else None, each.value) for each in messages)
 
 
-async def verdict_on(engine: Engine) -> str:
-    environment = engine.environment
-    await asyncio.to_thread(engine.drain)
+async def verdict_on(deployment: Deployment) -> str:
+    environment = deployment.environment
+    await asyncio.to_thread(deployment.drain)
     verdict = await check(
         environment["STANDING_KAFKA_BOOTSTRAP"],
         environment["STANDING_DATABASE_URL"],
-        engine.prefix,
+        deployment.prefix,
         POLICIES,
         settle_seconds=float(environment["STANDING_ALLOWED_LATENESS_SECONDS"]),
     )
@@ -61,55 +61,57 @@ async def verdict_on(engine: Engine) -> str:
     ids=["keyed by account, shuffled within windows", "without keys, shuffled wholly"],
 )
 async def test_facts_in_any_order_end_with_the_decisions_of_a_reading_in_order(
-    engine: Engine, keyed: bool, days: int
+    deployment: Deployment, keyed: bool, days: int
 ) -> None:
     random = Random(f"{keyed} {days}")  # noqa: S311
-    engine = replace(engine, environment=engine.environment | WIDE)
+    deployment = replace(deployment, environment=deployment.environment | WIDE)
     shuffled = list(windows(made(days + keyed, doubled=0.1, late=0.1), days, random))
     half = len(shuffled) // 2
     for window in shuffled[:half]:
-        sent(engine, window, keyed=keyed)
-    with engine.working():
+        sent(deployment, window, keyed=keyed)
+    with deployment.working():
         for window in shuffled[half:]:
-            await asyncio.to_thread(sent, engine, window, keyed=keyed)
-        await verdict_on(engine)
+            await asyncio.to_thread(sent, deployment, window, keyed=keyed)
+        await verdict_on(deployment)
 
 
-def other_partitions_are_read(engine: Engine) -> None:
+def other_partitions_are_read(deployment: Deployment) -> None:
     """Wait until all that the other worker owns, half of the partitions, was read to its end."""
     while True:
-        lag = json.loads(engine.standing("status", "--json", check=False).stdout)["lag"]
+        lag = json.loads(deployment.standing("status", "--json", check=False).stdout)["lag"]
         if list(lag.values()).count(0) >= len(lag) // 2:
             return
 
 
 async def test_no_deadline_is_decided_and_withdrawn_where_all_arrives_within_settle_though_partitions_are_read_late(
-    engine: Engine,
+    deployment: Deployment,
 ) -> None:
     """One of the two ingest workers stands still for a while: half of the partitions are unread as deadlines pass."""
     random = Random(7)  # noqa: S311
     allowed_lateness = {"STANDING_ALLOWED_LATENESS_SECONDS": str(LATENESS_DAYS * 86_400)}
-    engine = replace(engine, environment=engine.environment | WIDE | allowed_lateness)
+    deployment = replace(deployment, environment=deployment.environment | WIDE | allowed_lateness)
     in_time = [each for each in made(7, late=0, doubled=0.1) if each.arrives_at - each.event_at < 2 * DAY]
     shuffled = list(windows(in_time, 2, random))
     third = len(shuffled) // 3
-    with engine.working() as supervisor:
+    with deployment.working() as supervisor:
         for window in shuffled[:third]:
-            await asyncio.to_thread(sent, engine, window, keyed=False)
-        await asyncio.to_thread(engine.drain)
+            await asyncio.to_thread(sent, deployment, window, keyed=False)
+        await asyncio.to_thread(deployment.drain)
         stopped = workers_of(supervisor.pid, "ingest")[0]
         os.kill(stopped, signal.SIGSTOP)
         try:
             for window in shuffled[third : 2 * third]:
-                await asyncio.to_thread(sent, engine, window, keyed=False)
-            await asyncio.to_thread(other_partitions_are_read, engine)
+                await asyncio.to_thread(sent, deployment, window, keyed=False)
+            await asyncio.to_thread(other_partitions_are_read, deployment)
         finally:
             os.kill(stopped, signal.SIGCONT)
         for window in shuffled[2 * third :]:
-            await asyncio.to_thread(sent, engine, window, keyed=False)
-        await verdict_on(engine)
+            await asyncio.to_thread(sent, deployment, window, keyed=False)
+        await verdict_on(deployment)
     kinds = [
-        each.value["kind"] for each in engine.published() if each.topic not in ("account-standing", "dead-letters")
+        each.value["kind"]
+        for each in deployment.published()
+        if each.topic not in ("account-standing", "dead-letters")
     ]
     assert {f"{kind}_withdrawn" for kind in DEADLINE_KINDS}.isdisjoint(kinds)
     assert kinds.count("account_suspended") > 5

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.deployment import Deployment, check_all
 from tests.support.endpoints import ask, scrape, until, with_ports
-from tests.support.engine import Engine, check_all
 from tests.support.facts import enrolled, paid
 from tests.support.raw import send_to
 from workers.devservers.stack import LocalServers
@@ -26,9 +26,9 @@ def flipped(segment: Path, at: int) -> None:
         file.write(bytes(each ^ 0xFF for each in some))
 
 
-def stuck_at(engine: Engine) -> Callable[[str], bool]:
+def stuck_at(deployment: Deployment) -> Callable[[str], bool]:
     def named(error: str) -> bool:
-        done = engine.standing("status", "--json", check=False)
+        done = deployment.standing("status", "--json", check=False)
         found = json.loads(done.stdout)["stuck"]
         return any(line.startswith("order-status/0 is halted: ") and error in line for line in found)
 
@@ -39,13 +39,13 @@ def stuck_at(engine: Engine) -> Callable[[str], bool]:
     ("at", "errors"), [(INSIDE, {"CORRUPT_MESSAGE"}), (LENGTH_AT, {"CORRUPT_MESSAGE", "UNKNOWN_SERVER_ERROR"})]
 )
 async def test_a_damaged_segment_halts_its_partition_by_name_until_it_is_whole_again(
-    engine: Engine, servers: LocalServers, tmp_path: Path, at: int, errors: set[str]
+    deployment: Deployment, servers: LocalServers, tmp_path: Path, at: int, errors: set[str]
 ) -> None:
-    measured, port = with_ports(engine)
+    measured, port = with_ports(deployment)
     orders = [paid("idle", f"2016-03-02 10:{minute:02}")[2] for minute in range(20)]
-    engine.send([enrolled("idle", "2016-03-01 10:00")])
-    send_to(engine, "order-status", 0, orders[:10])
-    [segment] = servers.kafka.directory.glob(f"**/{engine.prefix}order-status-0/00000000000000000000.log")
+    deployment.send([enrolled("idle", "2016-03-01 10:00")])
+    send_to(deployment, "order-status", 0, orders[:10])
+    [segment] = servers.kafka.directory.glob(f"**/{deployment.prefix}order-status-0/00000000000000000000.log")
     flipped(segment, at)
     log = tmp_path / "log"
     with log.open("wb") as file, measured.working("ingest", log=file):
@@ -53,17 +53,17 @@ async def test_a_damaged_segment_halts_its_partition_by_name_until_it_is_whole_a
         error = halted(port)
         assert error in errors
         assert f"without order-status/0, which is halted: {error}" in ask(port, "/ready")[1]
-        assert stuck_at(engine)(error)
+        assert stuck_at(deployment)(error)
         assert [each for each in log.read_text().splitlines() if "partition halted" in each and error in each]
         counted = scrape(port)[f"standing_fetch_errors_total{{error={error},{PLACE}}}"]
         assert counted < 20
         flipped(segment, at)
         until(lambda: not halted(port) and ask(port, "/ready")[0] == 200)
-        send_to(engine, "order-status", 0, orders[10:])
-        with engine.working("timers"), engine.working("relay"):
-            engine.drain()
-        assert not stuck_at(engine)("")
-    assert (await check_all(engine)).figures["facts"] == 21
+        send_to(deployment, "order-status", 0, orders[10:])
+        with deployment.working("timers"), deployment.working("relay"):
+            deployment.drain()
+        assert not stuck_at(deployment)("")
+    assert (await check_all(deployment)).figures["facts"] == 21
 
 
 def halted(port: int) -> str:

@@ -5,8 +5,8 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
+from tests.support.deployment import Deployment, check_all
 from tests.support.endpoints import ask, free_ports, scrape, until, with_ports
-from tests.support.engine import Engine, check_all
 from tests.support.facts import enrolled, paid
 from tests.support.raw import send_to
 from workers.ops.metrics import METRICS
@@ -32,17 +32,17 @@ Enforcement.process_due = hang
 '''
 
 
-def test_every_worker_tells_whether_it_is_ready_and_what_was_done(engine: Engine) -> None:
-    measured, first = with_ports(engine)
+def test_every_worker_tells_whether_it_is_ready_and_what_was_done(deployment: Deployment) -> None:
+    measured, first = with_ports(deployment)
     timers, _, relay, ingest = range(first + 1, first + 5)
     with measured.working():
         until(lambda: all(ask(port, "/ready") == (200, "ok\n") for port in range(first, first + 5)))
         assert all(ask(port, "/live") == (200, "ok\n") for port in range(first, first + 5))
-        engine.send([enrolled("idle", "2016-03-01 10:00"), enrolled("paid", "2016-03-01 10:00", "other")])
-        engine.drain()
-        send_to(engine, "order-status", 1, [*[b"{"] * 100, b'{"status": "paid"}'])
-        engine.send([paid("paid", "2016-03-02 10:00"), paid("paid", "2016-03-03 10:00")])
-        engine.send([enrolled("clock", "2016-08-20 10:00", "third")])
+        deployment.send([enrolled("idle", "2016-03-01 10:00"), enrolled("paid", "2016-03-01 10:00", "other")])
+        deployment.drain()
+        send_to(deployment, "order-status", 1, [*[b"{"] * 100, b'{"status": "paid"}'])
+        deployment.send([paid("paid", "2016-03-02 10:00"), paid("paid", "2016-03-03 10:00")])
+        deployment.send([enrolled("clock", "2016-08-20 10:00", "third")])
         until(lambda: scrape(timers)["standing_sampled_timestamp_seconds"] > 0)
         until(lambda: scrape(timers).get("standing_partition_paused{partition=1,topic=order-status}") == 1)
         until(lambda: scrape(ingest)["standing_lag_records{partition=1,topic=order-status}"] == 1)
@@ -56,19 +56,21 @@ def test_every_worker_tells_whether_it_is_ready_and_what_was_done(engine: Engine
     assert work["standing_worker_running{number=3,worker=ingest}"] == 1
     told = {name for name in [each.name for each in METRICS] if f"# TYPE {name} " in texts}
     assert told == {each.name for each in METRICS}
-    assert engine.environment["STANDING_DATABASE_URL"] not in texts
+    assert deployment.environment["STANDING_DATABASE_URL"] not in texts
 
 
-def test_a_worker_whose_event_loop_is_blocked_is_ended_and_started_again(engine: Engine, tmp_path: Path) -> None:
+def test_a_worker_whose_event_loop_is_blocked_is_ended_and_started_again(
+    deployment: Deployment, tmp_path: Path
+) -> None:
     (tmp_path / "sitecustomize.py").write_text(HANGS_ONCE)
-    measured, first = with_ports(engine, STANDING_WATCHDOG_SECONDS="3", PYTHONPATH=str(tmp_path))
+    measured, first = with_ports(deployment, STANDING_WATCHDOG_SECONDS="3", PYTHONPATH=str(tmp_path))
     with measured.working():
         until((tmp_path / "blocked").exists)
         assert ask(first + 1, "/live")[0] == 0
         until(lambda: scrape(first).get("standing_worker_restarts_total{worker=timers}") == 1)
         until(lambda: ask(first, "/ready") == ask(first + 1, "/ready") == (200, "ok\n"))
-        engine.send([enrolled("idle", "2016-03-01 10:00"), enrolled("clock", "2017-03-01 10:00", "other")])
-        engine.drain()
+        deployment.send([enrolled("idle", "2016-03-01 10:00"), enrolled("clock", "2017-03-01 10:00", "other")])
+        deployment.drain()
         assert scrape(first + 1)["standing_decisions_total{kind=account_suspended}"] == 1
         work = scrape(first)
     assert {name: count for name, count in work.items() if "restarts" in name} == {
@@ -79,25 +81,25 @@ def test_a_worker_whose_event_loop_is_blocked_is_ended_and_started_again(engine:
     }
 
 
-async def test_whoever_is_taken_over_counts_it_and_nothing_is_published_twice(engine: Engine) -> None:
+async def test_whoever_is_taken_over_counts_it_and_nothing_is_published_twice(deployment: Deployment) -> None:
     """Another claims a partition, and a second relay all shards: what the alert StandingFenced rests on."""
     port = free_ports(3)
     ingest, first, second = (
-        replace(engine, environment={**engine.environment, "STANDING_METRICS_PORT": str(port + number)})
+        replace(deployment, environment={**deployment.environment, "STANDING_METRICS_PORT": str(port + number)})
         for number in range(3)
     )
     numbers = itertools.count()
 
     def seen(port: int, sample: str) -> bool:
         """Whether a counter has moved; another fact is sent, so that whoever was taken over finds out."""
-        engine.send([enrolled(f"a{next(numbers)}", "2016-03-01 10:00")])
+        deployment.send([enrolled(f"a{next(numbers)}", "2016-03-01 10:00")])
         return sum(count for name, count in scrape(port).items() if name.startswith(sample)) > 0
 
     with ingest.working("ingest"), first.working("relay"):
         until(lambda: ask(port, "/ready")[0] == ask(port + 1, "/ready")[0] == 200)
         until(lambda: seen(port + 1, "standing_published_messages_total"))
         assert not seen(port, LOST)
-        async with open_worker(engine.settings, "test") as made:
+        async with open_worker(deployment.settings, "test") as made:
             await made.store.claim_positions([("seller-accounts", number) for number in range(4)], "another")
         until(lambda: seen(port, LOST))
         assert not seen(port + 1, RECYCLED)
@@ -106,17 +108,17 @@ async def test_whoever_is_taken_over_counts_it_and_nothing_is_published_twice(en
             until(lambda: seen(port + 2, "standing_published_messages_total"))
             until(lambda: seen(port + 1, FENCED))
             assert seen(port + 1, RECYCLED)
-            engine.drain()
-    verdict = await check_all(engine)
+            deployment.drain()
+    verdict = await check_all(deployment)
     assert verdict.figures["facts"] == next(numbers)
 
 
-def test_a_port_that_is_taken_ends_a_worker_with_one_line(engine: Engine) -> None:
+def test_a_port_that_is_taken_ends_a_worker_with_one_line(deployment: Deployment) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        other = replace(engine, environment={**engine.environment, "STANDING_METRICS_PORT": port})
+        other = replace(deployment, environment={**deployment.environment, "STANDING_METRICS_PORT": port})
         done = other.standing("fanout", check=False)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"standing: 127.0.0.1:{port} of STANDING_METRICS_PORT cannot be")

@@ -8,8 +8,8 @@ import pytest
 
 from contracts.topics import INPUT_TOPICS
 from tests.model import story
-from tests.support.database_deployment import Deployment
-from tests.support.engine import Engine, opened
+from tests.support.database_deployment import DatabaseDeployment
+from tests.support.deployment import Deployment, opened
 from tests.support.facts import enrolled, paid
 from tests.support.noted_metrics import Noted
 from tests.support.raw import send_to
@@ -42,14 +42,14 @@ def refusal(*places: tuple[str, int]) -> str:
     return f"not read to the end yet: {named}; wait (`standing status`), or release with --force"
 
 
-async def test_deadline_is_not_released_before_every_partition_was_read_to_its_end(engine: Engine) -> None:
+async def test_deadline_is_not_released_before_every_partition_was_read_to_its_end(deployment: Deployment) -> None:
     for (topic, partition), (_, _, fields) in zip(
         UNREAD, [paid("a", "2016-03-02 10:00"), enrolled("a", "2016-03-01 10:00")], strict=True
     ):
-        send_to(engine, topic, partition, [fields], b"a")
-    async with opened(engine.settings) as (database, kafka):
+        send_to(deployment, topic, partition, [fields], b"a")
+    async with opened(deployment.settings) as (database, kafka):
         await hold(database, "a back-fill")
-        refused = engine.standing("release", check=False)
+        refused = deployment.standing("release", check=False)
         assert (refused.returncode, refused.stderr) == (2, f"standing: {refusal(*UNREAD)}\n")
         await read_to_its_end(database, UNREAD[0])
         with pytest.raises(CannotRelease) as behind:
@@ -57,7 +57,7 @@ async def test_deadline_is_not_released_before_every_partition_was_read_to_its_e
         assert str(behind.value) == refusal(UNREAD[1])
         assert await held(database) == "a back-fill"
 
-        engine.standing("release", "--force")
+        deployment.standing("release", "--force")
         assert await held(database) is None
 
         await hold(database, "an emergency")
@@ -74,13 +74,13 @@ async def fanouts(made: Worker, database: Database, kafka: Kafka) -> tuple[int, 
 
 
 async def test_a_company_whose_members_wait_for_a_held_deadline_is_counted_only_once_they_can_be_judged(
-    engine: Engine,
+    deployment: Deployment,
 ) -> None:
-    async with open_worker(engine.settings, "test") as made, opened(engine.settings) as (database, kafka):
+    async with open_worker(deployment.settings, "test") as made, opened(deployment.settings) as (database, kafka):
         claimed = await made.store.claim_positions([(topic, 0) for topic in INPUT_TOPICS], "test")
         positions = {(each.topic, each.partition): each for each in claimed}
         incarnation = made.deployment.incarnation
-        worker = Deployment(made.pool, made.store, made.enforcement, made.policies, incarnation, positions)
+        worker = DatabaseDeployment(made.pool, made.store, made.enforcement, made.policies, incarnation, positions)
         await worker.reads(*(story.enrolled("2016-03-01", account, "c", f"e-{account}") for account in "ab"))
         await hold(database, "a back-fill")
         await worker.move_watermark(story.local("2016-09-01"))

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from tests.support.checker import check
-from tests.support.engine import Engine, workers_of
+from tests.support.deployment import Deployment, workers_of
 from tests.support.policies import POLICIES
 
 WORKERS = ("ingest", "timers", "fanout", "relay")
@@ -48,23 +48,27 @@ async def kill_at_progress(database_url: str, supervisor: int, random: Random, k
 
 
 @pytest.mark.parametrize("seed", [1])
-async def test_what_is_published_is_the_same_however_many_workers_are_killed(engine: Engine, seed: int) -> None:
+async def test_what_is_published_is_the_same_however_many_workers_are_killed(
+    deployment: Deployment, seed: int
+) -> None:
     bootstrap, database_url = (
-        engine.environment["STANDING_KAFKA_BOOTSTRAP"],
-        engine.environment["STANDING_DATABASE_URL"],
+        deployment.environment["STANDING_KAFKA_BOOTSTRAP"],
+        deployment.environment["STANDING_DATABASE_URL"],
     )
-    engine = Engine({**engine.environment, "STANDING_BATCH_SIZE": "100"})  # many batches, so many places to die
+    deployment = Deployment(
+        {**deployment.environment, "STANDING_BATCH_SIZE": "100"}
+    )  # many batches, so many places to die
     random = Random(seed)  # noqa: S311
     killed: list[str] = []
-    with engine.working() as supervisor:
+    with deployment.working() as supervisor:
         killer = asyncio.create_task(kill_at_progress(database_url, supervisor.pid, random, killed))
-        await asyncio.to_thread(engine.standing, "generate", "--seed", str(seed), *HISTORY)
+        await asyncio.to_thread(deployment.standing, "generate", "--seed", str(seed), *HISTORY)
         while len(killed) < LEAST and not killer.done():
             await asyncio.wait({killer}, timeout=0.1)
         killer.cancel()
         await asyncio.gather(killer, return_exceptions=True)
-        await asyncio.to_thread(engine.drain)
-    verdict = await check(bootstrap, database_url, engine.prefix, POLICIES)
+        await asyncio.to_thread(deployment.drain)
+    verdict = await check(bootstrap, database_url, deployment.prefix, POLICIES)
     print(f"killed {killed}: {verdict}")
     assert verdict.clean, f"killed {killed}: {verdict}"
     assert verdict.figures["facts"] > 4000

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.support.databases import url_of
-from tests.support.engine import Engine
+from tests.support.deployment import Deployment
 from tests.support.facts import enrolled
 from workers.store.connections import connect
 from workers.store.log_parts import log_parts
@@ -12,24 +12,24 @@ from workers.store.log_parts import log_parts
 LATER = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 
 
-async def test_a_part_is_detached_once_every_shard_is_past_it_and_has_published_it(engine: Engine) -> None:
-    engine.send([enrolled(f"a{number}", "2016-03-01 10:00") for number in range(20)])
-    with engine.working():
-        engine.drain()
-    refused = engine.standing("log", "--detach-before", LATER, check=False)
+async def test_a_part_is_detached_once_every_shard_is_past_it_and_has_published_it(deployment: Deployment) -> None:
+    deployment.send([enrolled(f"a{number}", "2016-03-01 10:00") for number in range(20)])
+    with deployment.working():
+        deployment.drain()
+    refused = deployment.standing("log", "--detach-before", LATER, check=False)
     assert refused.returncode == 2
     assert refused.stderr.startswith("standing: decision_log_000 holds rows up to 9999999 of a shard, and ")
-    connection = await connect(url_of(engine))
+    connection = await connect(url_of(deployment))
     try:
         await give_the_rows_a_small_part(connection)
-        listed = engine.standing("log").stdout.splitlines()
+        listed = deployment.standing("log").stdout.splitlines()
         assert listed[0].startswith("decision_log_small: rows 0 to 1 of each shard, the newest recorded at 20")
-        assert engine.standing("log", "--detach-before", "2016-01-01T00:00:00Z").stdout.splitlines() == listed
-        refused = engine.standing("log", "--detach-before", LATER, check=False)
+        assert deployment.standing("log", "--detach-before", "2016-01-01T00:00:00Z").stdout.splitlines() == listed
+        refused = deployment.standing("log", "--detach-before", LATER, check=False)
         assert "decision_log_000 holds rows up to 9999999" in refused.stderr
         at = await connection.fetchval("select max(recorded_at) + interval '1 ms' from decision_log_small")
         await connection.execute("update decision_log_000 set recorded_at = now() + interval '1 hour'")
-        done = engine.standing("log", "--detach-before", at.isoformat()).stdout.splitlines()
+        done = deployment.standing("log", "--detach-before", at.isoformat()).stdout.splitlines()
         assert done[0] == "detached decision_log_small: its table is kept; archive it, then drop it"
         assert len(done) == len(listed)
         assert await connection.fetchval("select count(*) from decision_log_small") == 3

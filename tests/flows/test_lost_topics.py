@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from tests.support.broker import delete_topic, make_topic
 from tests.support.databases import rows
-from tests.support.engine import Engine, Published, check_all
+from tests.support.deployment import Deployment, Published, check_all
 from tests.support.facts import case, enrolled, paid
 from workers.checkpoints import CHECKPOINTS_TOPIC
 
@@ -21,22 +21,24 @@ COMMANDS = ("relay", "ingest", "setup", "status")
 
 
 @pytest.fixture
-def drained(engine: Engine) -> Engine:
+def drained(deployment: Deployment) -> Deployment:
     """A deployment that published decisions on most topics."""
-    engine.send([*(enrolled(each, "2016-03-01 10:00", each) for each in SELLERS), ("order-status", "x", b"no json")])
-    with engine.working():
-        engine.drain()
-        engine.send([paid("clock", "2016-09-10 00:00")])
-        engine.drain()
-        engine.send([case(SELLERS[0], "2016-09-11 00:00"), paid(SELLERS[1], "2016-08-01 10:00")])
-        engine.drain()
-    assert {each.topic for each in engine.published()} >= {"suspensions", "restorations", "dead-letters"}
-    return engine
+    deployment.send(
+        [*(enrolled(each, "2016-03-01 10:00", each) for each in SELLERS), ("order-status", "x", b"no json")]
+    )
+    with deployment.working():
+        deployment.drain()
+        deployment.send([paid("clock", "2016-09-10 00:00")])
+        deployment.drain()
+        deployment.send([case(SELLERS[0], "2016-09-11 00:00"), paid(SELLERS[1], "2016-08-01 10:00")])
+        deployment.drain()
+    assert {each.topic for each in deployment.published()} >= {"suspensions", "restorations", "dead-letters"}
+    return deployment
 
 
-def read(engine: Engine) -> list[tuple[str, int, str]]:
+def read(deployment: Deployment) -> list[tuple[str, int, str]]:
     """Every message that a subscriber reads, by topic, partition and ce_id, each partition in its order."""
-    found = engine.published()
+    found = deployment.published()
     return [(each.topic, each.partition, each.headers["ce_id"]) for each in sorted(found, key=place)]
 
 
@@ -44,48 +46,48 @@ def place(message: Published) -> tuple[str, int]:
     return message.topic, message.partition
 
 
-def lose(engine: Engine, topic: str) -> None:
+def lose(deployment: Deployment, topic: str) -> None:
     """Delete a topic, and wait until no broker knows it."""
-    name = engine.prefix + topic
-    bootstrap = engine.environment["STANDING_KAFKA_BOOTSTRAP"]
+    name = deployment.prefix + topic
+    bootstrap = deployment.environment["STANDING_KAFKA_BOOTSTRAP"]
     delete_topic(bootstrap, name)
     client = AdminClient({"bootstrap.servers": bootstrap})
     while name in client.list_topics(timeout=10).topics:
         pass  # each asks anew
 
 
-def write_checkpoint(engine: Engine, shard: int, value: bytes | None) -> None:
-    producer = Producer({"bootstrap.servers": engine.environment["STANDING_KAFKA_BOOTSTRAP"]})
-    producer.produce(engine.prefix + CHECKPOINTS_TOPIC, value, str(shard).encode(), shard)
+def write_checkpoint(deployment: Deployment, shard: int, value: bytes | None) -> None:
+    producer = Producer({"bootstrap.servers": deployment.environment["STANDING_KAFKA_BOOTSTRAP"]})
+    producer.produce(deployment.prefix + CHECKPOINTS_TOPIC, value, str(shard).encode(), shard)
     producer.flush(10)
 
 
-def refused(engine: Engine, command: str, *arguments: str) -> str:
+def refused(deployment: Deployment, command: str, *arguments: str) -> str:
     """The one line of a command that cannot run."""
-    done = engine.standing(command, *arguments, check=False)
+    done = deployment.standing(command, *arguments, check=False)
     assert done.returncode == 2, f"{command}: {done.stdout}{done.stderr}"
     assert "Traceback" not in done.stderr, done.stderr
     return done.stderr.splitlines()[-1]
 
 
-async def goes_on(engine: Engine, before: Sequence[tuple[str, int, str]]) -> None:
+async def goes_on(deployment: Deployment, before: Sequence[tuple[str, int, str]]) -> None:
     """Once it was reconciled nothing comes twice, and what is decided from then on comes once."""
-    assert "nothing to reconcile" in engine.standing("relay", "--reconcile").stdout
-    assert sorted(read(engine)) == sorted(before)  # those of two shards may change places
-    engine.send([enrolled("late", "2016-09-12 10:00")])
-    with engine.working():
-        engine.drain()
-    after = engine.published()
-    assert sorted(set(read(engine)) - set(before)) == sorted(
+    assert "nothing to reconcile" in deployment.standing("relay", "--reconcile").stdout
+    assert sorted(read(deployment)) == sorted(before)  # those of two shards may change places
+    deployment.send([enrolled("late", "2016-09-12 10:00")])
+    with deployment.working():
+        deployment.drain()
+    after = deployment.published()
+    assert sorted(set(read(deployment)) - set(before)) == sorted(
         (each.topic, each.partition, each.headers["ce_id"])
         for each in after
         if each.value.get("account_id") == "late"
     )
     assert len(after) == len(before) + 2
-    await check_all(engine)
+    await check_all(deployment)
 
 
-async def test_a_checkpoint_topic_that_was_deleted_stops_the_relay_and_is_found_again(drained: Engine) -> None:
+async def test_a_checkpoint_topic_that_was_deleted_stops_the_relay_and_is_found_again(drained: Deployment) -> None:
     before = read(drained)
     lose(drained, CHECKPOINTS_TOPIC)
     for command in COMMANDS:
@@ -110,7 +112,7 @@ async def test_a_checkpoint_topic_that_was_deleted_stops_the_relay_and_is_found_
 
 @pytest.mark.parametrize("value", [None, b"no json"], ids=["a tombstone", "no checkpoint"])
 async def test_a_checkpoint_that_is_gone_or_none_stops_the_relay_and_is_found_again(
-    drained: Engine, value: bytes | None
+    drained: Deployment, value: bytes | None
 ) -> None:
     before = read(drained)
     write_checkpoint(drained, 1, value)
@@ -123,7 +125,7 @@ async def test_a_checkpoint_that_is_gone_or_none_stops_the_relay_and_is_found_ag
 
 
 async def test_an_output_topic_that_was_deleted_is_noticed_and_published_again(
-    drained: Engine, tmp_path: Path
+    drained: Deployment, tmp_path: Path
 ) -> None:
     before = read(drained)
     printed = tmp_path / "printed"
@@ -149,19 +151,19 @@ async def test_an_output_topic_that_was_deleted_is_noticed_and_published_again(
     await goes_on(drained, before)
 
 
-async def test_before_anything_was_read_setup_makes_a_topic_again(engine: Engine) -> None:
+async def test_before_anything_was_read_setup_makes_a_topic_again(deployment: Deployment) -> None:
     for topic in ("suspensions", "order-status", CHECKPOINTS_TOPIC):
-        lose(engine, topic)
-    done = engine.standing("setup").stdout
+        lose(deployment, topic)
+    done = deployment.standing("setup").stdout
     assert sorted(line.removeprefix("created topic ") for line in done.splitlines()) == sorted(
-        engine.prefix + topic for topic in ("suspensions", "order-status", CHECKPOINTS_TOPIC)
+        deployment.prefix + topic for topic in ("suspensions", "order-status", CHECKPOINTS_TOPIC)
     )
-    engine.send([enrolled("a", "2016-03-01 10:00")])
-    with engine.working():
-        engine.drain()
+    deployment.send([enrolled("a", "2016-03-01 10:00")])
+    with deployment.working():
+        deployment.drain()
     noted = await rows(
-        engine,
+        deployment,
         "select output_topic_ids::jsonb ? 'suspensions', input_topic_ids::jsonb ? 'order-status' from deployment",
     )
     assert noted == [(True, True)]
-    await check_all(engine)
+    await check_all(deployment)

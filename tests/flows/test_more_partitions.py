@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from tests.support.databases import rows, until
-from tests.support.engine import Engine
+from tests.support.deployment import Deployment
 from tests.support.facts import case, enrolled, paid
 
 ENFORCED = "(select partitions_compared_until is not null from deployment)"
@@ -23,31 +23,33 @@ A_CASE_WAITS = """
 
 
 @pytest.fixture
-def wall(engine: Engine) -> Engine:
+def wall(deployment: Deployment) -> Deployment:
     """The deployment by the wall clock."""
-    return replace(engine, environment=engine.environment | {"STANDING_CLOCK": "wall", "STANDING_INGESTS": "2"})
+    return replace(
+        deployment, environment=deployment.environment | {"STANDING_CLOCK": "wall", "STANDING_INGESTS": "2"}
+    )
 
 
-async def grow(engine: Engine, topic: str) -> None:
+async def grow(deployment: Deployment, topic: str) -> None:
     """The topic has a fifth partition."""
-    admin = AdminClient({"bootstrap.servers": engine.environment["STANDING_KAFKA_BOOTSTRAP"], "log_level": 0})
-    name = engine.prefix + topic
+    admin = AdminClient({"bootstrap.servers": deployment.environment["STANDING_KAFKA_BOOTSTRAP"], "log_level": 0})
+    name = deployment.prefix + topic
     await asyncio.wrap_future(admin.create_partitions([NewPartitions(name, 5)])[name])
 
 
-def stuck(engine: Engine) -> list[str]:
+def stuck(deployment: Deployment) -> list[str]:
     """What `standing status` says is stuck."""
-    found: list[str] = json.loads(engine.standing("status", "--json", check=False).stdout)["stuck"]
+    found: list[str] = json.loads(deployment.standing("status", "--json", check=False).stdout)["stuck"]
     return found
 
 
-async def compared(engine: Engine) -> object:
+async def compared(deployment: Deployment) -> object:
     """When the brokers' numbers of partitions last agreed with those set up."""
-    return await rows(engine, "select partitions_compared_until from deployment")
+    return await rows(deployment, "select partitions_compared_until from deployment")
 
 
 @pytest.mark.parametrize("topic", ["account-requests", "order-status", "complaints"])
-async def test_a_case_is_decided_while_another_topic_has_more_partitions(wall: Engine, topic: str) -> None:
+async def test_a_case_is_decided_while_another_topic_has_more_partitions(wall: Deployment, topic: str) -> None:
     with wall.working():
         wall.send([enrolled("zhang", "2016-03-01 10:00"), enrolled("li", "2016-03-01 10:00")])
         await until(wall, "(select count(*) = 2 from accounts where standing <> 'not_enrolled')")
@@ -62,7 +64,7 @@ async def test_a_case_is_decided_while_another_topic_has_more_partitions(wall: E
 
 
 async def test_a_case_waits_while_the_registry_has_more_partitions_and_status_says_so_in_one_line(
-    wall: Engine,
+    wall: Deployment,
 ) -> None:
     with wall.working():
         wall.send([enrolled("zhang", "2016-03-01 10:00")])
@@ -79,17 +81,19 @@ async def test_a_case_waits_while_the_registry_has_more_partitions_and_status_sa
         assert await rows(wall, "select sum(next_offset) from positions where topic = 'complaints'") == [(0,)]
 
 
-async def test_messages_of_an_account_stay_in_one_partition_where_an_output_topic_has_more(engine: Engine) -> None:
+async def test_messages_of_an_account_stay_in_one_partition_where_an_output_topic_has_more(
+    deployment: Deployment,
+) -> None:
     sellers = [f"seller-{number}" for number in range(12)]
-    with engine.working():
-        engine.send([enrolled(each, "2016-03-01 10:00", each) for each in sellers])
-        engine.drain()
-    await grow(engine, "account-standing")
-    with engine.working():
-        engine.send([case(each, "2016-03-02 10:00") for each in sellers])
-        engine.drain()
+    with deployment.working():
+        deployment.send([enrolled(each, "2016-03-01 10:00", each) for each in sellers])
+        deployment.drain()
+    await grow(deployment, "account-standing")
+    with deployment.working():
+        deployment.send([case(each, "2016-03-02 10:00") for each in sellers])
+        deployment.drain()
     places: dict[str, list[tuple[int, str]]] = {each: [] for each in sellers}
-    for message in engine.published(["account-standing"]):  # of the partitions that were set up
+    for message in deployment.published(["account-standing"]):  # of the partitions that were set up
         places[message.value["account_id"]].append((message.partition, message.value["standing"]))
     for account, found in places.items():
         assert [standing for _, standing in found] == ["active", "terminated"], account

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.support.databases import WRITTEN, rows
-from tests.support.engine import Engine, refusal
+from tests.support.deployment import Deployment, refusal
 from tests.support.facts import enrolled
 from tests.support.policies import POLICIES, PROJECT
 from workers.rules import RULES_VERSION
@@ -18,15 +18,15 @@ from workers.rules import RULES_VERSION
 TZDATA = version("tzdata")
 
 
-def other_policies(engine: Engine, directory: Path) -> Engine:
+def other_policies(deployment: Deployment, directory: Path) -> Deployment:
     """The same program, where somebody edited a policy."""
     shutil.copytree(POLICIES, directory)
     with (directory / "2016-02.toml").open("a") as file:
         file.write("# edited\n")
-    return replace(engine, environment=engine.environment | {"STANDING_POLICIES": str(directory)})
+    return replace(deployment, environment=deployment.environment | {"STANDING_POLICIES": str(directory)})
 
 
-def other_rules(engine: Engine, directory: Path) -> Engine:
+def other_rules(deployment: Deployment, directory: Path) -> Deployment:
     """The packages, whose rules judge otherwise."""
     for package in ("workers", "contracts", "schemas"):
         shutil.copytree(PROJECT / package, directory / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -34,31 +34,31 @@ def other_rules(engine: Engine, directory: Path) -> Engine:
     raised, count = re.subn(r"(?m)^RULES_VERSION = \d+$", f"RULES_VERSION = {RULES_VERSION + 1}", rules.read_text())
     assert count == 1
     rules.write_text(raised)
-    return replace(engine, program=directory)
+    return replace(deployment, program=directory)
 
 
-def other_time_zones(engine: Engine, directory: Path) -> Engine:
+def other_time_zones(deployment: Deployment, directory: Path) -> Deployment:
     """The same packages, installed with newer time zone data."""
     metadata = directory / "tzdata-2099.1.dist-info" / "METADATA"
     metadata.parent.mkdir(parents=True)
     metadata.write_text("Metadata-Version: 2.1\nName: tzdata\nVersion: 2099.1\n")
-    return replace(engine, program=directory)
+    return replace(deployment, program=directory)
 
 
 async def test_no_worker_and_no_set_up_goes_on_with_what_would_judge_the_past_anew(
-    engine: Engine, tmp_path: Path
+    deployment: Deployment, tmp_path: Path
 ) -> None:
-    engine.send([enrolled("a", "2016-03-01 10:00")])
-    with engine.working():
-        engine.drain()
-    before = await rows(engine, WRITTEN)
+    deployment.send([enrolled("a", "2016-03-01 10:00")])
+    with deployment.working():
+        deployment.drain()
+    before = await rows(deployment, WRITTEN)
     others = [
         (other_policies, "the policies are not those", "policy '2016-02' is changed"),
         (other_rules, f"rules_version is {RULES_VERSION + 1} here", f"rules_version changes from {RULES_VERSION} to"),
         (other_time_zones, "tzdata_version is '2099.1' here", f"tzdata_version changes from {TZDATA} to 2099.1"),
     ]
     for other, start, adoption in others:
-        made = other(engine, tmp_path / other.__name__)
+        made = other(deployment, tmp_path / other.__name__)
         assert refusal(made, "timers").startswith(f"standing: {start}")
         assert refusal(made, "setup").startswith(f"standing: {adoption}")
-    assert await rows(engine, WRITTEN) == before
+    assert await rows(deployment, WRITTEN) == before

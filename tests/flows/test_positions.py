@@ -4,7 +4,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from tests.support.engine import Engine, opened
+from tests.support.deployment import Deployment, opened
 from tests.support.facts import enrolled, paid
 from tests.support.raw import send_to
 from workers.commands.positions import PositionRefused, set_position, set_to_start
@@ -23,9 +23,9 @@ async def position(database: Database, partition: int, topic: str = ORDERS) -> P
     return found
 
 
-async def test_a_position_is_set_within_what_the_topic_has(engine: Engine) -> None:
-    send_to(engine, ORDERS, 3, [b"{"] * 5)
-    async with opened(engine.settings) as (database, kafka):
+async def test_a_position_is_set_within_what_the_topic_has(deployment: Deployment) -> None:
+    send_to(deployment, ORDERS, 3, [b"{"] * 5)
+    async with opened(deployment.settings) as (database, kafka):
         [claimed] = await database.store.claim_positions([(ORDERS, 3)], "somebody")
         assert await set_position(database, kafka, ORDERS, 3, 4) == [
             "order-status/3 is read from offset 4; before: 0"
@@ -42,45 +42,47 @@ async def test_a_position_is_set_within_what_the_topic_has(engine: Engine) -> No
         assert (await position(database, 3)).next_offset == 4
 
 
-async def test_a_topic_without_its_beginning_is_read_from_what_is_there(engine: Engine) -> None:
-    send_to(engine, ORDERS, 1, [b"{"] * 5)
-    client = AdminClient({"bootstrap.servers": engine.environment["STANDING_KAFKA_BOOTSTRAP"]})
-    [done] = client.delete_records([TopicPartition(engine.prefix + ORDERS, 1, 3)]).values()
+async def test_a_topic_without_its_beginning_is_read_from_what_is_there(deployment: Deployment) -> None:
+    send_to(deployment, ORDERS, 1, [b"{"] * 5)
+    client = AdminClient({"bootstrap.servers": deployment.environment["STANDING_KAFKA_BOOTSTRAP"]})
+    [done] = client.delete_records([TopicPartition(deployment.prefix + ORDERS, 1, 3)]).values()
     done.result(10)
-    said = engine.standing("position", ORDERS, "--to-start")
+    said = deployment.standing("position", ORDERS, "--to-start")
     assert "order-status/1 is read from offset 3; before: 0" in said.stdout.splitlines()
-    async with opened(engine.settings) as (database, _):
+    async with opened(deployment.settings) as (database, _):
         assert [(await position(database, number)).next_offset for number in range(4)] == [0, 3, 0, 0]
 
 
-def test_no_position_is_set_while_a_worker_reads(engine: Engine) -> None:
-    engine.send([enrolled("a", "2016-03-01 10:00"), paid("a", "2016-03-02 10:00")])
-    with engine.working():
-        engine.drain()
-        refused = engine.standing("position", ORDERS, "--partition", "0", "--offset", "0", check=False)
+def test_no_position_is_set_while_a_worker_reads(deployment: Deployment) -> None:
+    deployment.send([enrolled("a", "2016-03-01 10:00"), paid("a", "2016-03-02 10:00")])
+    with deployment.working():
+        deployment.drain()
+        refused = deployment.standing("position", ORDERS, "--partition", "0", "--offset", "0", check=False)
     assert refused.returncode == 2
     assert refused.stderr.startswith("standing: stop every ingest worker first; running: standing ingest ")
-    nothing = engine.standing("position", ORDERS, "--offset", "0", check=False)
+    nothing = deployment.standing("position", ORDERS, "--offset", "0", check=False)
     assert nothing.stderr == "standing: give --partition and --offset, or --to-start, or --new-topic\n"
 
 
-async def test_a_topic_that_was_made_again_is_read_from_its_start_once_an_operator_says_so(engine: Engine) -> None:
-    name = engine.prefix + ORDERS
-    client = AdminClient({"bootstrap.servers": engine.environment["STANDING_KAFKA_BOOTSTRAP"]})
-    async with opened(engine.settings) as (database, kafka):
+async def test_a_topic_that_was_made_again_is_read_from_its_start_once_an_operator_says_so(
+    deployment: Deployment,
+) -> None:
+    name = deployment.prefix + ORDERS
+    client = AdminClient({"bootstrap.servers": deployment.environment["STANDING_KAFKA_BOOTSTRAP"]})
+    async with opened(deployment.settings) as (database, kafka):
         with pytest.raises(PositionRefused, match="order-status is the one that was set up"):
             await set_to_start(database, kafka, ORDERS, new_topic=True)
-        send_to(engine, "complaints", 0, [b"{"])
+        send_to(deployment, "complaints", 0, [b"{"])
         await set_position(database, kafka, "complaints", 0, 1)  # until something was read `setup` makes topics again
     client.delete_topics([name])[name].result(10)
     while name in client.list_topics(timeout=10).topics:
         pass
     client.create_topics([NewTopic(name, 4, config={"retention.ms": "-1"})])[name].result(10)
     with pytest.raises(TopicLost, match="order-status was deleted and recreated"):
-        await run_setup(engine.settings)
-    async with opened(engine.settings) as (database, kafka):
+        await run_setup(deployment.settings)
+    async with opened(deployment.settings) as (database, kafka):
         with pytest.raises(PositionRefused, match="was deleted and recreated: use --new-topic"):
             await set_to_start(database, kafka, ORDERS)
         done = await set_to_start(database, kafka, ORDERS, new_topic=True)
         assert done[:4] == [f"order-status/{number} is read from offset 0; before: 0" for number in range(4)]
-    await run_setup(engine.settings)
+    await run_setup(deployment.settings)

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from tests.support.databases import drop, keep_copy, make_empty, rows, set_back, url_of
-from tests.support.engine import Engine, Published, check_all
+from tests.support.deployment import Deployment, Published, check_all
 from tests.support.facts import enrolled, paid
 from tests.support.wrong_order import withdrawn_and_again
 from workers.devservers.stack import LocalServers
@@ -18,20 +18,20 @@ LOG = "select shard, seq, hash, topic, key, headers, value, decision_id, subject
 
 
 @pytest.fixture
-def drained(engine: Engine) -> Engine:
+def drained(deployment: Deployment) -> Deployment:
     """A deployment that decided a generated history."""
-    engine.standing("generate", *HISTORY)
-    with engine.working():
-        engine.drain()
-    return engine
+    deployment.standing("generate", *HISTORY)
+    with deployment.working():
+        deployment.drain()
+    return deployment
 
 
-def read(engine: Engine) -> list[tuple[str, int, str]]:
+def read(deployment: Deployment) -> list[tuple[str, int, str]]:
     """Every message that a subscriber has read, by topic, partition and ce_id, in order."""
-    return sorted((each.topic, each.partition, each.headers["ce_id"]) for each in engine.published())
+    return sorted((each.topic, each.partition, each.headers["ce_id"]) for each in deployment.published())
 
 
-async def test_a_lost_database_is_rebuilt_and_no_message_is_published_again(drained: Engine) -> None:
+async def test_a_lost_database_is_rebuilt_and_no_message_is_published_again(drained: Deployment) -> None:
     before, log = read(drained), await rows(drained, f"{LOG} from decision_log order by shard, seq")
     accounts = "select account_id, standing, sequence, said, next_check from accounts order by 1"
     companies = "select company_key, sequence, terminations, completed from companies order by 1"
@@ -58,7 +58,7 @@ async def test_a_lost_database_is_rebuilt_and_no_message_is_published_again(drai
 
 
 async def test_what_was_decided_and_not_yet_published_when_the_database_was_lost_is_published_once(
-    drained: Engine,
+    drained: Deployment,
 ) -> None:
     drained.standing("generate", "--seed", "2", *HISTORY)
     with drained.working("ingest"), drained.working("timers"), drained.working("fanout"):
@@ -74,7 +74,7 @@ async def test_what_was_decided_and_not_yet_published_when_the_database_was_lost
     await check_all(drained)
 
 
-async def test_a_database_set_back_to_an_older_state_is_brought_up_to_what_was_published(drained: Engine) -> None:
+async def test_a_database_set_back_to_an_older_state_is_brought_up_to_what_was_published(drained: Deployment) -> None:
     await keep_copy(drained)
     drained.standing("generate", "--seed", "2", *HISTORY)
     with drained.working():
@@ -89,62 +89,67 @@ async def test_a_database_set_back_to_an_older_state_is_brought_up_to_what_was_p
     await check_all(drained)
 
 
-async def test_decisions_that_were_published_in_a_wrong_order_are_published_again_in_theirs(engine: Engine) -> None:
-    engine.send([enrolled("zhang", "2016-03-01 10:00"), paid("zhang", "2016-08-29 00:00")])
-    with engine.working():
-        engine.drain()
-    engine.send(withdrawn_and_again(engine.published()))
-    assert "in another order" in engine.standing("replay", check=False).stdout
-    await drop(engine)
-    engine.standing("setup")
-    assert "what differs of 1 accounts" in engine.standing("relay", "--reconcile").stdout
-    with engine.working():
-        engine.drain()
-    assert "equal" in engine.standing("replay").stdout
+async def test_decisions_that_were_published_in_a_wrong_order_are_published_again_in_theirs(
+    deployment: Deployment,
+) -> None:
+    deployment.send([enrolled("zhang", "2016-03-01 10:00"), paid("zhang", "2016-08-29 00:00")])
+    with deployment.working():
+        deployment.drain()
+    deployment.send(withdrawn_and_again(deployment.published()))
+    assert "in another order" in deployment.standing("replay", check=False).stdout
+    await drop(deployment)
+    deployment.standing("setup")
+    assert "what differs of 1 accounts" in deployment.standing("relay", "--reconcile").stdout
+    with deployment.working():
+        deployment.drain()
+    assert "equal" in deployment.standing("replay").stdout
 
 
 async def test_after_a_rebuild_under_a_hold_a_backfilled_order_suspends_nobody_whom_the_hold_protects(
-    engine: Engine,
+    deployment: Deployment,
 ) -> None:
-    engine.send([enrolled("early", "2016-03-01 10:00"), paid("clock", "2016-09-10 00:00")])
-    with engine.working():
-        engine.drain()
-    engine.standing("hold", "a backfill")
-    engine.send([enrolled("late", "2016-03-02 10:00", "late"), enrolled("idle", "2016-03-02 10:00", "idle")])
-    with engine.working():
-        engine.drain()
-    await keep_copy(engine)
-    engine.send([enrolled("new", "2016-09-11 00:00", "new")])
-    with engine.working():
-        engine.drain()
-    before = engine.published()
-    await set_back(engine)
-    engine.standing("relay", "--reconcile")
-    assert json.loads(engine.standing("replay", "--json").stdout)["equal"]
-    engine.send([paid("late", "2016-03-05 10:00")])  # by itself it would suspend at 2 September
-    with engine.working():
-        engine.drain()
-    assert engine.published() == before
-    assert json.loads(engine.standing("replay", "--json").stdout)["equal"]
-    engine.send([paid("late", "2016-09-01 10:00")])
-    with engine.working():
-        engine.drain()
-        engine.standing("release")
-        engine.drain()
-    told = {each.value["account_id"] for each in engine.published(["suspensions"])}
+    deployment.send([enrolled("early", "2016-03-01 10:00"), paid("clock", "2016-09-10 00:00")])
+    with deployment.working():
+        deployment.drain()
+    deployment.standing("hold", "a backfill")
+    deployment.send([enrolled("late", "2016-03-02 10:00", "late"), enrolled("idle", "2016-03-02 10:00", "idle")])
+    with deployment.working():
+        deployment.drain()
+    await keep_copy(deployment)
+    deployment.send([enrolled("new", "2016-09-11 00:00", "new")])
+    with deployment.working():
+        deployment.drain()
+    before = deployment.published()
+    await set_back(deployment)
+    deployment.standing("relay", "--reconcile")
+    assert json.loads(deployment.standing("replay", "--json").stdout)["equal"]
+    deployment.send([paid("late", "2016-03-05 10:00")])  # by itself it would suspend at 2 September
+    with deployment.working():
+        deployment.drain()
+    assert deployment.published() == before
+    assert json.loads(deployment.standing("replay", "--json").stdout)["equal"]
+    deployment.send([paid("late", "2016-09-01 10:00")])
+    with deployment.working():
+        deployment.drain()
+        deployment.standing("release")
+        deployment.drain()
+    told = {each.value["account_id"] for each in deployment.published(["suspensions"])}
     assert told == {"early", "idle"}
-    await check_all(engine)
+    await check_all(deployment)
 
 
 async def test_the_database_of_another_deployment_is_refused_and_stays_as_it_is(
-    engine: Engine, servers: LocalServers
+    deployment: Deployment, servers: LocalServers
 ) -> None:
-    theirs = Engine(
-        engine.environment
-        | {"STANDING_TOPIC_PREFIX": f"other-{engine.prefix}", "STANDING_DATABASE_URL": servers.postgres.url("theirs")}
+    theirs = Deployment(
+        deployment.environment
+        | {
+            "STANDING_TOPIC_PREFIX": f"other-{deployment.prefix}",
+            "STANDING_DATABASE_URL": servers.postgres.url("theirs"),
+        }
     )
     theirs.standing("setup")
-    for each, account in ((engine, "ours"), (theirs, "theirs")):
+    for each, account in ((deployment, "ours"), (theirs, "theirs")):
         each.send([enrolled(account, "2016-03-01 10:00")])
         with each.working():
             each.drain()
@@ -154,9 +159,9 @@ async def test_the_database_of_another_deployment_is_refused_and_stays_as_it_is(
         "select * from accounts",
     ]
     before = [await rows(theirs, query) for query in everything]
-    mistaken = Engine(engine.environment | {"STANDING_DATABASE_URL": url_of(theirs)})
+    mistaken = Deployment(deployment.environment | {"STANDING_DATABASE_URL": url_of(theirs)})
     refused = mistaken.standing("relay", "--reconcile", check=False)
-    said = f"topic_prefix is '{engine.prefix}', but the database was set up with '{theirs.prefix}'"
+    said = f"topic_prefix is '{deployment.prefix}', but the database was set up with '{theirs.prefix}'"
     assert refused.stderr == f"standing: {said}; see `standing setup`\n"
     assert refused.returncode == 2
     assert [await rows(theirs, query) for query in everything] == before

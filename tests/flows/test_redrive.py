@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.support.engine import Engine, check_promises, net
+from tests.support.deployment import Deployment, check_promises, net
 from tests.support.facts import asks, case, enrolled, paid
 from tests.support.policies import SAMPLE
 from tests.support.raw import send_to, stored
@@ -15,68 +15,70 @@ from tests.support.status import until_status
 HEADERS = [("trace\u00e9", b"\xff\xfe"), ("empty", b"")]
 
 
-def letters(engine: Engine) -> Counter[tuple[str, str]]:
+def letters(deployment: Deployment) -> Counter[tuple[str, str]]:
     """How many dead letters there are, by topic and reason."""
-    found = engine.standing("dead-letters", "list", "--limit", "1000", "--json").stdout
+    found = deployment.standing("dead-letters", "list", "--limit", "1000", "--json").stdout
     return Counter((each["topic"], each["reason"]) for each in json.loads(found))
 
 
-def enrolled_ids(engine: Engine) -> set[str]:
-    return {each["account_id"] for each in net(engine.published()).values() if each["kind"] == "account_enrolled"}
+def enrolled_ids(deployment: Deployment) -> set[str]:
+    return {each["account_id"] for each in net(deployment.published()).values() if each["kind"] == "account_enrolled"}
 
 
-def test_a_redriven_record_is_the_one_that_was_read_and_is_sent_once(engine: Engine) -> None:
+def test_a_redriven_record_is_the_one_that_was_read_and_is_sent_once(deployment: Deployment) -> None:
     _, _, fields = enrolled("large", "2016-03-01 10:00")
     assert isinstance(fields, dict)
     large = fields | {"padding": "x" * 5000}
-    small = replace(engine, environment={**engine.environment, "STANDING_MAX_RECORD_BYTES": "4000"})
+    small = replace(deployment, environment={**deployment.environment, "STANDING_MAX_RECORD_BYTES": "4000"})
     with small.working():
-        send_to(engine, "seller-accounts", 2, [large], b"\xff key", HEADERS)
-        send_to(engine, "seller-accounts", 2, [large | {"padding": "x" * 70_000}, b"{", None])
-        engine.drain()
-    with engine.working():
-        assert engine.standing("dead-letters", "redrive", "seller-accounts/2/0").stdout.startswith("1 sent back")
-        engine.drain()
-        assert enrolled_ids(engine) == {"large"}
-        first, *_, last = stored(engine, "seller-accounts", 2)
+        send_to(deployment, "seller-accounts", 2, [large], b"\xff key", HEADERS)
+        send_to(deployment, "seller-accounts", 2, [large | {"padding": "x" * 70_000}, b"{", None])
+        deployment.drain()
+    with deployment.working():
+        assert deployment.standing("dead-letters", "redrive", "seller-accounts/2/0").stdout.startswith("1 sent back")
+        deployment.drain()
+        assert enrolled_ids(deployment) == {"large"}
+        first, *_, last = stored(deployment, "seller-accounts", 2)
         assert last.value() == first.value() == json.dumps(large).encode()
         assert last.key() == b"\xff key"
         assert last.headers() == [*HEADERS, ("standing-redriven-from", b"seller-accounts/2/0")]
-        again = engine.standing("dead-letters", "redrive", "seller-accounts/2/0").stdout
+        again = deployment.standing("dead-letters", "redrive", "seller-accounts/2/0").stdout
         assert again == ("0 sent back to their topics\nseller-accounts/2/0: already sent back, not sent again\n")
-        assert last.offset() == stored(engine, "seller-accounts", 2)[-1].offset()
+        assert last.offset() == stored(deployment, "seller-accounts", 2)[-1].offset()
 
-        everything = engine.standing("dead-letters", "redrive", "--all", check=False)
+        everything = deployment.standing("dead-letters", "redrive", "--all", check=False)
         assert everything.returncode == 1  # one of them cannot be sent
         assert "2 sent back to their topics" in everything.stdout
         assert "refused: seller-accounts/2/1: of its 70" in everything.stdout
-        engine.drain()
-        assert letters(engine) == {
+        deployment.drain()
+        assert letters(deployment) == {
             ("seller-accounts", "too_large"): 2,
             ("seller-accounts", "invalid_json"): 4,  # those two are no better the second time
         }
-        assert len(stored(engine, "seller-accounts", 2)) == 7
-        shown = engine.standing("dead-letters", "redrive", "seller-accounts/2/99", check=False)
+        assert len(stored(deployment, "seller-accounts", 2)) == 7
+        shown = deployment.standing("dead-letters", "redrive", "seller-accounts/2/99", check=False)
         assert shown.returncode == 2
         assert "no dead letter at seller-accounts/2/99" in shown.stderr
-        assert engine.standing("dead-letters", "redrive", check=False).returncode == 2
-    check_promises(engine.published())
+        assert deployment.standing("dead-letters", "redrive", check=False).returncode == 2
+    check_promises(deployment.published())
 
 
-def test_each_reason_is_redriven_with_what_it_needs(engine: Engine, tmp_path: Path) -> None:
+def test_each_reason_is_redriven_with_what_it_needs(deployment: Deployment, tmp_path: Path) -> None:
     (tmp_path / SAMPLE.name).write_text(SAMPLE.read_text())
-    engine = replace(engine, environment={**engine.environment, "STANDING_POLICIES": str(tmp_path)})
+    deployment = replace(deployment, environment={**deployment.environment, "STANDING_POLICIES": str(tmp_path)})
     ahead = datetime.now(UTC) + timedelta(minutes=5, seconds=15)
     _, _, early = enrolled("early", "2016-03-01 10:00", "ahead")
     assert isinstance(early, dict)
-    with engine.working():
-        engine.send([enrolled("busy", "2016-03-01 10:00")])
-        engine.send([("seller-accounts", "early", early | {"occurred_at": ahead.isoformat()})])
-        engine.send([case("busy", "2016-03-03 10:00", category="new_one", case_id="k1")])
-        engine.send([asks("busy", f"2016-03-05 10:00:{number:02}", request_id=f"r{number}") for number in range(51)])
-        engine.send([paid("busy", "2016-03-06 10:00")])
-        engine.drain()
-    assert letters(engine) == {
+    with deployment.working():
+        deployment.send([enrolled("busy", "2016-03-01 10:00")])
+        deployment.send([("seller-accounts", "early", early | {"occurred_at": ahead.isoformat()})])
+        deployment.send([case("busy", "2016-03-03 10:00", category="new_one", case_id="k1")])
+        deployment.send(
+            [asks("busy", f"2016-03-05 10:00:{number:02}", request_id=f"r{number}") for number in range(51)]
+        )
+        deployment.send([paid("busy", "2016-03-06 10:00")])
+        deployment.drain()
+    assert letters(deployment) == {
         ("seller-accounts", "occurred_in_future"): 1,
         ("complaints", "unknown_category"): 1,
         ("account-requests", "too_many_requests"): 1,
@@ -85,17 +87,21 @@ def test_each_reason_is_redriven_with_what_it_needs(engine: Engine, tmp_path: Pa
     (tmp_path / "2099-01.toml").write_text(
         newer.replace("effective_from = 2016-02-01", "effective_from = 2099-01-01")
     )
-    engine.standing("setup")
-    with engine.working():
-        engine.standing("dead-letters", "redrive", "--reason", "unknown_category", "--reason", "too_many_requests")
-        engine.drain()
-        assert letters(engine)["complaints", "unknown_category"] == 1
-        assert letters(engine)["account-requests", "too_many_requests"] == 2  # the day is as full as it was
-        until_status(engine, lambda _: datetime.now(UTC) > ahead - timedelta(minutes=5))
-        engine.standing("dead-letters", "redrive", "--topic", "seller-accounts", "--since", "2016-01-01T00:00:00Z")
-        engine.drain()
-        assert letters(engine)["seller-accounts", "occurred_in_future"] == 1
-        assert enrolled_ids(engine) == {"busy", "early"}
-    explained = json.loads(engine.standing("explain", "busy", "--json").stdout)
+    deployment.standing("setup")
+    with deployment.working():
+        deployment.standing(
+            "dead-letters", "redrive", "--reason", "unknown_category", "--reason", "too_many_requests"
+        )
+        deployment.drain()
+        assert letters(deployment)["complaints", "unknown_category"] == 1
+        assert letters(deployment)["account-requests", "too_many_requests"] == 2  # the day is as full as it was
+        until_status(deployment, lambda _: datetime.now(UTC) > ahead - timedelta(minutes=5))
+        deployment.standing(
+            "dead-letters", "redrive", "--topic", "seller-accounts", "--since", "2016-01-01T00:00:00Z"
+        )
+        deployment.drain()
+        assert letters(deployment)["seller-accounts", "occurred_in_future"] == 1
+        assert enrolled_ids(deployment) == {"busy", "early"}
+    explained = json.loads(deployment.standing("explain", "busy", "--json").stdout)
     assert "k1" in json.dumps(explained["facts"])
-    check_promises(engine.published())
+    check_promises(deployment.published())

@@ -19,8 +19,8 @@ import pytest
 import typer
 
 from tests.flows.secured import KAFKA_PASSWORD, PREFIX, WITH_TLS, SecuredServers, secured_servers
+from tests.support.deployment import Deployment, check_promises, net, opened
 from tests.support.endpoints import ask, free_ports
-from tests.support.engine import Engine, check_promises, net, opened
 from tests.support.facts import case, enrolled, paid
 from workers.checkpoints import CHECKPOINTS_TOPIC
 from workers.commands.drain import drain
@@ -52,9 +52,9 @@ class Secured:
         """How a role reaches the deployment's database."""
         return self.servers.database_url(f"standing_{role}", PASSWORDS[role], **parameters)
 
-    def engine(self, role: str, kafka: Mapping[str, str] | None = None, **changed: str) -> Engine:
+    def deployment(self, role: str, kafka: Mapping[str, str] | None = None, **changed: str) -> Deployment:
         """The deployment, as an operator or a process with the role has it; at Kafka by a password, or by `kafka`."""
-        return Engine(
+        return Deployment(
             {
                 **(self.servers.by_password() if kafka is None else kafka),
                 "STANDING_DATABASE_URL": self.url(role),
@@ -79,7 +79,7 @@ def secured(own_servers: None) -> Iterator[Secured]:
         commands = ["create database standing owner standing_owner", *statements]
         subprocess.run([*psql, *(part for each in commands for part in ("-c", each))], check=True)
         made = Secured(servers)
-        made.engine("owner").standing("setup")
+        made.deployment("owner").standing("setup")
         yield made
 
 
@@ -92,13 +92,13 @@ def without_secrets(text: str) -> str:
 async def test_each_process_does_its_work_with_its_own_role_and_no_password_shows(
     secured: Secured, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    reader = secured.engine("reader")
+    reader = secured.deployment("reader")
     first = free_ports(4)
     with ExitStack() as running:
         for port, worker in enumerate(("ingest", "timers", "fanout", "relay"), first):
             role = "relay" if worker == "relay" else "worker"
-            engine = secured.engine(role, STANDING_METRICS_PORT=str(port))
-            running.enter_context(engine.working(worker))
+            deployment = secured.deployment(role, STANDING_METRICS_PORT=str(port))
+            running.enter_context(deployment.working(worker))
         members = [enrolled(f"m{number}", "2016-03-01 10:00") for number in range(5)]
         reader.send([*members, enrolled("idle", "2016-03-01 10:00", "other"), ("order-status", "bad", b"no json")])
         reader.send([case("m1", "2016-06-01 00:00"), paid("idle", "2016-03-02 00:00")])
@@ -128,8 +128,8 @@ async def test_each_process_does_its_work_with_its_own_role_and_no_password_show
 
 async def test_every_way_into_kafka_is_open_to_both_client_libraries(secured: Secured) -> None:
     mechanisms = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
-    ways = [secured.engine("reader", STANDING_KAFKA_SASL_MECHANISM=each) for each in mechanisms]
-    for way in (*ways, secured.engine("reader", secured.servers.by_certificate())):
+    ways = [secured.deployment("reader", STANDING_KAFKA_SASL_MECHANISM=each) for each in mechanisms]
+    for way in (*ways, secured.deployment("reader", secured.servers.by_certificate())):
         kafka = way.settings.kafka
         assert await cluster_id(kafka)
         await last_record(kafka, PREFIX + CHECKPOINTS_TOPIC, 0)
@@ -182,32 +182,32 @@ class Refusal:
     """A start that must fail: of what, by whose settings; the exit code, and words of the one line."""
 
     command: str
-    engine: Engine
+    deployment: Deployment
     code: int
     words: str
 
 
 def refusals(secured: Secured) -> list[Refusal]:
     """By Kafka, and by PostgreSQL."""
-    wrong = secured.engine("reader", STANDING_KAFKA_PASSWORD="wrong")  # noqa: S106
+    wrong = secured.deployment("reader", STANDING_KAFKA_PASSWORD="wrong")  # noqa: S106
     in_the_clear = {"STANDING_KAFKA_BOOTSTRAP": secured.servers.kafka.bootstrap}
     no_certificate = secured.servers.by_certificate()
     for name in ("CERTIFICATE", "KEY"):
         del no_certificate[f"STANDING_KAFKA_{name}_FILE"]
     other = str(secured.servers.other_ca)
 
-    def at(url: str) -> Engine:
-        return secured.engine("worker", STANDING_DATABASE_URL=url)
+    def at(url: str) -> Deployment:
+        return secured.deployment("worker", STANDING_DATABASE_URL=url)
 
     return [
         Refusal("status", wrong, 2, "Authentication failed"),
-        Refusal("ingest", secured.engine("worker", STANDING_KAFKA_CA_FILE=other), 2, "certificate verify failed"),
-        Refusal("ingest", secured.engine("worker", in_the_clear), 1, "STANDING_KAFKA_SECURITY_PROTOCOL fit"),
-        Refusal("status", secured.engine("reader", no_certificate), 2, "certificate required"),
+        Refusal("ingest", secured.deployment("worker", STANDING_KAFKA_CA_FILE=other), 2, "certificate verify failed"),
+        Refusal("ingest", secured.deployment("worker", in_the_clear), 1, "STANDING_KAFKA_SECURITY_PROTOCOL fit"),
+        Refusal("status", secured.deployment("reader", no_certificate), 2, "certificate required"),
         Refusal("timers", at(secured.url("worker").replace(PASSWORDS["worker"], "wrong")), 2, "password auth"),
         Refusal("relay", at(secured.url("relay", sslrootcert=other)), 1, "certificate verify failed"),
         Refusal("status", at(secured.url("reader", sslmode="disable")), 2, "no encryption"),
-        Refusal("fanout", secured.engine("reader"), 2, "user standing_reader may not write"),
+        Refusal("fanout", secured.deployment("reader"), 2, "user standing_reader may not write"),
     ]
 
 
@@ -216,17 +216,17 @@ async def test_whoever_is_not_let_in_says_so_in_one_line_without_a_password_and_
 ) -> None:
     async def start(refusal: Refusal) -> None:
         waits = refusal.command not in {"status", "relay"}
-        async with open_worker(refusal.engine.settings, refusal.command, waits=waits):
+        async with open_worker(refusal.deployment.settings, refusal.command, waits=waits):
             raise AssertionError(f"{refusal.command} was let in; it should say {refusal.words}")
 
     expected = refusals(secured)
-    by_kafka = secured.engine("worker", STANDING_KAFKA_PASSWORD="wrong")  # noqa: S106
+    by_kafka = secured.deployment("worker", STANDING_KAFKA_PASSWORD="wrong")  # noqa: S106
     url = secured.url("worker").replace(PASSWORDS["worker"], "wrong")
-    by_postgres = secured.engine("worker", STANDING_DATABASE_URL=url)
+    by_postgres = secured.deployment("worker", STANDING_DATABASE_URL=url)
     with ExitStack() as running:
         processes = [
-            (running.enter_context(running_command(engine, command)), words)
-            for engine, words in ((by_kafka, "Authentication failed"), (by_postgres, POSTGRES_REFUSES))
+            (running.enter_context(running_command(deployment, command)), words)
+            for deployment, words in ((by_kafka, "Authentication failed"), (by_postgres, POSTGRES_REFUSES))
             for command in ("work", "relay")
         ]
         setup = running.enter_context(running_command(by_postgres, "setup"))
@@ -242,9 +242,9 @@ async def test_whoever_is_not_let_in_says_so_in_one_line_without_a_password_and_
 
 
 @contextmanager
-def running_command(engine: Engine, command: str) -> Iterator[subprocess.Popen[str]]:
+def running_command(deployment: Deployment, command: str) -> Iterator[subprocess.Popen[str]]:
     """A command in a process of its own, killed at the end if it has not ended."""
-    with engine.start(command, stderr=subprocess.PIPE, text=True) as process:
+    with deployment.start(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
         finally:
@@ -259,6 +259,6 @@ def check_line(line: str, words: str) -> None:
 
 
 async def test_who_may_only_read_can_neither_hold_nor_release(secured: Secured) -> None:
-    async with open_database(secured.engine("reader").settings, "hold") as database:
+    async with open_database(secured.deployment("reader").settings, "hold") as database:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await hold(database, "because")

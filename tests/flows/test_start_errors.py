@@ -12,7 +12,7 @@ from pathlib import Path
 
 from confluent_kafka.admin import AdminClient, NewPartitions
 
-from tests.support.engine import STANDING, Engine, net
+from tests.support.deployment import STANDING, Deployment, net
 from tests.support.facts import enrolled
 from tests.support.status import until_status
 from workers.devservers.stack import LocalServers
@@ -29,7 +29,7 @@ WITHOUT_POSTGRES = {"setup": CANNOT_RUN, "work": AWAY, "timers": AWAY}
 
 def start(command: str, environment: Mapping[str, str]) -> subprocess.Popen[str]:
     """The command in a process of its own."""
-    return Engine(dict(environment)).start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return Deployment(dict(environment)).start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_each_command_names_in_one_line_the_server_that_cannot_be_reached_and_ends(servers: LocalServers) -> None:
@@ -60,21 +60,21 @@ def test_each_command_names_in_one_line_the_server_that_cannot_be_reached_and_en
 
 
 def test_a_topic_with_another_number_of_partitions_is_named_once_and_no_deadline_is_enforced(
-    engine: Engine, tmp_path: Path
+    deployment: Deployment, tmp_path: Path
 ) -> None:
-    topic = f"{engine.prefix}order-status"
-    admin = AdminClient({"bootstrap.servers": engine.environment["STANDING_KAFKA_BOOTSTRAP"]})
+    topic = f"{deployment.prefix}order-status"
+    admin = AdminClient({"bootstrap.servers": deployment.environment["STANDING_KAFKA_BOOTSTRAP"]})
     admin.create_partitions([NewPartitions(topic, 5)])[topic].result(10)
-    refused = engine.standing("setup", check=False)
+    refused = deployment.standing("setup", check=False)
     assert (refused.returncode, refused.stderr) == (2, f"standing: topic {topic} has 5 partitions, not 4\n")
-    engine.send([enrolled("idle", "2016-03-01 10:00"), enrolled("clock", "2017-03-01 10:00", "other")])
+    deployment.send([enrolled("idle", "2016-03-01 10:00"), enrolled("clock", "2017-03-01 10:00", "other")])
     log = tmp_path / "log"
-    with log.open("wb") as file, engine.working(log=file) as supervisor:
-        until_status(engine, lambda _: "no deadline is enforced" in log.read_text())
-        found = until_status(engine, lambda found: not any(found["lag"].values()) and not found["unpublished"])
+    with log.open("wb") as file, deployment.working(log=file) as supervisor:
+        until_status(deployment, lambda _: "no deadline is enforced" in log.read_text())
+        found = until_status(deployment, lambda found: not any(found["lag"].values()) and not found["unpublished"])
         assert supervisor.poll() is None
     assert found["watermark"] is None
-    decided = [(each["kind"], each["account_id"]) for each in net(engine.published()).values()]
+    decided = [(each["kind"], each["account_id"]) for each in net(deployment.published()).values()]
     assert sorted(decided) == [("account_enrolled", "clock"), ("account_enrolled", "idle")]
     lines = log.read_text().splitlines()
     assert not [line for line in lines if "worker died" in line]

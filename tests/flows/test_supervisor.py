@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 
-from tests.support.engine import Engine
+from tests.support.deployment import Deployment
 from tests.support.logged import logged
 from tests.support.streams import until
 from workers.ops.health import Vitals
@@ -13,8 +13,10 @@ from workers.supervisor import WorkerProcess, supervise
 NOWHERE = {"STANDING_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}
 
 
-async def test_a_worker_without_a_database_is_started_again_after_longer_and_longer_pauses(engine: Engine) -> None:
-    timers = WorkerProcess("timers", ["timers"], engine.environment | NOWHERE)
+async def test_a_worker_without_a_database_is_started_again_after_longer_and_longer_pauses(
+    deployment: Deployment,
+) -> None:
+    timers = WorkerProcess("timers", ["timers"], deployment.environment | NOWHERE)
     with logged() as lines:
         working = asyncio.create_task(supervise([timers], Vitals()))
         await until(lambda: len(lines) == 3, 60)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
-from tests.support.engine import Engine
+from tests.support.deployment import Deployment
 from workers.commands.setup import topic_specs
 from workers.devservers.guardian import Guardian
 from workers.devservers.servers import LocalKafka
@@ -28,53 +28,57 @@ WRONG = [
 ]
 
 
-def admin(engine: Engine) -> AdminClient:
-    return AdminClient({"bootstrap.servers": engine.environment["STANDING_KAFKA_BOOTSTRAP"]})
+def admin(deployment: Deployment) -> AdminClient:
+    return AdminClient({"bootstrap.servers": deployment.environment["STANDING_KAFKA_BOOTSTRAP"]})
 
 
-def alter(engine: Engine, topic: str, setting: str, value: str | None) -> None:
+def alter(deployment: Deployment, topic: str, setting: str, value: str | None) -> None:
     """Change a setting of a topic; None takes it back."""
     kind = AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET
     entry = ConfigEntry(setting, value or "", incremental_operation=kind)
-    resource = ConfigResource(ResourceType.TOPIC, engine.prefix + topic, incremental_configs=[entry])
-    client = admin(engine)
+    resource = ConfigResource(ResourceType.TOPIC, deployment.prefix + topic, incremental_configs=[entry])
+    client = admin(deployment)
     client.incremental_alter_configs([resource])[resource].result(10)
 
 
-async def test_each_topic_is_made_as_it_is_needed(engine: Engine) -> None:
-    specs = topic_specs(engine.settings)
-    found = await Admin(engine.settings.kafka).settings([spec.name for spec in specs])
+async def test_each_topic_is_made_as_it_is_needed(deployment: Deployment) -> None:
+    specs = topic_specs(deployment.settings)
+    found = await Admin(deployment.settings.kafka).settings([spec.name for spec in specs])
     for spec in specs:
         made = {each.setting: found[spec.name][each.setting] for each in spec.needed}
         assert made == {each.setting: each.value for each in spec.needed}
 
 
-def test_settings_that_break_a_promise_are_refused_by_setup_and_shown_by_status(engine: Engine) -> None:
-    assert json.loads(engine.standing("status", "--json", check=False).stdout)["stuck"] == []
+def test_settings_that_break_a_promise_are_refused_by_setup_and_shown_by_status(deployment: Deployment) -> None:
+    assert json.loads(deployment.standing("status", "--json", check=False).stdout)["stuck"] == []
     for topic, setting, value, _ in WRONG:
-        alter(engine, topic, setting, value)
-    refused = engine.standing("setup", check=False)
+        alter(deployment, topic, setting, value)
+    refused = deployment.standing("setup", check=False)
     assert refused.returncode == 2, refused.stderr
     lines = refused.stderr.splitlines()
-    status = engine.standing("status", "--json", check=False)
+    status = deployment.standing("status", "--json", check=False)
     assert status.returncode == 1
     stuck: list[str] = json.loads(status.stdout)["stuck"]
     assert sorted(lines) == sorted(f"standing: {line}" for line in stuck if line.startswith("topic "))
     assert len(lines) == len(WRONG)
     for topic, setting, value, needed in WRONG:
-        [line] = [line for line in lines if f" {engine.prefix}{topic} has " in line and f"{setting}={value}" in line]
-        change = f"--alter --entity-type topics --entity-name {engine.prefix}{topic} --add-config {setting}="
+        [line] = [
+            line for line in lines if f" {deployment.prefix}{topic} has " in line and f"{setting}={value}" in line
+        ]
+        change = f"--alter --entity-type topics --entity-name {deployment.prefix}{topic} --add-config {setting}="
         assert f"{change}{needed.removesuffix(' or more')}" in line
-        alter(engine, topic, setting, None if topic == "restorations" else needed.removesuffix(" or more"))
-    assert engine.standing("setup").stdout == "nothing to do: everything is set up\n"
+        alter(deployment, topic, setting, None if topic == "restorations" else needed.removesuffix(" or more"))
+    assert deployment.standing("setup").stdout == "nothing to do: everything is set up\n"
 
 
-def test_a_topic_that_was_there_before_is_checked_by_what_the_broker_gives_it(engine: Engine) -> None:
+def test_a_topic_that_was_there_before_is_checked_by_what_the_broker_gives_it(deployment: Deployment) -> None:
     """It has no setting of its own; the broker keeps records for a week."""
-    url, prefix = engine.environment["STANDING_DATABASE_URL"], f"{engine.prefix}other."
-    other = Engine({**engine.environment, "STANDING_TOPIC_PREFIX": prefix, "STANDING_DATABASE_URL": f"{url}_other"})
+    url, prefix = deployment.environment["STANDING_DATABASE_URL"], f"{deployment.prefix}other."
+    other = Deployment(
+        {**deployment.environment, "STANDING_TOPIC_PREFIX": prefix, "STANDING_DATABASE_URL": f"{url}_other"}
+    )
     topic = f"{other.prefix}order-status"
-    client = admin(engine)
+    client = admin(deployment)
     client.create_topics([NewTopic(topic, 4)])[topic].result(10)
     refused = other.standing("setup", check=False)
     assert refused.returncode == 2

@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from tests.support.engine import Engine, net
+from tests.support.deployment import Deployment, net
 from tests.support.facts import enrolled
 from tests.support.forked import Forked, ended
 from tests.support.proxy import Proxy, never
@@ -19,12 +19,12 @@ STOP_SECONDS = 20.0
 
 
 @asynccontextmanager
-async def unread(engine: Engine, postgres: int, *commands: str) -> AsyncIterator[tuple[Proxy, list[Forked]]]:
+async def unread(deployment: Deployment, postgres: int, *commands: str) -> AsyncIterator[tuple[Proxy, list[Forked]]]:
     """Each command in a process of its own with a full pipe, and a proxy before PostgreSQL; killed at the end."""
     async with AsyncExitStack() as stack:
         proxy = await stack.enter_async_context(Proxy(postgres))
-        url = engine.environment["STANDING_DATABASE_URL"].replace(f":{postgres}/", f":{proxy.port}/")
-        environment = {**os.environ, **engine.environment, "STANDING_DATABASE_URL": url}
+        url = deployment.environment["STANDING_DATABASE_URL"].replace(f":{postgres}/", f":{proxy.port}/")
+        environment = {**os.environ, **deployment.environment, "STANDING_DATABASE_URL": url}
         processes: list[Forked] = []
         try:
             for command in commands:
@@ -37,35 +37,35 @@ async def unread(engine: Engine, postgres: int, *commands: str) -> AsyncIterator
                 await ended(each)
 
 
-async def go_on_and_end(engine: Engine, postgres: int, *commands: str) -> None:
+async def go_on_and_end(deployment: Deployment, postgres: int, *commands: str) -> None:
     """Facts are decided before and after PostgreSQL was away, and SIGTERM ends every process in time, in order."""
-    async with unread(engine, postgres, *commands) as (proxy, processes):
-        await asyncio.to_thread(engine.send, [enrolled("idle", "2016-03-01 10:00")])
-        await asyncio.to_thread(engine.drain)
+    async with unread(deployment, postgres, *commands) as (proxy, processes):
+        await asyncio.to_thread(deployment.send, [enrolled("idle", "2016-03-01 10:00")])
+        await asyncio.to_thread(deployment.drain)
         proxy.cut_at = lambda _: True
         proxy.cut_all()
         async with asyncio.timeout(60):
             while proxy.cuts < CUTS:  # noqa: ASYNC110  # the proxy tells nobody
                 await asyncio.sleep(0.05)
         proxy.cut_at = never
-        await asyncio.to_thread(engine.send, [enrolled("clock", "2017-03-01 10:00", "other")])
-        await asyncio.to_thread(engine.drain)
+        await asyncio.to_thread(deployment.send, [enrolled("clock", "2017-03-01 10:00", "other")])
+        await asyncio.to_thread(deployment.drain)
         for each in processes:
             each.terminate()
         async with asyncio.timeout(STOP_SECONDS):
             assert [await ended(each) for each in processes] == [0] * len(processes)
-    kinds = {(each["account_id"], each["kind"]) for each in net(engine.published()).values()}
+    kinds = {(each["account_id"], each["kind"]) for each in net(deployment.published()).values()}
     assert ("idle", "account_suspended") in kinds
     assert ("clock", "account_enrolled") in kinds
 
 
 async def test_workers_go_on_and_end_though_nobody_reads_their_standard_error(
-    engine: Engine, servers: LocalServers
+    deployment: Deployment, servers: LocalServers
 ) -> None:
-    await go_on_and_end(engine, servers.postgres.port, "ingest", "timers", "fanout", "relay")
+    await go_on_and_end(deployment, servers.postgres.port, "ingest", "timers", "fanout", "relay")
 
 
 async def test_a_process_tree_goes_on_and_ends_though_nobody_reads_its_standard_error(
-    engine: Engine, servers: LocalServers
+    deployment: Deployment, servers: LocalServers
 ) -> None:
-    await go_on_and_end(engine, servers.postgres.port, "work")
+    await go_on_and_end(deployment, servers.postgres.port, "work")

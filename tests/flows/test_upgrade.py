@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.support.checker import check
 from tests.support.databases import WRITTEN, rows, url_of
-from tests.support.engine import Engine, refusal
+from tests.support.deployment import Deployment, refusal
 from tests.support.facts import enrolled, paid
 from tests.support.policies import POLICIES, PROJECT
 
@@ -27,25 +27,27 @@ def newer_version(directory: Path) -> Path:
 
 
 async def test_a_newer_setup_under_working_workers_ends_them_and_the_newer_ones_go_on(
-    engine: Engine, tmp_path: Path
+    deployment: Deployment, tmp_path: Path
 ) -> None:
-    newer = replace(engine, program=newer_version(tmp_path))
-    engine.send(enrolled(each, "2016-03-01 10:00", company=each) for each in SELLERS)
-    with engine.working() as older:
-        engine.drain()
+    newer = replace(deployment, program=newer_version(tmp_path))
+    deployment.send(enrolled(each, "2016-03-01 10:00", company=each) for each in SELLERS)
+    with deployment.working() as older:
+        deployment.drain()
         assert refusal(newer, "work").endswith("run its `standing setup` first")
-        engine.send(paid(each, "2016-03-02 10:00") for each in SELLERS)
+        deployment.send(paid(each, "2016-03-02 10:00") for each in SELLERS)
         done = newer.standing("setup").stdout
         assert "migrated 9999-newer" in done
         assert "workers of the former one stop" in done
-        engine.send(paid(each, "2017-03-02 10:00") for each in SELLERS)
+        deployment.send(paid(each, "2017-03-02 10:00") for each in SELLERS)
         assert older.wait(60) == 2
-    before = await rows(engine, WRITTEN)
+    before = await rows(deployment, WRITTEN)
     for command in ("setup", "work", "status", "relay"):
-        assert "run the newer" in refusal(engine, command), command
-    assert await rows(engine, WRITTEN) == before
+        assert "run the newer" in refusal(deployment, command), command
+    assert await rows(deployment, WRITTEN) == before
     with newer.working():
         newer.drain()
-    verdict = await check(engine.environment["STANDING_KAFKA_BOOTSTRAP"], url_of(engine), engine.prefix, POLICIES)
+    verdict = await check(
+        deployment.environment["STANDING_KAFKA_BOOTSTRAP"], url_of(deployment), deployment.prefix, POLICIES
+    )
     assert verdict.clean, str(verdict)
     assert verdict.figures["facts"] == 3 * len(SELLERS)

@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from tests.support.engine import Engine
+from tests.support.deployment import Deployment
 from tests.support.raw import send_to
 
 NOWHERE = "127.0.0.1:1"
 
 
-async def test_the_brake_and_what_is_looked_up_work_without_kafka(engine: Engine, tmp_path: Path) -> None:
-    send_to(engine, "complaints", 0, [{"case_id": "[/x]\u202e"}], b"a")
-    with engine.working():
-        engine.drain()
-    alone = replace(engine, environment=engine.environment | {"STANDING_KAFKA_BOOTSTRAP": NOWHERE})
+async def test_the_brake_and_what_is_looked_up_work_without_kafka(deployment: Deployment, tmp_path: Path) -> None:
+    send_to(deployment, "complaints", 0, [{"case_id": "[/x]\u202e"}], b"a")
+    with deployment.working():
+        deployment.drain()
+    alone = replace(deployment, environment=deployment.environment | {"STANDING_KAFKA_BOOTSTRAP": NOWHERE})
 
     assert alone.standing("hold", "an [red]emergency").stdout == "held: an [red]emergency\n"
-    assert "held: an [red]emergency\n" in engine.standing("status", check=False).stdout
+    assert "held: an [red]emergency\n" in deployment.standing("status", check=False).stdout
     refused = alone.standing("release", check=False)
     assert refused.returncode == 2
     assert refused.stderr.startswith(f"standing: a server cannot be reached: Kafka at {NOWHERE}")
@@ -43,21 +43,21 @@ async def test_the_brake_and_what_is_looked_up_work_without_kafka(engine: Engine
 
 
 @pytest.mark.parametrize("topic", ["complaints", "standing-relay-checkpoints"])
-async def test_a_missing_topic_is_one_line(engine: Engine, topic: str) -> None:
-    admin = AdminClient({"bootstrap.servers": engine.environment["STANDING_KAFKA_BOOTSTRAP"], "log_level": 0})
-    for deleted in admin.delete_topics([engine.prefix + topic]).values():
+async def test_a_missing_topic_is_one_line(deployment: Deployment, topic: str) -> None:
+    admin = AdminClient({"bootstrap.servers": deployment.environment["STANDING_KAFKA_BOOTSTRAP"], "log_level": 0})
+    for deleted in admin.delete_topics([deployment.prefix + topic]).values():
         await asyncio.wrap_future(deleted)
-    while engine.prefix + topic in admin.list_topics(timeout=10).topics:  # noqa: ASYNC110  # nobody tells
+    while deployment.prefix + topic in admin.list_topics(timeout=10).topics:  # noqa: ASYNC110  # nobody tells
         await asyncio.sleep(0.05)
     for command in ("status", "drain"):
-        missing = engine.standing(command, check=False)
+        missing = deployment.standing(command, check=False)
         assert (missing.returncode, missing.stdout) == (2, "")
         assert missing.stderr.count("\n") == 1
-        assert engine.prefix + topic in missing.stderr
+        assert deployment.prefix + topic in missing.stderr
 
 
 def test_files_are_made_and_decided_without_any_server(tmp_path: Path) -> None:
-    alone = Engine({"STANDING_KAFKA_BOOTSTRAP": NOWHERE, "STANDING_DATABASE_URL": f"postgresql://{NOWHERE}/none"})
+    alone = Deployment({"STANDING_KAFKA_BOOTSTRAP": NOWHERE, "STANDING_DATABASE_URL": f"postgresql://{NOWHERE}/none"})
     history, decisions = str(tmp_path / "history.jsonl"), str(tmp_path / "decisions.jsonl")
     alone.standing("generate", "--accounts", "20", "--companies", "5", "--out", history)
     alone.standing("replay", history, "--write", decisions)
@@ -66,7 +66,7 @@ def test_files_are_made_and_decided_without_any_server(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", [("hold", "x"), ("release", "--force"), ("explain", "x"), ("dead-letters", "list")])
 def test_a_database_that_is_away_is_one_line(words: tuple[str, ...]) -> None:
-    alone = Engine({"STANDING_KAFKA_BOOTSTRAP": NOWHERE, "STANDING_DATABASE_URL": f"postgresql://{NOWHERE}/none"})
+    alone = Deployment({"STANDING_KAFKA_BOOTSTRAP": NOWHERE, "STANDING_DATABASE_URL": f"postgresql://{NOWHERE}/none"})
     away = alone.standing(*words, check=False)
     assert (away.returncode, away.stdout) == (2, "")
     assert away.stderr.startswith(f"standing: a server cannot be reached: PostgreSQL at {NOWHERE} cannot be reached")

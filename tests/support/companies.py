@@ -4,7 +4,7 @@ import asyncio
 
 from tests.model.story import case, enrolled, local
 from tests.properties.rules_engine import Message
-from tests.support.database_deployment import Deployment
+from tests.support.database_deployment import DatabaseDeployment
 from workers.store.records import Fanout
 
 END = local("2016-06-01")
@@ -18,19 +18,19 @@ def members(count: int, company: str = "c") -> list[Message]:
     return [enrolled("2016-03-01", f"m{number:02}", company, f"e{number}") for number in range(count)]
 
 
-async def claimed(deployment: Deployment) -> Fanout:
+async def claimed(deployment: DatabaseDeployment) -> Fanout:
     fanout = await deployment.store.claim_fanout(0.0)
     assert fanout is not None
     return fanout
 
 
-async def completed(deployment: Deployment) -> list[tuple[str, int]]:
+async def completed(deployment: DatabaseDeployment) -> list[tuple[str, int]]:
     """Cases and the number of accounts that each completed termination hit."""
     found = await deployment.values("company_termination_completed")
     return [(each["case_id"], each["accounts"]) for each in found]
 
 
-async def waits_for(deployment: Deployment, lock: str) -> None:
+async def waits_for(deployment: DatabaseDeployment, lock: str) -> None:
     """Return once some connection waits for a lock in a statement that speaks of `lock`."""
     async with asyncio.timeout(10):
         while not await deployment.pool.fetchval(  # noqa: ASYNC110  # the database sets no event

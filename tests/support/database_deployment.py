@@ -59,7 +59,7 @@ def expected(made: Wanted) -> dict[str, object]:
 
 
 @dataclass
-class Deployment:
+class DatabaseDeployment:
     """A database that was set up, and one worker's view of it."""
 
     pool: asyncpg.Pool
@@ -177,7 +177,7 @@ def break_for(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, account_i
 
 
 @asynccontextmanager
-async def deployed(url: str, policies: Policies) -> AsyncIterator[Deployment]:
+async def deployed(url: str, policies: Policies) -> AsyncIterator[DatabaseDeployment]:
     """A fresh deployment in the empty database at `url`, its partitions claimed."""
     asked = wanted(policies)
     connection = await connect(url)
@@ -191,6 +191,6 @@ async def deployed(url: str, policies: Policies) -> AsyncIterator[Deployment]:
         places = [(topic, number) for topic in INPUT_TOPICS for number in range(2)]
         claimed = await store.claim_positions(places, "test")
         positions = {(each.topic, each.partition): each for each in claimed}
-        yield Deployment(pool, store, enforcement, policies, deployment.incarnation, positions)
+        yield DatabaseDeployment(pool, store, enforcement, policies, deployment.incarnation, positions)
     finally:
         await pool.close()

@@ -9,44 +9,44 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from tests.support.engine import Engine
+from tests.support.deployment import Deployment
 
 OLDER = "_older"
 
 
-def url_of(engine: Engine) -> str:
+def url_of(deployment: Deployment) -> str:
     """How the deployment's database is reached."""
-    return engine.environment["STANDING_DATABASE_URL"]
+    return deployment.environment["STANDING_DATABASE_URL"]
 
 
-async def keep_copy(engine: Engine) -> None:
+async def keep_copy(deployment: Deployment) -> None:
     """Copy the database as it is now, to be put in its place later."""
-    name = urlsplit(url_of(engine)).path.lstrip("/")
-    await _maintain(engine, f'create database "{name}{OLDER}" template "{name}"')
+    name = urlsplit(url_of(deployment)).path.lstrip("/")
+    await _maintain(deployment, f'create database "{name}{OLDER}" template "{name}"')
 
 
-async def set_back(engine: Engine) -> None:
+async def set_back(deployment: Deployment) -> None:
     """Put the copy in the place of the database, whoever is connected to that."""
-    name = urlsplit(url_of(engine)).path.lstrip("/")
+    name = urlsplit(url_of(deployment)).path.lstrip("/")
     await _maintain(
-        engine, f'drop database "{name}" with (force)', f'alter database "{name}{OLDER}" rename to "{name}"'
+        deployment, f'drop database "{name}" with (force)', f'alter database "{name}{OLDER}" rename to "{name}"'
     )
 
 
-async def drop(engine: Engine) -> None:
+async def drop(deployment: Deployment) -> None:
     """Lose the database altogether."""
-    name = urlsplit(url_of(engine)).path.lstrip("/")
-    await _maintain(engine, f'drop database "{name}" with (force)')
+    name = urlsplit(url_of(deployment)).path.lstrip("/")
+    await _maintain(deployment, f'drop database "{name}" with (force)')
 
 
-async def make_empty(engine: Engine) -> None:
+async def make_empty(deployment: Deployment) -> None:
     """An empty database in the place of the lost one."""
-    name = urlsplit(url_of(engine)).path.lstrip("/")
-    await _maintain(engine, f'create database "{name}"')
+    name = urlsplit(url_of(deployment)).path.lstrip("/")
+    await _maintain(deployment, f'create database "{name}"')
 
 
-async def _maintain(engine: Engine, *statements: str) -> None:
-    connection = await asyncpg.connect(urlunsplit(urlsplit(url_of(engine))._replace(path="/postgres")))
+async def _maintain(deployment: Deployment, *statements: str) -> None:
+    connection = await asyncpg.connect(urlunsplit(urlsplit(url_of(deployment))._replace(path="/postgres")))
     try:
         for each in statements:
             await connection.execute(each)
@@ -54,9 +54,9 @@ async def _maintain(engine: Engine, *statements: str) -> None:
         await connection.close()
 
 
-async def rows(engine: Engine, query: str) -> list[tuple[object, ...]]:
+async def rows(deployment: Deployment, query: str) -> list[tuple[object, ...]]:
     """What a query finds in the deployment's database."""
-    connection = await asyncpg.connect(url_of(engine))
+    connection = await asyncpg.connect(url_of(deployment))
     try:
         return [tuple(row) for row in await connection.fetch(query)]
     finally:
@@ -70,9 +70,9 @@ WRITTEN = (
 """What changes when any worker but the relay works."""
 
 
-async def until(engine: Engine, condition: str) -> None:
+async def until(deployment: Deployment, condition: str) -> None:
     """Wait until the database says true."""
     deadline = time.monotonic() + 60
-    while not (await rows(engine, f"select ({condition})"))[0][0]:
+    while not (await rows(deployment, f"select ({condition})"))[0][0]:
         assert time.monotonic() < deadline, condition
         await asyncio.sleep(0.05)

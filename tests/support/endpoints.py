@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.engine import Engine
+from tests.support.deployment import Deployment
 
 
 def free_ports(count: int) -> int:
@@ -31,10 +31,12 @@ def free_ports(count: int) -> int:
     raise AssertionError("no ports")
 
 
-def with_ports(engine: Engine, **more: str) -> tuple[Engine, int]:
+def with_ports(deployment: Deployment, **more: str) -> tuple[Deployment, int]:
     """The same deployment with metrics, and the port of the supervisor: timers, fan-out, relay, ingest follow."""
     first = free_ports(5)
-    return replace(engine, environment={**engine.environment, "STANDING_METRICS_PORT": str(first), **more}), first
+    return replace(
+        deployment, environment={**deployment.environment, "STANDING_METRICS_PORT": str(first), **more}
+    ), first
 
 
 def ask(port: int, path: str) -> tuple[int, str]:

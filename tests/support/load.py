@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.faults.deployment import Deployment
+from tests.faults.deployment import FaultyDeployment
 from tests.support.checker import Verdict
 from workers.demo.generate import Generated, Wish, history
 
@@ -24,7 +24,7 @@ PIECES, PAUSE_SECONDS = 60, 0.4
 """A history lasts for half a minute at most while a fault goes on."""
 
 
-async def feed(deployment: Deployment, messages: Sequence[Generated], over: asyncio.Event) -> None:
+async def feed(deployment: FaultyDeployment, messages: Sequence[Generated], over: asyncio.Event) -> None:
     """Send a history piece by piece, so that it lasts while a fault does; once that is over, the rest at once."""
     size = len(messages) // PIECES + 1
     for start in range(0, len(messages), size):
@@ -33,7 +33,7 @@ async def feed(deployment: Deployment, messages: Sequence[Generated], over: asyn
             await asyncio.wait_for(over.wait(), PAUSE_SECONDS)
 
 
-async def under_load(deployment: Deployment, fault: Callable[[], Awaitable[None]]) -> Verdict:
+async def under_load(deployment: FaultyDeployment, fault: Callable[[], Awaitable[None]]) -> Verdict:
     """Stream a history while a fault happens, then what came late; all must be decided and right."""
     async with deployment.working():
         over = asyncio.Event()

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 
 from contracts.topics import INPUT_TOPICS
 from tests.support import policies
-from tests.support.database_deployment import Deployment, policies_of, records
+from tests.support.database_deployment import DatabaseDeployment, policies_of, records
 from workers.codec.decoding import Decoder
 from workers.completeness import Present
 from workers.ingest.worker import Ingest
@@ -72,7 +72,7 @@ class PlayedIntake:
         self.resting.discard((topic, partition))
 
 
-def ingest(deployment: Deployment, intake: PlayedIntake) -> Ingest:
+def ingest(deployment: DatabaseDeployment, intake: PlayedIntake) -> Ingest:
     clock = WallClock()
     return Ingest(
         store=deployment.store,
@@ -87,7 +87,7 @@ def ingest(deployment: Deployment, intake: PlayedIntake) -> Ingest:
 
 
 @asynccontextmanager
-async def running(deployment: Deployment, intake: PlayedIntake) -> AsyncIterator[Ingest]:
+async def running(deployment: DatabaseDeployment, intake: PlayedIntake) -> AsyncIterator[Ingest]:
     """A worker that runs meanwhile; it must not end before."""
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
@@ -124,12 +124,12 @@ def orders(kinds: str, first: int = 0) -> PartitionBatch:
     return PartitionBatch(*ORDERS, first, first + len(kinds), made)
 
 
-async def position(deployment: Deployment) -> Any:
+async def position(deployment: DatabaseDeployment) -> Any:
     found = {(each.topic, each.partition): each for each in await deployment.store.positions()}
     return found[ORDERS]
 
 
-async def paused(deployment: Deployment) -> Sequence[Any]:
+async def paused(deployment: DatabaseDeployment) -> Sequence[Any]:
     return [tuple(row) for row in await deployment.pool.fetch(statement("paused_partitions"))]
 
 

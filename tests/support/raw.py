@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from tests.support.engine import Engine
+from tests.support.deployment import Deployment
 
 Value = bytes | Mapping[str, object] | None
 
 
 def send_to(
-    engine: Engine,
+    deployment: Deployment,
     topic: str,
     partition: int,
     values: Iterable[Value],
@@ -19,25 +19,25 @@ def send_to(
     headers: Sequence[tuple[str, bytes]] = (),
 ) -> None:
     """Produce values to one partition, in order; a mapping is written as JSON."""
-    producer = Producer({"bootstrap.servers": engine.environment["STANDING_KAFKA_BOOTSTRAP"], "linger.ms": 1})
+    producer = Producer({"bootstrap.servers": deployment.environment["STANDING_KAFKA_BOOTSTRAP"], "linger.ms": 1})
     for value in values:
         raw = json.dumps(value, ensure_ascii=False).encode() if isinstance(value, Mapping) else value
-        producer.produce(engine.prefix + topic, raw, key, partition, headers=list(headers))
+        producer.produce(deployment.prefix + topic, raw, key, partition, headers=list(headers))
     producer.flush(30)
 
 
-def stored(engine: Engine, topic: str, partition: int) -> list[Message]:
+def stored(deployment: Deployment, topic: str, partition: int) -> list[Message]:
     """What a partition of an input topic holds."""
     consumer = Consumer(
         {
-            "bootstrap.servers": engine.environment["STANDING_KAFKA_BOOTSTRAP"],
+            "bootstrap.servers": deployment.environment["STANDING_KAFKA_BOOTSTRAP"],
             "group.id": "looks",
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
         }
     )
-    consumer.assign([TopicPartition(engine.prefix + topic, partition, 0)])
+    consumer.assign([TopicPartition(deployment.prefix + topic, partition, 0)])
     found: list[Message] = []
     while True:
         message = consumer.poll(10)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tests.support.engine import Published
+from tests.support.deployment import Published
 from tests.support.facts import Message
 
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.support.engine import Engine
+from tests.support.deployment import Deployment
 from workers.devservers.stack import LocalServers
 
 
 @pytest.fixture
-def engine(servers: LocalServers, topic_prefix: str) -> Engine:
+def deployment(servers: LocalServers, topic_prefix: str) -> Deployment:
     """A deployment that was set up and does not run yet; histories are played."""
-    made = Engine(
+    made = Deployment(
         {
             **servers.environment,
             "STANDING_DATABASE_URL": servers.postgres.url(topic_prefix.rstrip(".")),

@@ -34,7 +34,7 @@ class Published:
 
 
 @dataclass
-class Engine:
+class Deployment:
     """One deployment: its settings, its running workers, its topics."""
 
     environment: dict[str, str]
@@ -137,9 +137,9 @@ def workers_of(supervisor: int, name: str) -> list[int]:
     return found
 
 
-async def check_all(engine: Engine) -> Verdict:
+async def check_all(deployment: Deployment) -> Verdict:
     """The independent checker finds nothing amiss in the deployment, which is at rest."""
-    settings = engine.settings
+    settings = deployment.settings
     verdict = await check(
         settings.kafka_bootstrap,
         settings.database_url.get_secret_value(),
@@ -187,9 +187,9 @@ def check_promises(messages: Sequence[Published]) -> None:
         last[place] = message.value["sequence"]
 
 
-def refusal(engine: Engine, command: str) -> str:
+def refusal(deployment: Deployment, command: str) -> str:
     """The one line that a command says which cannot run."""
-    refused = engine.standing(command, check=False)
+    refused = deployment.standing(command, check=False)
     assert refused.returncode == 2, f"{command}: {refused.stderr}"
     return refused.stderr.splitlines()[-1]
 
