@@ -10,14 +10,13 @@ from uuid import UUID
 import pytest
 
 from contracts.topics import OUTPUT_TOPICS
-from workers import relay
+from tests.support.played_log import PlayedLog
 from workers.checkpoints import Checkpoint, CheckpointLost, SetBack
 from workers.kafka.last_record import LeftOpen
 from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
 from workers.ops.health import Vitals
 from workers.relay import Opening, Shard, run
 from workers.store.listener import Listener
-from workers.store.postgres import Store
 
 INCARNATION = UUID(int=1)
 CHECKPOINT = Checkpoint(7, b"hash", INCARNATION)
@@ -56,14 +55,11 @@ class PlayedProducer:
 def shard(producer: PlayedProducer, logged: bytes | None = b"hash", *, lost: bool = False) -> Shard:
     """A shard whose log has this hash at row 7; `lost` where Kafka shows that something was published."""
 
-    async def log_row_hash(shard: int, seq: int) -> bytes | None:
-        return logged if (shard, seq) == (2, 7) else None
-
     async def compare() -> None:
         if lost:
             raise CheckpointLost("lost")
 
-    store = cast("Store", SimpleNamespace(log_row_hash=log_row_hash, pool=None))
+    store = PlayedLog(2, hashes={} if logged is None else {7: logged})
     played = cast("TransactionalProducer", producer)
     return Shard(2, store, played, INCARNATION, "p.", 4, compare)
 
@@ -87,13 +83,11 @@ async def nothing_lost() -> None:
     """Every topic is the one that was set up."""
 
 
-async def no_room_to_make(pool: object) -> int:
+async def no_room_to_make() -> int:
     return 0
 
 
-async def test_a_relay_that_kafka_lets_open_no_transaction_is_not_ready_and_blames_kafka(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_relay_that_kafka_lets_open_no_transaction_is_not_ready_and_blames_kafka() -> None:
     """As on one broker that keeps its transactions three times: it has no coordinator for them."""
     refused, stop = shard(producer := PlayedProducer()), asyncio.Event()
     vitals = Vitals(("database", "kafka"))
@@ -104,8 +98,7 @@ async def test_a_relay_that_kafka_lets_open_no_transaction_is_not_ready_and_blam
 
     producer.open = fail  # type: ignore[method-assign]
     bells = cast("Listener", SimpleNamespace(bell=lambda: None))
-    monkeypatch.setattr(relay, "make_room", no_room_to_make)
-    await run([refused], bells, bells, vitals, stop, nothing_lost)
+    await run([refused], bells, bells, vitals, stop, nothing_lost, no_room_to_make)
     vitals.answered("kafka")  # the brokers answer what else they are asked
     assert vitals.unready() == ["without shard 2", "Kafka: producer standing-relay-2: no coordinator"]
 

@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import cast
 from uuid import UUID
 
 import pytest
 
+from tests.support.played_log import PlayedLog
 from workers.checkpoints import CHECKPOINTS_TOPIC, Checkpoint
 from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
 from workers.relay import Shard, partition_of
-from workers.store.postgres import Store
 from workers.store.records import LogRow
 
 INCARNATION = UUID(int=1)
@@ -38,11 +37,7 @@ def row(seq: int) -> LogRow:
 
 
 def shard(producer: PlayedProducer, log: list[LogRow]) -> Shard:
-    async def read_log(number: int, after: int, limit: int) -> list[LogRow]:
-        assert number == 2
-        return [each for each in log if each.seq > after][:limit]
-
-    store = cast("Store", SimpleNamespace(read_log=read_log))
+    store = PlayedLog(2, log)
     played = cast("TransactionalProducer", producer)
 
     async def compare() -> None:

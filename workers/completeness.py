@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from workers.codec.decoding import Read
 from workers.ops.clock import Clock
 from workers.rules.calendar import Instant
-from workers.store.postgres import Store
+from workers.store.protocols import InputPositions
 from workers.store.records import Position
 
 Partition = tuple[str, int]
@@ -22,7 +22,7 @@ class Present:
     """The present: the wall clock, or where histories are played the latest instant read from any topic."""
 
     clock: Clock
-    store: Store
+    store: InputPositions
     events: bool
 
     async def now(self) -> Instant | None:

@@ -24,6 +24,7 @@ from workers.ops.slots import NameTaken, owner_name, take_slot
 from workers.settings import Settings
 from workers.standby import until_gone
 from workers.store.deployment import adopt_server
+from workers.store.log_parts import make_room
 from workers.store.statements import statement
 from workers.supervisor import WorkerProcess, supervise
 from workers.topics import check_topics, written_to
@@ -185,7 +186,7 @@ async def run_relay(settings: Settings) -> None:
                 await shard.open()
             await adopt_server(made.pool)
             log.warning("another PostgreSQL was adopted: all that was published is in its log")
-        await relay.run(shards, listener, ended, vitals, stop, check)
+        await relay.run(shards, listener, ended, vitals, stop, check, partial(make_room, made.pool))
 
 
 RUNS = {"ingest": run_ingest, "timers": run_timers, "fanout": run_fanout, "relay": run_relay}

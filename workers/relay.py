@@ -34,8 +34,8 @@ from workers.ops.logs import Log
 from workers.ops.refused import Refused
 from workers.standby import Standby
 from workers.store.listener import Bell, Listener
-from workers.store.log_parts import make_room
-from workers.store.postgres import TRANSIENT, Store
+from workers.store.postgres import TRANSIENT
+from workers.store.protocols import DecisionLog
 from workers.store.records import LogRow
 
 log = Log()
@@ -62,7 +62,7 @@ class Shard:
     """One shard of the log on its way to Kafka."""
 
     number: int
-    store: Store
+    store: DecisionLog
     producer: TransactionalProducer
     incarnation: UUID
     prefix: str
@@ -170,10 +170,11 @@ async def run(
     vitals: Vitals,
     stop: asyncio.Event,
     check_topics: Callable[[], Awaitable[None]],
+    make_room: Callable[[], Awaitable[int]],
 ) -> None:
     """Publish every shard until `stop` is set; raises where a shard cannot go on, or `check_topics` does.
 
-    `ended` hears of other relays' ends.
+    `ended` hears of other relays' ends; `make_room` makes parts of the log ahead of need and says how many.
     """
     opening = Opening({shard.number for shard in shards})
     try:
@@ -181,7 +182,7 @@ async def run(
             tasks.create_task(_watch_topics(check_topics, stop))
             for shard in shards:
                 tasks.create_task(_run_shard(shard, opening, listener.bell(), ended.bell(), vitals, stop))
-            tasks.create_task(_keep_room(shards[0].store, vitals, stop))
+            tasks.create_task(_keep_room(make_room, vitals, stop))
     except* (Refused, Moved) as refused:
         raise refused.exceptions[0] from None
 
@@ -287,19 +288,19 @@ async def _publish(
         backoff.succeeded()
 
 
-async def _keep_room(store: Store, vitals: Vitals, stop: asyncio.Event) -> None:
+async def _keep_room(make_room: Callable[[], Awaitable[int]], vitals: Vitals, stop: asyncio.Event) -> None:
     """Make parts of the log ahead of need, until `stop` is set."""
     backoff = Backoff(TRIES, vitals.failed)
     while not stop.is_set():
-        await try_once(partial(_make_room, store), backoff, TRANSIENT)
+        await try_once(partial(_make_room, make_room), backoff, TRANSIENT)
         with suppress(TimeoutError):
             async with asyncio.timeout(ROOM_SECONDS):
                 await stop.wait()
 
 
-async def _make_room(store: Store) -> None:
+async def _make_room(make_room: Callable[[], Awaitable[int]]) -> None:
     try:
-        if made := await make_room(store.pool):
+        if made := await make_room():
             log.info("parts of the decision log were made", count=made)
     except asyncpg.CheckViolationError:
         log.error("rows of the decision log found no part: run `standing setup`, which makes one for them")

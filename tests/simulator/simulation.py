@@ -30,7 +30,7 @@ from workers.kafka.transactional_producer import Outgoing, PublishError, Transac
 from workers.relay import Shard
 from workers.rules.calendar import Instant, written
 from workers.rules.judge import judge
-from workers.store.postgres import LostOwnership, Store
+from workers.store.postgres import LostOwnership
 
 MODEL_POLICIES, POLICIES = both(*POLICY_FILES)
 INCARNATION = UUID(int=1)
@@ -138,15 +138,14 @@ class World:
     def intake(self, number: int, ahead: Instant | None = None) -> PlayedIntake:
         """A fresh ingest worker with its intake; `ahead` where its clock is not the scenario's."""
         intake = PlayedIntake(self, number)
-        store = cast("Store", self.store)
         clock = WorkersClock(self.clock, self.scenario.clocks[number] if ahead is None else ahead)
         intake.ingest = Ingest(
-            store=store,
+            store=self.store,
             enforcement=self.enforcement,
             decoder=self.decoder,
             intake=cast("Intake", intake),
             clock=clock,
-            present=Present(clock, store, self.scenario.events_clock),
+            present=Present(clock, self.store, self.scenario.events_clock),
             owner=f"ingest {number}",
             input_partitions=PARTITIONS,
         )
@@ -254,7 +253,7 @@ class World:
             await STEP
             assert number in self.topics.checkpoints or not self.topics.published[number], "the checkpoint was lost"
 
-        return Shard(number, cast("Store", self.store), producer, INCARNATION, "", 1, compare)
+        return Shard(number, self.store, producer, INCARNATION, "", 1, compare)
 
     async def relay(self, number: int) -> None:
         def fails() -> bool:

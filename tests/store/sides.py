@@ -8,12 +8,13 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from contracts.topics import INPUT_TOPICS
 from tests.support.database_deployment import SHARDS
 from tests.support.scheduled_store import LEASE_STEPS, ScheduledStore
-from workers.store.postgres import Store, Transaction
+from workers.enforcement.unit_of_work import UnitOfWork
+from workers.store.postgres import Store
 
 PLACES = [(topic, number) for topic in INPUT_TOPICS for number in range(2)]
 LIMIT_SECONDS = 10.0
@@ -25,7 +26,7 @@ Tables = dict[str, list[tuple[Any, ...]]]
 class Side(ABC):
     """One store, and what a test does with it that no worker does."""
 
-    store: Store
+    store: "Store | InTurns"
 
     @abstractmethod
     async def tables(self) -> Tables:
@@ -110,7 +111,7 @@ class InMemory(Side):
     def __init__(self) -> None:
         self.memory = ScheduledStore(PLACES, SHARDS)
         self._in_turns = InTurns(self.memory)
-        self.store = cast("Store", self._in_turns)
+        self.store = self._in_turns
 
     async def tables(self) -> Tables:
         tables = self.memory.tables
@@ -220,6 +221,6 @@ async def in_one(side: Side, name: str, *given: Any) -> Any:
         return await getattr(transaction, name)(*given)
 
 
-async def locked(transaction: Transaction, account_ids: Sequence[str]) -> list[tuple[Any, ...]]:
+async def locked(transaction: UnitOfWork | InTurns, account_ids: Sequence[str]) -> list[tuple[Any, ...]]:
     """Accounts, locked, as plain rows."""
     return [tuple(row) for row in await transaction.lock_accounts(account_ids)]

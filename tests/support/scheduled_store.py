@@ -108,6 +108,9 @@ class ScheduledStore:
     async def notify_watermark(self) -> None:
         await STEP
 
+    async def notify_relay_ended(self) -> None:
+        await STEP
+
     def free_fanouts(self) -> list[str]:
         """The companies whose fan-out can be claimed, whose lease ended first before the others."""
         leases = self.tables.leases

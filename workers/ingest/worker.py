@@ -28,7 +28,8 @@ from workers.ops.health import Vitals
 from workers.ops.logs import Log
 from workers.ops.slots import stand_back
 from workers.rules.calendar import Instant
-from workers.store.postgres import TRANSIENT, LostOwnership, Store
+from workers.store.postgres import TRANSIENT, LostOwnership
+from workers.store.protocols import InputPositions
 from workers.store.records import Position
 from workers.waiting_cases import CASES, WaitingCases
 
@@ -96,7 +97,7 @@ class Input:
 class Ingest:
     """One ingest worker; the intake calls `claim`, `revoked`, `decode` and `commit`."""
 
-    store: Store
+    store: InputPositions
     enforcement: Enforcement
     decoder: Decoder
     intake: Intake
