@@ -10,13 +10,15 @@ from workers.settings import Settings
 
 PROJECT = Path(__file__).parents[1]
 ROLES = (PROJECT / "schemas" / "postgres" / "roles.sql").read_text()
-OPERATIONS = " ".join((PROJECT / "docs" / "operations.md").read_text().split())
+DOCUMENTS = " ".join(
+    word for name in ("operations", "monitoring") for word in (PROJECT / "docs" / f"{name}.md").read_text().split()
+)
 SAID = [
     ("A stop takes up to {} seconds", timeouts.GRACE_SECONDS),
     ("order, each for {} seconds", timeouts.CONNECT_SECONDS),
     ("did what it asked within {} seconds", timeouts.READY_SECONDS),
     ("statement may take {} seconds", timeouts.STATEMENT_SECONDS),
-    ("decisions wait for the relay* for over {} seconds", timeouts.STUCK_SECONDS),
+    ("decisions are unpublished* for over {} seconds", timeouts.STUCK_SECONDS),
     ("deadlines are overdue* by over {} seconds", timeouts.STUCK_SECONDS),
 ]
 
@@ -32,7 +34,7 @@ def test_the_watchdog_of_the_settings_is_the_one_that_is_compared() -> None:
 
 @pytest.mark.parametrize(("words", "seconds"), SAID, ids=[words for words, _ in SAID])
 def test_the_documents_say_the_same(words: str, seconds: float) -> None:
-    assert words.format(f"{seconds:.0f}") in OPERATIONS
+    assert words.format(f"{seconds:.0f}") in DOCUMENTS
 
 
 def of_role(role: str, setting: str) -> str:

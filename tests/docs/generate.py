@@ -21,7 +21,9 @@ from workers.ops.metrics import METRICS
 from workers.settings import Settings
 
 PROJECT = Path(__file__).parents[2]
-DOCUMENTS = tuple(PROJECT / "docs" / f"{name}.md" for name in ("subscribing", "operations", "architecture"))
+DOCUMENTS = tuple(
+    PROJECT / "docs" / f"{name}.md" for name in ("subscribing", "operations", "monitoring", "architecture")
+)
 
 SETTINGS = {
     "kafka_bootstrap": "Brokers, `host:port`, comma separated.",

@@ -17,7 +17,7 @@ from workers.ops.logs import Log
 log = Log()
 
 ANEW = "the topic was deleted and recreated: the stored position is that of the old one"
-GONE = "its stored position is not in the topic: retention passed it, or the topic was made anew"
+GONE = "its stored position is not in the topic: retention passed it, or the topic was recreated"
 
 
 class Halts:
