@@ -5,9 +5,9 @@ from random import Random
 import pytest
 
 from tests.model.histories import random_history
-from tests.properties.rules_engine import Message
 from tests.support.database_deployment import DatabaseDeployment
 from tests.support.policies import HOURLY, SHORT
+from tests.support.rules_engine import Message
 from workers.rules.calendar import DAY
 
 HISTORIES = 40

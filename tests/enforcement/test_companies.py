@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from tests.model.story import case, enrolled, local, order
-from tests.properties.rules_engine import Message, from_scratch
 from tests.support.companies import END, completed, members, upheld, waits_for
 from tests.support.database_deployment import DatabaseDeployment
+from tests.support.rules_engine import Message, from_scratch
 from workers.rules.calendar import Instant
 from workers.rules.facts import company_key
 

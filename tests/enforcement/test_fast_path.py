@@ -3,8 +3,8 @@
 import pytest
 
 from tests.model.story import activation, case, closed, enrolled, local, order
-from tests.properties.rules_engine import Message
 from tests.support.database_deployment import DatabaseDeployment
+from tests.support.rules_engine import Message
 from workers.rules.calendar import DAY
 
 ENROLLED = enrolled("2016-03-01 10:00", event="enrolled")

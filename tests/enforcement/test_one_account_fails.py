@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.model.story import activation, case, enrolled, local, order
-from tests.properties.rules_engine import Message
 from tests.support.database_deployment import Broken, DatabaseDeployment, break_for
+from tests.support.rules_engine import Message
 from workers.enforcement import account_context, companies, evaluate, fast_path, outbox, process
 from workers.enforcement.isolation import CannotStore
 from workers.rules import history

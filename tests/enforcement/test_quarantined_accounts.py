@@ -3,8 +3,8 @@
 import pytest
 
 from tests.model.story import activation, case, enrolled, local, order
-from tests.properties.rules_engine import Message
 from tests.support.database_deployment import DatabaseDeployment, break_for
+from tests.support.rules_engine import Message
 from workers.enforcement import companies, evaluate
 
 

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from tests.faults.deployment import FaultyDeployment
-from tests.support.load import long
+from tests.support.long import long
 from workers.demo.generate import Generated, Wish, history
 
 GOOD = history(Wish(seed=7, accounts=100, companies=30, days=400, late=0.1, doubled=0.05, bad=0))

@@ -16,8 +16,9 @@ import pytest
 
 from tests.faults.cuts import is_commit, is_end_of_transaction
 from tests.faults.deployment import FaultyDeployment
+from tests.faults.load import under_load
 from tests.support.faulty_servers import FaultyServers
-from tests.support.load import long, under_load
+from tests.support.long import long
 
 
 class Every:

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults.deployment import FaultyDeployment
+from tests.faults.load import under_load
 from tests.support.faulty_servers import CannotMount, FaultyServers, MortalPostgres, ProxiedKafka, faulty_servers
-from tests.support.load import long, under_load
+from tests.support.long import long
 
 MEGABYTES = 600
 FULL_SECONDS = 5

@@ -8,7 +8,7 @@ import time
 
 from tests.faults.deployment import FaultyDeployment
 from tests.support.facts import Message, case, enrolled, paid
-from tests.support.load import long
+from tests.support.long import long
 from workers.devservers.stack import LocalServers
 
 MEMBERS = 10_000

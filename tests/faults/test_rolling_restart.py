@@ -19,7 +19,7 @@ from tests.faults.deployment import STOP_SECONDS, FaultyDeployment
 from tests.support.endpoints import ask, free_ports
 from tests.support.facts import enrolled
 from tests.support.forked import Forked, ended
-from tests.support.load import long
+from tests.support.long import long
 from workers.devservers.stack import LocalServers
 
 ENROLLED = "2016-03-01 10:00"

@@ -11,8 +11,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import asyncpg
 
 from tests.faults.deployment import FaultyDeployment
+from tests.faults.load import under_load
 from tests.support.faulty_servers import FaultyServers
-from tests.support.load import long, under_load
+from tests.support.long import long
 
 LOCK_SECONDS = 26
 """Longer than a worker waits for a lock, 20 s."""

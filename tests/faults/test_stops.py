@@ -17,7 +17,7 @@ from typing import Literal
 
 from tests.faults.counting import Point
 from tests.faults.deployment import FaultyDeployment, NotSettled
-from tests.support.load import long
+from tests.support.long import long
 from workers.devservers.stack import LocalServers
 
 REACHED_SECONDS = 60

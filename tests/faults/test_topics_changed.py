@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from tests.faults.deployment import FaultyDeployment
 from tests.support.facts import Message, enrolled, paid
-from tests.support.load import long
+from tests.support.long import long
 from workers.commands.positions import set_to_start
 from workers.commands.setup import run_setup
 from workers.settings import Settings

@@ -11,8 +11,9 @@ from itertools import cycle
 
 from tests.faults.cuts import is_commit, is_end_of_transaction
 from tests.faults.deployment import FaultyDeployment
+from tests.faults.load import under_load
 from tests.support.faulty_servers import FaultyServers
-from tests.support.load import long, under_load
+from tests.support.long import long
 
 PRODUCE = b"\x00\x00"
 """The API key of Produce, the fifth and sixth byte of a request to Kafka."""

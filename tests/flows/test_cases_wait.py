@@ -18,7 +18,7 @@ from tests.support.broker import transaction
 from tests.support.databases import rows, until, url_of
 from tests.support.deployment import Deployment
 from tests.support.facts import Message
-from tests.support.load import long
+from tests.support.long import long
 from workers.commands.setup import topic_specs
 from workers.devservers.stack import LocalServers
 

@@ -7,8 +7,8 @@ dates are New York's; 13 March 2016 has 23 hours there.
 from zoneinfo import ZoneInfo
 
 from tests.model.story import activation, case, closed, enrolled, local, order, reapplication
-from tests.properties.rules_engine import Message
 from tests.properties.strategies import policy_text, world_of
+from tests.support.rules_engine import Message
 from workers.rules.calendar import Instant
 
 ZONE = ZoneInfo("America/New_York")

@@ -14,7 +14,7 @@ import orjson
 
 from contracts.fields import instant
 from contracts.topics import INPUT_TOPICS, Topic
-from tests.properties.rules_engine import Message, decode
+from tests.support.rules_engine import Message, decode
 from workers.codec.batch import Batch
 from workers.codec.terminations import read_terminations
 from workers.enforcement.account_context import AccountContext, read_context

@@ -3,8 +3,8 @@
 from tests.model.naive import walk
 from tests.properties.arriving import Arrival
 from tests.properties.comparing import in_order, of_message, of_model
-from tests.properties.rules_engine import Message, from_scratch
 from tests.properties.strategies import World
+from tests.support.rules_engine import Message, from_scratch
 from workers.enforcement.evaluate import standing_digest
 
 

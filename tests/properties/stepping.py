@@ -14,8 +14,8 @@ from tests.model.naive import Result, walk
 from tests.properties.alphabet import LETTERS, WORLD
 from tests.properties.arriving import Arrival
 from tests.properties.comparing import in_order, of_message, of_model
-from tests.properties.rules_engine import decode
 from tests.properties.strategies import FAR
+from tests.support.rules_engine import decode
 from workers.codec.batch import Batch
 from workers.enforcement import evaluate
 from workers.rules.calendar import Instant

@@ -15,7 +15,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from tests.model.policies import Policy as ModelPolicy
 from tests.model.story import activation, case, closed, enrolled, local, order, reapplication
-from tests.properties.rules_engine import Message, both
+from tests.support.rules_engine import Message, both
 from workers.rules.calendar import Instant
 from workers.rules.policy import Policies
 from workers.store.records import MINUS_INFINITY

@@ -8,8 +8,8 @@ from tests.model.histories import random_history
 from tests.model.naive import walk
 from tests.properties.arriving import Arrival
 from tests.properties.comparing import in_order, of_engine, of_message, of_model
-from tests.properties.rules_engine import both, from_scratch
 from tests.support.policies import HOURLY, SHORT
+from tests.support.rules_engine import both, from_scratch
 
 MODEL_POLICIES, POLICIES = both(SHORT, HOURLY)
 

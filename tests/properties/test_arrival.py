@@ -10,8 +10,8 @@ from tests.model.naive import walk
 from tests.properties.arriving import Arrival
 from tests.properties.checking import as_the_model_says
 from tests.properties.comparing import in_order, of_engine, of_model
-from tests.properties.rules_engine import Message, from_scratch
 from tests.properties.strategies import KINDS, World, examples, histories, watermarks, worlds
+from tests.support.rules_engine import Message, from_scratch
 from workers.rules.calendar import Instant
 
 

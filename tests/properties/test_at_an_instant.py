@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
 from tests.properties.alphabet import MANY_ORDERS
-from tests.properties.rules_engine import known_of, terminations_of
 from tests.properties.strategies import FAR, examples, histories, watermarks, worlds
+from tests.support.rules_engine import known_of, terminations_of
 from workers.commands.explain import Explanation
 from workers.rules.judge import judge
 

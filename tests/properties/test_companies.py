@@ -8,8 +8,8 @@ from hypothesis.strategies import DataObject
 
 from contracts.fields import instant
 from tests.properties.arriving import Arrival, InForce
-from tests.properties.rules_engine import Message, from_scratch
 from tests.properties.strategies import FAR, examples, histories, watermarks, worlds
+from tests.support.rules_engine import Message, from_scratch
 from workers.rules.calendar import Instant
 
 COMPANIES = ("upheld", "case", "case", "enrolled", "order", "activation", "reapplication", "closed")

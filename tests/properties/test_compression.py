@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
 from tests.properties.alphabet import MANY_ORDERS
-from tests.properties.rules_engine import Message, from_scratch, known_of
 from tests.properties.strategies import World, examples, histories, watermarks, worlds
+from tests.support.rules_engine import Message, from_scratch, known_of
 from workers.rules.facts import EffectiveOrder, OrderSpan
 from workers.rules.history import add_orders
 

@@ -7,8 +7,8 @@ from hypothesis.strategies import DataObject
 from tests.model.story import activation, closed, enrolled, local, order
 from tests.properties.arriving import Arrival
 from tests.properties.checking import as_the_model_says
-from tests.properties.rules_engine import Message, known_of
 from tests.properties.strategies import examples, histories, policy_text, watermarks, world_of, worlds
+from tests.support.rules_engine import Message, known_of
 from workers.enforcement.evaluate import standing_digest
 from workers.rules.difference import difference
 from workers.store.records import MINUS_INFINITY

@@ -8,8 +8,8 @@ from contracts.kinds import DEADLINE_KINDS
 from tests.model.naive import walk
 from tests.properties.arriving import Arrival
 from tests.properties.comparing import in_order, of_message, of_model
-from tests.properties.rules_engine import from_scratch
 from tests.properties.strategies import FAR, examples, histories, instants_of, watermarks, worlds
+from tests.support.rules_engine import from_scratch
 
 MOSTLY_ORDERS = ("order", "order", "order", "activation", "upheld", "closed", "enrolled")
 

@@ -8,8 +8,8 @@ from tests.model.naive import walk
 from tests.model.story import case, closed, enrolled, order
 from tests.properties.arriving import Arrival
 from tests.properties.checking import as_the_model_says
-from tests.properties.rules_engine import Message
 from tests.properties.strategies import FAR, policy_text, world_of
+from tests.support.rules_engine import Message
 from workers.store.records import MINUS_INFINITY
 
 WORLD = world_of(

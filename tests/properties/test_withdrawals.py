@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
 from tests.properties.arriving import Arrival
-from tests.properties.rules_engine import Message
 from tests.properties.strategies import World, examples, histories, watermarks, worlds
+from tests.support.rules_engine import Message
 
 
 def played(data: DataObject, world: World, history: list[Message]) -> Arrival:

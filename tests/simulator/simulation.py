@@ -14,9 +14,9 @@ from unittest.mock import patch
 from uuid import UUID
 
 from tests.model.reading import Message
-from tests.properties.rules_engine import both
 from tests.simulator.played_kafka import PLACES, Log, PlayedIntake
 from tests.simulator.scenario import LONG_AFTER, PARTITIONS, POLICY_FILES, SHARDS, Arrival, Scenario, value_of
+from tests.support.rules_engine import both
 from tests.support.scheduled_store import STEP, ScheduledStore, Step, run_alone
 from workers.checkpoints import CHECKPOINTS_TOPIC
 from workers.codec.decoding import Decoder

@@ -3,8 +3,8 @@
 import asyncio
 
 from tests.model.story import case, enrolled, local
-from tests.properties.rules_engine import Message
 from tests.support.database_deployment import DatabaseDeployment
+from tests.support.rules_engine import Message
 from workers.store.records import Fanout
 
 END = local("2016-06-01")

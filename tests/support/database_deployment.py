@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from contracts.topics import INPUT_TOPICS
-from tests.properties.rules_engine import Message, from_scratch
+from tests.support.rules_engine import Message, from_scratch
 from workers.codec.batch import Batch
 from workers.codec.decoding import Decoder
 from workers.codec.policies import read_policies

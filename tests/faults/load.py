@@ -4,18 +4,14 @@ Owns the facts and the order of things: load, fault, rest, late facts, rest, ver
 """
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-
-import pytest
 
 from tests.faults.deployment import FaultyDeployment
 from tests.support.checker import Verdict
 from workers.demo.generate import Generated, Wish, history
 
-long = pytest.mark.skipif(os.environ.get("FAULTS") != "all", reason="run by `make faults`")
 MESSAGES = history(Wish(seed=7, accounts=100, companies=30, days=400, late=0.1, doubled=0.05, bad=0.003))
 LATE = MESSAGES[100::20]
 """Messages that arrive after everything else, months late."""
