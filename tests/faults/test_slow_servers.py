@@ -56,7 +56,7 @@ async def test_another_transaction_idles_with_the_positions_locked(deployment: F
 async def test_a_query_of_ten_seconds_keeps_every_table_to_itself(deployment: FaultyDeployment) -> None:
     async def fault() -> None:
         async with another_client(deployment) as other, other.transaction():
-            await other.execute("lock table positions, accounts, facts, shards, decision_log, fan-outs")
+            await other.execute("lock table positions, accounts, facts, shards, decision_log, company_fanouts")
             await other.execute("select pg_sleep(10)")
 
     await under_load(deployment, fault)

@@ -75,7 +75,7 @@ def test_a_worker_whose_event_loop_is_blocked_is_ended_and_started_again(
         work = scrape(first)
     assert {name: count for name, count in work.items() if "restarts" in name} == {
         "standing_worker_restarts_total{worker=timers}": 1,
-        "standing_worker_restarts_total{worker=fan-out}": 0,
+        "standing_worker_restarts_total{worker=fanout}": 0,
         "standing_worker_restarts_total{worker=relay}": 0,
         "standing_worker_restarts_total{worker=ingest}": 0,
     }

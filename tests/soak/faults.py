@@ -35,7 +35,7 @@ LOCKS = {
     "accounts": "select from accounts for update",
     "positions": "select from positions for update",
 }
-EVERY_HOT_TABLE = "lock table positions, accounts, facts, shards, decision_log, fan-outs"
+EVERY_HOT_TABLE = "lock table positions, accounts, facts, shards, decision_log, company_fanouts"
 TO_LOCK_SECONDS = 30.0
 CHANCES = {
     "kill_worker": 54,

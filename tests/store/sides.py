@@ -162,7 +162,7 @@ _TABLES = {
     "companies": "select * from companies",
     "memberships": "select * from memberships",
     "fanouts": "select company_key, version, cursor, deferred, because, lease_until is not null, quarantined"
-    " from fan-outs",
+    " from company_fanouts",
     "decision_log": "select shard, seq, hash, topic, key, headers, value, decision_id::text, subject, kind,"
     " effective_at, recorded_at from decision_log",
     "shards": "select * from shards",
