@@ -11,6 +11,7 @@ from pydantic_core import from_json
 
 from contracts.catalogue import MESSAGES, messages_of
 from contracts.generate import SCHEMAS
+from contracts.kinds import WITHDRAWN
 from contracts.topics import INPUT_TOPICS, Topic
 
 EXAMPLES = SCHEMAS / "examples"
@@ -82,5 +83,6 @@ def test_an_invalid_example_that_is_json_fails_the_json_schema_too(path: Path) -
 
 def test_every_message_has_a_valid_example_and_every_topic_invalid_ones() -> None:
     valid = {name for parameter in examples("valid") for name in names_for(parameter.values[0])}
-    assert valid == set(MESSAGES)
+    alike = {name for name in MESSAGES if name.endswith(WITHDRAWN)}  # but for their kinds
+    assert valid >= MESSAGES.keys() - alike
     assert {path.parent.parent.name for path in EXAMPLES.glob("*/invalid/*.json")} == set(CARRIED)

@@ -3,19 +3,19 @@
 Given in the order of their `sequence`, they come in the order in which a subscriber sorts them.
 """
 
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
-from contracts.fields import instant
+from contracts.fields import TIMESTAMP, instant
+from tests.model.decisions import Decision as ModelDecision
 from workers.rules.decisions import Decision
 
-NAMES = (
-    "kind", "clause", "subject", "effective_at", "decision_id", "policy_id", "standing_before", "standing_after",
-    "expires_at", "locked_out_until", "reapply_from", "reason", "not_before", "days_left", "deadline", "order_id",
-    "request_id", "case_id", "case_event_id", "root_account_id", "source",
-)  # fmt: skip
-_INSTANTS = ("effective_at", "expires_at", "locked_out_until", "reapply_from", "not_before", "deadline")
+_NOT_COMPARED = {"topic", "account_id", "company", "cause", "policy_digest"}
+NAMES = ("decision_id", *(each.name for each in fields(ModelDecision) if each.name not in _NOT_COMPARED))
+"""The fields in which a decision of the engine and one of the model must agree."""
 _FIELDS = attrgetter(*NAMES)
 _KIND, _SUBJECT, _AT = (NAMES.index(name) for name in ("kind", "subject", "effective_at"))
 
@@ -45,7 +45,7 @@ def of_engine(decision: Decision) -> tuple[object, ...]:
 def of_message(value: Mapping[str, Any]) -> tuple[object, ...]:
     """A published decision, field by field."""
     of_company = value["kind"].startswith("company_")
-    known = dict(value) | {name: instant(value[name]) for name in _INSTANTS if value.get(name) is not None}
+    known = {name: _read_instant(content) for name, content in value.items()}
     known |= {
         "subject": value["company"]["key"] if of_company else value["account_id"],
         "policy_id": value["policy"]["id"],
@@ -53,6 +53,12 @@ def of_message(value: Mapping[str, Any]) -> tuple[object, ...]:
     if of_company:
         known |= dict.fromkeys(("standing_before", "standing_after"))
     return tuple(known.get(name) for name in NAMES)
+
+
+def _read_instant(content: object) -> object:
+    """An instant where the text is one, else the content itself."""
+    is_instant = isinstance(content, str) and re.search(TIMESTAMP, content) is not None
+    return instant(str(content)) if is_instant else content
 
 
 def in_order(rows: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]:
