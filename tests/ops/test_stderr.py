@@ -1,13 +1,17 @@
 """What is written to standard error holds nobody up, and the newest of it is there once somebody reads."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.ops.hanging import HANGS
 from tests.support.unread import SIZE, unread_pipe
+from workers.ops.stderr import QueuedStderr
 from workers.ops.watchdog import EXIT_CODE
 
 LOGS = """
@@ -103,3 +107,24 @@ def test_a_reader_that_has_gone_and_a_disk_that_is_full_end_nobody() -> None:
         for broken in (gone, full):
             done = subprocess.run(program(CLOSED), stdout=subprocess.PIPE, stderr=broken, timeout=20, check=False)
             assert (done.returncode, done.stdout) == (0, b"printed\n")
+
+
+def test_lines_that_a_full_disk_did_not_take_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "log"
+    with file.open("wb") as log:
+        really = os.write
+        full = [True]
+
+        def write(descriptor: int, line: bytes) -> int:
+            if descriptor == log.fileno() and full[0]:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return really(descriptor, line)
+
+        monkeypatch.setattr(os, "write", write)
+        queued = QueuedStderr(log.fileno())
+        queued.write("first\nsecond\n")
+        assert queued.finish()
+        full[0] = False
+        queued.write("third\n")
+        assert queued.finish()
+    assert file.read_text() == "standing: 2 lines dropped: nobody read standard error\nthird\n"
