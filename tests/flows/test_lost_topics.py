@@ -106,7 +106,7 @@ async def test_a_checkpoint_topic_that_was_deleted_stops_the_relay_and_is_found_
         assert "standing relay --reconcile" in said, said
     assert read(drained) == before
     done = drained.standing("relay", "--reconcile").stdout
-    assert "3 checkpoints were found again" in done
+    assert "3 checkpoints restored from the output topics" in done
     await goes_on(drained, before)
 
 
@@ -120,7 +120,7 @@ async def test_a_checkpoint_that_is_gone_or_none_stops_the_relay_and_is_found_ag
         said = refused(drained, command)
         assert said.startswith("standing: shard 1: "), said
         assert "standing relay --reconcile" in said, said
-    assert "1 checkpoints were found again" in drained.standing("relay", "--reconcile").stdout
+    assert "1 checkpoints restored from the output topics" in drained.standing("relay", "--reconcile").stdout
     await goes_on(drained, before)
 
 
@@ -145,7 +145,7 @@ async def test_an_output_topic_that_was_deleted_is_noticed_and_published_again(
     assert "was deleted and recreated" in refused(drained, "relay")
     assert "was deleted and recreated" in refused(drained, "setup")
     drained.send([("suspensions", "a", {"account_id": "a"})])
-    assert "suspensions: recreated, and already holds messages" in refused(drained, "relay", "--reconcile")
+    assert "suspensions: recreated, and already contains messages" in refused(drained, "relay", "--reconcile")
     lose(drained, "suspensions")
     assert "suspensions" in drained.standing("relay", "--reconcile").stdout
     await goes_on(drained, before)

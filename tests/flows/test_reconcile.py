@@ -44,7 +44,7 @@ async def test_a_lost_database_is_rebuilt_and_no_message_is_published_again(drai
     drained.standing("setup")
     assert "standing relay --reconcile" in drained.standing("relay", check=False).stderr
     done = drained.standing("relay", "--reconcile").stdout
-    assert "0 messages, and what differs of 0 accounts" in done
+    assert "0 messages, and the differences of 0 accounts" in done
     assert (await rows(drained, accounts), await rows(drained, companies)) == stored
     restored = await rows(drained, f"{LOG} from decision_log order by shard, seq")
     kept = {(each.topic, each.headers["ce_id"]) for each in drained.published()}
@@ -96,10 +96,10 @@ async def test_decisions_that_were_published_in_a_wrong_order_are_published_agai
     with deployment.working():
         deployment.drain()
     deployment.send(withdrawn_and_again(deployment.published()))
-    assert "in another order" in deployment.standing("replay", check=False).stdout
+    assert "wrong order" in deployment.standing("replay", check=False).stdout
     await drop(deployment)
     deployment.standing("setup")
-    assert "what differs of 1 accounts" in deployment.standing("relay", "--reconcile").stdout
+    assert "the differences of 1 accounts" in deployment.standing("relay", "--reconcile").stdout
     with deployment.working():
         deployment.drain()
     assert "equal" in deployment.standing("replay").stdout

@@ -51,8 +51,8 @@ def test_a_replay_finds_decisions_of_one_instant_in_another_order_and_a_standing
     after = deployment.standing("replay", "--json", check=False)
     assert after.returncode == 1
     found = {each["difference"]: each["detail"] for each in json.loads(after.stdout)["differences"]}
-    assert found.keys() == {"in another order", "standing is another"}
-    assert found["standing is another"] == "suspended by the last decision, active is said"
+    assert found.keys() == {"wrong order", "standing contradicts decisions"}
+    assert found["standing contradicts decisions"] == "suspended after the last decision, active published"
 
 
 def test_a_replay_beside_a_hold_a_backlog_and_work_reports_no_difference(deployment: Deployment) -> None:

@@ -42,7 +42,7 @@ def names() -> list[str]:
     return sorted(file.name.removesuffix(".facts.jsonl") for file in GOLDEN.glob("*.facts.jsonl"))
 
 
-async def decided_afresh(name: str) -> Differences:
+async def replayed(name: str) -> Differences:
     """What these rules decide otherwise than is kept."""
     return await replay(Terminal(), SETTINGS, Replaying(files=[facts_of(name)], against=decisions_of(name)))
 
@@ -59,7 +59,7 @@ def of_these_rules() -> bool:
 
 async def write() -> None:
     """Make what is decided today golden."""
-    if of_these_rules() and not all([(await decided_afresh(name)).equal for name in names()]):
+    if of_these_rules() and not all([(await replayed(name)).equal for name in names()]):
         raise SystemExit(RAISE_IT)
     histories = {name: history(wish) for name, wish in WISHES.items()} | {"cast": cast()}
     for name, messages in histories.items():

@@ -47,18 +47,20 @@ def test_a_decision_that_was_not_published_is_found() -> None:
     assert lines({"1": suspended("1"), "2": suspended("2")}, {"1": suspended("1")}) == [("not published", "2", "")]
 
 
-def test_a_decision_that_should_not_stand_is_found() -> None:
-    assert lines({"1": suspended("1")}, {"1": suspended("1"), "2": suspended("2")}) == [("should not stand", "2", "")]
+def test_a_decision_that_should_not_be_in_force_is_found() -> None:
+    assert lines({"1": suspended("1")}, {"1": suspended("1"), "2": suspended("2")}) == [
+        ("should not be in force", "2", "")
+    ]
 
 
 def test_a_decision_that_differs_is_found_with_the_field() -> None:
     altered = suspended("1", clause="S5")
-    detail = "clause: S5 published, S1 afresh"
+    detail = "clause: S5 published, S1 expected"
     assert lines({"1": suspended("1")}, {"1": altered}) == [("differs", "1", detail)]
 
 
 def test_a_standing_that_differs_is_found_on_either_side() -> None:
-    detail = "standing: active published, suspended afresh"
+    detail = "standing: active published, suspended expected"
     assert lines({}, {}, {"a": said()}, {"a": said(standing="active")}) == [("standing differs", None, detail)]
     assert [line[0] for line in lines({}, {}, {"a": said()}, {})] == ["standing differs"]
     assert [line[0] for line in lines({}, {}, {}, {"a": said()})] == ["standing differs"]

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from tests.recovery import golden
-from tests.recovery.golden import RAISE_IT, SETTINGS, WRITE_ANEW, decided_afresh, decisions_of, facts_of, names
+from tests.recovery.golden import RAISE_IT, SETTINGS, WRITE_ANEW, decisions_of, facts_of, names, replayed
 from workers.ops.terminal import Terminal
 from workers.recovery.replaying import BadHistory, Wish, replay
 
@@ -18,7 +18,7 @@ def test_the_golden_decisions_are_of_these_rules() -> None:
 
 @pytest.mark.parametrize("name", names())
 async def test_a_golden_history_gives_the_decisions_that_it_gave(name: str) -> None:
-    done = await decided_afresh(name)
+    done = await replayed(name)
     assert done.equal, f"{RAISE_IT if golden.of_these_rules() else WRITE_ANEW}\n{done.as_json()}"
     assert done.compared > 20
 
@@ -46,9 +46,9 @@ async def test_a_decision_that_is_missing_changed_or_too_much_is_a_difference(tm
     assert {each["decision_id"]: each["difference"] for each in done.found} == {
         lines[0]["decision_id"]: "not published",
         lines[1]["decision_id"]: "differs",
-        "another": "should not stand",
+        "another": "should not be in force",
     }
-    assert f"clause: X9 published, {lines[1]['clause']} afresh" in done.as_json()
+    assert f"clause: X9 published, {lines[1]['clause']} expected" in done.as_json()
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def replayed(judged: Judged, history: list[Message] = HISTORY) -> Replay:
     replay = Replay(POLICIES, judged, [(topic, 0) for topic in INPUT_TOPICS], 1 << 20)
     for offset, (topic, key, value) in enumerate(history):
         record = FetchedRecord(topic, 0, offset, 0, str(key).encode(), json.dumps(value).encode(), ())
-        replay.take_in({(topic, 0): [record]})
+        replay.process({(topic, 0): [record]})
     replay.finish()
     return replay
 
@@ -84,9 +84,9 @@ def test_what_is_published_later_is_left_out_and_what_is_only_logged_is_taken_in
     for topic, record in said:
         published.add(topic, [record])
     published.add_logged(published.newest.values())
-    assert published.settled().net.keys() == {"d1", "d2", "d3"}
-    assert published.doubled == []
+    assert published.finish().net.keys() == {"d1", "d2", "d3"}
+    assert published.duplicates == []
     published = Published()
     for topic, record in (said[0], said[0]):
         published.add(topic, [record])
-    assert len(published.settled().doubled) == 1
+    assert len(published.finish().duplicates) == 1

@@ -56,7 +56,7 @@ async def test_messages_that_are_all_there_come_to_the_hash_of_the_checkpoint() 
 
 async def test_messages_that_were_altered_are_refused() -> None:
     known = hashes(found(1), found(2), found(3))
-    with pytest.raises(Altered, match="shard 0: the output topics do not hold what was published up to 3"):
+    with pytest.raises(Altered, match="shard 0: the output topics do not contain what was published up to 3"):
         await chained(checkpoint(3, known[2]), found(1), found(2, b"another value"), found(3))
 
 

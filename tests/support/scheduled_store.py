@@ -114,7 +114,7 @@ class ScheduledStore:
     def free_fanouts(self) -> list[str]:
         """The companies whose fan-out can be claimed, whose lease ended first before the others."""
         leases = self.tables.leases
-        return [key for key in self.tables.fanouts_to_go_on() if leases.get(key, 0) <= self.steps]
+        return [key for key in self.tables.ready_fanouts() if leases.get(key, 0) <= self.steps]
 
     async def quarantine_fanout(self, fanout: Fanout, why: str) -> None:
         await STEP

@@ -1,1 +1,1 @@
-"""Decides a history again from the topics: to compare it with what was published, and to rebuild a database."""
+"""Decides a history again from the topics, to compare it with what was published or to rebuild a database."""

@@ -1,13 +1,13 @@
-"""The unit of work in memory, for whoever decides a history without a database: one at a time, none waits.
+"""The unit of work in memory, to decide a history without a database; one transaction runs at a time.
 
-What a transaction writes becomes part of the tables at its end, all of it at once. Owns no rule.
+A transaction's writes are applied to the tables together when it ends.
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from workers.recovery.memory_tables import Tables, apply, end_fanout, is_where, later, move_fanout
+from workers.recovery.memory_tables import Tables, apply, end_fanout, is_unchanged, later, move_fanout
 from workers.rules.calendar import Instant
 from workers.rules.difference import Published
 from workers.store.postgres import LostOwnership, UnknownAccounts
@@ -48,24 +48,24 @@ class MemoryStore:
             self.tables.accounts.setdefault(account_id, AccountRow(account_id))
 
     async def quarantine_fanout(self, fanout: Fanout, why: str) -> None:
-        if is_where(self.tables, fanout):
+        if is_unchanged(self.tables, fanout):
             self.tables.quarantined_fanouts[fanout.company_key] = why
             self.tables.leases.pop(fanout.company_key, None)
 
     def next_fanout(self) -> Fanout | None:
-        """A fan-out that can go on."""
-        return next((self.tables.fanouts[key] for key in self.tables.fanouts_to_go_on()), None)
+        """A fan-out that can continue, if there is one."""
+        return next((self.tables.fanouts[key] for key in self.tables.ready_fanouts()), None)
 
 
 class MemoryTransaction:
-    """The unit of work of `workers.enforcement`, over tables that nobody else uses meanwhile."""
+    """The unit of work of `workers.enforcement` over tables that nothing else uses meanwhile."""
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self._writes: list[Callable[[], None]] = []
 
     def commit(self) -> None:
-        """Let all that was written become part of the tables."""
+        """Apply everything that was written."""
         for write in self._writes:
             write()
 
@@ -130,7 +130,7 @@ class MemoryTransaction:
         return {key: self.tables.fanouts[key].because for key in keys if key in self.tables.fanouts}
 
     async def lock_fanout(self, fanout: Fanout) -> bool:
-        return is_where(self.tables, fanout)
+        return is_unchanged(self.tables, fanout)
 
     async def move_fanout(self, before: Fanout, after: Fanout) -> None:
         self._writes.append(lambda: move_fanout(self.tables, before, after))
@@ -157,10 +157,10 @@ class MemoryTransaction:
 
 
 def run_alone(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run something that waits for nobody to its end."""
+    """Run a coroutine that never waits to its end."""
     try:
         work.send(None)
     except StopIteration as done:
         result: Result = done.value
         return result
-    raise AssertionError("waits, and nobody else runs")
+    raise AssertionError("the coroutine waits, but nothing else runs")

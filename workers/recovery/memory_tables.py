@@ -1,6 +1,6 @@
-"""What the store in memory holds once it is committed, and how the changes of a transaction become part of it.
+"""The committed tables of the store in memory, and how they apply a transaction's changes.
 
-Keys that are unique are asserted.
+It asserts that keys are unique.
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ from workers.store.records import (
 
 @dataclass(slots=True)
 class Tables:
-    """What is committed."""
+    """The committed rows."""
 
     positions: dict[tuple[str, int], Position]
     heads: dict[int, ShardHead]
@@ -38,12 +38,12 @@ class Tables:
     companies: dict[str, CompanyRow] = field(default_factory=dict)
     fanouts: dict[str, Fanout] = field(default_factory=dict)
     leases: dict[str, int] = field(default_factory=dict)
-    """Until when a fan-out is leased, where somebody leases it."""
+    """The end of each leased fan-out's lease."""
     quarantined_fanouts: dict[str, str] = field(default_factory=dict)
     log: dict[int, list[LogRow]] = field(default_factory=dict)
 
     def undecided(self, company_key: str) -> int:
-        """How many members and former members of a company wait or are quarantined."""
+        """How many members and former members of a company have deferred facts or are quarantined."""
         rows = (self.accounts.get(each) for each in self.memberships.get(company_key, ()))
         return sum(row is not None and (row.deferred or row.quarantined is not None) for row in rows)
 
@@ -56,17 +56,17 @@ class Tables:
         ]
         return [self.accounts[account_id] for _, account_id in sorted(found)]
 
-    def fanouts_to_go_on(self) -> list[str]:
-        """The companies whose fan-out is neither quarantined nor waits for undecided members."""
+    def ready_fanouts(self) -> list[str]:
+        """The companies whose fan-out is neither quarantined nor waiting for undecided members."""
         ordered = sorted(self.fanouts, key=lambda key: (self.leases.get(key, 0), key))
-        return [key for key in ordered if not self._rests(key)]
+        return [key for key in ordered if not self._is_waiting(key)]
 
-    def _rests(self, key: str) -> bool:
+    def _is_waiting(self, key: str) -> bool:
         return key in self.quarantined_fanouts or (self.fanouts[key].deferred and self.undecided(key) > 0)
 
 
 def apply(tables: Tables, changes: Changes) -> None:
-    """Write all changes of one transaction, as the statements of the real store do."""
+    """Apply all changes of one transaction, as the SQL statements do."""
     for account_id, at, order_id in changes.moved:
         row = tables.accounts[account_id]
         tables.accounts[account_id] = row._replace(last_effective_at=at, last_order_id=order_id)
@@ -114,30 +114,30 @@ def _apply_companies(tables: Tables, changes: Changes) -> None:
         tables.quarantined_fanouts.pop(key, None)
 
 
-def is_where(tables: Tables, fanout: Fanout) -> bool:
-    """Whether a fan-out is still where it was claimed."""
+def is_unchanged(tables: Tables, fanout: Fanout) -> bool:
+    """Whether a fan-out is the same as when it was claimed."""
     stored = tables.fanouts.get(fanout.company_key)
     return stored is not None and stored[:3] == fanout[:3]
 
 
 def move_fanout(tables: Tables, before: Fanout, after: Fanout) -> None:
-    """Move a fan-out, unless somebody else moved it since it was claimed."""
-    if is_where(tables, before):
+    """Move a fan-out, unless it changed since it was claimed."""
+    if is_unchanged(tables, before):
         because = tables.fanouts[before.company_key].because
         tables.fanouts[before.company_key] = after._replace(because=because)
         tables.leases.pop(before.company_key, None)
 
 
 def end_fanout(tables: Tables, fanout: Fanout) -> None:
-    """Delete a fan-out that is still where it was claimed."""
-    if is_where(tables, fanout):
+    """Delete a fan-out, unless it changed since it was claimed."""
+    if is_unchanged(tables, fanout):
         del tables.fanouts[fanout.company_key]
         tables.leases.pop(fanout.company_key, None)
         tables.quarantined_fanouts.pop(fanout.company_key, None)
 
 
 def later(stored: Position, moved: Position) -> Position:
-    """A position once it was moved: what it says of time never goes back."""
+    """The moved position; its instants never go back."""
     return moved._replace(
         watermark=_greatest(stored.watermark, moved.watermark),
         latest_occurred_at=_greatest(stored.latest_occurred_at, moved.latest_occurred_at),
@@ -145,10 +145,10 @@ def later(stored: Position, moved: Position) -> Position:
 
 
 def _insert(table: dict[Any, Any], key: Any, row: object) -> None:
-    assert key not in table, f"{key} is in the table already"
+    assert key not in table, f"{key} is already in the table"
     table[key] = row
 
 
 def _greatest(one: Instant | None, other: Instant | None) -> Instant | None:
-    """The later of two, where there is one."""
+    """The later of two instants; None if both are missing."""
     return max((at for at in (one, other) if at is not None), default=None)

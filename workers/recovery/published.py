@@ -1,6 +1,6 @@
-"""What was published, as the output topics have it: the decisions in force, and what their readers were told last.
+"""What the output topics contain: the decisions in force and the last published standing of each account.
 
-Owns the netting: decisions less the withdrawn ones, each subject's in the order of its sequence.
+The decisions in force are the published ones without the withdrawn ones, each subject's in the order of `sequence`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,27 +25,27 @@ Value = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Published:
-    """All that was published, netted."""
+    """Everything that was published, and the decisions in force."""
 
     messages: int = 0
     net: dict[str, Value] = field(default_factory=dict)
     standings: dict[str, Value] = field(default_factory=dict)
     dead: set[tuple[str, int, int]] = field(default_factory=set)
     """Input records that became dead letters: topic, partition, offset."""
-    doubled: list[Value] = field(default_factory=list)
-    """Messages with a sequence that another had before."""
+    duplicates: list[Value] = field(default_factory=list)
+    """Messages with the sequence number of an earlier message."""
     later: frozenset[str] = frozenset()
-    """The `ce_id`s of messages that are left out: they came after the instant that is looked at."""
+    """The `ce_id`s of messages that are left out because they were published after the snapshot."""
     newest: dict[str, LogRow] = field(default_factory=dict)
-    """Rows of the log that may not be visible yet, by `ce_id`; what is seen is taken away."""
-    said_later: set[str] = field(default_factory=set)
-    """Accounts whose standing was said again later, so that the one before may be compacted away."""
+    """Rows of the log that Kafka may not show yet, by `ce_id`; a row is removed when its message is seen."""
+    restated: set[str] = field(default_factory=set)
+    """Accounts with a standing published after the snapshot; compaction may have removed the one before."""
     deadline_until: Instant | None = None
-    """The newest instant of a decision on silence: the watermark was at least there."""
+    """The latest instant of a deadline's decision; the watermark was at least there."""
     _ordered: dict[Subject, list[tuple[int, Value]]] = field(default_factory=dict)
 
     def add(self, topic: str, records: Iterable[FetchedRecord]) -> None:
-        """Take in records of one output topic, named without prefix."""
+        """Add records of one output topic, named without prefix."""
         for record in records:
             value: Value = orjson.loads(record.value or b"{}")
             name = (dict(record.headers).get("ce_id") or b"").decode(errors="replace")
@@ -53,10 +53,10 @@ class Published:
             if name not in self.later:
                 self._add(topic, value)
             elif topic == Topic.ACCOUNT_STANDING:
-                self.said_later.add(value["account_id"])
+                self.restated.add(value["account_id"])
 
     def add_logged(self, rows: Iterable[LogRow]) -> None:
-        """Take in rows of the log that no reader of the topics has seen, in the order of the log."""
+        """Add rows of the log that Kafka does not show yet, in the order of the log."""
         for row in rows:
             self._add(row.topic, orjson.loads(row.value))
 
@@ -69,21 +69,21 @@ class Published:
             if known is None or known["sequence"] <= value["sequence"]:
                 self.standings[value["account_id"]] = value
         else:
-            self._decided(value)
+            self._add_decision(value)
 
-    def _decided(self, value: Value) -> None:
+    def _add_decision(self, value: Value) -> None:
         self._ordered.setdefault(subject_of(value), []).append((value["sequence"], value))
         if value["kind"] in DEADLINE_KINDS:
             at = instant(value["effective_at"])
             self.deadline_until = at if self.deadline_until is None else max(at, self.deadline_until)
 
-    def settled(self) -> "Published":
-        """The same with `net` worked out; call it when all was added."""
+    def finish(self) -> "Published":
+        """Derive `in_force` and `duplicates` after the last message was added; returns itself."""
         for subject in self._ordered:
             before = 0
             for value in self.values_of(subject):
                 if value["sequence"] == before:
-                    self.doubled.append(value)
+                    self.duplicates.append(value)
                 before = value["sequence"]
                 if "withdraws" in value:
                     self.net.pop(value["withdraws"], None)
@@ -92,9 +92,9 @@ class Published:
         return self
 
     def judged_until(self, first_start: Instant) -> dict[str, Instant]:
-        """Up to where each account was judged at least: the newest of its decisions on a deadline that stand.
+        """An instant up to which each account was judged: that of its latest deadline decision in force.
 
-        One of which anything is said was reached by the first policy, before which nothing is due.
+        An account with a published standing was judged at least up to `first_start`, the start of the first policy.
         """
         found = dict.fromkeys(self.standings, first_start)
         for value in self.net.values():
@@ -104,23 +104,23 @@ class Published:
         return found
 
     def values_of(self, subject: Subject) -> list[Value]:
-        """All that was published of a subject, its standings left out, in the order of the sequence."""
+        """Everything published about a subject except its standings, in the order of `sequence`."""
         return [value for _, value in sorted(self._ordered.get(subject, ()), key=lambda each: each[0])]
 
     def last_sequence(self, subject: Subject) -> int:
-        """The number of the last of them; 0 where there is none."""
+        """The last sequence number of a subject; 0 if it has none."""
         return max((sequence for sequence, _ in self._ordered.get(subject, ())), default=0)
 
 
 def subject_of(value: Value) -> Subject:
-    """Whom a decision, a withdrawal or a completion is about."""
+    """The account or company of a decision, a withdrawal or a completion."""
     of_company = "account_id" not in value
     return of_company, value["company"]["key"] if of_company else value["account_id"]
 
 
 def compared(value: Value) -> dict[str, Any]:
-    """What of a decision is compared (CONTRACTS): all but when it was recorded, its number and the company's name."""
-    kept = {name: each for name, each in value.items() if name not in _NOT_COMPARED}
-    if "company" in kept:
-        kept["company"] = {"key": kept["company"]["key"]}
-    return kept
+    """The fields of a decision that are compared: all except `recorded_at`, `sequence` and the company's name."""
+    fields = {name: each for name, each in value.items() if name not in _NOT_COMPARED}
+    if "company" in fields:
+        fields["company"] = {"key": fields["company"]["key"]}
+    return fields

@@ -1,7 +1,7 @@
-"""The decision log as the output topics have it: each message back in its row, and its hash in the chain.
+"""Restores the decision log from the output topics: one row for each message, with its hash in the chain.
 
-Owns how a message is known again: by its `ce_id`, which follows from the deployment, the shard and the seq. What a
-compacted topic no longer has is left out; where nothing is left out, the chain must come to the checkpoint's hash.
+A message's `ce_id`, which is derived from the incarnation, the shard and the sequence number, identifies its row.
+Messages that compaction removed are missing; if none is missing, the chain must end with the checkpoint's hash.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -26,13 +26,13 @@ from workers.store.statements import statement
 
 
 class Altered(Refused):
-    """The output topics do not hold what was published."""
+    """The output topics do not contain what was published."""
 
 
 async def restore_log(
     connection: Any, settings: Settings, checkpoints: Mapping[int, Checkpoint], incarnation: UUID, progress: Bars
 ) -> int:
-    """Write every published message to the empty log, up to the checkpoints. Returns how many; raises Altered."""
+    """Write every published message up to the checkpoints to the empty log. Returns how many; raises Altered."""
     await connection.execute(statement("create_found"))
     prefix = settings.topic_prefix
     outputs = WholeTopics(
@@ -58,15 +58,15 @@ async def restore_log(
 
 
 def _rows(topic: str, records: list[FetchedRecord], places: dict[str, tuple[int, int] | None]) -> Iterator[LogRow]:
-    """The rows of some messages, without hashes; a message that came twice is one row, for its place is taken."""
+    """The rows of some messages, without hashes; the second copy of a message is ignored."""
     for record in records:
         headers = [(name, value.decode()) for name, value in record.headers]
-        said = dict(headers)
-        name = said.get("ce_id")
+        attributes = dict(headers)
+        name = attributes.get("ce_id")
         if name is None or record.value is None:
             continue
         if name not in places:
-            raise Altered(f"{topic}/{record.partition}: the message {name} is of no row that the checkpoints tell of")
+            raise Altered(f"{topic}/{record.partition}: the message {name} belongs to no row before the checkpoints")
         place, places[name] = places[name], None
         if place is None:
             continue
@@ -79,7 +79,7 @@ def _rows(topic: str, records: list[FetchedRecord], places: dict[str, tuple[int,
             orjson.dumps(headers).decode(),
             record.value,
             value.get("decision_id"),
-            said["ce_subject"],
+            attributes["ce_subject"],
             value.get("kind", "account_standing"),
             instant(value["effective_at"]) if "effective_at" in value else None,
             instant(value["recorded_at"]),
@@ -87,20 +87,20 @@ def _rows(topic: str, records: list[FetchedRecord], places: dict[str, tuple[int,
 
 
 async def _chained(connection: Any, shard: int, checkpoint: Checkpoint) -> AsyncIterator[list[LogRow]]:
-    """The rows of a shard with their hashes: unknown after a gap, but the checkpoint's own at the end."""
-    last, before, whole = 0, b"", True
+    """The rows of a shard with their hashes, which are empty after a gap; the last row has the checkpoint's hash."""
+    last, before, complete = 0, b"", True
     while found := [LogRow(*row) for row in await connection.fetch(statement("found_after"), shard, last, CHUNK)]:
         rows = []
         for row in found:
-            whole = whole and row.seq == last + 1
-            before = chain_hash(before, row.topic, row.key, row.headers, row.value) if whole else b""
+            complete = complete and row.seq == last + 1
+            before = chain_hash(before, row.topic, row.key, row.headers, row.value) if complete else b""
             last = row.seq
             if last == checkpoint.seq:
-                if whole and before != checkpoint.hash:
-                    raise Altered(f"shard {shard}: the output topics do not hold what was published up to {last}")
+                if complete and before != checkpoint.hash:
+                    raise Altered(f"shard {shard}: the output topics do not contain what was published up to {last}")
                 before = checkpoint.hash
             rows.append(row._replace(hash=before, decision_id=row.decision_id and str(row.decision_id)))
         yield rows
-    if last != checkpoint.seq:  # its message is compacted away; the relay asks for its hash
+    if last != checkpoint.seq:  # compaction removed its message, but the relay needs its hash
         at = await connection.fetchval(statement("now"))
         yield [LogRow(shard, checkpoint.seq, checkpoint.hash, "", None, "[]", b"", None, "", "compacted", None, at)]

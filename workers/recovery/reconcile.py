@@ -1,9 +1,8 @@
-"""`standing relay --reconcile`: makes the database anew from the topics, so that nothing is published twice.
+"""`standing relay --reconcile`: rebuilds a restored or lost database from the topics, publishing nothing twice.
 
-For a database that was set back or lost. Where the database has all, and Kafka lost some of it, `restoring` puts that
-back. The input topics are decided afresh in memory; what was published counts
-as published, with its numbers; and only what differs from it is published once the workers run. Owns that
-comparison. One transaction writes everything, while nobody works.
+It replays the input topics in memory and takes the published decisions with their sequence numbers from the output
+topics. Only the differences are published once the workers run. One transaction writes everything while no worker
+runs. If the database is complete and Kafka lost messages, `restoring` restores them instead.
 """
 
 from collections.abc import Mapping
@@ -49,32 +48,32 @@ from workers.wiring import wanted
 
 
 class StillWorking(Refused):
-    """Workers are connected to the database, or published meanwhile."""
+    """Workers are connected to the database, or published in the meantime."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What was done."""
+    """The counts of a rebuilt database."""
 
     facts: int
     messages: int
-    """Published messages that are in the log again."""
+    """Published messages that were restored to the log."""
     accounts: int
-    """Accounts that differ from what was published of them; the timers judge them."""
+    """Accounts whose published decisions differ; the timers judge them again."""
     unpublished: int
     """Messages about companies and dead letters that the relay will publish."""
 
     def in_words(self) -> list[str]:
-        """What was done, and what comes next, for the operator."""
+        """The result and the next step as lines of text."""
         return [
-            f"{self.facts:,} facts decided afresh; {self.messages:,} published messages are in the log again",
-            f"to be published: {self.unpublished:,} messages, and what differs of {self.accounts:,} accounts",
+            f"{self.facts:,} facts replayed; {self.messages:,} published messages restored to the log",
+            f"to be published: {self.unpublished:,} messages, and the differences of {self.accounts:,} accounts",
             "now start the workers: standing work",
         ]
 
 
 async def reconcile(terminal: Terminal, settings: Settings) -> Reconciled | Restored | None:
-    """Make the database what the topics say, or put back what these lost; None where nothing is missing.
+    """Rebuild the database from the topics, or restore what the topics lost; None if nothing is missing.
 
     Raises StillWorking, BadHistory (the input topics lack their beginning), Altered or DeploymentMismatch.
     """
@@ -83,7 +82,7 @@ async def reconcile(terminal: Terminal, settings: Settings) -> Reconciled | Rest
     try:
         await connect_types(connection)
         await check_same_deployment(connection, expected)
-        await _nobody_works(connection)
+        await _check_no_workers(connection)
         known = written_to(await known_topics(connection))
         lost = await find_lost(Admin(settings.kafka), settings.topic_prefix, known)
         for line in in_words(lost):
@@ -106,7 +105,7 @@ async def reconcile(terminal: Terminal, settings: Settings) -> Reconciled | Rest
 
 
 async def _rebuild(terminal: Terminal, settings: Settings, connection: Any, expected: Wanted) -> Reconciled:
-    """Make the database anew from the topics."""
+    """Rebuild the database from the topics."""
     checkpoints = _checkpoints(settings)
     incarnation = _incarnation(checkpoints)
     with terminal.bars() as progress:
@@ -126,25 +125,25 @@ async def _rebuild(terminal: Terminal, settings: Settings, connection: Any, expe
         await append_log(connection, rows)
         await move_heads(connection, after)
         await adopt(connection, incarnation, expected)
-        await _nobody_works(connection)
+        await _check_no_workers(connection)
         if _checkpoints(settings) != checkpoints:
-            raise StillWorking("a relay published meanwhile: stop all workers, also those on another database")
+            raise StillWorking("a relay published in the meantime: stop all workers, also those of other databases")
     return Reconciled(replayed.replay.facts, messages, accounts, len(rows))
 
 
-async def _nobody_works(connection: Any) -> None:
+async def _check_no_workers(connection: Any) -> None:
     working = [row[0] for row in await connection.fetch(statement("processes_at_work"))]
     if working:
-        raise StillWorking(f"stop all workers first; at work: {', '.join(working)}")
+        raise StillWorking(f"stop all workers first; running: {', '.join(working)}")
 
 
 async def _judged(settings: Settings, connection: Any, published: Published) -> Judged:
-    """Up to where deadlines are judged: to the watermark, which was at least at the newest decision on a deadline.
+    """Up to where deadlines are enforced: the watermark, which was at least at the latest deadline decision.
 
-    Under a hold no deadline is judged that was not decided before: each account as far as its own decisions tell.
+    Under a deadline hold each account is judged up to its own latest deadline decision.
     """
     found = await read_progress(connection)
-    assert found is not None, "the deployment was compared before"
+    assert found is not None, "check_same_deployment found the row"
     progress, _ = found
     if progress.held is not None:
         return Judged(accounts=published.judged_until(load_policies(settings.policies).first_start))
@@ -153,7 +152,7 @@ async def _judged(settings: Settings, connection: Any, published: Published) -> 
 
 
 def _checkpoints(settings: Settings) -> dict[int, Checkpoint]:
-    """The last checkpoint of every shard there ever was."""
+    """The last checkpoint of every shard, including shards that no longer exist."""
     values: dict[int, bytes | None] = {}
     for chunk in WholeTopics(settings.kafka, settings.group, [settings.topic_prefix + CHECKPOINTS_TOPIC]).read():
         for (_, shard), records in chunk.items():
@@ -162,7 +161,7 @@ def _checkpoints(settings: Settings) -> dict[int, Checkpoint]:
 
 
 async def _heads(connection: Any, checkpoints: Mapping[int, Checkpoint]) -> list[ShardHead]:
-    """Where every shard of the database, and every one that was ever published, goes on."""
+    """The heads of all shards: those of the database and those that were ever published."""
     count = max(await connection.fetchval(statement("count_shards")), *(shard + 1 for shard in checkpoints))
     return [
         ShardHead(shard, checkpoints[shard].seq + 1, checkpoints[shard].hash)
@@ -175,12 +174,14 @@ async def _heads(connection: Any, checkpoints: Mapping[int, Checkpoint]) -> list
 def _incarnation(checkpoints: dict[int, Checkpoint]) -> UUID:
     found = {checkpoint.incarnation for checkpoint in checkpoints.values() if checkpoint.seq}
     if len(found) != 1:
-        raise StillWorking(f"the checkpoints are of several deployments: {', '.join(sorted(map(str, found)))}")
+        raise StillWorking(f"the checkpoints belong to several deployments: {', '.join(sorted(map(str, found)))}")
     return found.pop()
 
 
 def _adopt_published(replayed: Replayed) -> tuple[int, Outbox]:
-    """Let what was published count as published; returns the accounts that differ, and what else is missing."""
+    """Replace the replayed decisions by the published ones; returns the count of accounts that differ, and an outbox
+    with the other missing messages.
+    """
     replay, published = replayed.replay, replayed.published
     tables = replay.store.tables
     assert published is not None
@@ -191,10 +192,9 @@ def _adopt_published(replayed: Replayed) -> tuple[int, Outbox]:
         row = tables.accounts.get(account_id, AccountRow(account_id))
         row = row._replace(sequence=published.last_sequence(subject))
         decided, stands = _in_order(made.get(subject, {})), _in_order(tables.net.get(subject, {}))
-        if decided != stands or _said(replay.standings, account_id) != _said(published.standings, account_id):
-            row = row._replace(
-                standing_digest=None, deferred=True, next_check=0
-            )  # judged as soon as the watermark is known
+        ours, theirs = (_standing(each.standings, account_id) for each in (replay, published))
+        if decided != stands or ours != theirs:
+            row = row._replace(standing_digest=None, deferred=True, next_check=0)  # due once there is a watermark
             accounts += 1
         tables.accounts[account_id] = row
     changes = Changes()
@@ -212,7 +212,7 @@ def _adopt_published(replayed: Replayed) -> tuple[int, Outbox]:
 
 
 def _net(replay: Replay, published: Published) -> dict[Subject, dict[str, CurrentDecision]]:
-    """What stands; a decision that would be made otherwise now has a content that nothing equals."""
+    """The published decisions in force; one that the replay decides differently has no content, so it differs."""
     contents = {each.decision_id: each.content for rows in replay.store.tables.net.values() for each in rows.values()}
     found: dict[Subject, dict[str, CurrentDecision]] = {}
     for name, value in published.net.items():
@@ -231,15 +231,15 @@ def _in_order(net: Mapping[str, CurrentDecision]) -> list[tuple[str, bytes]]:
     return [(each.decision_id, each.content) for each in ordered]
 
 
-def _said(standings: Mapping[str, Value], account_id: str) -> Value:
-    """What is said of an account, as `Standing.compared` has it."""
+def _standing(standings: Mapping[str, Value], account_id: str) -> Value:
+    """The compared fields of an account's standing, as in `Standing.compared`."""
     value = standings.get(account_id, {})
     left_out = {"recorded_at", "sequence"} | ({"deadline"} if value.get("standing") == "active" else set())
     return {name: each for name, each in value.items() if name not in left_out}
 
 
 def _adopt_company(row: CompanyRow, replay: Replay, published: Published, outbox: Outbox) -> CompanyRow:
-    """Publish what is missing of a company; where the end of its fan-out was not published, fan-out it again."""
+    """Publish what is missing of a company; start its fan-out again if its completion was not published."""
     key, subject = row.company_key, (True, row.company_key)
     terminations = read_terminations(row.terminations)
     stands = replay.store.tables.net.get(subject, {}).values()
@@ -256,8 +256,8 @@ def _adopt_company(row: CompanyRow, replay: Replay, published: Published, outbox
 
 def _was_completed(termination: Termination, subject: Subject, published: Published) -> bool:
     upheld = termination.upheld
-    said = {"effective_at": written(upheld.at), **case_details(upheld, termination)}
+    details = {"effective_at": written(upheld.at), **case_details(upheld, termination)}
     return any(
-        value["kind"] == "company_termination_completed" and said.items() <= value.items()
+        value["kind"] == "company_termination_completed" and details.items() <= value.items()
         for value in published.values_of(subject)
     )

@@ -1,7 +1,7 @@
-"""All tables of a deployment written anew, as a whole: for a database that is made from the topics.
+"""Replaces all tables of a deployment, for a database that is rebuilt from the topics.
 
-Owns the statements that replace every row, which no worker may use; the caller holds the transaction and has made
-sure that nobody works. Afterwards no position is claimed, and the watermark is known once all partitions were heard.
+The caller holds the transaction and has checked that no worker runs. Afterwards no position has an owner, and the
+watermark is unknown until all partitions were read.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,12 +16,12 @@ CHUNK = 5000
 
 
 async def empty_tables(connection: Any) -> None:
-    """Forget all but what operators did: what was accepted, redriven and held back stays."""
+    """Empty all tables except those that record operators' actions: accepted, redriven, held."""
     await connection.execute(statement("empty_tables"))
 
 
 async def fill_tables(connection: Any, tables: Tables, ends: Mapping[tuple[str, int], int]) -> None:
-    """Write what a history came to, read up to `ends`; the log is written apart."""
+    """Write the tables of a history that was read up to `ends`; `append_log` writes the log."""
     await _copy(connection, "accounts", tables.accounts.values())
     await _copy(connection, "facts", (fact for facts in tables.facts.values() for fact in facts.values()))
     await _copy(
@@ -51,12 +51,12 @@ async def fill_tables(connection: Any, tables: Tables, ends: Mapping[tuple[str, 
 
 
 async def append_log(connection: Any, rows: Iterable[LogRow]) -> None:
-    """Add rows to the log."""
+    """Append rows to the log."""
     await _copy(connection, "decision_log", stored(rows))
 
 
 async def move_heads(connection: Any, heads: Sequence[ShardHead]) -> None:
-    """Let the log go on where it ends now, in shards that may be new."""
+    """Set the heads of the shards, which may be new."""
     await connection.executemany(statement("set_shard"), heads)
 
 

@@ -1,7 +1,7 @@
-"""Decides an input history afresh, without the database: by the same code, over the store in memory.
+"""Decides an input history again with the engine's own code and the store in memory.
 
-Owns the order in which records are taken in, which cannot matter for what stands at the end. Deadlines are judged up
-to where the live engine judged them, of each account, never further. What became a dead letter then is left out.
+The order in which records are processed does not change the decisions in force at the end. Each account's deadlines
+are enforced up to where the live engine enforced them. Records that became dead letters are left out.
 """
 
 import gc
@@ -28,35 +28,35 @@ from workers.store.records import MINUS_INFINITY, LogRow, Position
 SHARDS = 1
 ALL = 1_000_000_000
 DEADLINES_EVERY = 100_000
-"""Records between two judgements of silence. How often it is judged decides how much is withdrawn on the way."""
-AT_A_TIME = 1000
-"""Accounts that are judged again in one transaction."""
+"""Records between two rounds of deadline enforcement. The interval decides how much is withdrawn later."""
+ACCOUNTS_AT_A_TIME = 1000
+"""Accounts that one transaction judges again."""
 
 Partition = tuple[str, int]
 
 
 @dataclass
 class Replay:
-    """A history that is being decided."""
+    """A history that is being replayed."""
 
     policies: Policies
     judged: Judged
-    """Up to where deadlines are judged, of each account."""
+    """Up to where the deadlines of each account are enforced."""
     places: Sequence[Partition]
     """Every input partition, topics without prefix."""
     max_record_bytes: int
     dead: frozenset[tuple[str, int, int]] = frozenset()
     facts: int = 0
     net: dict[str, Value] = field(default_factory=dict)
-    """The decisions that stand, by id."""
+    """The decisions in force, by id."""
     standings: dict[str, Value] = field(default_factory=dict)
     refused: list[LogRow] = field(default_factory=list)
-    """New dead letters: records that were taken in then and would be refused now."""
+    """New dead letters: records that the live engine accepted and the replay refuses."""
     quarantined: dict[str, str] = field(default_factory=dict)
     """Accounts that could not be evaluated, and why."""
 
     watermark: Instant | None = field(init=False)
-    """Up to where deadlines are judged while the history is read, None for nowhere."""
+    """Up to where deadlines are enforced while the history is read; None for none."""
 
     def __post_init__(self) -> None:
         self.watermark = self.judged.furthest
@@ -68,15 +68,15 @@ class Replay:
         self._now = clock.wall()
         self._judged_at = 0
 
-    def take_in(self, records: Mapping[Partition, Sequence[Record]]) -> None:
-        """Take in some records, of any partitions, each partition's in their order."""
+    def process(self, records: Mapping[Partition, Sequence[Record]]) -> None:
+        """Process some records of any partitions; those of one partition come in their order."""
         batch = Batch()
         moves = []
         for place, read in records.items():
             some = [each for each in read if (*place, each.offset) not in self.dead] if self.dead else read
             if some:
-                said = self._decoder.decode(place[0], some, batch, self._now)
-                moves.append(self._move(place, some[-1].offset + 1, said.latest, said.latest))
+                latest = self._decoder.decode(place[0], some, batch, self._now).latest
+                moves.append(self._move(place, some[-1].offset + 1, latest, latest))
                 self.facts += len(some)
         if moves:
             self._follow(run_alone(self._enforcement.process_batch(batch, moves)))
@@ -84,40 +84,40 @@ class Replay:
             self._judge_deadlines()
 
     def ended(self, place: Partition) -> None:
-        """A partition was read to its end: it holds the watermark back no longer."""
+        """Mark a partition as read to its end, so that it no longer holds the watermark back."""
         position = self._position(place)
         if self.watermark is not None and position.watermark != self.watermark:
             move = self._move(place, position.next_offset, self.watermark)
             run_alone(self._enforcement.process_batch(Batch(), [move]))
 
     def finish(self) -> None:
-        """Judge what is left once everything was read."""
+        """Judge what is left after the last record."""
         for place in self.places:
             self.ended(place)
         self._judge_deadlines()
         self._judge_as_far_as_live()
 
     def _judge_as_far_as_live(self) -> None:
-        """Judge the accounts again that are judged less far than the furthest, each up to its own instant.
+        """Judge accounts again that the live engine judged less far than the furthest, each up to its own instant.
 
-        What was decided of them beyond it is withdrawn, as if it had never been decided.
+        This withdraws their decisions after that instant.
         """
         tables = self.store.tables
-        tables.compared_until = None  # no watermark any more: each account has where it was judged
+        tables.compared_until = None  # without a watermark, an account is judged up to its `judged_until`
         again = []
         for account_id, row in tables.accounts.items():
             until = self.judged.until(account_id)
             if self.watermark is not None and until != self.watermark:
                 tables.accounts[account_id] = row._replace(judged_until=None if until == MINUS_INFINITY else until)
                 again.append(account_id)
-        for first in range(0, len(again), AT_A_TIME):
-            self._follow(run_alone(self._enforcement.judge_again(sorted(again[first : first + AT_A_TIME]))))
+        for first in range(0, len(again), ACCOUNTS_AT_A_TIME):
+            self._follow(run_alone(self._enforcement.judge_again(sorted(again[first : first + ACCOUNTS_AT_A_TIME]))))
 
     def _position(self, place: Partition) -> Position:
         return self.store.tables.positions[place]
 
     def _move(self, place: Partition, next_offset: int, until: Instant | None, latest: Instant | None = None) -> Move:
-        """A partition is taken to be complete up to its newest fact: too far where one is late, and then mended."""
+        """Move a partition's watermark to its newest fact; a late fact corrects what that decides too early."""
         position = self._position(place)
         if until is not None:
             until = None if self.watermark is None else min(until, self.watermark)
@@ -130,7 +130,7 @@ class Replay:
             self._follow(done)
 
     def _follow(self, done: Done) -> None:
-        """Fan-out what companies came to, and net what was published meanwhile."""
+        """Run the fan-outs, and update the decisions in force by what was published."""
         self.quarantined |= done.quarantined
         while (fanout := self.store.next_fanout()) is not None:
             self.quarantined |= run_alone(self._enforcement.process_fanout(fanout, ALL)).quarantined
@@ -153,13 +153,13 @@ class Replay:
 
 
 def every_partition(found: Iterable[Partition]) -> list[Partition]:
-    """The partitions found, and one of each input topic that has none."""
+    """The given partitions, and partition 0 of each input topic without one."""
     places = set(found)
     topics = {topic for topic, _ in places}
     return sorted(places | {(topic, 0) for topic in INPUT_TOPICS if topic not in topics})
 
 
 def quiet_collector() -> None:
-    """A history is many small objects that live to the end; looking for cycles among them finds none."""
+    """Make garbage collections rare: a history is many small long-lived objects without cycles."""
     gc.freeze()
     gc.set_threshold(200_000, 50, 100)

@@ -1,8 +1,7 @@
-"""`standing replay`: reads a history, from the topics or from files, decides it afresh and compares.
+"""`standing replay`: reads a history from the topics or from files, decides it again and compares.
 
-Owns where the history comes from, and what is compared: what the live engine had read, judged and logged at one
-instant. Where its database does not answer it is all that the topics hold; that is right only where nothing is under
-way, and the newest decision on a deadline says how far deadlines were judged at least.
+It compares what the live engine had read, judged and logged at one instant. If the database does not answer, it
+compares everything in the topics, up to the latest deadline decision; that is exact only if no work is pending.
 """
 
 import time
@@ -41,12 +40,12 @@ from workers.store.statements import statement
 
 
 class BadHistory(Refused):
-    """A file is no history, or the topics no longer begin at their beginning."""
+    """A file is not a history, or the topics lack their beginning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What to replay: files or, without any, the topics; up to where; and what becomes of the decisions."""
+    """What to replay (files or, if there are none, the topics), to which watermark, and where the decisions go."""
 
     files: Sequence[Path] = ()
     watermark: Instant | None = None
@@ -56,21 +55,21 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """A history that was decided afresh, and how long it took."""
+    """A replayed history, and how long the replay took."""
 
     replay: Replay
     published: Published | None
     seconds: float
     ends: Mapping[Partition, int] = field(default_factory=dict)
-    """Up to where each input partition was read, topics without prefix."""
+    """The end of each input partition that was read, topics without prefix."""
     unread: int = 0
-    """Offsets that the live engine had not read then."""
+    """Offsets that the live engine had not read."""
     undecided: frozenset[str] = frozenset()
-    """Accounts that it was to judge again then."""
+    """Accounts that the live engine still had to judge again."""
 
 
 async def replay(terminal: Terminal, settings: Settings, wish: Wish) -> Differences:
-    """Decide afresh, and compare with what was published or stands in a file; or write the decisions to one."""
+    """Replay, then compare with what was published or with a file, or write the decisions to a file."""
     if wish.files:
         done = replay_files(terminal, settings, wish.files, wish.watermark)
     else:
@@ -89,7 +88,7 @@ async def replay(terminal: Terminal, settings: Settings, wish: Wish) -> Differen
         sides = (made.net, published.net, made.standings, published.standings)
         differences = compare(*(_decided(each, done.undecided) for each in sides))
         differences.unread, differences.undecided = done.unread, len(done.undecided)
-        for value in published.doubled:
+        for value in published.duplicates:
             differences.add("published twice", value, f"its sequence is {value['sequence']}")
         for letter in made.refused if not wish.files else ():
             value = orjson.loads(letter.value)
@@ -101,19 +100,19 @@ async def replay(terminal: Terminal, settings: Settings, wish: Wish) -> Differen
 
 
 def _decided(values: Mapping[str, Value], undecided: Set[str]) -> dict[str, Value]:
-    """Those that are not about accounts which the live engine was to judge again."""
+    """The values about other accounts than the undecided ones."""
     return {name: value for name, value in values.items() if value.get("account_id") not in undecided}
 
 
 def write_decisions(file: Path, decisions: Iterable[Value]) -> None:
-    """Decisions as JSON lines by their instants, without what is not compared."""
+    """Write decisions as JSON lines, ordered by instant, with the compared fields only."""
     lines = sorted((each["effective_at"], each["decision_id"], orjson.dumps(compared(each))) for each in decisions)
     with naming(file):
         file.write_bytes(b"".join(line + b"\n" for _, _, line in lines))
 
 
 def read_decisions(file: Path) -> list[Value]:
-    """What `write_decisions` wrote; raises BadHistory for what it cannot have written."""
+    """Read what `write_decisions` wrote; raises BadHistory for a line that is not a decision."""
     with naming(file):
         lines = file.read_bytes().splitlines()
     found = []
@@ -121,31 +120,31 @@ def read_decisions(file: Path) -> list[Value]:
         try:
             decision: Value = orjson.loads(line)
             subject = decision["account_id"] if "account_id" in decision else decision["company"]["key"]
-            said = (subject, *(decision[name] for name in ("decision_id", "kind", "effective_at")))
-            if not all(isinstance(each, str) for each in said):
-                raise TypeError("a decision's id, kind, subject and instant are texts")
+            texts = (subject, *(decision[name] for name in ("decision_id", "kind", "effective_at")))
+            if not all(isinstance(each, str) for each in texts):
+                raise TypeError("a decision's id, kind, subject and instant must be strings")
         except (ValueError, KeyError, TypeError) as error:
-            shape = "a line is a decision, as `standing replay --write` writes it"
+            shape = "a line must be a decision, as `standing replay --write` writes it"
             raise BadHistory(f"{file}, line {number + 1}: {error!r}; {shape}") from error
         found.append(decision)
     return found
 
 
 async def replay_topics(terminal: Terminal, settings: Settings, watermark: Instant | None) -> Replayed:
-    """Decide the input topics as far as the live engine has read them, and judge as far as it has, or to an instant.
+    """Replay the input topics as far as the live engine has read them, and judge as far as it has, or to an instant.
 
-    Where the database does not answer it is all that the topics hold, judged up to the newest decision on a deadline.
+    If the database does not answer, replay everything, judged up to the latest deadline decision.
     """
     quiet_collector()
     await admin.existing(admin.Admin(settings.kafka), [settings.topic_prefix + topic for topic in INPUT_TOPICS])
     with terminal.bars() as progress:
         async with _database(settings) as connection:
             snapshot = None if connection is None else await take_snapshot(settings, connection)
-            inputs = whole_inputs(settings)  # after the snapshot: no record that it tells of is beyond their ends
+            inputs = whole_inputs(settings)  # after the snapshot, so their ends include every record it covers
             if snapshot is None or connection is None:
                 published = read_published(settings, progress)
             else:
-                published = await _read_published_then(settings, progress, snapshot, connection)
+                published = await _read_published_at(settings, progress, snapshot, connection)
     if watermark is not None:
         judged = Judged(watermark)
     elif snapshot is not None:
@@ -163,7 +162,7 @@ def decide_topics(
     judged: Judged,
     snapshot: Snapshot | None = None,
 ) -> Replayed:
-    """Decide the input topics from their starts, or no further than a snapshot has read them."""
+    """Replay the input topics from their starts to their ends, or as far as a snapshot has read them."""
     with terminal.bars() as progress:
         prefix = settings.topic_prefix
         there = inputs.total
@@ -181,46 +180,44 @@ def decide_topics(
         task = progress.add_task("deciding", total=inputs.total)
         open_places = set(names)
         for chunk in inputs.read():
-            replay.take_in({names[place]: records for place, records in chunk.items()})
+            replay.process({names[place]: records for place, records in chunk.items()})
             for place in open_places - inputs.unread():
                 replay.ended(names[place])
             open_places &= inputs.unread()
             progress.update(task, completed=inputs.done)
         replay.finish()
     ends = {names[place]: end for place, end in inputs.ends.items()}
-    undecided = frozenset() if snapshot is None else snapshot.undecided | published.said_later
+    undecided = frozenset() if snapshot is None else snapshot.undecided | published.restated
     seconds = time.perf_counter() - begun
     return Replayed(replay, published, seconds, ends, there - inputs.total, undecided)
 
 
 def read_published(settings: Settings, progress: Bars) -> Published:
-    """All that the output topics hold."""
-    return _take_in(Published(), _outputs(settings), settings, progress).settled()
+    """Everything that the output topics contain."""
+    return _add_all(Published(), _outputs(settings), settings, progress).finish()
 
 
-async def _read_published_then(settings: Settings, progress: Bars, snapshot: Snapshot, connection: Any) -> Published:
-    """What was in the log at a snapshot, as the output topics have it; what these lack yet as the log has it."""
+async def _read_published_at(settings: Settings, progress: Bars, snapshot: Snapshot, connection: Any) -> Published:
+    """What was in the log at a snapshot: from the output topics, and from the log what these do not contain yet."""
     outputs = _outputs(settings)
-    ends = dict(await connection.fetch(statement("shard_ends")))  # of what the topics hold up to there, all is logged
+    ends = dict(await connection.fetch(statement("shard_ends")))  # covers everything up to the ends of the topics
     in_transaction = await admin.Admin(settings.kafka).high_watermarks(list(outputs.ends)) != outputs.ends
     newest = {ce_id(snapshot.incarnation, row.shard, row.seq): row for row in snapshot.newest}
     published = Published(later=frozenset(snapshot.later(ends)), newest=newest)
-    _take_in(published, outputs, settings, progress)
-    # Only the last transaction of a shard can have ended in some partitions and not in others, which hide its rows.
+    _add_all(published, outputs, settings, progress)
+    # A shard's last transaction may be committed in some partitions and still hide its rows in others.
     published.add_logged(
         row for row in published.newest.values() if in_transaction or row.seq > snapshot.checkpoints.get(row.shard, 0)
     )
-    return published.settled()
+    return published.finish()
 
 
 def whole_inputs(settings: Settings) -> WholeTopics:
-    """The input topics up to their ends now; raises BadHistory where they lack their beginning."""
+    """The input topics up to their present ends; raises BadHistory if they lack their beginning."""
     inputs = WholeTopics(settings.kafka, settings.group, [settings.topic_prefix + topic for topic in INPUT_TOPICS])
     cut = [f"{topic}/{partition} begins at {start}" for (topic, partition), start in inputs.starts.items() if start]
     if cut:
-        raise BadHistory(
-            f"the topics do not hold the whole history any more, so no replay can be right: {', '.join(cut)}"
-        )
+        raise BadHistory(f"a replay needs the whole history, but the topics lack their beginning: {', '.join(cut)}")
     return inputs
 
 
@@ -229,7 +226,7 @@ def _outputs(settings: Settings) -> WholeTopics:
     return WholeTopics(settings.kafka, settings.group, topics, with_headers=True)
 
 
-def _take_in(published: Published, outputs: WholeTopics, settings: Settings, progress: Bars) -> Published:
+def _add_all(published: Published, outputs: WholeTopics, settings: Settings, progress: Bars) -> Published:
     task = progress.add_task("published", total=outputs.total)
     for chunk in outputs.read():
         for (topic, _), records in chunk.items():
@@ -240,7 +237,7 @@ def _take_in(published: Published, outputs: WholeTopics, settings: Settings, pro
 
 @asynccontextmanager
 async def _database(settings: Settings) -> AsyncIterator[Any]:
-    """A connection to the database, or None where it does not answer."""
+    """A connection to the database, or None if it does not answer."""
     try:
         connection = await connect(
             settings.database_url.get_secret_value(), timeout=timeouts.OPTIONAL_DATABASE_SECONDS
@@ -258,7 +255,7 @@ async def _database(settings: Settings) -> AsyncIterator[Any]:
 def replay_files(
     terminal: Terminal, settings: Settings, files: Sequence[Path], watermark: Instant | None
 ) -> Replayed:
-    """Decide JSONL files, as `standing generate --out` writes them, one after the other."""
+    """Replay JSONL files, as `standing generate --out` writes them, one after the other."""
     policies = load_policies(settings.policies)
     records = [record for file in files for record in read_jsonl(file)]
     until = _newest(records, Decoder(policies, settings.max_record_bytes))
@@ -275,14 +272,14 @@ def replay_files(
             chunk: dict[Partition, list[FetchedRecord]] = {}
             for record in records[first : first + CHUNK]:
                 chunk.setdefault((record.topic, 0), []).append(record)
-            replay.take_in(chunk)
+            replay.process(chunk)
             progress.update(task, completed=first + CHUNK)
         replay.finish()
     return Replayed(replay, None, time.perf_counter() - begun)
 
 
 def read_jsonl(file: Path) -> Iterator[FetchedRecord]:
-    """The messages of a file: `topic`, `key`, and `value` or, of what is no JSON, `raw` in base64."""
+    """The messages of a file: `topic`, `key`, and `value` or, if it is not JSON, `raw` in base64."""
     with naming(file), file.open("rb") as lines:
         for number, line in enumerate(lines):
             try:
@@ -292,15 +289,15 @@ def read_jsonl(file: Path) -> Iterator[FetchedRecord]:
                     b64decode(content["raw"], validate=True) if "raw" in content else orjson.dumps(content["value"])
                 )
             except (ValueError, KeyError, TypeError) as error:
-                shape = "a line is {topic, key, value}, as `standing generate --out` writes it"
+                shape = "a line must be {topic, key, value}, as `standing generate --out` writes it"
                 raise BadHistory(f"{file}, line {number + 1}: {error!r}; {shape}") from error
             if topic not in INPUT_TOPICS:
-                raise BadHistory(f"{file}, line {number + 1}: {topic!r} is no input topic")
+                raise BadHistory(f"{file}, line {number + 1}: {topic!r} is not an input topic")
             yield FetchedRecord(topic, 0, number, 0, None if key is None else str(key).encode(), value, ())
 
 
 def _newest(records: Sequence[FetchedRecord], decoder: Decoder) -> Instant | None:
-    """The newest instant of a good message: the present of a history that is played."""
+    """The latest instant of a valid message: the event time of the history."""
     now = WallClock().wall()
     newest: Instant | None = None
     for first in range(0, len(records), CHUNK):

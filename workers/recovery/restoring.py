@@ -1,8 +1,8 @@
-"""Puts back what Kafka lost of what was published, from the decision log: relay checkpoints and output topics.
+"""Restores relay checkpoints and output topics that Kafka lost, from the decision log.
 
-For a database that has all that was published; of one that lacks some of it nothing is put back. Every relay is
-fenced before anything is read, and the topics count as those that were set up only once all is done. The invariant:
-each row is in its topic once, and in the order of its shard.
+The database must contain everything that was published; otherwise nothing is restored. Every relay is fenced before
+anything is read, and the new topic ids are recorded last. The invariant: each row is in
+its topic once, in the order of its shard.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -30,28 +30,28 @@ CHUNK = 500
 
 
 class CannotRestore(Refused):
-    """What was lost cannot be put back as things are; says what to do."""
+    """What was lost cannot be restored; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was put back."""
+    """The counts of what was restored."""
 
     checkpoints: int
     topics: Sequence[str]
     messages: int
 
     def in_words(self) -> list[str]:
-        """What was done, and what comes next, for the operator."""
-        words = [f"{self.checkpoints} checkpoints were found again in what was published"] if self.checkpoints else []
+        """The result and the next step as lines of text."""
+        words = [f"{self.checkpoints} checkpoints restored from the output topics"] if self.checkpoints else []
         if self.topics:
-            words.append(f"{', '.join(self.topics)}: {self.messages:,} messages are published there again")
-            words.append("their subscribers read them from the start, as they would a new topic")
+            words.append(f"{', '.join(self.topics)}: {self.messages:,} messages published again")
+            words.append("subscribers must read these topics from the start, like new topics")
         return [*words, "now start the workers: standing work"]
 
 
 async def restore(settings: Settings, connection: Any, lost: Sequence[str], progress: Bars) -> Restored:
-    """Put back the checkpoints that are missing or unreadable, and the output topics among those that were lost.
+    """Restore missing or unreadable checkpoints, and the output topics among the lost topics.
 
     Raises CannotRestore, CheckpointLost or SetBack; then nothing was published.
     """
@@ -60,7 +60,7 @@ async def restore(settings: Settings, connection: Any, lost: Sequence[str], prog
     full = await holding(settings.kafka, [prefix + topic for topic in topics])
     if full:
         raise CannotRestore(
-            f"{', '.join(full)}: recreated, and already holds messages: delete it, and run this again"
+            f"{', '.join(full)}: recreated, and already contains messages; delete it and run this command again"
         )
     names = {prefix + topic for topic in (*topics, CHECKPOINTS_TOPIC)}
     await ensure_topics(settings.kafka, [spec for spec in topic_specs(settings) if spec.name in names])
@@ -73,7 +73,7 @@ async def restore(settings: Settings, connection: Any, lost: Sequence[str], prog
             try:
                 checkpoints |= {} if value is None else {shard: Checkpoint.decode(shard, value)}
             except CheckpointLost:
-                continue  # it is found again with those that are missing
+                continue  # restored with the missing ones
         await compare_checkpoints(connection, checkpoints)
         missing = ends.keys() - checkpoints.keys()
         if missing:
@@ -105,7 +105,9 @@ async def _producers(
 async def _find_checkpoints(
     settings: Settings, connection: Any, incarnation: UUID, ends: Mapping[int, int], progress: Bars
 ) -> dict[int, Checkpoint]:
-    """The last row of each shard that is in the output topics; raises CheckpointLost where others are in them."""
+    """Checkpoints at the last row of each shard in the output topics; raises CheckpointLost if these contain messages
+    that the log does not.
+    """
     published = _published(settings, progress)
     last: dict[int, tuple[int, int]] = {}
     for shard, end in ends.items():
@@ -115,8 +117,8 @@ async def _find_checkpoints(
                 last.setdefault(shard, (seq, value))
     if published:
         raise CheckpointLost(
-            f"{len(published):,} published messages are not in this database's log: it was set back or replaced, "
-            "and without the checkpoints it cannot be restored from them; begin with new output topics (see "
+            f"{len(published):,} published messages are not in this database's log: it was restored or replaced, "
+            "and it cannot be rebuilt without the checkpoints; start with new output topics (see "
             "`Rebuilding from the topics` in docs/operations.md)"
         )
     checkpoints = {}
@@ -126,7 +128,7 @@ async def _find_checkpoints(
         if seq:
             [row] = [LogRow(*each) for each in await connection.fetch(_READ_LOG, shard, seq - 1, 1, READ_BYTES)]
             if hash(row.value) != value:
-                raise CheckpointLost(f"shard {shard}: row {seq} was published with another content than the log has")
+                raise CheckpointLost(f"shard {shard}: row {seq} of the log differs from its published message")
             checkpoints[shard] = Checkpoint(seq, row.hash, incarnation)
     return checkpoints
 
@@ -135,7 +137,7 @@ _READ_LOG = statement("read_log")
 
 
 def _published(settings: Settings, progress: Bars) -> dict[str, int]:
-    """Every message of the output topics: a hash of its value by its `ce_id`."""
+    """A hash of the value of every message of the output topics, by `ce_id`."""
     topics = [settings.topic_prefix + topic for topic in OUTPUT_TOPICS]
     outputs = WholeTopics(settings.kafka, settings.group, topics, with_headers=True)
     task = progress.add_task("published", total=outputs.total)

@@ -1,7 +1,6 @@
-"""What the live engine has at one instant: how far it read, judged and logged. A replay compares no more than that.
+"""A snapshot of the live engine in one transaction: how far it read, judged and logged.
 
-Owns the one transaction that reads it. The messages of that instant are those that are in its log then, whether they
-were published already or not.
+A replay compares no more than that. The messages of a snapshot are those in its log, published or not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,42 +25,42 @@ AT_A_TIME = 5000
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Up to where deadlines are judged: the watermark, and the accounts that were judged less far, or further."""
+    """Up to where deadlines are enforced: the watermark, and the accounts that differ from it."""
 
     watermark: Instant = MINUS_INFINITY
     accounts: Mapping[str, Instant] = field(default_factory=dict)
 
     def until(self, account_id: str) -> Instant:
-        """Up to where an account's deadlines are judged."""
+        """Up to where an account's deadlines are enforced."""
         return self.accounts.get(account_id, self.watermark)
 
     @property
     def furthest(self) -> Instant | None:
-        """The latest instant up to which any account is judged; None where none is."""
+        """The latest instant up to which any account is judged; None if none is."""
         found = max([self.watermark, *self.accounts.values()])
         return None if found == MINUS_INFINITY else found
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the live engine has."""
+    """The state of the live engine."""
 
     judged: Judged
     held: str | None
     positions: Mapping[Partition, int]
     """The next offset of each input partition, topics without prefix."""
     undecided: frozenset[str]
-    """Accounts that are to be judged again, of which nothing can be concluded: a fan-out reaches them, ..."""
+    """Accounts that must be judged again, for example by a fan-out; they cannot be compared."""
     incarnation: UUID
     ends: Mapping[int, int]
     """The last row of each shard of the log."""
     checkpoints: Mapping[int, int]
-    """The last row of each shard that Kafka had a moment before."""
+    """The last published row of each shard, read shortly before."""
     newest: Sequence[LogRow]
-    """The rows that Kafka may not show yet."""
+    """The rows that may not be visible in Kafka yet."""
 
     def later(self, ends: Mapping[int, int]) -> set[str]:
-        """The `ce_id`s of the rows that came into the log since, up to `ends`."""
+        """The `ce_id`s of the rows that were appended to the log after the snapshot, up to `ends`."""
         return {
             ce_id(self.incarnation, shard, seq)
             for shard, end in ends.items()
@@ -70,9 +69,9 @@ class Snapshot:
 
 
 async def take_snapshot(settings: Settings, connection: Any) -> Snapshot | None:
-    """What the database has now; None where it was not set up, or by a version that is another.
+    """Take a snapshot; None if the database was not set up, or has another schema version.
 
-    Raises SetBack where it lacks what was published, CheckpointLost where that cannot be told.
+    Raises SetBack if the database lacks published rows, and CheckpointLost if that cannot be determined.
     """
     try:
         await compare_published(settings.kafka, settings.topic_prefix, connection)
