@@ -5,4 +5,4 @@ set next_offset = m.next_offset,
     latest_occurred_at = greatest(p.latest_occurred_at, m.latest_occurred_at)
 from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::timestamptz[])
     as m(topic, partition, next_offset, epoch, watermark, latest_occurred_at)
-where p.topic = m.topic and p.partition = m.partition and p.epoch = m.epoch
+where p.topic = m.topic and p.partition = m.partition
