@@ -1,6 +1,6 @@
-"""The cast of the demonstration: a named account for each story of the rulebook, and what happened to it.
+"""The cast of the demonstration: the facts of named accounts, one story for each part of the rulebook.
 
-Only facts stand here; the ends of the stories are read back from Kafka.
+The demonstration reads the decisions from Kafka.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from workers.rules.calendar import DAY, Instant, instant
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A headline, and the accounts whose decisions tell the rest."""
+    """A headline, and the accounts whose decisions the demonstration shows."""
 
     headline: str
     accounts: tuple[str, ...]
@@ -28,12 +28,12 @@ STORIES = (
     Story("re-applies on day 90, too early, and on day 91", ("chen-two",)),
     Story("an inspection terminates a company of three", ("sun-lamp", "sun-light", "sun-glow")),
     Story("a case upheld and later reversed", ("zhou-wronged",)),
-    Story("OneTouch could not carry the order: never the seller's", ("wu-onetouch",)),
+    Story("OneTouch could not carry the order: not the seller's fault", ("wu-onetouch",)),
     Story("a payment that arrives after the suspension it prevents", ("zheng-late",)),
 )
 
 LATE = "zheng-late"
-"""Whose payment arrives long after it was made."""
+"""The account whose payment arrives long after it was made."""
 
 
 def _at(text: str) -> Instant:
@@ -41,7 +41,7 @@ def _at(text: str) -> Instant:
 
 
 def cast() -> list[Generated]:
-    """What happened to the cast, in no order."""
+    """The facts of the cast, unordered."""
     return [*_idle(), *_companies(), *_cases(), *_late()]
 
 

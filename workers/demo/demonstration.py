@@ -1,7 +1,7 @@
 """`make run`: two years of a marketplace, played through a real Kafka and a real PostgreSQL on this machine.
 
-Starts everything, plays a seeded history with `STANDING_CLOCK=events`, and tells the cast's stories from what
-was published; then it stays until Ctrl-C so that the other commands can be tried.
+It starts the servers, plays a seeded history with `STANDING_CLOCK=events`, shows the published decisions of the cast
+and runs until Ctrl-C, so that the other commands can be tried.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def _workers(environment: Mapping[str, str]) -> Iterator[None]:
 
 
 def _play(terminal: Terminal, settings: Settings, messages: Sequence[Generated]) -> float:
-    """Send all messages and wait until everything is decided; returns the seconds it took."""
+    """Send all messages and wait until everything is decided; returns the duration in seconds."""
     began = time.monotonic()
     with terminal.bars("now") as progress:
         sending = progress.add_task("sent", total=len(messages), now="")
@@ -94,7 +94,7 @@ def _play(terminal: Terminal, settings: Settings, messages: Sequence[Generated])
         def shown(left: Left) -> None:
             progress.update(deciding, completed=len(messages) - left.unread, now=f"{left.due:,} due")
 
-        # What arrives late must find that its absence was acted upon, as it would in two slow years.
+        # The late payment must arrive after the decisions that it corrects.
         late = min(each.arrives_at for each in messages if each.key == LATE and each.arrives_at > each.event_at + DAY)
         asyncio.run(_send(settings, [each for each in messages if each.arrives_at < late], sent, shown))
         before = sum(each.arrives_at < late for each in messages)
@@ -111,7 +111,7 @@ async def _send(
     sent: Callable[[Generated, int], None],
     shown: Callable[[Left], None],
 ) -> None:
-    """Send messages from a thread, show meanwhile what the engine does, and wait until all is decided."""
+    """Send messages from a thread, show the engine's progress meanwhile, and wait until everything is decided."""
     sending = asyncio.ensure_future(asyncio.to_thread(produce, messages, settings.kafka, settings.topic_prefix, sent))
     async with (
         open_kafka(settings) as kafka,
@@ -132,8 +132,8 @@ def read_published(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _tell(terminal: Terminal, published: Sequence[Mapping[str, Any]], sent: int, took: float) -> None:
-    """The cast's stories, and totals by kind."""
-    terminal.rule("what became of the cast")
+    """Show the decisions of the cast, and totals by kind."""
+    terminal.rule("decisions of the cast")
     for story in STORIES:
         terminal.line(bold(story.headline))
         for line in told(story, published):
@@ -152,20 +152,20 @@ def told(story: Story, published: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             each for each in published if each.get("account_id") == account and "sequence" in each and "kind" in each
         ]
         own.sort(key=lambda each: each["sequence"])
-        net: dict[str, Mapping[str, Any]] = {}
-        wrong = []
+        in_force: dict[str, Mapping[str, Any]] = {}
+        withdrawn = []
         for each in own:
             if "withdraws" in each:
-                wrong.append(net.pop(each["withdraws"]))
+                withdrawn.append(in_force.pop(each["withdraws"]))
             else:
-                net[each["decision_id"]] = each
+                in_force[each["decision_id"]] = each
         words = [
             f"{_day(each['effective_at'])} {_words(each)} ({each['clause']})"
-            for each in sorted(net.values(), key=lambda each: str(each["effective_at"]))
+            for each in sorted(in_force.values(), key=lambda each: str(each["effective_at"]))
             if not each["kind"].endswith("_notice")
         ]
-        if wrong:
-            names = [f"{_words(each)} of {_day(each['effective_at'])}" for each in wrong]
+        if withdrawn:
+            names = [f"{_words(each)} of {_day(each['effective_at'])}" for each in withdrawn]
             words.append(f"published and withdrawn: {', '.join(names)}")
         yield f"{account}: {'; '.join(words)}"
 
@@ -181,7 +181,7 @@ def _words(decision: Mapping[str, Any]) -> str:
 
 
 def _day(text: str) -> str:
-    """The Shanghai date of a written instant."""
+    """The date in Shanghai of an instant."""
     return f"{datetime.fromisoformat(text).astimezone(SHANGHAI):%Y-%m-%d}"
 
 
@@ -198,7 +198,7 @@ def _what_next(terminal: Terminal, environment: Mapping[str, str]) -> None:
         "dead-letters list",
     ):
         terminal.line(f"  .venv/bin/standing {command}")
-    terminal.line("Ctrl-C ends everything.")
+    terminal.line("Ctrl-C stops everything.")
 
 
 if __name__ == "__main__":

