@@ -1,4 +1,4 @@
-# The workers, as one image; `docker compose` runs one container for each.
+# One image for all workers; `docker compose` runs a container for each.
 FROM python:3.12-slim AS build
 WORKDIR /build
 COPY pyproject.toml README.md ./

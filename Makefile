@@ -1,4 +1,4 @@
-# Everything a developer does. A fresh machine needs Python 3.11 or newer and make, nothing else.
+# Targets for developers. A fresh machine needs only make and Python 3.11 or newer.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
 .PHONY: help setup unit test suite run simulate exhaust bench faults soak mutants docs lint lock clean
 
-help:  ## show what can be made
+help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## create .venv with .venv/bin/standing
@@ -28,50 +28,50 @@ PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 unit: setup  ## run the tests that need no server, in less than a minute
 	$(PYTEST) -m "not server"
 
-test: setup  ## run every check and test; real Kafka and PostgreSQL are fetched and started by themselves
+test: setup  ## run every check and test, on a real Kafka and PostgreSQL that the tests install and start
 	@$(MAKE) --no-print-directory -j 2 lint suite
 
 suite: setup
 	$(PYTEST)
 
-lint: setup  ## format, types and the order of imports
+lint: setup  ## check format, types and imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-run: setup  ## the demonstration: two years of a marketplace on this machine, and the story told
+run: setup  ## run the demonstration: two years of a marketplace on this machine
 	@$(BIN)/python -m workers.demo.demonstration
 
 FLOWS := $(addprefix tests/flows/test_,killed_workers.py bad_input.py dead_letter_limiter.py restored_database.py reconcile.py convergence.py)
-faults: setup  ## every fault of a long list, on real servers: crash points, cut connections, killed servers
+faults: setup  ## inject every fault of docs/reliability.md on real servers (30 minutes)
 	FAULTS=all $(BIN)/python -m pytest tests/faults $(FLOWS) -s
 
 MINUTES ?= 20
 RATE ?= 900
-soak: setup  ## load and every fault at random for MINUTES=20 at RATE=900 facts a second, from a SEED; then the verdict
+soak: setup  ## run a load with random faults, then check; MINUTES=20 RATE=900 (facts a second) SEED=N
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --rate $(RATE) $(if $(SEED),--seed $(SEED))
 
-simulate: setup  ## random histories through workers whose steps are interleaved and ended at will; ARGS='--seed N --histories N'
+simulate: setup  ## run random histories with interleaved and killed workers, against the model; ARGS='--seed N --histories N'
 	@$(BIN)/python -m tests.simulator $(ARGS)
 
-exhaust: setup  ## every sequence of facts at the instants that matter, in all orders, against the model; ARGS='--length 5'
+exhaust: setup  ## run every short sequence of facts at the decisive instants, against the model; ARGS='--length 5'
 	@$(BIN)/python -m tests.properties.exhaustion $(ARGS)
 
-mutants: setup  ## wrong patches of the engine, one at a time: does a test notice each? ARGS='--only NAME'
+mutants: setup  ## apply each of the mutants to the engine and check that a test fails; ARGS='--only NAME'
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
-bench: setup  ## measure, beside a plain handler and a hand-written loop
+bench: setup  ## measure the engine, beside a plain handler and a hand-written loop
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-docs: setup  ## write anew what follows from the code: schemas, AsyncAPI, the tables of the documents
+docs: setup  ## regenerate what follows from the code: schemas, AsyncAPI, tables of the documents
 	$(BIN)/python -m contracts.generate
 	$(BIN)/python -m tests.docs.generate
 
 COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate
-lock: setup  ## pin every dependency again: what the workers need, and what development needs beside it
+lock: setup  ## update the locked dependencies, for production and for development
 	$(COMPILE) --upgrade pyproject.toml -o requirements.lock
 	$(COMPILE) --upgrade --all-extras -c requirements.lock pyproject.toml -o requirements-dev.lock
 
-clean:  ## remove what was installed and fetched
+clean:  ## remove everything that was installed or downloaded
 	rm -rf $(VENV) .cache .standing
