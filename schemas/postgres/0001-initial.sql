@@ -1,11 +1,11 @@
--- The whole state of the engine. Instants are timestamptz with microsecond precision; null stands for "none",
--- and for minus infinity where an instant only ever moves forward. Keys are compared by code points (collate "C"),
--- whatever the database sorts by.
+-- The whole state of the engine. Instants are timestamptz with microsecond precision. Null means "none", or minus
+-- infinity for an instant that only moves forward. Keys are compared by code points (collate "C"), whatever the
+-- collation of the database.
 
 create table deployment (
     only_row           boolean primary key default true check (only_row),
-    incarnation        uuid not null,          -- made by the first `standing setup`; part of every ce_id
-    system_identifier  text not null,          -- of this PostgreSQL
+    incarnation        uuid not null,          -- created by the first `standing setup`; part of every ce_id
+    system_identifier  text not null,          -- of the PostgreSQL server
     timeline           integer not null,
     kafka_cluster_id   text not null,
     topic_prefix       text not null,
@@ -14,67 +14,66 @@ create table deployment (
     schema_version     integer not null,
     rules_version      integer not null,
     tzdata_version     text not null,
-    policies           text not null,          -- JSON: id, digest and effective_from of each, in their order
-    fingerprint        text not null,          -- SHA-256 of all of the above; every transaction compares it
-    input_topic_ids    text,                   -- JSON: Kafka's id of each input topic; one made anew has another
-    output_topic_ids   text,                   -- JSON: of each output topic and of the relay's checkpoints
-    held               text,                   -- why no deadline is enforced; null where it is
+    policies           text not null,          -- JSON: id, digest and effective_from of each, in order
+    fingerprint        text not null,          -- SHA-256 of all of the above; every transaction checks it
+    input_topic_ids    text,                   -- JSON: Kafka's id of each input topic; a recreated topic has another
+    output_topic_ids   text,                   -- JSON: the same for the output topics and the relay's checkpoints
+    held               text,                   -- reason of the deadline hold; null: none
     partitions_compared_until timestamptz      -- when the brokers' partition counts last agreed with `positions`
 );
 
--- How far each input partition was read, and by whom. The transaction that moves a position is the one that
--- writes what followed from the records.
+-- How far each input partition was read, and by which worker. The transaction that moves a position also writes the
+-- results of its records.
 create table positions (
     topic              text collate "C" not null,
     partition          integer not null,
     next_offset        bigint not null default 0,
-    epoch              bigint not null default 0,  -- grows with each claim; a worker of an older one writes nothing
+    epoch              bigint not null default 0,  -- grows with each claim; a worker with an older one writes nothing
     owner              text,
-    watermark     timestamptz,                -- every fact up to here was read
+    watermark          timestamptz,                -- every fact up to here was read
     latest_occurred_at timestamptz,
     primary key (topic, partition)
 );
 
--- Dead letters among the newest records of a partition, where there were any; too many pause it.
+-- Dead letters among the newest records of a partition; too many pause it.
 create table dead_letter_windows (
     topic              text collate "C" not null,
     partition          integer not null,
     counted            bigint not null,         -- records since the start or the last accept
-    dead               text not null,           -- JSON: which of the last 1,000 were dead letters, by number
+    dead               text not null,           -- JSON: numbers of the dead letters among the last 1,000 records
     accepted_until     bigint not null,         -- records before this offset do not count
-    paused             text,                    -- why the partition rests until it is accepted; null: it does not
+    paused             text,                    -- why the partition is paused; null: it is not
     primary key (topic, partition)
 );
 
--- Dead letters that were sent back to their topic.
+-- Dead letters that were sent back to their topics.
 create table redriven (
     place              text collate "C" primary key,  -- topic/partition/offset
     redriven_at        timestamptz not null
 );
 
--- One small row for each account, hot: an ordinary order changes its last two columns and no index.
+-- One small row for each account. An ordinary order changes only the columns of the last order, which no index covers.
 create table accounts (
     account_id         text collate "C" primary key,
     standing           text not null default 'not_enrolled',
-    deferred              boolean not null default false,  -- facts lie behind a silence beyond the watermark
-    next_check            timestamptz,                     -- may be early, never late
+    deferred           boolean not null default false,  -- it has facts behind a deadline beyond the watermark
+    next_check         timestamptz,                     -- next deadline; can be early, never late
     judged_until       timestamptz,                     -- the largest watermark it was judged with
     sequence           bigint not null default 0,
-    standing_digest               bytea,                           -- digest of the last account-standing
-    span_start        timestamptz,                     -- start of the last span of effective orders
+    standing_digest    bytea,                           -- digest of the last account-standing message
+    span_start         timestamptz,                     -- start of the last span of effective orders
     last_effective_at  timestamptz,
     last_order_id      text,
-    quarantined        text                             -- why its last evaluation failed; null where it did not
+    quarantined        text                             -- why its last evaluation failed; null: it did not
 ) with (
-    fillfactor = 30,  -- a row doubles from its insertion to its first order, and each update needs room beside it
-    -- No plan asks for statistics; and while they are taken no old version can be cleared away, so that updates
-    -- leave their page.
+    fillfactor = 30,  -- a row doubles in size with its first order, and a HOT update needs room in the page
+    -- No plan needs statistics. While analyze runs, no old version can be pruned, and updates leave their page.
     autovacuum_analyze_threshold = 2147483647
 );
 create index accounts_next_check on accounts (next_check) where next_check is not null and quarantined is null;
 create index accounts_quarantined on accounts (account_id) where quarantined is not null;
 
--- The facts an account's judgement rests on, as they were read: registry, cases and requests.
+-- The facts of accounts, as they were read: registry, cases and requests. Effective orders are in order_spans.
 create table facts (
     account_id         text collate "C" not null,
     topic              text collate "C" not null,
@@ -84,8 +83,7 @@ create table facts (
     primary key (account_id, topic, id)
 ) with (autovacuum_analyze_threshold = 2147483647);
 
--- Effective orders, compressed: no silence within a span ever decides anything. The end of an account's last
--- span is the one in `accounts`.
+-- Effective orders, compressed: within a span no deadline can pass. `accounts` has the end of the last span.
 create table order_spans (
     account_id         text collate "C" not null,
     first_at           timestamptz not null,
@@ -95,7 +93,7 @@ create table order_spans (
     primary key (account_id, first_at)
 ) with (autovacuum_analyze_threshold = 2147483647);
 
--- What was published and not withdrawn, of accounts and of companies.
+-- The decisions in force, of accounts and of companies.
 create table current_decisions (
     of_company         boolean not null,
     subject            text collate "C" not null,
@@ -103,7 +101,7 @@ create table current_decisions (
     kind               text not null,
     effective_at       timestamptz not null,
     sequence           bigint not null,
-    content            bytea not null,          -- digest of all that is compared
+    content            bytea not null,          -- digest of everything that is compared
     primary key (of_company, subject, decision_id)
 ) with (autovacuum_analyze_threshold = 2147483647);
 
@@ -111,34 +109,35 @@ create table companies (
     company_key        text collate "C" primary key,
     version            bigint not null default 0,
     sequence           bigint not null default 0,
-    terminations       text not null default '[]',  -- JSON, in force for every member by definition
-    completed          text not null default '[]'   -- JSON: the terminations whose completion was published
+    terminations       text not null default '[]',  -- JSON; they apply to every member
+    completed          text not null default '[]'   -- JSON: terminations whose completion was published
 );
 
+-- Current and former members of each company.
 create table memberships (
     company_key        text collate "C" not null,
     account_id         text collate "C" not null,
     primary key (company_key, account_id)
 );
 
--- Members still to be judged after a company's terminations changed. The cursor goes round: a newer version of the
--- company does not take it back to its beginning.
+-- Fan-outs: companies whose members must be judged after their terminations changed. A newer version of the company
+-- does not reset the cursor; the fan-out makes a second pass instead.
 create table company_fanouts (
     company_key        text collate "C" primary key,
     version            bigint not null,
     cursor             text collate "C" not null default '',
     because            text not null,                   -- JSON: the facts that changed the company
     lease_until        timestamptz,
-    worked_at          timestamptz not null default clock_timestamp(),  -- begun, or claimed for the last time
-    deferred              boolean not null default false,  -- all members were reached, some are undecided
-    quarantined        text                             -- why it cannot go on; null where it can
+    worked_at          timestamptz not null default clock_timestamp(),  -- when it began or was last claimed
+    deferred           boolean not null default false,  -- all members were reached, some are undecided
+    quarantined        text                             -- why it is quarantined; null: it is not
 );
 
--- Everything ever published: the audit trail and the outbox. Append only; seq is gapless in each shard.
+-- The decision log: audit trail and outbox. Append only; seq has no gaps in a shard.
 create table decision_log (
     shard              smallint not null,
     seq                bigint not null,
-    hash               bytea not null,          -- SHA-256 over the hash before it and this row
+    hash               bytea not null,          -- SHA-256 of the hash before it and this row
     topic              text not null,
     key                bytea,
     headers            text not null,           -- JSON, as published
@@ -154,13 +153,14 @@ create index decision_log_subject on decision_log (subject, shard, seq);
 create index decision_log_dead_letters on decision_log (recorded_at) where kind = 'dead_letter';
 create table decision_log_default partition of decision_log default;
 
+-- The head of each shard of the decision log.
 create table shards (
     shard              smallint primary key,
     next_seq           bigint not null default 1,
     last_hash          bytea not null default ''
 );
 
--- The parts of the log, and the numbers that each takes: from first_seq to before end_seq, of every shard.
+-- The parts of the log; each has the numbers from first_seq up to, but not including, end_seq, of every shard.
 create view log_parts as
 select name, bounds[1]::bigint as first_seq, bounds[2]::bigint as end_seq
 from (
@@ -171,8 +171,8 @@ from (
 ) parts
 where bounds is not null;
 
--- Makes parts of the log until there is room for `ahead` of them behind the newest row and `until`; returns how many.
--- The relay calls it, which owns no table. A table is attached, for that stops nobody who writes to other parts.
+-- Creates parts of the log until `ahead` empty ones follow the newest row and `until`; returns how many. It is a
+-- function because the relay owns no table. It attaches a new table, which does not block writers to other parts.
 create function extend_log(part_rows bigint, ahead integer, until bigint) returns integer
 language plpgsql security definer set search_path = public
 as $$
@@ -199,8 +199,8 @@ end
 $$;
 revoke all on function extend_log from public;
 
--- The one thing that somebody who may only read can do: mark dead letters as sent back, of which it gives those that
--- were not. Its names mean these tables, whatever the search path of who calls it.
+-- Marks dead letters as sent back; returns those that were not marked before. It is a function so that a role that can
+-- only read can redrive. The atomic body binds its names now, whatever the search path of the caller.
 create function mark_redriven(places text[], now_is timestamptz) returns setof text
 language sql security definer
 begin atomic

@@ -1,10 +1,10 @@
--- The roles of a deployment, to be made once on each PostgreSQL server by somebody who may create roles:
+-- The roles of a deployment. A user who can create roles runs this once on each PostgreSQL server:
 --
 --     psql -d postgres -f schemas/postgres/roles.sql
 --
--- They can log in and have no password yet: give each one (\password standing_worker) or let certificates or your
--- directory vouch for it. `standing setup`, run as standing_owner, gives the other three their rights (grants.sql).
--- Safe to repeat; passwords are left as they are.
+-- The roles can log in and have no password yet: give each one (\password standing_worker), or use certificates or
+-- your directory. `standing setup`, run as standing_owner, gives the other three their rights (grants.sql). Safe to
+-- repeat; it does not change passwords.
 
 do $$
 declare
@@ -19,8 +19,8 @@ begin
 end
 $$;
 
--- No wait is without a limit, whatever a client asks for or forgets. A role's settings hold for those who log in as
--- the role itself, not for its members: repeat them for a login of your own.
+-- Every wait has a limit, whatever a client requests. The settings of a role apply to logins as the role itself, not to
+-- its members: repeat them for a login of your own.
 alter role standing_owner set statement_timeout = '15min';
 alter role standing_owner set lock_timeout = '20s';
 alter role standing_owner set idle_in_transaction_session_timeout = '60s';
