@@ -22,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tests.mutants.patches import PROJECT, BadPatch, Patch, chosen, read_patches
 from tests.support.lent_servers import RUNNING
+from tests.support.quick_disk import quick_disk
 from workers.devservers.stack import LocalServers, local_servers
 
 LIMIT_SECONDS = 300.0
@@ -111,7 +112,7 @@ def run(patches: list[Patch], jobs: int, console: Console) -> list[Verdict]:
         tempfile.TemporaryDirectory(prefix="standing-mutants-") as directory,
         ThreadPoolExecutor(jobs) as pool,
         Progress(*columns, console=console) as progress,
-        local_servers() as servers,
+        local_servers(quick_disk()) as servers,
     ):
         task = progress.add_task("without a patch", total=len(patches))
         for number in range(jobs):
