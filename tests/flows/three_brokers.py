@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support.quick_disk import quick_disk
 from workers.devservers.guardian import Guardian
-from workers.devservers.servers import LocalKafka
+from workers.devservers.servers import SOON, LocalKafka
 
 REPLICATED = {
     "default.replication.factor": "3",
@@ -32,7 +32,7 @@ def three_brokers() -> Iterator[Sequence[LocalKafka]]:
             nodes.append(LocalKafka(directory / f"{number}", guardian))
         voters = ",".join(f"{number}@{each.controller}" for number, each in enumerate(nodes, 1))
         for number, each in enumerate(nodes, 1):
-            each.cluster_id, each.memory = nodes[0].cluster_id, ("128m", "400m")
+            each.cluster_id, each.memory, each.java = nodes[0].cluster_id, ("128m", "400m"), SOON
             each.settings |= {"node.id": str(number), "controller.quorum.voters": voters, **REPLICATED}
         try:
             with ThreadPoolExecutor(3) as pool:  # none answers before most of them are there

@@ -23,6 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tests.mutants.patches import PROJECT, BadPatch, Patch, chosen, read_patches
 from tests.support.lent_servers import RUNNING
 from tests.support.quick_disk import quick_disk
+from workers.devservers.servers import SOON
 from workers.devservers.stack import LocalServers, local_servers
 
 LIMIT_SECONDS = 300.0
@@ -112,7 +113,7 @@ def run(patches: list[Patch], jobs: int, console: Console) -> list[Verdict]:
         tempfile.TemporaryDirectory(prefix="standing-mutants-") as directory,
         ThreadPoolExecutor(jobs) as pool,
         Progress(*columns, console=console) as progress,
-        local_servers(quick_disk()) as servers,
+        local_servers(quick_disk(), SOON) as servers,
     ):
         task = progress.add_task("without a patch", total=len(patches))
         for number in range(jobs):

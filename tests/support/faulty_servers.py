@@ -18,7 +18,7 @@ from tests.support.proxy import Proxy
 from tests.support.quick_disk import quick_disk
 from workers import timeouts
 from workers.devservers.guardian import Guardian
-from workers.devservers.servers import LocalKafka, LocalPostgres, free_port
+from workers.devservers.servers import SOON, LocalKafka, LocalPostgres, free_port
 
 
 class ProxiedKafka(LocalKafka):
@@ -26,6 +26,7 @@ class ProxiedKafka(LocalKafka):
 
     def __init__(self, directory: Path, guardian: Guardian) -> None:
         super().__init__(directory, guardian)
+        self.java = SOON
         self.inner_port, self.proxy_port = free_port(), free_port()
 
     def _configure(self) -> None:

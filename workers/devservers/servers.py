@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +21,10 @@ from workers.devservers.guardian import Guardian
 
 NOBODY = 65534
 """The user id that PostgreSQL runs as if this process is root, because PostgreSQL refuses to run as root."""
+THROUGHPUT = ("-XX:+UseG1GC",)
+"""Options of a JVM that runs for long."""
+SOON = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""Options of a JVM that starts with two thirds of the processor time and is slower in the long run."""
 
 
 class ServerFailed(Exception):
@@ -123,6 +127,8 @@ class LocalKafka(_Server):
         self._controller_port = free_port()
         self.cluster_id = secrets.token_urlsafe(16)
         """The same for all nodes of a cluster; read at the first start."""
+        self.java: Sequence[str] = THROUGHPUT
+        """Options of its JVM."""
         self.memory = ("512m", "1g")
         """The initial and the maximum size of the heap."""
         self.settings: dict[str, str] = {}
@@ -154,7 +160,7 @@ class LocalKafka(_Server):
             format_command = ["kafka.tools.StorageTool", "format", f"--cluster-id={self.cluster_id}"]
             format_command += [f"--add-scram={each}" for each in self.credentials]
             done = subprocess.run(
-                [*java, *format_command, "--config=server.properties"],
+                [*java, *SOON, *format_command, "--config=server.properties"],
                 cwd=self.directory,
                 check=False,
                 capture_output=True,
@@ -162,8 +168,8 @@ class LocalKafka(_Server):
             )
             if done.returncode != 0:
                 raise ServerFailed(f"kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
-        memory = [f"-Xms{self.memory[0]}", f"-Xmx{self.memory[1]}", "-XX:+UseG1GC"]
-        self._run([*java, *memory, "kafka.Kafka", "server.properties"])
+        memory = [f"-Xms{self.memory[0]}", f"-Xmx{self.memory[1]}"]
+        self._run([*java, *self.java, *memory, "kafka.Kafka", "server.properties"])
         self._wait_until(self._answers)
 
     def stop(self) -> None:

@@ -3,14 +3,14 @@
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from workers.devservers.guardian import Guardian
-from workers.devservers.servers import LocalKafka, LocalPostgres
+from workers.devservers.servers import THROUGHPUT, LocalKafka, LocalPostgres
 from workers.kafka.security import KafkaAccess
 from workers.ops.terminal import Terminal
 
@@ -44,7 +44,7 @@ class LocalServers:
 
 
 @contextmanager
-def local_servers(disk: Path | None = None) -> Iterator[LocalServers]:
+def local_servers(disk: Path | None = None, java: Sequence[str] = THROUGHPUT) -> Iterator[LocalServers]:
     """Run Kafka and PostgreSQL on free loopback ports, in a directory on `disk` that is removed at the end."""
     guardian = Guardian()
     try:
@@ -54,6 +54,7 @@ def local_servers(disk: Path | None = None) -> Iterator[LocalServers]:
         for name in ("kafka", "postgres"):
             (directory / name).mkdir()
         kafka = LocalKafka(directory / "kafka", guardian)
+        kafka.java = java
         postgres = LocalPostgres(directory / "postgres", guardian)
         try:
             with ThreadPoolExecutor(2) as pool:
