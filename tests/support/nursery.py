@@ -24,7 +24,7 @@ from workers import cli
 SET_NAME = 15
 """The option of prctl that gives a process the name it has in `/proc`."""
 LARGEST_REQUEST = 1 << 20
-FREE_DESCRIPTORS = 1000
+FREE_DESCRIPTORS = 500
 """No process here uses a descriptor with this number or a higher one."""
 
 
