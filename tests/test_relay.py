@@ -131,7 +131,7 @@ NO_CHECKPOINTS = [
 @pytest.mark.parametrize("value", NO_CHECKPOINTS)
 async def test_what_is_no_checkpoint_is_refused_in_words_that_name_the_way_out(value: bytes) -> None:
     opened = shard(producer := PlayedProducer(ended=True, value=value))
-    with pytest.raises(CheckpointLost, match=r"standing-relay-checkpoints/2 is no checkpoint.*relay --reconcile"):
+    with pytest.raises(CheckpointLost, match=r"standing-relay-checkpoints/2 is not a checkpoint.*relay --reconcile"):
         await opened.open()
     assert producer.published == []
 

@@ -46,7 +46,7 @@ def named(error: Exception) -> str:
 def test_a_worker_whose_server_is_away_is_started_anew_and_one_that_is_refused_is_not(
     error: Exception, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(typer.Exit) as ended, one_clear_line(away=NOT_DONE):
+    with pytest.raises(typer.Exit) as ended, one_clear_line(unreachable=NOT_DONE):
         raise error
     assert ended.value.exit_code == code
     [line] = capsys.readouterr().err.splitlines()

@@ -35,9 +35,9 @@ def _each(problem: Callable[[Any], str | None]) -> Callable[[Any], Any]:
 
     def check(value: Any) -> Any:
         for one in value if isinstance(value, list) else [value]:
-            said = None if one is None else problem(one)
-            if said is not None:
-                raise typer.BadParameter(said)
+            reason = None if one is None else problem(one)
+            if reason is not None:
+                raise typer.BadParameter(reason)
         return value
 
     return check
@@ -112,7 +112,7 @@ def _problem_of_output(path: Path) -> str | None:
             return f"{path} is a directory"
         if not path.parent.is_dir():
             return f"there is no directory {path.parent}"
-    except OSError as error:  # a name that is too long
+    except OSError as error:  # the name is too long
         return f"{path}: {error.strerror}"
     return None if os.access(path.parent, os.W_OK) else f"the directory {path.parent} is not writable"
 

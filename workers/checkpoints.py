@@ -1,9 +1,8 @@
-"""What Kafka has of each shard of the decision log, and whether this database still has it.
+"""The relay's checkpoints, and whether the database still has the rows that they name.
 
-Owns the comparison: a row that was published must be in the log with its chain hash, or the database was set
-back and nothing may be written. Every shard has a checkpoint before anything is published, so one that is missing
-beside published messages was lost. The guard compares a database before any connection to it is used; it writes
-nothing itself.
+A published row must be in the log with its chain hash; otherwise the database was set back, and the engine writes
+nothing. Every shard has a checkpoint before anything is published, so a checkpoint that is missing although messages
+were published was lost. The guard compares a database before any of its connections is used.
 """
 
 import asyncio
@@ -33,7 +32,7 @@ _ASK_SECONDS = 0.5
 
 
 class SetBack(Refused):
-    """Kafka has more than the log: the database was set back; nothing may be written."""
+    """The log lacks a published row: the database was set back, and nothing may be written."""
 
 
 class CheckpointLost(SetBack):
@@ -44,18 +43,18 @@ _RESTORE = "nothing is written. Stop all workers and run `standing relay --recon
 
 
 class Moved(Exception):
-    """This is another PostgreSQL than the one that was set up, and the relay did not compare it yet."""
+    """The PostgreSQL server is not the one that was set up, and the relay has not compared it yet."""
 
 
 class NotCompared(ConnectionError):
-    """Kafka did not tell what was published: a connection to the database cannot be used yet."""
+    """Kafka did not answer what was published, so a connection to the database cannot be used yet."""
 
     server = "Kafka"
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The last row of a shard that Kafka has; seq 0 where it has none yet."""
+    """The last published row of a shard; seq is 0 before the first."""
 
     seq: int
     hash: bytes
@@ -67,38 +66,38 @@ class Checkpoint:
 
     @staticmethod
     def decode(shard: int, value: bytes) -> "Checkpoint":
-        """The checkpoint that a record of the shard holds; raises CheckpointLost where it is none."""
+        """Parse the checkpoint in a record of the shard; raises CheckpointLost if it is none."""
         try:
             fields = json.loads(value)
             checkpoint = Checkpoint(int(fields["seq"]), bytes.fromhex(fields["hash"]), UUID(fields["incarnation"]))
             if checkpoint.seq < 0:
-                raise ValueError(f"its number is {checkpoint.seq}")
+                raise ValueError(f"seq is {checkpoint.seq}")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise CheckpointLost(
-                f"shard {shard}: the newest record of {CHECKPOINTS_TOPIC}/{shard} is no checkpoint of a relay "
-                f"({error!r}): {_RESTORE}"
+                f"shard {shard}: the newest record of {CHECKPOINTS_TOPIC}/{shard} is not a checkpoint of a relay "
+                f"({error!r}); {_RESTORE}"
             ) from error
         return checkpoint
 
     def compare(self, shard: int, incarnation: UUID, logged: bytes | None) -> None:
-        """Raise SetBack where the log has not the row that Kafka has; `logged` is the hash it has there."""
+        """Raise SetBack unless the log has the published row; `logged` is the row's hash in the log."""
         if self.seq == 0:
             return
         if self.incarnation != incarnation:
             raise SetBack(
                 f"shard {shard}: Kafka's checkpoint is of another deployment ({self.incarnation}), not of "
-                f"{incarnation}: the database was made again, or the topic prefix is taken; nothing is written. If "
-                "what was published is this deployment's own, stop all workers and run `standing relay --reconcile`"
+                f"{incarnation}: the database was recreated, or the topic prefix is in use; nothing is written. If "
+                "the published messages are this deployment's, stop all workers and run `standing relay --reconcile`"
             )
         if logged != self.hash:
             raise SetBack(
-                f"shard {shard}: row {self.seq}, which was published, is not in the log as it was: the database "
-                f"was set back to an older state; {_RESTORE}"
+                f"shard {shard}: row {self.seq} was published, but the log does not contain it: the database was "
+                f"set back to an older state; {_RESTORE}"
             )
 
 
 async def read_checkpoints(kafka: KafkaAccess, prefix: str, shards: Sequence[int]) -> dict[int, Checkpoint]:
-    """The checkpoints that a read_committed reader sees; raises TopicMissing, or CheckpointLost where one is none."""
+    """The checkpoints that a read_committed consumer sees; raises TopicMissing or CheckpointLost."""
     topic = prefix + CHECKPOINTS_TOPIC
     if topic not in await Admin(kafka).describe([topic]):
         raise TopicMissing(f"the topic {topic} does not exist")
@@ -111,13 +110,13 @@ async def read_checkpoints(kafka: KafkaAccess, prefix: str, shards: Sequence[int
 
 
 async def published_seqs(kafka: KafkaAccess, prefix: str, shards: Sequence[int]) -> dict[int, int]:
-    """The last seq of each shard that a read_committed reader can see; raises as `read_checkpoints`."""
+    """The last seq of each shard that a read_committed consumer sees; raises what `read_checkpoints` raises."""
     found = await read_checkpoints(kafka, prefix, shards)
     return {shard: checkpoint.seq for shard, checkpoint in found.items()}
 
 
-async def holding(kafka: KafkaAccess, topics: Sequence[str]) -> list[str]:
-    """Those of the topics in which a read_committed reader finds anything."""
+async def not_empty(kafka: KafkaAccess, topics: Sequence[str]) -> list[str]:
+    """The topics in which a read_committed consumer finds a record."""
     admin = Admin(kafka)
     states = await admin.describe(topics)
     ends = await admin.end_offsets(
@@ -142,10 +141,10 @@ async def compare_checkpoints(connection: Any, checkpoints: Mapping[int, Checkpo
 
 
 async def check_unpublished(kafka: KafkaAccess, prefix: str) -> None:
-    """Where the topic of the checkpoints is missing: raise CheckpointLost if anything was published."""
-    if await holding(kafka, [prefix + topic for topic in OUTPUT_TOPICS]):
+    """Raise CheckpointLost if messages were published although the topic of the checkpoints is missing."""
+    if await not_empty(kafka, [prefix + topic for topic in OUTPUT_TOPICS]):
         raise CheckpointLost(
-            f"the topic {prefix}{CHECKPOINTS_TOPIC} does not exist, though messages were published: {_RESTORE}"
+            f"the topic {prefix}{CHECKPOINTS_TOPIC} does not exist, but messages were published; {_RESTORE}"
         )
 
 
@@ -155,13 +154,11 @@ async def compare_published(kafka: KafkaAccess, prefix: str, connection: Any) ->
     try:
         checkpoints = await read_checkpoints(kafka, prefix, list(ends))
         await compare_checkpoints(connection, checkpoints)
-        if not ends.keys() - checkpoints.keys() or not await holding(
-            kafka, [prefix + topic for topic in OUTPUT_TOPICS]
-        ):
+        outputs = [prefix + topic for topic in OUTPUT_TOPICS]
+        if not ends.keys() - checkpoints.keys() or not await not_empty(kafka, outputs):
             return
-        checkpoints = await read_checkpoints(
-            kafka, prefix, list(ends)
-        )  # each was written before anything was published
+        # A relay that started meanwhile wrote all checkpoints before it published.
+        checkpoints = await read_checkpoints(kafka, prefix, list(ends))
     except TopicMissing:
         await check_unpublished(kafka, prefix)
         raise
@@ -169,41 +166,41 @@ async def compare_published(kafka: KafkaAccess, prefix: str, connection: Any) ->
     for shard in sorted(ends.keys() - checkpoints.keys()):
         if ends[shard] or not begun:
             raise CheckpointLost(
-                f"shard {shard}: {CHECKPOINTS_TOPIC}/{shard} has no checkpoint, "
-                f"though messages were published: {_RESTORE}"
+                f"shard {shard}: {CHECKPOINTS_TOPIC}/{shard} has no checkpoint, but messages were published; "
+                f"{_RESTORE}"
             )
 
 
 @dataclass(slots=True)
 class Guard:
-    """Lets a process use only a database that was compared; a pool asks it about each new connection.
+    """Lets a process use only a database that was compared; a pool calls it for each new connection.
 
-    A server that was restarted, restored or failed over, and a database that was put in another's place, are
-    known by their `Server` being another one.
+    A restart, a restore, a failover or a replaced database changes the connection's `Server`.
     """
 
     kafka: KafkaAccess
     prefix: str
     moved: bool = False
-    """Whether the server is not the one that was set up. Every checkpoint was found in its log, but while the former
-    relay was not fenced it may have published more.
+    """Whether the server is not the one that was set up. Its log contains every checkpoint, but the former relay may
+    publish more until it is fenced.
     """
     _admitted: Server | None = field(default=None, init=False)
 
     async def connected(self, connection: Any) -> None:
-        """What a pool does with each new connection."""
+        """Prepare a new connection of a pool; raises what `compare` raises, or Moved."""
         await connect_types(connection)
         if self._admitted is None or await server_of(connection) == self._admitted:
             return
-        log.warning("another database answers; it is compared with what was published")
+        log.warning("another database server answers; comparing it with what was published")
         await self.compare(connection)
         if self.moved:
             raise Moved(_MOVED)
 
     async def compare(self, connection: Any, *, even_moved: bool = False) -> None:
-        """Compare the database with the checkpoints; raises SetBack, or NotCompared where Kafka does not answer.
+        """Compare the database with the checkpoints; raises SetBack, or NotCompared if Kafka does not answer.
 
-        The server is admitted unless it moved; `even_moved` is for who adopts it, or only looks.
+        Later connections to this server are admitted unless it moved; the relay, which adopts the server, and readers
+        pass `even_moved`.
         """
         server = await server_of(connection)
         try:
@@ -216,18 +213,18 @@ class Guard:
             self._admitted = server
 
     async def wait_for_relay(self, connection: Any) -> None:
-        """Wait until the relay adopted the server; raises Moved where it does not."""
+        """Wait until the relay has adopted the server; raises Moved if it does not."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeouts.ADOPTION_SECONDS
         while self.moved:
-            log.warning("waiting for the relay: another PostgreSQL answers than the one that was set up")
+            log.warning("waiting for the relay: the PostgreSQL server is not the one that was set up")
             if loop.time() > deadline:
                 raise Moved(_MOVED)
-            await asyncio.sleep(_ASK_SECONDS)  # whoever adopts it tells nobody
+            await asyncio.sleep(_ASK_SECONDS)  # the adoption sends no notification
             await self.compare(connection)
 
 
 _MOVED = (
-    "this is another PostgreSQL than the one that was set up: it was restored or failed over. What was published is "
-    "in its log; nothing is written until a relay has fenced the former one and adopted the server"
+    "this PostgreSQL server is not the one that was set up: it was restored or failed over. Its log contains what "
+    "was published; nothing is written until a relay has fenced the former relay and adopted the server"
 )

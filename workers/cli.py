@@ -69,7 +69,7 @@ def work() -> None:
             pass  # where no worker can run, the supervisor would restart them for ever
         raise typer.Exit(await run_supervisor(settings))
 
-    run(supervise, away=NOT_DONE)
+    run(supervise, unreachable=NOT_DONE)
 
 
 @app.command()

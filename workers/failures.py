@@ -1,7 +1,6 @@
-"""What a failure means to an operator: one line that says what to mend, or that a server is away.
+"""Turns an expected error into a line for the operator: what to correct, or which server is unreachable.
 
-Owns which errors of which library are expected. It knows the errors of every library, so it is imported only once
-something failed.
+It imports the errors of every library, so it is imported only after a failure.
 """
 
 import os
@@ -28,48 +27,50 @@ _DATABASE_REFUSES = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.ClientConfigurationError,
     asyncpg.InsufficientPrivilegeError,
-    asyncpg.UndefinedTableError,  # a database of something else
+    asyncpg.UndefinedTableError,  # another program's database
     asyncpg.UndefinedColumnError,
-    asyncpg.ReadOnlySQLTransactionError,  # a standby, for one
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, for example
 )
-_AWAY = (
+_UNREACHABLE = (
     KafkaUnreachable,
     NoAnswer,
     PublishError,
     KafkaException,
     OSError,
     asyncpg.PostgresConnectionError,
-    asyncpg.InsufficientResourcesError,  # no connection left, disk full
-    asyncpg.OperatorInterventionError,  # shut down, starting, a statement that took too long
+    asyncpg.InsufficientResourcesError,  # too many connections, or a full disk
+    asyncpg.OperatorInterventionError,  # shutdown, startup, or statement_timeout
     asyncpg.LockNotAvailableError,
 )
-"""A server that cannot be reached: an operator's command ends, a worker is started again."""
+"""A server cannot be reached: an operator's command ends, a worker is restarted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is said of an error, a line each."""
+    """The lines that are printed for an error."""
 
     lines: tuple[str, ...]
     may_pass: bool = False
-    """Whether a worker that is started again may find it gone."""
+    """Whether a restart of the worker may help."""
 
 
 def failure_of(error: Exception) -> Failure | None:
-    """What an operator is told of an error; None where it is a defect, whose traceback is wanted."""
+    """The failure of an expected error; None for a defect, which needs a traceback."""
     match error:
         case ValidationError():
             first = error.errors()[0]
-            field = "".join(f" STANDING_{part}".upper() for part in first["loc"])  # none where several do not fit
+            field = "".join(
+                f" STANDING_{part}".upper() for part in first["loc"]
+            )  # empty for an error of several fields
             return Failure((f"bad setting{field}: {first['msg']}",))
         case Refused():
             return Failure(tuple(map(str, error.args)))
         case PortTaken() | Moved() | LostOwnership() | TaskEnded() | CannotStore() | NameTaken():
             return Failure((str(error),), may_pass=True)
     if isinstance(error, _DATABASE_REFUSES):
-        return Failure((f"the database refuses: {error}",))
+        return Failure((f"the database refuses the request: {error}",))
     if isinstance(error, OSError) and error.filename is not None:
         return Failure((f"{os.fsdecode(error.filename)}: {error.strerror}",))
-    if isinstance(error, _AWAY):
+    if isinstance(error, _UNREACHABLE):
         return Failure((f"a server cannot be reached: {named(error)}",), may_pass=True)
     return None

@@ -1,7 +1,7 @@
 """The fan-out worker: judges the members of a company again after its terminations changed.
 
-Owns the cursor's way through the members, in chunks, under a lease. What it has not reached yet is in force
-all the same: whoever else judges a member loads the company's terminations.
+It goes through the members in chunks, under a lease. The terminations apply to members that it has not reached too:
+every evaluation of a member loads them.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ IDLE_SECONDS = 1.0
 
 
 async def run(store: Store, enforcement: Enforcement, bell: Bell, vitals: Vitals, stop: asyncio.Event) -> None:
-    """Fan-out until `stop` is set."""
+    """Process fan-outs until `stop` is set."""
     backoff = Backoff(TRIES, vitals.failed)
     while not stop.is_set():
         vitals.turned("fanout")
@@ -32,7 +32,7 @@ async def run(store: Store, enforcement: Enforcement, bell: Bell, vitals: Vitals
 
 
 async def _fanout_some(store: Store, enforcement: Enforcement, vitals: Vitals) -> bool:
-    """Judge one chunk of one company's members; False where nothing is to be fan-out."""
+    """Judge one chunk of one company's members; False if no fan-out is pending."""
     fanout = await store.claim_fanout(timeouts.LEASE_SECONDS)
     vitals.answered("database")
     if fanout is not None:

@@ -1,7 +1,6 @@
-"""How a worker process lives: what stops it, who watches it, and what runs beside its work.
+"""The lifetime of a worker process: signals, watchdog, health server and background tasks.
 
-It stops within a limit: servers that are away answer no process that takes its leave. It knows nothing of what a
-worker does.
+A process stops within a limit even if no server answers.
 """
 
 import asyncio
@@ -26,7 +25,7 @@ NOT_STOPPED = 1
 
 
 def stop_on_signals() -> asyncio.Event:
-    """An event that SIGINT and SIGTERM set. Who has not ended by then ends all the same: nothing is lost by that."""
+    """An event that SIGINT and SIGTERM set; STOP_SECONDS later the process ends itself, which loses nothing."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -42,14 +41,14 @@ def stop_on_signals() -> asyncio.Event:
 
 def _end_now() -> None:
     log.warning(
-        "ended without waiting any longer; what was not committed is read again", seconds=timeouts.STOP_SECONDS
+        "not stopped in time; ending the process, uncommitted records are read again", seconds=timeouts.STOP_SECONDS
     )
     end_process(NOT_STOPPED)
 
 
 @asynccontextmanager
 async def vital(settings: Settings, name: str, needs: tuple[Server, ...]) -> AsyncIterator[Vitals]:
-    """The vitals of a worker, watched, and served where a port is given."""
+    """The vitals of a worker, with a watchdog, and with a health server if a port is configured."""
     with Watchdog(name, settings.watchdog_seconds) as watchdog:
         if not settings.metrics_port:
             yield Vitals(needs, watchdog=watchdog)
@@ -62,7 +61,7 @@ async def vital(settings: Settings, name: str, needs: tuple[Server, ...]) -> Asy
 
 @asynccontextmanager
 async def beside(settings: Settings, work: Callable[[], Coroutine[None, None, None]]) -> AsyncIterator[None]:
-    """Do what only serves the metrics while the block runs, where somebody may ask for them."""
+    """Run `work`, which only serves the metrics, while the block runs, if a port is configured."""
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(work())] if settings.metrics_port else []
         yield
@@ -72,7 +71,7 @@ async def beside(settings: Settings, work: Callable[[], Coroutine[None, None, No
 
 @asynccontextmanager
 async def listening(pool: asyncpg.Pool, channel: str) -> AsyncIterator[Listener]:
-    """A listener on a channel, closed at the end."""
+    """A listener on a channel while the block runs."""
     listener = Listener(pool, channel)
     try:
         yield listener

@@ -1,7 +1,7 @@
-"""What the metrics are set to: what a transaction did, and how far the whole deployment is.
+"""Sets the metrics: the counters of each transaction, and the gauges of the whole deployment.
 
-The invariant: the database is asked every few seconds by the timers worker, never because somebody scrapes; an
-error in here is counted and tried again, and ends no worker.
+The timers worker samples the gauges every few seconds, so a scrape causes no query. An error here is counted and
+tried again; it ends no worker.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ REACH_SECONDS = 10.0
 
 
 def decided(metrics: Metrics, done: Done, seconds: float) -> None:
-    """Count what one transaction did."""
+    """Count the results of one transaction, which took `seconds`."""
     metrics.observe(names.TRANSACTION_SECONDS, seconds)
     metrics.count(names.ACCOUNTS, done.fast, path="fast")
     metrics.count(names.ACCOUNTS, done.accounts - done.fast, path="judged")
@@ -49,7 +49,7 @@ def decided(metrics: Metrics, done: Done, seconds: float) -> None:
 
 
 async def reach_kafka(kafka: KafkaAccess, vitals: Vitals) -> None:
-    """Ask the brokers something small now and then, for ever: so an idle worker knows whether it could work."""
+    """Ask the brokers for the cluster id periodically, so that an idle worker's readiness is known."""
     admin = Admin(kafka)
     while True:
         try:
@@ -71,12 +71,12 @@ class Sampler:
     clock: Clock
     allowed_lateness: Instant
     published: Callable[[int], Awaitable[int]]
-    """The last seq of a shard that a read_committed reader of Kafka sees."""
+    """Returns the last seq of a shard that a read_committed consumer sees."""
     _seen: dict[int, int] = field(default_factory=dict)
-    """The same as last asked: it only grows, so of a shard that is published to its end nothing is asked."""
+    """The last answers of `published`; they only grow, so a shard that is published to its end needs no new one."""
 
     async def run(self) -> None:
-        """Sample every few seconds, for ever."""
+        """Sample every few seconds until cancelled."""
         while True:
             try:
                 await self.sample()

@@ -1,9 +1,9 @@
-"""The relay: publishes the decision log to Kafka, each row exactly once to a `read_committed` reader.
+"""The relay: publishes the decision log to Kafka, each row exactly once for a `read_committed` consumer.
 
-Owns the checkpoint: seq, chain hash and incarnation of the last row published, a record written in the same Kafka
-transaction as the rows. Every shard has one before the first row of any is published. After any error a new producer
-with the same transactional id is opened, which fences the old one, and the checkpoint is read again; an unknown
-outcome is never guessed.
+A shard's checkpoint is the sequence number, chain hash and incarnation of its last published row. The relay writes it
+in the same Kafka transaction as the rows, and for every shard before it publishes the first row of any. After an
+error it opens a new producer with the same transactional id, which fences the old one, and reads the checkpoint
+again.
 """
 
 import asyncio
@@ -41,25 +41,25 @@ from workers.store.records import LogRow
 log = Log()
 
 CHUNK = 5000
-"""The most rows of a transaction; large ones are fewer (`workers.store.postgres.READ_BYTES`)."""
+"""The largest number of rows in a transaction; `workers.store.postgres.READ_BYTES` limits their size."""
 BUSY = 100
 GATHER_SECONDS = 0.1
-"""After a transaction of at least BUSY rows, more are let gather: what a transaction costs the brokers hardly
-depends on its size, and small ones by the hundred took more of a small machine than all the judging.
+"""The pause after a transaction of at least BUSY rows. A transaction costs the brokers nearly the same for one row as
+for thousands, so under load fewer, larger transactions are cheaper.
 """
 IDLE_SECONDS = 1.0
 TOPICS_SECONDS = 5.0
-"""How often the relay asks whether the topics are those that were set up."""
+"""The interval between two comparisons of the topics with those that were set up."""
 TRIES = 20
 ROOM_SECONDS = 60.0
-"""How often it is looked whether the log has room ahead."""
+"""The interval between two checks that the log has empty parts."""
 ENDED = "standing_relay_ended"
-"""The channel on which a relay that stops in order says so."""
+"""The channel on which a relay announces that it stops."""
 
 
 @dataclass(slots=True)
 class Shard:
-    """One shard of the log on its way to Kafka."""
+    """One shard of the log, and how far it is published."""
 
     number: int
     store: DecisionLog
@@ -67,13 +67,13 @@ class Shard:
     incarnation: UUID
     prefix: str
     partitions: int
-    """Of each output topic, as it was set up."""
+    """The partitions of each output topic, as it was set up."""
     compare: Callable[[], Awaitable[None]]
-    """Compares what was published with the log; raises CheckpointLost where a checkpoint is missing."""
+    """Compares what was published with the log; raises CheckpointLost if a checkpoint is missing."""
     seq: int = 0
 
     async def open(self) -> None:
-        """Fence whoever published this shard, read the checkpoint, and compare it with the log."""
+        """Fence the shard's former relay, read the checkpoint and compare it with the log."""
         value = await fence(self.producer, self.prefix, self.number)
         if value is None:
             await self.compare()
@@ -87,7 +87,7 @@ class Shard:
         self.seq = checkpoint.seq
 
     async def published(self) -> tuple[int, bool]:
-        """The last row that a read_committed reader sees, whoever published it, and whether others wait."""
+        """The last row that a read_committed consumer sees, and whether the log has more rows."""
         value = await self.producer.visible_value(self.prefix + CHECKPOINTS_TOPIC, self.number)
         seq = 0 if value is None else Checkpoint.decode(self.number, value).seq
         return seq, bool(await self.store.read_log(self.number, seq, 1))
@@ -111,27 +111,27 @@ class Shard:
 
 
 def shard_producer(kafka: KafkaAccess, prefix: str, shard: int) -> TransactionalProducer:
-    """The producer of a shard, of which all but the newest are fenced."""
+    """The producer of a shard; opening it fences all earlier ones."""
     return TransactionalProducer(kafka, f"{prefix}standing-relay-{shard}")
 
 
 async def fence(producer: TransactionalProducer, prefix: str, shard: int) -> bytes | None:
-    """Fence whoever published the shard; what its newest checkpoint holds then, None where it has none."""
+    """Fence the shard's former relay; return the value of the newest checkpoint, None if there is none."""
     place = (prefix + CHECKPOINTS_TOPIC, shard)
     await producer.open()
     try:
         return await producer.last_value(*place)
     except LeftOpen as error:
-        log.warning("a transaction that Kafka never ended is aborted", shard=shard, why=str(error))
+        log.warning("aborting a transaction that Kafka left open", shard=shard, why=str(error))
         await producer.end_what_is_open([prefix + topic for topic in OUTPUT_TOPICS], place)
         return await producer.last_value(*place)
 
 
 def message(prefix: str, partitions: int, row: LogRow) -> Outgoing:
-    """A row of the log as it is published.
+    """The message of a row of the log.
 
-    Its partition is one of those that were set up, also where the topic has got more since: the messages of a key
-    keep their order, and compaction keeps the newest of them alone.
+    Its partition is one of those that were set up, even if the topic has more now: the messages of a key stay in
+    order, and compaction keeps only the newest.
     """
     headers = [(name, value.encode()) for name, value in json.loads(row.headers)]
     partition = None if row.key is None else partition_of(row.key, partitions)
@@ -140,24 +140,24 @@ def message(prefix: str, partitions: int, row: LogRow) -> Outgoing:
 
 @lru_cache(20_000)
 def partition_of(key: bytes, partitions: int) -> int:
-    """The partition of a key, as Java's clients choose it."""
+    """The partition of a key, as Kafka's Java client computes it."""
     return (int(murmur2(key)) & 0x7FFFFFFF) % partitions
 
 
 def checkpoint_message(prefix: str, shard: int, checkpoint: Checkpoint) -> Outgoing:
-    """The record that holds a checkpoint."""
+    """The record of a checkpoint."""
     return Outgoing(prefix + CHECKPOINTS_TOPIC, str(shard).encode(), (), checkpoint.encode(), shard)
 
 
 @dataclass(slots=True)
 class Opening:
-    """The shards that are not open yet. Nothing is published before all are, so each has a checkpoint by then."""
+    """The shards that are not open yet. No row is published before all are open, and so have a checkpoint."""
 
     left: set[int]
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
     def opened(self, shard: int) -> None:
-        """A shard was opened, and has a checkpoint."""
+        """Record that a shard is open and has a checkpoint."""
         self.left.discard(shard)
         if not self.left:
             self.done.set()
@@ -172,9 +172,9 @@ async def run(
     check_topics: Callable[[], Awaitable[None]],
     make_room: Callable[[], Awaitable[int]],
 ) -> None:
-    """Publish every shard until `stop` is set; raises where a shard cannot go on, or `check_topics` does.
+    """Publish every shard until `stop` is set; raises if a shard cannot continue, or if `check_topics` does.
 
-    `ended` hears of other relays' ends; `make_room` makes parts of the log ahead of need and says how many.
+    `ended` listens for relays that stop; `make_room` creates parts of the log in advance and returns how many.
     """
     opening = Opening({shard.number for shard in shards})
     try:
@@ -188,7 +188,7 @@ async def run(
 
 
 async def _watch_topics(check_topics: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
-    """Ask now and then whether the topics are still those that were set up."""
+    """Compare the topics with those that were set up, periodically until `stop` is set."""
     while not stop.is_set():
         try:
             await check_topics()
@@ -198,7 +198,7 @@ async def _watch_topics(check_topics: Callable[[], Awaitable[None]], stop: async
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):  # looked at again by who asked
+    with suppress(TimeoutError):  # the caller checks the event
         async with asyncio.timeout(seconds):
             await event.wait()
 
@@ -222,7 +222,7 @@ async def _run_shard(
             vitals.failed(error)
             standby.lost(asyncio.get_running_loop().time())
             log.warning(
-                "another relay publishes this shard: this one stands by, and takes over once rows wait for so long",
+                "another relay publishes this shard; this one stands by, and takes over if rows wait unpublished",
                 shard=shard.number,
                 seconds=standby.patience,
             )
@@ -232,16 +232,16 @@ async def _run_shard(
             await backoff.failed(error)
     await shard.producer.close()
     if not fenced and _name(shard) not in vitals.lacks:
-        await _say_that_it_ends(shard)
+        await _announce_end(shard)
 
 
-async def _say_that_it_ends(shard: Shard) -> None:
-    """Tell a relay that stands by; it finds out by itself too, only later."""
+async def _announce_end(shard: Shard) -> None:
+    """Notify a relay that stands by; without the notification it takes over later."""
     try:
         async with asyncio.timeout(timeouts.GOODBYE_SECONDS):
             await shard.store.notify_relay_ended()
     except TRANSIENT as error:
-        log.warning("no other relay was told that this one ends", shard=shard.number, error=repr(error))
+        log.warning("other relays not notified of this one's end", shard=shard.number, error=repr(error))
 
 
 async def _look(shard: Shard, vitals: Vitals, backoff: Backoff) -> tuple[int, bool]:
@@ -249,7 +249,7 @@ async def _look(shard: Shard, vitals: Vitals, backoff: Backoff) -> tuple[int, bo
     found = await shard.published()
     backoff.succeeded()
     vitals.answered("database", "kafka")
-    vitals.has(_name(shard), really=True)  # as a spare
+    vitals.has(_name(shard), really=True)  # ready to take over
     return found
 
 
@@ -269,7 +269,7 @@ async def _publish(
     """Take the shard over and publish it until `stop` is set or something fails."""
     name = _name(shard)
     vitals.turned(name)
-    await shard.store.log_row_hash(shard.number, shard.seq)  # without a database it must fence nobody
+    await shard.store.log_row_hash(shard.number, shard.seq)  # without a database it must not fence another relay
     vitals.answered("database")
     await shard.open()
     vitals.answered("kafka")
@@ -284,26 +284,24 @@ async def _publish(
         if count == 0:
             await bell.wait(IDLE_SECONDS, stop)
         elif count >= BUSY:
-            await _wait(stop, GATHER_SECONDS)  # they have gathered
+            await _wait(stop, GATHER_SECONDS)
         backoff.succeeded()
 
 
 async def _keep_room(make_room: Callable[[], Awaitable[int]], vitals: Vitals, stop: asyncio.Event) -> None:
-    """Make parts of the log ahead of need, until `stop` is set."""
+    """Create parts of the log in advance until `stop` is set."""
     backoff = Backoff(TRIES, vitals.failed)
     while not stop.is_set():
         await try_once(partial(_make_room, make_room), backoff, TRANSIENT)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(ROOM_SECONDS):
-                await stop.wait()
+        await _wait(stop, ROOM_SECONDS)
 
 
 async def _make_room(make_room: Callable[[], Awaitable[int]]) -> None:
     try:
         if made := await make_room():
-            log.info("parts of the decision log were made", count=made)
+            log.info("created parts of the decision log", count=made)
     except asyncpg.CheckViolationError:
-        log.error("rows of the decision log found no part: run `standing setup`, which makes one for them")
+        log.error("the default part of the decision log has rows: run `standing setup`, which moves them")
 
 
 async def _publish_some(shard: Shard, vitals: Vitals) -> int:

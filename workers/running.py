@@ -25,7 +25,7 @@ NOT_DONE = 1
 
 
 @contextmanager
-def one_clear_line(away: int = CANNOT_RUN) -> Iterator[None]:
+def one_clear_line(unreachable: int = CANNOT_RUN) -> Iterator[None]:
     """Turn an error that an operator can fix into one line on standard error and an exit code."""
     try:
         yield
@@ -44,7 +44,7 @@ def one_clear_line(away: int = CANNOT_RUN) -> Iterator[None]:
             raise
         for each in failure.lines[:-1]:
             say(each)
-        fail(failure.lines[-1], away if failure.may_pass else CANNOT_RUN)
+        fail(failure.lines[-1], unreachable if failure.may_pass else CANNOT_RUN)
 
 
 def say(why: str) -> None:
@@ -58,11 +58,11 @@ def fail(why: str, code: int = CANNOT_RUN) -> NoReturn:
     raise typer.Exit(code)
 
 
-def run(work: "Work", away: int = CANNOT_RUN) -> None:
-    """Run a command with the settings of the environment; `away` is the exit code if a server is unreachable."""
+def run(work: "Work", unreachable: int = CANNOT_RUN) -> None:
+    """Run a command with the settings of the environment; `unreachable` is the exit code if a server is."""
     import uvloop
 
-    with one_clear_line(away):
+    with one_clear_line(unreachable):
         if not __debug__:
             fail("Python runs without assertions (PYTHONOPTIMIZE or -O), which the engine relies on: unset it")
         settings = read_settings()
@@ -97,7 +97,7 @@ def worker(name: str) -> None:
     gc.freeze()  # imported objects live as long as the process
     gc.set_threshold(50_000, 20, 20)  # a batch allocates many small objects and frees them all at its end
     try:
-        run(processes.RUNS[name], away=NOT_DONE)
+        run(processes.RUNS[name], unreachable=NOT_DONE)
     except typer.Exit:
         raise
     except Exception as error:

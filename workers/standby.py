@@ -1,9 +1,8 @@
-"""Who was taken over stands by, instead of taking back at once what another would then take again.
+"""How long a worker that lost its work to another one stands by before it takes the work over again.
 
-Owns how long. A relay takes a shard over once nobody publishes it: the other says that it ends, or rows of the log
-wait and the checkpoint has not moved for a while. An ingest worker whose name another uses waits until that one
-has left the group. The invariant: two of one kind do not take from each other in turn, and a new process takes over
-as soon as it starts.
+A relay takes over a shard when the other relay announces its end, or when rows of the log wait and the checkpoint has
+not moved for some time. An ingest worker whose name another process uses waits until that process has left the group.
+The invariant: two workers do not take over from each other in turn, but a new process takes over when it starts.
 """
 
 import asyncio
@@ -16,35 +15,35 @@ from workers.store.listener import Bell
 
 LOOK_SECONDS = 1.0
 FIRST_SECONDS = 3.0
-"""How long rows may wait unpublished before a relay that stands by takes over."""
+"""How long rows wait unpublished before a standby relay takes over."""
 LONGEST_SECONDS = 60.0
 GONE_SECONDS = 4.0
 GONE_LOOKS = 3
-"""A name is free that was not seen so often in a row: who has it may just be joining again."""
+"""A name is free after this many checks in a row without it; a member that rejoins is absent for a moment."""
 SOON_SECONDS = 60.0
-"""A relay that loses a shard so soon after it took over waits twice as long the next time."""
+"""A relay that loses a shard sooner than this after its takeover waits twice as long the next time."""
 
 
 @dataclass(slots=True)
 class Standby:
-    """The patience of one relay with one shard; instants are those of the event loop."""
+    """The standby state of one relay for one shard; instants are those of the event loop, in seconds."""
 
     patience: float = FIRST_SECONDS
     taken_over_at: float | None = None
 
     def lost(self, now: float) -> None:
-        """Another relay took the shard."""
+        """Record that another relay took over the shard."""
         soon = self.taken_over_at is not None and now - self.taken_over_at < SOON_SECONDS
         self.patience = min(LONGEST_SECONDS, self.patience * 2) if soon else FIRST_SECONDS
 
     async def wait(
         self, published: Callable[[], Awaitable[tuple[int, bool]]], ended: Bell, stop: asyncio.Event
     ) -> None:
-        """Return once nobody publishes, or at `stop`.
+        """Return when no relay publishes the shard, or at `stop`.
 
-        `published` says how far the shard is and whether rows wait; `ended` rings where a relay stops in order.
+        `published` returns the last published row and whether more rows wait; `ended` rings when a relay stops.
         """
-        ended.heard.clear()  # of an earlier end
+        ended.heard.clear()  # set by an earlier end
         loop = asyncio.get_running_loop()
         seen, since = -1, loop.time()
         while not stop.is_set():
@@ -59,11 +58,11 @@ class Standby:
 
 
 async def until_gone(is_there: Callable[[], Awaitable[bool]], vitals: Vitals, stop: asyncio.Event) -> None:
-    """Return once another process of this one's name has gone, or at `stop`."""
+    """Return when the other process of this name has left the group, or at `stop`."""
     unseen = 0
     while unseen < GONE_LOOKS and not stop.is_set():
         for loop in vitals.watchdog.stalled:
-            vitals.turned(loop)  # it does nothing, and that is right
+            vitals.turned(loop)  # waiting is not a stall
         unseen = 0 if await is_there() else unseen + 1
         with suppress(TimeoutError):
             async with asyncio.timeout(GONE_SECONDS):

@@ -1,8 +1,7 @@
-"""`standing work`: every worker in one process tree, restarted when it dies, stopped together.
+"""`standing work`: runs every worker as a process, restarts those that die, and stops them together.
 
-Owns processes, nothing of what they do; it is ready while all of them run. A worker that dies is started again
-with back-off; all are stopped within 20 seconds of SIGTERM; and where the supervisor itself is killed, its workers
-see the end of a pipe and end as well.
+It is ready while all of them run. It restarts a dead worker with backoff, and stops all workers within 20 seconds of
+SIGTERM. If the supervisor itself is killed, the workers see a pipe close and end too.
 """
 
 import asyncio
@@ -21,18 +20,18 @@ from workers.ops.logs import Log
 log = Log()
 
 LONGEST_PAUSE_SECONDS = 5.0
-SETTLED_SECONDS = 10.0
-"""A worker that ran so long before it died is started again at once; one that finds no server dies within a few."""
+STABLE_SECONDS = 10.0
+"""A worker that ran longer than this is restarted without a pause; one that reaches no server dies sooner."""
 FATAL = 2
-"""The exit code of a worker that would only fail again: a bad setting, another deployment."""
+"""The exit code of a worker that a restart cannot help: a bad setting, another deployment."""
 
 LIFELINE = "STANDING_LIFELINE"
-"""The variable that tells a worker the file descriptor whose end means that its supervisor is gone."""
+"""The variable with the file descriptor of a pipe that closes when the supervisor ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerProcess:
-    """One worker to keep running: its name, its command line, and what its environment adds."""
+    """One worker to keep running: its name, its command line and its additional environment."""
 
     name: str
     arguments: Sequence[str]
@@ -70,7 +69,7 @@ async def _keep(worker: WorkerProcess, number: int, lifeline: int, stop: asyncio
             env={**os.environ, **worker.environment, LIFELINE: str(lifeline)},
             pass_fds=(lifeline,),
             stdin=asyncio.subprocess.DEVNULL,
-            start_new_session=True,  # a Ctrl-C reaches the supervisor alone, which stops them in order
+            start_new_session=True,  # Ctrl-C reaches only the supervisor, which stops the workers
         )
         _note(worker, number, vitals, running=True)
         to_stop = await _ended(process, stop)
@@ -82,7 +81,7 @@ async def _keep(worker: WorkerProcess, number: int, lifeline: int, stop: asyncio
             log.error("worker cannot run; stopping all", worker=worker.name)
             stop.set()
             return FATAL
-        pause = 0.0 if loop.time() - started > SETTLED_SECONDS else longer_pause(pause)
+        pause = 0.0 if loop.time() - started > STABLE_SECONDS else longer_pause(pause)
         vitals.metrics.count(names.RESTARTS, worker=worker.name)
         log.warning("worker died", worker=worker.name, code=process.returncode, restart_in_seconds=pause)
         if await _wait(stop, pause):
@@ -96,12 +95,12 @@ def _note(worker: WorkerProcess, number: int, vitals: Vitals, *, running: bool) 
 
 
 def longer_pause(pause: float) -> float:
-    """The pause before the next start, after one of `pause` seconds."""
+    """The pause that follows one of `pause` seconds."""
     return min(LONGEST_PAUSE_SECONDS, max(0.2, pause * 2))
 
 
 async def _ended(process: asyncio.subprocess.Process, stop: asyncio.Event) -> bool:
-    """Wait for the process or for the order to stop; True where it is to be stopped."""
+    """Wait for the process to end or for `stop`; True if the process must be stopped."""
     waits = [asyncio.ensure_future(process.wait()), asyncio.ensure_future(stop.wait())]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for each in waits:
@@ -121,7 +120,7 @@ async def _stop(process: asyncio.subprocess.Process, name: str) -> None:
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> bool:
-    """Whether the order to stop came within `seconds`."""
+    """Wait for `stop`; False after `seconds`."""
     try:
         async with asyncio.timeout(seconds):
             await stop.wait()
@@ -131,13 +130,13 @@ async def _wait(stop: asyncio.Event, seconds: float) -> bool:
 
 
 def end_with_supervisor() -> None:
-    """In a worker: end at once when the supervisor is gone, however it died."""
+    """In a worker: end the process when the supervisor ends."""
     descriptor = os.environ.get(LIFELINE)
     if descriptor is None:
         return
 
     def watch() -> None:
-        os.read(int(descriptor), 1)  # returns only at the end of the pipe: nobody ever writes
+        os.read(int(descriptor), 1)  # nothing is ever written, so it returns when the pipe closes
         os._exit(1)
 
     threading.Thread(target=watch, name="lifeline", daemon=True).start()

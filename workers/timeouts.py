@@ -1,106 +1,106 @@
-"""Every time limit of the engine, in seconds, and what each must be shorter than.
+"""Every time limit of the engine, in seconds, and the order between them.
 
-How long something may take is decided here; how often something is looked at is decided beside its loop.
+Intervals of periodic work are constants beside its loop.
 """
 
 # PostgreSQL. `schemas/postgres/roles.sql` gives the roles the same limits.
 CONNECT_SECONDS = 10.0
-"""For each host of the database's URL to let a connection be made."""
+"""Connecting to one host of the database's URL."""
 LOCK_SECONDS = 20
-"""For a statement to wait for one lock."""
+"""The wait of a statement for one lock (`lock_timeout`)."""
 STATEMENT_SECONDS = 30
-"""For one statement of a worker."""
+"""One statement of a worker (`statement_timeout`)."""
 OPERATOR_STATEMENT_SECONDS = 15 * 60
-"""For one statement of `standing setup` and `standing relay --reconcile`, which migrate and fill tables."""
+"""One statement of `standing setup` or `standing relay --reconcile`, which migrate and fill tables."""
 IDLE_IN_TRANSACTION_SECONDS = 30
-"""For a transaction to be left open between two statements."""
+"""The time between two statements of a transaction (`idle_in_transaction_session_timeout`)."""
 ANSWER_SECONDS = 40
-"""For the server to answer at all, before its connection is given up."""
+"""Any answer of the server; then its connection is closed."""
 ACQUIRE_SECONDS = 30.0
-"""For a connection of a pool to become free."""
+"""The wait for a free connection of a pool."""
 CLOSE_SECONDS = 10.0
-"""For the connections of a pool to close."""
+"""Closing the connections of a pool."""
 OPTIONAL_DATABASE_SECONDS = 5.0
-"""For the database to let `standing replay` connect, which can do without it."""
+"""Connecting for `standing replay`, which also works without the database."""
 HOLD_SECONDS = 60.0
-"""For the transactions that began before `standing hold` to end."""
+"""The end of the transactions that began before `standing hold`."""
 
 # Kafka
 REQUEST_SECONDS = 10.0
-"""For the brokers to answer one question."""
+"""One request to the brokers."""
 PROBE_SECONDS = 5.0
-"""For the brokers to answer the fetches with which `standing status` finds what cannot be read."""
+"""The fetches with which `standing status` finds unreadable partitions."""
 TOPICS_READY_SECONDS = 30.0
-"""For every partition of a new topic to answer."""
+"""Every partition of a new topic answers."""
 READING_SECONDS = 30.0
-"""For the next record of a topic that is read as a whole."""
+"""The next record of a topic that is read as a whole."""
 SESSION_SECONDS = 10
-"""For a consumer to say nothing and keep its partitions."""
+"""The time between two heartbeats of a consumer that keeps its partitions (`session.timeout.ms`)."""
 POLL_SECONDS = 120
-"""For a consumer to poll again, before another one is given its partitions."""
+"""The time between two polls of a consumer that keeps its partitions (`max.poll.interval.ms`)."""
 LEAVE_SECONDS = 10
-"""For the batch in hand when a consumer is told to stop."""
+"""The current batch of a consumer that stops."""
 OFFSETS_SECONDS = 2.0
-"""For one commit of offsets, which only operators' tools look at."""
+"""One commit of offsets, which only operators' tools read."""
 TRANSACTION_SECONDS = 30.0
-"""For a producer to say nothing within a transaction, before the brokers abort it."""
+"""An idle transaction of a producer; then the brokers abort it (`transaction.timeout.ms`)."""
 PRODUCER_SECONDS = 20.0
-"""For a producer to open, which fences its predecessor, and to commit one transaction."""
+"""Opening a producer, which fences its predecessor, or committing one transaction."""
 
 # Processes
 WATCHDOG_SECONDS = 120
-"""For each loop of a worker to turn over, unless STANDING_WATCHDOG_SECONDS says otherwise."""
+"""One round of each loop of a worker; the default of STANDING_WATCHDOG_SECONDS."""
 READY_SECONDS = 30.0
-"""For a server to answer anything, before a worker says that it is not ready."""
+"""Any answer of a server; then the worker is not ready."""
 SCRAPE_SECONDS = 5.0
-"""For whoever asks `/metrics`, `/live` or `/ready` to ask and to take the answer."""
+"""One request for `/metrics`, `/live` or `/ready`, with its answer."""
 ADOPTION_SECONDS = 20.0
-"""For the relay to adopt a PostgreSQL that is another one, before a worker ends to be started again."""
+"""The relay's adoption of another PostgreSQL server; then a worker ends and is restarted."""
 STDERR_SECONDS = 2.0
-"""For what is queued for standard error to be written at the end of a process."""
+"""Writing the queue of standard error at the end of a process."""
 LEASE_SECONDS = 5.0
-"""For a fan-out worker to judge some members of a company, before another worker may try the same. It may pass while
-the first one waits for a lock: `lock_fanout` finds out who came first.
+"""A fan-out worker's lease for some members of a company. It may expire while the worker waits for a lock, so
+`lock_fanout` checks that no other worker moved the fan-out.
 """
 GOODBYE_SECONDS = 2.0
-"""For a relay that ends to tell one that stands by."""
+"""The notification of a relay that ends."""
 STOP_SECONDS = 14.0
-"""For a worker to stop in order."""
+"""Stopping a worker; then it ends itself."""
 KILL_SECONDS = 15.0
-"""For a worker to stop, before its supervisor kills it."""
+"""Stopping a worker; then its supervisor kills it."""
 GRACE_SECONDS = 20.0
-"""For `standing` to stop, before a service manager kills it: what the deployment files give."""
+"""Stopping `standing`; then a service manager kills it. The deployment files set this limit."""
 
-# What an operator is told
+# Status
 STUCK_SECONDS = 60
-"""For anything to lag, to wait or to be due, before `standing status` calls it stuck."""
+"""Any lag, wait or due deadline; then `standing status` reports it as stuck."""
 
 # The embedded servers and the demonstration
 SERVER_START_SECONDS = 120.0
-"""For an embedded server to answer for the first time."""
+"""The first answer of an embedded server."""
 SERVER_STOP_SECONDS = 15.0
-"""For an embedded server to stop, before it is killed."""
+"""Stopping an embedded server; then it is killed."""
 GUARDIAN_SECONDS = 10.0
-"""For the servers of a parent that is gone to stop, before they are killed."""
+"""The end of the killed servers of a parent that ended."""
 DEMONSTRATION_SECONDS = 300.0
-"""For the workers to decide the demonstration's history once all of it was sent."""
+"""Deciding the demonstration's history after all of it was sent."""
 
 ORDER = (
-    (LOCK_SECONDS, STATEMENT_SECONDS, "a statement that waits for a lock ends by the limit that names the lock"),
-    (STATEMENT_SECONDS, ANSWER_SECONDS, "a slow statement is ended by the server, and its connection stays"),
-    (STATEMENT_SECONDS, HOLD_SECONDS, "what began before a hold has ended or failed before its command gives up"),
-    (LOCK_SECONDS, OPERATOR_STATEMENT_SECONDS, "the same holds for an operator's statement"),
-    (CONNECT_SECONDS, ACQUIRE_SECONDS, "whoever waits for a connection outlasts one that is being made"),
-    (ACQUIRE_SECONDS + ANSWER_SECONDS, WATCHDOG_SECONDS, "no step with the database is taken for a loop that hangs"),
-    (2 * PRODUCER_SECONDS, WATCHDOG_SECONDS, "nor is a relay that opens a producer and commits"),
-    (REQUEST_SECONDS, READY_SECONDS, "brokers that answered their last question are reachable"),
+    (LOCK_SECONDS, STATEMENT_SECONDS, "a statement that waits for a lock fails with an error that names the lock"),
+    (STATEMENT_SECONDS, ANSWER_SECONDS, "the server ends a slow statement, and its connection stays open"),
+    (STATEMENT_SECONDS, HOLD_SECONDS, "transactions from before a hold end before its command gives up"),
+    (LOCK_SECONDS, OPERATOR_STATEMENT_SECONDS, "an operator's statement that waits for a lock names it too"),
+    (CONNECT_SECONDS, ACQUIRE_SECONDS, "a wait for a connection covers the time to connect"),
+    (ACQUIRE_SECONDS + ANSWER_SECONDS, WATCHDOG_SECONDS, "a slow statement does not make a loop stall"),
+    (2 * PRODUCER_SECONDS, WATCHDOG_SECONDS, "opening a producer and committing does not make a loop stall"),
+    (REQUEST_SECONDS, READY_SECONDS, "one slow request does not make a worker unready"),
     (PRODUCER_SECONDS, TRANSACTION_SECONDS, "a producer knows that its commit failed before the brokers abort it"),
-    (SESSION_SECONDS, POLL_SECONDS, "a worker that is gone loses its partitions sooner than one that is busy"),
+    (SESSION_SECONDS, POLL_SECONDS, "a dead worker loses its partitions sooner than a slow one"),
     (STATEMENT_SECONDS, POLL_SECONDS, "a slow statement costs no partitions"),
-    (LEAVE_SECONDS, STOP_SECONDS, "a batch in hand ends before its worker must"),
-    (CLOSE_SECONDS, STOP_SECONDS, "a pool is closed before its worker must end"),
-    (STOP_SECONDS, KILL_SECONDS, "a worker ends by itself before its supervisor kills it"),
-    (KILL_SECONDS, GRACE_SECONDS, "a supervisor has killed its workers before it is killed"),
-    (STATEMENT_SECONDS, STUCK_SECONDS, "one slow statement is not called stuck"),
+    (LEAVE_SECONDS, STOP_SECONDS, "the current batch ends before its worker ends itself"),
+    (CLOSE_SECONDS, STOP_SECONDS, "a pool is closed before its worker ends itself"),
+    (STOP_SECONDS, KILL_SECONDS, "a worker ends itself before its supervisor kills it"),
+    (KILL_SECONDS, GRACE_SECONDS, "a supervisor kills its workers before it is killed"),
+    (STATEMENT_SECONDS, STUCK_SECONDS, "one slow statement is not reported as stuck"),
 )
-"""Pairs of a shorter and a longer limit, and what follows; tests/test_timeouts.py compares them."""
+"""Pairs of a shorter and a longer limit, and the reason; tests/test_timeouts.py compares them."""

@@ -1,6 +1,6 @@
-"""The timers worker: enforces what deadlines decide, as soon as the watermark passes it.
+"""The timers worker: enforces deadlines when the watermark passes them.
 
-Owns when to look, not what to decide. Any number may run: each claims the accounts that nobody holds.
+Any number can run: each claims accounts that no other transaction has locked.
 """
 
 import asyncio
@@ -15,17 +15,17 @@ from workers.store.listener import Bell, Listener
 from workers.store.postgres import TRANSIENT
 
 CHUNK = 400
-"""Accounts in one transaction: small enough that ingest never waits long for one of them."""
+"""Accounts in one transaction: few enough that ingest never waits long for one of them."""
 FIRST_CHUNK = 20
-"""A small first claim, so that the first decision of a busy midnight is out at once."""
+"""Accounts in the first transaction: few, so that the first decisions of a busy midnight are published soon."""
 AT_A_TIME = 2
 TRIES = 8
 IDLE_SECONDS = 1.0
-"""How long to wait where no worker says that the watermark moved."""
+"""The longest wait without a notification that the watermark moved."""
 
 
 async def run(enforcement: Enforcement, listener: Listener, vitals: Vitals, stop: asyncio.Event) -> None:
-    """Enforce silence until `stop` is set, in several transactions at a time: one is judged while others commit."""
+    """Enforce deadlines until `stop` is set, in concurrent transactions: one evaluates while another commits."""
     async with asyncio.TaskGroup() as tasks:
         for number in range(AT_A_TIME):
             tasks.create_task(_run_one(f"timer {number}", enforcement, listener.bell(), vitals, stop))

@@ -1,6 +1,6 @@
-"""Whether the topics are those that were set up, by Kafka's ids: a deleted topic can be recreated. Reads only.
+"""Whether the topics are those that were set up, by Kafka's topic ids: a topic can be deleted and recreated.
 
-Owns what the operator is told of a topic that was lost.
+Also the lines that tell an operator what to do about a lost topic.
 """
 
 from collections.abc import Mapping
@@ -37,13 +37,11 @@ def in_words(lost: Mapping[str, str]) -> list[str]:
 def _what_follows(topic: str) -> str:
     if topic in INPUT_TOPICS:
         return (
-            "the stored positions are those of the old one, so ingest does not read it; see "
+            "the stored positions belong to the old topic, so ingest does not read it; see "
             "`A topic that was recreated` in docs/operations.md"
         )
     if topic == CHECKPOINTS_TOPIC:
-        return (
-            "nothing else says how far the log was published; stop all workers and run `standing relay --reconcile`"
-        )
+        return "only it records how far the log was published; stop all workers and run `standing relay --reconcile`"
     return (
         "its messages are lost; stop all workers and run `standing relay --reconcile`, which publishes them "
         "again (see `An output topic that was lost` in docs/operations.md)"
@@ -51,7 +49,7 @@ def _what_follows(topic: str) -> str:
 
 
 def written_to(topic_ids: Mapping[str, str]) -> dict[str, str]:
-    """Those of the topics that the relay writes to."""
+    """The topics that the relay writes to."""
     return {topic: topic_id for topic, topic_id in topic_ids.items() if topic not in INPUT_TOPICS}
 
 

@@ -1,7 +1,7 @@
-"""The only place that opens servers from the settings: each command asks for what it needs, and nothing more.
+"""The composition root: opens the servers that a command needs, from the settings.
 
-`open_database` opens PostgreSQL, `open_kafka` the brokers, `open_worker` all that a process needs that decides.
-What is given is compared with what the database was set up with, and everything is closed at the end.
+`open_database` opens PostgreSQL, `open_kafka` the brokers, `open_worker` everything that a deciding process needs.
+Each compares the settings with the database's and closes everything at the end.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class Kafka:
 
     access: "KafkaAccess"
     prefix: str
-    """What every topic's name begins with."""
+    """The prefix of every topic's name."""
     cluster_id: str
     admin: "Admin"
     guard: "Guard"
@@ -54,7 +54,7 @@ class Kafka:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """What every process has that decides."""
+    """The parts of a process that decides."""
 
     settings: Settings
     pool: "asyncpg.Pool"
@@ -71,7 +71,7 @@ class Worker:
 
 
 def wanted(settings: Settings, policies: "Policies", cluster_id: str) -> Wanted:
-    """What these settings, this code and the Kafka that answered say that the deployment is."""
+    """The deployment according to the settings, the code and the Kafka cluster that answered."""
     return Wanted(
         kafka_cluster_id=cluster_id,
         topic_prefix=settings.topic_prefix,
@@ -91,7 +91,7 @@ def _stamps(policies: "Policies") -> list[tuple[str, str, Instant]]:
 
 @asynccontextmanager
 async def open_kafka(settings: Settings) -> AsyncIterator[Kafka]:
-    """The brokers, asked once whether they answer; raises KafkaUnreachable or KafkaRefused."""
+    """The brokers, after one request to them; raises KafkaUnreachable or KafkaRefused."""
     from workers.checkpoints import Guard
     from workers.kafka.admin import Admin
 
@@ -111,10 +111,10 @@ async def open_database(
     policies: "Policies | None" = None,
     waits: bool = False,
 ) -> AsyncIterator[Database]:
-    """The database, for a process that PostgreSQL shows as `name`; with `kafka`, one that has all that was published.
+    """The database, with the application name `name`; with `kafka`, it must contain everything that was published.
 
-    Raises DeploymentMismatch where it was set up for other settings, brokers or policies, and SetBack where it lacks
-    something. A process that `waits` writes only to a server that the relay knows.
+    Raises DeploymentMismatch if it was set up for other settings, brokers or policies, and SetBack if it lacks a
+    published row. With `waits`, it first waits until the relay has adopted the server.
     """
     expected: dict[str, object] = {"topic_prefix": settings.topic_prefix}
     options: dict[str, Any] = {"name": name, "connections": connections, "read_only": read_only}
@@ -154,7 +154,7 @@ async def _compare(pool: "asyncpg.Pool", guard: "Guard", *, waits: bool) -> None
 async def open_worker(
     settings: Settings, name: str, *, connections: int = 4, waits: bool = False
 ) -> AsyncIterator[Worker]:
-    """All that a process called `name` needs which decides; raises what `open_kafka` and `open_database` raise."""
+    """Everything that a deciding process called `name` needs; raises what `open_kafka` and `open_database` raise."""
     from workers.codec.policies import load_policies
     from workers.enforcement.process import Enforcement
     from workers.ops.clock import WallClock

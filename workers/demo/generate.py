@@ -1,4 +1,5 @@
-"""A seeded, realistic input history: accounts, companies, orders, cases, requests, some late, duplicated or malformed.
+"""A seeded, realistic input history of accounts, companies, orders, cases and requests; some late, twice or
+malformed.
 
 The same seed gives the same bytes. This module does not know the rules.
 """

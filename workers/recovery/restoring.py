@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from contracts.topics import OUTPUT_TOPICS
-from workers.checkpoints import CHECKPOINTS_TOPIC, Checkpoint, CheckpointLost, compare_checkpoints, holding
+from workers.checkpoints import CHECKPOINTS_TOPIC, Checkpoint, CheckpointLost, compare_checkpoints, not_empty
 from workers.codec.messages import ce_id
 from workers.commands.setup import WRITTEN, note_topics, topic_specs
 from workers.kafka.admin import ensure_topics
@@ -57,7 +57,7 @@ async def restore(settings: Settings, connection: Any, lost: Sequence[str], prog
     """
     prefix = settings.topic_prefix
     topics = [topic for topic in OUTPUT_TOPICS if topic in lost]
-    full = await holding(settings.kafka, [prefix + topic for topic in topics])
+    full = await not_empty(settings.kafka, [prefix + topic for topic in topics])
     if full:
         raise CannotRestore(
             f"{', '.join(full)}: recreated, and already contains messages; delete it and run this command again"
