@@ -33,11 +33,11 @@ async def test_a_newer_setup_under_working_workers_ends_them_and_the_newer_ones_
     deployment.send(enrolled(each, "2016-03-01 10:00", company=each) for each in SELLERS)
     with deployment.working() as older:
         deployment.drain()
-        assert refusal(newer, "work").endswith("run its `standing setup` first")
+        assert refusal(newer, "work").endswith("run `standing setup` first")
         deployment.send(paid(each, "2016-03-02 10:00") for each in SELLERS)
         done = newer.standing("setup").stdout
         assert "migrated 9999-newer" in done
-        assert "workers of the former one stop" in done
+        assert "workers that started before stop" in done
         deployment.send(paid(each, "2017-03-02 10:00") for each in SELLERS)
         assert older.wait(60) == 2
     before = await rows(deployment, WRITTEN)
