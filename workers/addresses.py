@@ -1,6 +1,6 @@
-"""What the addresses of servers in the settings may be, checked before anybody is asked to connect.
+"""Checks the addresses of servers in the settings, before any client connects. Pure.
 
-Pure. The invariant: what is said of a wrong one holds no part of it that may be secret.
+The invariant: no error contains a part of an address that may be secret.
 """
 
 import re
@@ -23,7 +23,7 @@ def problem_of_brokers(text: str) -> str | None:
     for each in text.split(","):
         found = _BROKER.fullmatch(each.strip())
         if found is None or not 0 < int(found["port"] or 1) <= _LAST_PORT:
-            return "it is a list of HOST:PORT, as in kafka-1:9092,kafka-2:9092"
+            return "it must be a list of HOST:PORT, as in kafka-1:9092,kafka-2:9092"
     return None
 
 
@@ -36,7 +36,7 @@ def problem_of_url(url: str) -> str | None:
     except ValueError:
         ports = [0]
     if 0 in ports:
-        return "it cannot be read: write special characters of the password as %XX (/ is %2F, @ is %40, ? is %3F)"
+        return "it cannot be parsed: write special characters of the password as %XX (/ is %2F, @ is %40, ? is %3F)"
     if parts.scheme not in {"postgresql", "postgres"}:
         return "it must begin with postgresql://"
     if len(hosts) > 1 and "" in hosts:
@@ -50,6 +50,6 @@ def _problems_of_parameters(parts: SplitResult) -> Iterator[str]:
         if name in _FILES and not Path(value).is_file():
             yield f"{name}: there is no file {value}"
         if name in _CHOICES and value not in _CHOICES[name]:
-            yield f"{name} is none of {', '.join(_CHOICES[name])}"
+            yield f"{name} must be one of {', '.join(_CHOICES[name])}"
         if name == "port" and not all(each.isdecimal() and 0 < int(each) <= _LAST_PORT for each in value.split(",")):
-            yield f"port: a number from 1 to {_LAST_PORT} is wanted"
+            yield f"port must be a number from 1 to {_LAST_PORT}"

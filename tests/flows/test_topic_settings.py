@@ -82,7 +82,10 @@ def test_a_topic_that_was_there_before_is_checked_by_what_the_broker_gives_it(de
     client.create_topics([NewTopic(topic, 4)])[topic].result(10)
     refused = other.standing("setup", check=False)
     assert refused.returncode == 2
-    assert f"standing: topic {topic} has retention.ms=604800000, not -1: the database can be rebuilt only" in refused.stderr
+    assert (
+        f"standing: topic {topic} has retention.ms=604800000, not -1: the database can be rebuilt only"
+        in refused.stderr
+    )
 
 
 def settings(**changes: str) -> dict[str, str]:
