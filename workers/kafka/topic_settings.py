@@ -35,7 +35,7 @@ _NO_UNCLEAN = Needed("unclean.leader.election.enable", "false", "an unclean elec
 _BATCHES = Needed(
     "max.message.bytes",
     str(BATCH_BYTES),
-    "the broker would refuse a larger batch of the relay for ever",
+    "the relay sends batches of up to a million bytes",
     at_least=True,
 )
 
@@ -54,7 +54,7 @@ def of_inputs(max_record_bytes: int) -> tuple[Needed, ...]:
     sendable = Needed(
         "max.message.bytes",
         str(max(BATCH_BYTES, max_record_bytes)),
-        "producers cannot send records of up to STANDING_MAX_RECORD_BYTES",
+        "producers send records of up to STANDING_MAX_RECORD_BYTES",
         at_least=True,
         refused=False,
     )
