@@ -44,7 +44,7 @@ class PlayedProducer:
     async def close(self) -> None:
         self.calls.append("close")
 
-    async def end_what_is_open(self, topics: Sequence[str], *places: tuple[str, int]) -> None:
+    async def abort_left_open(self, topics: Sequence[str], *places: tuple[str, int]) -> None:
         self.calls.append((topics, *places))
         self.ended = True
 

@@ -123,7 +123,7 @@ async def fence(producer: TransactionalProducer, prefix: str, shard: int) -> byt
         return await producer.last_value(*place)
     except LeftOpen as error:
         log.warning("aborting a transaction that Kafka left open", shard=shard, why=str(error))
-        await producer.end_what_is_open([prefix + topic for topic in OUTPUT_TOPICS], place)
+        await producer.abort_left_open([prefix + topic for topic in OUTPUT_TOPICS], place)
         return await producer.last_value(*place)
 
 

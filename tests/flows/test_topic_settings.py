@@ -124,7 +124,7 @@ def guardian(own_servers: None) -> Any:
     [
         (
             {"transaction.state.log.replication.factor": "3"},
-            "Kafka has transaction.state.log.replication.factor=3, but 1 broker: no transaction can begin",
+            "Kafka has transaction.state.log.replication.factor=3, but 1 broker: no transaction can start",
         ),
         (
             {"transaction.max.timeout.ms": "20000", "transaction.state.log.replication.factor": "1"},

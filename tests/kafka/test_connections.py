@@ -5,12 +5,12 @@ import asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tests.support.streams import Stream
-from workers.kafka.connections import end_at_once
+from workers.kafka.connections import stop_immediately
 
 
 async def test_a_fetch_that_waits_for_its_next_try_does_not_cancel_who_stops_the_consumer(stream: Stream) -> None:
     consumer = AIOKafkaConsumer(bootstrap_servers=stream.bootstrap, enable_auto_commit=False)
-    end_at_once(consumer)
+    stop_immediately(consumer)
     await consumer.start()
     consumer.assign([TopicPartition(stream.prefix + "orders", 0)])
     waits = asyncio.create_task(asyncio.sleep(60))

@@ -76,7 +76,7 @@ async def test_what_kafka_left_open_is_published_again_and_seen_once(servers: Se
     async with opened(servers.access, topic) as successor:
         with pytest.raises(LeftOpen):
             await successor.last_value(checkpoints, 0)
-        await successor.end_what_is_open([topic], (checkpoints, 0))
+        await successor.abort_left_open([topic], (checkpoints, 0))
         assert await successor.last_value(checkpoints, 0) == b"first"
         await successor.publish(publication(b"second"))
         assert await successor.last_value(checkpoints, 0) == b"second"

@@ -130,7 +130,7 @@ async def test_a_checkpoint_is_not_believed_while_a_transaction_is_open_behind_i
 async def test_what_ends_an_older_transaction_is_seen_by_nobody(servers: Servers) -> None:
     topic = await make_topic(servers.bootstrap, 3)
     async with opened(servers.access, topic) as producer:
-        await producer.end_what_is_open(["never-made", topic])
+        await producer.abort_left_open(["never-made", topic])
         await producer.publish([Outgoing(topic, b"k", (), b"checkpoint", 0)])
         assert await producer.last_value(topic, 0) == b"checkpoint"
         assert await producer.last_value(topic, 1) is None

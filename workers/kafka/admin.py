@@ -1,8 +1,6 @@
-"""Kafka's topics and offsets as an operator sees them: create, check, count, look up.
+"""Requests to the brokers: create and check topics, look up offsets, settings and group members.
 
-Owns no data of the engine and consumes nothing but single records by their place. The invariant: every call
-answers, or raises `KafkaUnreachable` or `KafkaRefused`, within `timeouts.REQUEST_SECONDS`, and offsets are those of a
-`read_committed` reader.
+The invariant: every call answers, or raises `KafkaUnreachable` or `KafkaRefused`, within `timeouts.REQUEST_SECONDS`.
 """
 
 import asyncio
@@ -38,7 +36,7 @@ class KafkaUnreachable(Exception):
 
 
 class KafkaRefused(Refused):
-    """The brokers' certificate or our proof of who we are was not accepted, or we may not do it."""
+    """TLS or authentication failed, or the user lacks a permission."""
 
 
 class TopicMissing(Refused):
@@ -46,12 +44,12 @@ class TopicMissing(Refused):
 
 
 class TopicMismatch(Refused):
-    """A topic exists, but not as the deployment needs it."""
+    """A topic exists, but differs from what the deployment needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """A topic as the deployment needs it; replication is the brokers' default."""
+    """A topic that the deployment needs; its replication factor is the brokers' default."""
 
     name: str
     partitions: int
@@ -59,42 +57,42 @@ class TopicSpec:
 
     @property
     def config(self) -> dict[str, str]:
-        """The settings that it is made with."""
+        """The settings to create it with."""
         return {each.setting: each.value for each in self.needed}
 
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """A topic as the brokers have it; a topic made anew under an old name has another id."""
+    """An existing topic; a recreated topic has another id."""
 
     topic_id: str
     partitions: int
     replicas: int = 1
-    """Of the partition that has fewest."""
+    """The smallest number of replicas of a partition."""
 
 
 class Admin:
-    """A connection for questions, kept open by whoever asks often; its threads are librdkafka's."""
+    """A connection to the brokers; it uses threads of librdkafka."""
 
     def __init__(self, kafka: KafkaAccess) -> None:
         self._kafka = kafka
-        self._heard: dict[int, str] = {}
+        self._errors: dict[int, str] = {}
         self._client = AdminClient(
             {
-                "error_cb": self._hear,  # type: ignore[dict-item]  # the stubs know of no callbacks
+                "error_cb": self._note_error,  # type: ignore[dict-item]  # the stubs lack callbacks
                 "socket.timeout.ms": int(REQUEST_SECONDS * 1000),
-                "log_level": 0,  # what fails is raised; the library would print it besides
+                "log_level": 0,  # errors are raised; the library would also print them
                 **kafka.librdkafka(),
             }
         )
 
     async def cluster_id(self) -> str:
-        """The id of the cluster, the same for all its brokers."""
+        """The id of the cluster."""
         future = self._client.describe_cluster(request_timeout=REQUEST_SECONDS)
         return str((await self._answer(future)).cluster_id)
 
     async def describe(self, topics: Sequence[str]) -> Mapping[str, TopicState]:
-        """The topics that exist, as the brokers say now; a missing one is left out, and never created."""
+        """The topics that exist now; a missing one is left out and not created."""
         if not topics:
             return {}
         futures = self._client.describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_SECONDS)
@@ -117,9 +115,9 @@ class Admin:
     async def high_watermarks(
         self, partitions: Sequence[Partition], *, partly: bool = False
     ) -> Mapping[Partition, int]:
-        """The end of each partition with what open transactions have sent, by requests sent after this call.
+        """The high watermark of each partition, which includes open transactions, by requests sent after this call.
 
-        `partly`: those that cannot be told are left out; raises where that are all.
+        With `partly`, partitions that do not answer are left out; raises if none answers.
         """
         return await self._offsets(partitions, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED, partly=partly)
 
@@ -128,17 +126,17 @@ class Admin:
         return await self._offsets(partitions, OffsetSpec.earliest())
 
     async def settings(self, topics: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
-        """What settings are in force for each topic, its own or the broker's."""
+        """The effective settings of each topic: its own or the broker's."""
         resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
         return {each.name: found for each, found in (await self._configs(resources)).items()}
 
     async def broker_settings(self) -> Mapping[str, str]:
-        """The settings of one broker, as all of a cluster should have them."""
+        """The settings of one broker, which all brokers should have."""
         resource = ConfigResource(ResourceType.BROKER, str(min(await self.brokers())))
         return (await self._configs([resource]))[resource]
 
     async def brokers(self) -> list[int]:
-        """The ids of the brokers that are there."""
+        """The ids of the running brokers."""
         future = self._client.describe_cluster(request_timeout=REQUEST_SECONDS)
         return [node.id for node in (await self._answer(future)).nodes]
 
@@ -152,12 +150,12 @@ class Admin:
         }
 
     async def fixed_names(self, group: str) -> set[str]:
-        """The fixed names (`group.instance.id`) of a consumer group's members."""
+        """The static member ids (`group.instance.id`) of a consumer group."""
         future = self._client.describe_consumer_groups([group], request_timeout=REQUEST_SECONDS)[group]
         return {each.group_instance_id for each in (await self._answer(future)).members if each.group_instance_id}
 
     async def create(self, spec: TopicSpec) -> bool:
-        """Create a topic; False where another was quicker."""
+        """Create a topic; False if it exists already."""
         wanted = NewTopic(spec.name, num_partitions=spec.partitions, config=spec.config)
         futures = self._client.create_topics(
             [wanted], operation_timeout=REQUEST_SECONDS, request_timeout=REQUEST_SECONDS
@@ -196,40 +194,40 @@ class Admin:
         }
 
     async def _answer(self, future: "Future[Answer]") -> Answer:
-        """Wait for an answer of the library's threads; silence is `KafkaUnreachable`, or `KafkaRefused`."""
+        """Wait for an answer of the library's threads; raises KafkaUnreachable or KafkaRefused."""
         try:
             async with asyncio.timeout(REQUEST_SECONDS + 1):
                 answer = await asyncio.wrap_future(future)
         except TimeoutError as error:
-            raise self._silent("no answer") from error
+            raise self._unreachable("no answer") from error
         except KafkaException as error:
-            if code(error) in _SILENCE:
-                raise self._silent(str(error.args[0].str())) from error
+            if code(error) in _UNREACHABLE:
+                raise self._unreachable(str(error.args[0].str())) from error
             if code(error) in _FORBIDDEN:
-                raise KafkaRefused(f"Kafka at {self._kafka} does not allow it: {error.args[0].str()}") from error
+                raise KafkaRefused(f"Kafka at {self._kafka} denies the request: {error.args[0].str()}") from error
             raise
-        self._client.poll(0)  # the library keeps what went wrong meanwhile until it is asked
-        self._heard.clear()
+        self._client.poll(0)  # delivers the errors since the last poll
+        self._errors.clear()
         return answer
 
-    def _hear(self, error: KafkaError) -> None:
-        """Called by `poll`: why no broker answers is said here and nowhere else."""
-        self._heard[int(error.code())] = str(error.str())
+    def _note_error(self, error: KafkaError) -> None:
+        """Called by `poll`: only this callback gets the reason why no broker answers."""
+        self._errors[int(error.code())] = str(error.str())
 
-    def _silent(self, why: str) -> KafkaUnreachable | KafkaRefused:
+    def _unreachable(self, why: str) -> KafkaUnreachable | KafkaRefused:
         self._client.poll(0)
-        heard, self._heard = self._heard, {}
+        errors, self._errors = self._errors, {}
         for number in _REFUSALS:
-            if number in heard:
-                return KafkaRefused(f"Kafka at {self._kafka} does not let us in: {heard[number]}")
-        if set(heard) == {KafkaError._ALL_BROKERS_DOWN}:
-            why = "it ends every connection at once; does STANDING_KAFKA_SECURITY_PROTOCOL fit this address?"
+            if number in errors:
+                return KafkaRefused(f"Kafka at {self._kafka} refuses the connection: {errors[number]}")
+        if set(errors) == {KafkaError._ALL_BROKERS_DOWN}:
+            why = "it closes every connection; does STANDING_KAFKA_SECURITY_PROTOCOL fit this address?"
         else:
-            why = heard.get(KafkaError._TRANSPORT, why)
+            why = errors.get(KafkaError._TRANSPORT, why)
         return KafkaUnreachable(f"Kafka at {self._kafka} cannot be reached: {why}")
 
 
-_SILENCE = frozenset(
+_UNREACHABLE = frozenset(
     {KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}
 )
 _REFUSALS = (KafkaError._AUTHENTICATION, KafkaError._SSL)
@@ -246,17 +244,17 @@ _NOT_YET = frozenset(
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.UNKNOWN_LEADER_EPOCH,  # the broker that answers has not heard of its leadership yet
+        KafkaError.UNKNOWN_LEADER_EPOCH,  # the broker does not know yet that it is the leader
         KafkaError.FENCED_LEADER_EPOCH,
         KafkaError._UNKNOWN_PARTITION,
         KafkaError._UNKNOWN_TOPIC,
-        KafkaError._NOENT,  # no leader of any partition is known yet
+        KafkaError._NOENT,  # no partition has a known leader yet
     }
 )
 
 
 def code(error: KafkaException) -> int:
-    """The number of the library's error."""
+    """The library's error code."""
     return int(error.args[0].code())
 
 
@@ -266,9 +264,9 @@ async def cluster_id(kafka: KafkaAccess) -> str:
 
 
 async def ensure_topics(kafka: KafkaAccess, specs: Sequence[TopicSpec]) -> Sequence[str]:
-    """Create what is missing, check what exists, and wait until every partition answers.
+    """Check existing topics, create missing ones, and wait until every partition answers.
 
-    Returns the names of the topics created. Raises TopicMismatch before anything is created, KafkaUnreachable.
+    Returns the names of the created topics. Raises KafkaUnreachable, and TopicMismatch before anything is created.
     """
     admin = Admin(kafka)
     existing = await admin.describe([spec.name for spec in specs])
@@ -287,7 +285,7 @@ async def ensure_topics(kafka: KafkaAccess, specs: Sequence[TopicSpec]) -> Seque
 
 
 async def existing(admin: Admin, topics: Sequence[str]) -> Mapping[str, TopicState]:
-    """The topics as the brokers say now; raises TopicMissing, KafkaUnreachable."""
+    """The topics as they are now; raises TopicMissing, KafkaUnreachable."""
     states = await admin.describe(topics)
     absent = [topic for topic in topics if topic not in states]
     if absent:
@@ -305,7 +303,7 @@ async def end_offsets(kafka: KafkaAccess, topics: Sequence[str]) -> Mapping[Part
 
 
 async def compare_settings(admin: Admin, specs: Sequence[TopicSpec]) -> Findings:
-    """What the settings of the topics that are there break; raises KafkaUnreachable, KafkaRefused."""
+    """The findings about the settings of existing topics; raises KafkaUnreachable, KafkaRefused."""
     states = await admin.describe([spec.name for spec in specs])
     settings, brokers = await admin.settings(list(states)), len(await admin.brokers())
     findings = Findings()
@@ -318,9 +316,9 @@ async def compare_settings(admin: Admin, specs: Sequence[TopicSpec]) -> Findings
 
 
 async def _wait_until_ready(kafka: KafkaAccess, specs: Sequence[TopicSpec]) -> None:
-    """Wait until each partition has a leader that answers for its offsets.
+    """Wait until each partition has a leader that answers.
 
-    Each try asks by a new connection: librdkafka remembers that a topic was unknown.
+    Each try uses a new connection, because librdkafka caches that a topic is unknown.
     """
     partitions = [(spec.name, number) for spec in specs for number in range(spec.partitions)]
     loop = asyncio.get_running_loop()
@@ -334,4 +332,4 @@ async def _wait_until_ready(kafka: KafkaAccess, specs: Sequence[TopicSpec]) -> N
                 raise
             if loop.time() > deadline:
                 raise KafkaUnreachable(f"new topics do not answer: {error.args[0].str()}") from error
-            await asyncio.sleep(_RETRY_SECONDS)  # the broker offers nothing to wait on
+            await asyncio.sleep(_RETRY_SECONDS)  # the brokers have no event to wait for

@@ -1,6 +1,6 @@
-"""The settings of Kafka's brokers without which the engine could not read or publish, compared by `standing setup`.
+"""The broker settings that the engine needs to read and publish, checked by `standing setup`.
 
-Owns what the engine asks of the brokers in time. Who may not read their settings is not refused for it.
+A user without the permission to read them is not refused.
 """
 
 from workers import timeouts
@@ -11,7 +11,7 @@ from workers.ops.refused import Refused
 _INTERNAL = {
     "__transaction_state": (
         "transaction.state.log.replication.factor",
-        "no transaction can begin",
+        "no transaction can start",
     ),
     "__consumer_offsets": ("offsets.topic.replication.factor", "no consumer group can form"),
 }
@@ -23,11 +23,11 @@ _LEAST = {
 
 
 class BrokersUnfit(Refused):
-    """The brokers are set so that the engine could not work; says what to do."""
+    """With the brokers' settings the engine cannot work; the message says what to do."""
 
 
 async def check_brokers(kafka: KafkaAccess) -> None:
-    """Raise BrokersUnfit where the brokers would let the engine neither read nor publish."""
+    """Raise BrokersUnfit if a setting of the brokers prevents the engine from reading or publishing."""
     admin = Admin(kafka)
     brokers = len(await admin.brokers())
     try:
@@ -44,4 +44,4 @@ async def check_brokers(kafka: KafkaAccess) -> None:
     wrong = [(name, value, "at most") for name, value in _MOST.items() if int(found[name]) > value]
     wrong += [(name, value, "at least") for name, value in _LEAST.items() if int(found[name]) < value]
     for name, value, limit in wrong:
-        raise BrokersUnfit(f"Kafka has {name}={found[name]}: set it to {limit} {value}, which the engine asks for")
+        raise BrokersUnfit(f"Kafka has {name}={found[name]}: set it to {limit} {value}, which the engine needs")

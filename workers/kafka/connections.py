@@ -1,9 +1,9 @@
-"""How an aiokafka consumer ends: at once, and without an error of its own; or by itself, which is one.
+"""Stops an aiokafka consumer immediately and without an error.
 
-Owns that alone. Over TLS an orderly end can take 30 seconds: where an answer is still on its way, uvloop waits for a
-farewell that a broker does not send. And where a fetch waits before it is tried again, aiokafka's `stop` raises that
-fetch's CancelledError, which a group of tasks takes for its own and forgets: a shard of the relay then goes
-unpublished until the watchdog. Nothing here is worth a wait: what is read is read again from its position.
+Over TLS a regular stop can take 30 seconds, because uvloop waits for a close that the broker does not send while an
+answer is pending. If a fetch waits before its next try, aiokafka's `stop` raises that fetch's CancelledError, which a
+TaskGroup takes for its own and swallows: a shard of the relay would then stay unpublished until the watchdog ends the
+process. Aborting loses nothing, because records are read again from the stored position.
 """
 
 import asyncio
@@ -12,11 +12,11 @@ from aiokafka import AIOKafkaConsumer
 
 
 class TaskEnded(Exception):
-    """A task of the client library ended by itself: the worker must be started again."""
+    """A task of the client library ended unexpectedly; the worker must be restarted."""
 
 
-def end_at_once(consumer: AIOKafkaConsumer) -> None:
-    """Have the consumer's `stop` give up its fetches, and abort its connections once it is done with them."""
+def stop_immediately(consumer: AIOKafkaConsumer) -> None:
+    """Make the consumer's `stop` cancel its fetches and abort its connections."""
     client = consumer._client
     close, stop = client.close, consumer.stop
 
@@ -26,7 +26,7 @@ def end_at_once(consumer: AIOKafkaConsumer) -> None:
                 connection._writer.transport.abort()
         await close()
 
-    async def give_up_and_stop() -> None:
+    async def cancel_and_stop() -> None:
         fetcher = consumer._fetcher
         if fetcher is not None:
             fetches = [fetcher._fetch_task, *fetcher._pending_tasks]
@@ -37,4 +37,4 @@ def end_at_once(consumer: AIOKafkaConsumer) -> None:
         await stop()
 
     client.close = abort_and_close
-    consumer.stop = give_up_and_stop
+    consumer.stop = cancel_and_stop

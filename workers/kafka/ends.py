@@ -1,7 +1,7 @@
-"""Where partitions end, asked of their leaders: one whose leader is away keeps nobody from hearing of the others.
+"""High watermarks of partitions, requested leader by leader, so an unreachable leader delays only its own partitions.
 
-An end is a high watermark, which counts what open transactions have sent. A read_committed reader passes nothing
-that is not decided: where its position has reached a high watermark, all before that was read, committed or aborted.
+A high watermark includes the records of open transactions. A read_committed consumer does not pass an open
+transaction: when its position has reached a high watermark, every record before it was read or aborted.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ async def high_watermarks(
 ) -> Mapping[TopicPartition, int]:
     """The high watermarks, by requests sent after this call.
 
-    One that is gone, without a leader, or whose leader does not answer is left out; raises where none answers.
+    A partition that was deleted, has no leader or whose leader does not answer is left out; raises if none answers.
     """
     by_leader: dict[int | None, list[TopicPartition]] = defaultdict(list)
     for place in places:

@@ -1,8 +1,7 @@
-"""The newest record of one partition, as a `read_committed` reader sees it.
+"""The newest record of one partition, as a `read_committed` consumer sees it; the relay reads its checkpoint with it.
 
-The relay asks this for its checkpoint and needs the true answer: offsets at the end may be control records,
-aborted or compacted away, so it reads back until a record shows or the partition's start is
-reached. The invariant: what it returns was the newest when the end was asked for, after the call.
+The last offsets may be control records, aborted or compacted records, so it reads back until it finds a record or the
+partition's start. The invariant: the record was the newest at some instant after the call.
 """
 
 import asyncio
@@ -13,11 +12,11 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError as AiokafkaError
 
 from workers import timeouts
-from workers.kafka.connections import end_at_once
+from workers.kafka.connections import stop_immediately
 from workers.kafka.security import KafkaAccess
 
 _FIRST_SPAN = 16
-"""How many offsets are read back at first; eight times as many each time that they hold no record."""
+"""The offsets that are read back first; eight times as many each time that they contain no record."""
 _POLL_MS = 100
 
 
@@ -28,23 +27,23 @@ class NoAnswer(Exception):
 
 
 class LeftOpen(NoAnswer):
-    """A transaction is open at the partition's end, and hides what comes after its first record."""
+    """A transaction is open in the partition and hides the records after its start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record without its place."""
+    """Key, headers and value of a record."""
 
     key: bytes | None
     headers: Sequence[tuple[str, bytes]]
     value: bytes | None
 
 
-async def last_record(kafka: KafkaAccess, topic: str, partition: int, *, settled: bool = False) -> Record | None:
-    """The newest committed record, None where the partition has none; raises NoAnswer in bounded time.
+async def last_record(kafka: KafkaAccess, topic: str, partition: int, *, none_open: bool = False) -> Record | None:
+    """The newest committed record, None if there is none; raises NoAnswer after `timeouts.REQUEST_SECONDS`.
 
-    A transaction still open hides what comes after its first record. Who fenced its producer asks for a `settled`
-    partition, and gets LeftOpen where it is none.
+    An open transaction hides the records after its start. With `none_open`, which a caller passes that has fenced all
+    producers, an open transaction raises LeftOpen.
     """
     consumer = AIOKafkaConsumer(
         isolation_level="read_committed",
@@ -54,12 +53,12 @@ async def last_record(kafka: KafkaAccess, topic: str, partition: int, *, settled
         request_timeout_ms=int(timeouts.REQUEST_SECONDS * 1000),
         **kafka.aiokafka(),
     )
-    end_at_once(consumer)
+    stop_immediately(consumer)
     place = TopicPartition(topic, partition)
     try:
         async with asyncio.timeout(timeouts.REQUEST_SECONDS):
             await consumer.start()
-            found = await _read_back(consumer, place, settled)
+            found = await _read_back(consumer, place, none_open)
     except (TimeoutError, AiokafkaError) as error:
         raise NoAnswer(f"{topic}/{partition} at {kafka} cannot be read: {error!r}") from error
     finally:
@@ -67,11 +66,11 @@ async def last_record(kafka: KafkaAccess, topic: str, partition: int, *, settled
     return None if found is None else Record(found.key, tuple(found.headers), found.value)
 
 
-async def _read_back(consumer: AIOKafkaConsumer, place: TopicPartition, settled: bool) -> ConsumerRecord | None:
+async def _read_back(consumer: AIOKafkaConsumer, place: TopicPartition, none_open: bool) -> ConsumerRecord | None:
     consumer.assign([place])
     end = (await consumer.end_offsets([place]))[place]
     first = (await consumer.beginning_offsets([place]))[place]
-    if settled and await _high_watermark(consumer, place, end) > end:
+    if none_open and await _high_watermark(consumer, place, end) > end:
         raise LeftOpen(f"{place.topic}/{place.partition}: a transaction is open from offset {end} on")
     span = _FIRST_SPAN
     while True:
@@ -83,7 +82,7 @@ async def _read_back(consumer: AIOKafkaConsumer, place: TopicPartition, settled:
 
 
 async def _high_watermark(consumer: AIOKafkaConsumer, place: TopicPartition, end: int) -> int:
-    """Where the partition ends for a reader of all records, which a fetch tells."""
+    """The partition's high watermark, which a fetch returns."""
     consumer.seek(place, end)
     while (found := consumer.highwater(place)) is None:
         await consumer.getmany(timeout_ms=_POLL_MS)

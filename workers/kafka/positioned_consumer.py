@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 from aiokafka.protocol.fetch import FetchRequest
 
-from workers.kafka.connections import TaskEnded, end_at_once
+from workers.kafka.connections import TaskEnded, stop_immediately
 from workers.kafka.handling import PartitionBatch
 
 
@@ -42,7 +42,7 @@ class PositionedConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ha
 
     def __init__(self, *, intake: Reader, **options: Any) -> None:
         super().__init__(**options)
-        end_at_once(self)
+        stop_immediately(self)
         self._intake = intake
         self._watched = True
         send = self._client.send

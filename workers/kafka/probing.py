@@ -1,7 +1,7 @@
-"""Whether partitions can be read from where they stand, asked by one fetch from each.
+"""Whether partitions can be read at an offset, tested by one fetch from each.
 
-Owns no position and joins no group: it is for who looks from outside at what ingest meets. The invariant: it answers
-within `timeouts.PROBE_SECONDS`, and what did not answer by then is not called unreadable.
+It commits no offsets and joins no group, so `standing status` can use it beside ingest. The invariant: it returns
+within `timeouts.PROBE_SECONDS` and does not report partitions that have not answered.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _READ_COMMITTED = 1
 
 
 async def unreadable(kafka: KafkaAccess, offsets: Mapping[Partition, int]) -> dict[Partition, str]:
-    """The partitions from whose offset nothing can be read, and Kafka's name for why; topics with their prefix."""
+    """The partitions that cannot be read at their offset, and Kafka's name of the error; topics with their prefix."""
     found: dict[Partition, str] = {}
     if not offsets:
         return found
@@ -37,14 +37,14 @@ async def unreadable(kafka: KafkaAccess, offsets: Mapping[Partition, int]) -> di
                 if name is not None:
                     found[place] = name
     except (TimeoutError, KafkaError):
-        return found  # who asks says elsewhere that a server is away
+        return found  # the caller reports an unreachable server otherwise
     finally:
         await client.close()
     return found
 
 
 async def _error(client: AIOKafkaClient, place: TopicPartition, offset: int) -> str | None:
-    """What a fetch of the first batch from there on fails with."""
+    """The error of fetching the batch at the offset, if it fails."""
     leader = client.cluster.leader_for_partition(place)
     if leader in (None, NO_LEADER):
         return LEADER_NOT_AVAILABLE

@@ -1,7 +1,6 @@
-"""How the engine reaches Kafka and proves who it is, said once and rendered for both client libraries.
+"""Addresses, encryption and authentication of Kafka clients, rendered for both client libraries.
 
-Owns the translation alone; it opens nothing. The invariant: both libraries are given the same addresses and the
-same protection, and a secret is never part of a representation.
+The invariant: both libraries get the same addresses and security settings, and no secret is part of a `repr`.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """Protocol, certificates (mTLS where a client certificate is given) and password."""
+    """Protocol, certificates (mTLS if there is a client certificate) and password."""
 
     protocol: Protocol = "PLAINTEXT"
     ca_file: str | None = None
@@ -27,19 +26,19 @@ class Security:
 
     @property
     def encrypts(self) -> bool:
-        """Whether it is TLS."""
+        """Whether the protocol uses TLS."""
         return self.protocol.endswith("SSL")
 
     @property
     def names_user(self) -> bool:
-        """Whether it is a user with a password."""
+        """Whether the protocol authenticates a user with a password."""
         return self.protocol.startswith("SASL")
 
     def context(self) -> SSLContext:
-        """What verifies the brokers' certificates and names; raises OSError where a file cannot be used."""
+        """A TLS context that verifies the brokers' certificates and names; raises OSError for an unusable file."""
         context = create_default_context(cafile=self.ca_file)
         if self.certificate_file is not None:
-            # Without a password OpenSSL would ask the terminal, and wait.
+            # Without a password OpenSSL would prompt on the terminal and block.
             context.load_cert_chain(self.certificate_file, self.key_file, self.key_password or "")
         return context
 
@@ -49,13 +48,13 @@ PLAINTEXT = Security()
 
 @dataclass(frozen=True, slots=True)
 class KafkaAccess:
-    """The brokers' addresses and how they are spoken to: what every client is made from."""
+    """The brokers' addresses and the security settings, from which every client is created."""
 
     bootstrap: str
     security: Security = PLAINTEXT
 
     def __str__(self) -> str:
-        """As an operator is told of it."""
+        """The addresses and the protocol, for messages."""
         return f"{self.bootstrap} ({self.security.protocol})"
 
     def aiokafka(self) -> dict[str, object]:

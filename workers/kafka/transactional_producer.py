@@ -1,9 +1,8 @@
-"""The relay's producer: a list of messages becomes one Kafka transaction, or nothing does.
+"""The relay's producer: publishes a list of messages in one Kafka transaction.
 
-Owns one librdkafka producer on a thread of its own, so that nothing blocks the event loop. It keeps no memory of
-what was published: that is the checkpoint. The invariant: after any error this producer publishes nothing more until
-`open` made a new one with the same transactional id, which ends what the old one left open. The old one's threads and
-connections are gone when `close` returns.
+It runs one librdkafka producer on a thread of its own, so that nothing blocks the event loop. The invariant: after an
+error it publishes nothing until `open` creates a new producer with the same transactional id, which aborts the old
+one's open transaction. `close` ends the threads and connections.
 """
 
 import asyncio
@@ -20,10 +19,10 @@ from workers import timeouts
 from workers.kafka.last_record import last_record
 from workers.kafka.security import KafkaAccess
 
-log = logging.getLogger(__name__)  # librdkafka's own lines; it would print them to stderr
+log = logging.getLogger(__name__)  # for librdkafka's lines, which it would otherwise print
 
 _RECONNECT_MS = 1000
-"""The longest wait between two connections. It doubles with each that ends early, up to 10 s unless told."""
+"""The longest wait before a new connection; librdkafka's default is 10 s."""
 _FULL_SECONDS = 0.05
 _FENCED = frozenset(
     {
@@ -37,7 +36,7 @@ Result = TypeVar("Result")
 
 
 class PublishError(Exception):
-    """The transaction failed, or its outcome is unknown; the producer must be opened anew."""
+    """The transaction failed, or its outcome is unknown; the producer must be opened again."""
 
     server = "Kafka"
 
@@ -48,7 +47,7 @@ class Fenced(PublishError):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message to publish; without a partition its key chooses one as Java's clients do."""
+    """A message to publish; without a partition, its key determines one as in Kafka's Java client."""
 
     topic: str
     key: bytes | None
@@ -68,7 +67,7 @@ class TransactionalProducer:
         self._failure: KafkaError | None = None
 
     async def open(self) -> None:
-        """Make a new producer, which fences every older one of its id and aborts what they left open."""
+        """Create a new producer, which fences every older one of its id and aborts their open transactions."""
         await self.close()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=self._transactional_id)
         self._failure = None
@@ -77,38 +76,38 @@ class TransactionalProducer:
     async def publish(self, messages: Iterable[Outgoing]) -> None:
         """Publish all messages in one transaction, committed when this returns.
 
-        Raises PublishError (Fenced where a successor took over) and is then unusable until opened again.
+        Raises PublishError, or Fenced if another producer took over; then it is unusable until opened again.
         """
         await self._run(lambda: self._publish(messages))
 
     async def last_value(self, topic: str, partition: int) -> bytes | None:
-        """The value of the newest committed record of a partition; ask after `open`, which ends what is open.
+        """The value of the newest committed record of a partition, after `open` aborted open transactions.
 
-        Raises LeftOpen where it did not: see `end_what_is_open`.
+        Raises LeftOpen if one is still open: see `abort_left_open`.
         """
-        found = await last_record(self._kafka, topic, partition, settled=True)
+        found = await last_record(self._kafka, topic, partition, none_open=True)
         return None if found is None else found.value
 
     async def visible_value(self, topic: str, partition: int) -> bytes | None:
-        """The same, whatever another producer has open, and whether this one is open or not."""
+        """The same, without `open`; an open transaction may hide newer records."""
         found = await last_record(self._kafka, topic, partition)
         return None if found is None else found.value
 
-    async def end_what_is_open(self, topics: Sequence[str], *places: tuple[str, int]) -> None:
-        """Abort what an older producer of this id left open, by a transaction of its own in every partition there is
-        of these topics, and in these partitions.
+    async def abort_left_open(self, topics: Sequence[str], *places: tuple[str, int]) -> None:
+        """Abort transactions of this id that Kafka left open, in all partitions of `topics` and in `places`.
 
-        A broker that was killed (seen with Kafka 4.3.1) may take a transaction for ended without having written its
-        markers. Its records are hidden until the same producer id ends another one there, and then share its fate.
+        A killed broker (seen with Kafka 4.3.1) may complete a transaction without writing all its markers. Its
+        records stay hidden until the same producer id ends another transaction in the partition, and then share its
+        outcome. So this writes a record to each partition and aborts.
         """
         await self._run(lambda: self._abort_in(topics, places))
 
     async def close(self) -> None:
-        """Let the producer go; what it has not committed is aborted by its successor or by time."""
+        """Close the producer; its open transaction is aborted by the next producer or by its timeout."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
-        await asyncio.get_running_loop().run_in_executor(thread, self._let_go)
+        await asyncio.get_running_loop().run_in_executor(thread, self._release)
         thread.shutdown(wait=False)
 
     async def _run(self, work: Callable[[], Result]) -> Result:
@@ -118,21 +117,21 @@ class TransactionalProducer:
         try:
             return await asyncio.shield(running)
         except KafkaException as error:
-            traceback.clear_frames(error.__traceback__)  # whoever keeps the error must not keep the producer with it
-            raise self._spoiled(error.args[0]) from error
+            traceback.clear_frames(error.__traceback__)  # the error must not keep the producer alive
+            raise self._failed(error.args[0]) from error
         except asyncio.CancelledError:
             running.add_done_callback(lambda done: done.cancelled() or done.exception())
-            self._failure = self._failure or KafkaError(KafkaError._STATE, "a transaction was given up")
+            self._failure = self._failure or KafkaError(KafkaError._STATE, "a transaction was cancelled")
             raise
         finally:
-            del running  # it holds an error whose traceback holds this frame
+            del running  # its error's traceback refers to this frame
 
-    def _spoiled(self, error: KafkaError) -> PublishError:
+    def _failed(self, error: KafkaError) -> PublishError:
         self._failure = error
         kind = Fenced if error.code() in _FENCED else PublishError
         return kind(f"producer {self._transactional_id}: {error.str()}")
 
-    # -- on the producer's own thread ----------------------------------------------------------------------
+    # The methods below run on the producer's thread.
 
     def _open(self) -> None:
         self._producer = Producer(
@@ -144,9 +143,9 @@ class TransactionalProducer:
                 "reconnect.backoff.max.ms": _RECONNECT_MS,
                 "enable.idempotence": True,
                 "acks": "all",
-                "linger.ms": 1,  # a commit flushes at once; lingering only fills the batches of long lists
+                "linger.ms": 1,  # a commit flushes without it; it only fills the batches of long lists
                 "compression.type": "lz4",
-                "message.max.bytes": 8 * 1024 * 1024,  # the brokers' own limit decides
+                "message.max.bytes": 8 * 1024 * 1024,  # above the brokers' limit, which decides
                 "partitioner": "murmur2_random",
                 "delivery.report.only.error": True,
                 "on_delivery": self._delivered,
@@ -176,7 +175,7 @@ class TransactionalProducer:
         for topic, partition in (*everywhere, *places):
             self._send(producer, Outgoing(topic, self._transactional_id.encode(), (), b"", partition))
         if producer.flush(timeouts.PRODUCER_SECONDS):
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "what is to be aborted was not taken in time"))
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the records to be aborted were not sent in time"))
         self._usable()
         producer.abort_transaction(timeouts.PRODUCER_SECONDS)
 
@@ -188,9 +187,9 @@ class TransactionalProducer:
                 producer.produce(message.topic, message.value, message.key, partition, headers=headers)
                 return
             except BufferError:
-                producer.poll(_FULL_SECONDS)  # waits until the full queue has moved
+                producer.poll(_FULL_SECONDS)  # the queue is full
                 self._usable()
-            except KafkaException:  # of an error that it met in the background, which it has not told yet
+            except KafkaException:  # caused by an error in the background, which `poll` reports
                 producer.poll(0)
                 self._usable()
                 raise
@@ -198,10 +197,10 @@ class TransactionalProducer:
     def _usable(self) -> Producer:
         if self._failure is not None:
             raise KafkaException(self._failure)
-        assert self._producer is not None, "no producer was made"
+        assert self._producer is not None, "no producer was created"
         return self._producer
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            producer.purge()  # and here the last reference ends, which ends its threads
+            producer.purge()  # then the last reference goes, which ends its threads

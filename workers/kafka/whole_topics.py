@@ -1,7 +1,7 @@
-"""Whole topics, read once from their starts to the ends they have when the reading begins.
+"""Reads whole topics once, from their starts to the ends that they have at the beginning.
 
-Owns no position and joins no group, so it disturbs nobody. The invariant: it gives out exactly the records that a
-`read_committed` reader sees before those ends, each partition in its order, or raises `NoAnswer`.
+It commits no offsets and joins no group. The invariant: it returns exactly the records that a `read_committed`
+consumer sees before those ends, each partition in order, or raises `NoAnswer`.
 """
 
 import time
@@ -19,23 +19,23 @@ from workers.kafka.security import KafkaAccess
 
 CHUNK = 5000
 _GATHER_SECONDS = 0.1
-"""The library waits for so long for a whole chunk, also where the rest of the topics is less than that."""
+"""The longest wait for a full chunk."""
 
 
 @dataclass
 class WholeTopics:
-    """Records of topics; `starts` and `ends` are the offsets of each partition as they were at the beginning."""
+    """One reading of topics; `starts` and `ends` are the offsets of each partition at the beginning."""
 
     kafka: KafkaAccess
     group: str
-    """Whose name is lent: the library asks for a group, and the brokers whether we may read as one."""
+    """The prefix of the group id: the library needs one, and the brokers authorize it."""
     topics: Sequence[str]
     with_headers: bool = False
-    """Of the output topics only: a header of an input record may have a name that the library cannot read."""
+    """Only for output topics: an input record may have a header name that the library cannot decode."""
     starts: dict[Partition, int] = field(default_factory=dict)
     ends: dict[Partition, int] = field(default_factory=dict)
     reached: dict[Partition, int] = field(default_factory=dict)
-    """The offset up to which each partition was read."""
+    """The next offset of each partition to read."""
 
     def __post_init__(self) -> None:
         self._consumer = Consumer(
@@ -65,45 +65,45 @@ class WholeTopics:
                 self.ends[topic, partition] = high
 
     def stop_at(self, offsets: Mapping[Partition, int]) -> None:
-        """Read no further than these offsets, and nothing of a partition that is not among them."""
+        """Read only up to these offsets, and nothing from other partitions."""
         for place, end in self.ends.items():
             self.ends[place] = max(self.starts[place], min(end, offsets.get(place, 0)))
 
     @property
     def total(self) -> int:
-        """How many offsets there are to read."""
+        """The number of offsets to read."""
         return sum(self.ends.values()) - sum(self.starts.values())
 
     @property
     def done(self) -> int:
-        """How many of them were read."""
+        """The number of offsets that were read."""
         return sum(self.reached.values()) - sum(self.starts.values())
 
     def unread(self) -> set[Partition]:
-        """The partitions that were not read to their ends yet."""
+        """The partitions that are not read to their ends."""
         return {place for place, offset in self.reached.items() if offset < self.ends[place]}
 
     def read(self) -> Iterator[dict[Partition, list[FetchedRecord]]]:
-        """Every record, in chunks; what is in `reached` when a chunk is given out was given out."""
+        """Yield every record, in chunks; `reached` includes the chunk."""
         places = [TopicPartition(*place, self.starts[place]) for place in sorted(self.unread())]
         try:
             self._consumer.assign(places)
-            heard = time.monotonic()
+            answered = time.monotonic()
             while self.unread():
                 messages = self._consumer.consume(CHUNK, _GATHER_SECONDS)
                 if not messages:
-                    if time.monotonic() - heard > timeouts.READING_SECONDS:
-                        raise NoAnswer(f"{self.kafka} gave no record for {timeouts.READING_SECONDS:.0f} s")
+                    if time.monotonic() - answered > timeouts.READING_SECONDS:
+                        raise NoAnswer(f"{self.kafka} returned no record for {timeouts.READING_SECONDS:.0f} s")
                     continue
-                heard = time.monotonic()
+                answered = time.monotonic()
                 chunk: dict[Partition, list[FetchedRecord]] = {}
                 for message in messages:
-                    self._take(message, chunk)
+                    self._add(message, chunk)
                 yield chunk
         finally:
             self._consumer.close()
 
-    def _take(self, message: Message, chunk: dict[Partition, list[FetchedRecord]]) -> None:
+    def _add(self, message: Message, chunk: dict[Partition, list[FetchedRecord]]) -> None:
         error = message.error()
         place = (str(message.topic()), int(message.partition() or 0))
         offset = int(message.offset() or 0)
