@@ -13,6 +13,7 @@ import asyncpg
 from confluent_kafka import KafkaException
 
 from contracts.kinds import DEAD_LETTER, WITHDRAWN
+from workers import timeouts
 from workers.enforcement.process import Done
 from workers.kafka.admin import Admin, KafkaUnreachable
 from workers.kafka.last_record import NoAnswer
@@ -30,7 +31,6 @@ from workers.store.state import State, read_state, unpublished
 log = Log()
 
 SAMPLE_SECONDS = 5.0
-REACH_SECONDS = 10.0
 
 
 def decided(metrics: Metrics, done: Done, seconds: float) -> None:
@@ -58,7 +58,7 @@ async def reach_kafka(kafka: KafkaAccess, vitals: Vitals) -> None:
         except (KafkaUnreachable, KafkaException) as error:
             log.warning("brokers not reached", error=str(error))
             vitals.failed(error)
-        await asyncio.sleep(REACH_SECONDS)
+        await asyncio.sleep(timeouts.REACH_SECONDS)
 
 
 @dataclass(slots=True)

@@ -36,6 +36,8 @@ READING_SECONDS = 30.0
 """The next record of a topic that is read as a whole."""
 SESSION_SECONDS = 10
 """The time between two heartbeats of a consumer that keeps its partitions (`session.timeout.ms`)."""
+HEARTBEAT_SECONDS = 1
+"""The time between two heartbeats of a consumer."""
 POLL_SECONDS = 120
 """The time between two polls of a consumer that keeps its partitions (`max.poll.interval.ms`)."""
 LEAVE_SECONDS = 10
@@ -52,6 +54,8 @@ WATCHDOG_SECONDS = 120
 """One round of each loop of a worker; the default of STANDING_WATCHDOG_SECONDS."""
 READY_SECONDS = 30.0
 """Any answer of a server; then the worker is not ready."""
+REACH_SECONDS = 10.0
+"""The time between two small requests to the brokers, by which an idle worker knows that it could work."""
 SCRAPE_SECONDS = 5.0
 """One request for `/metrics`, `/live` or `/ready`, with its answer."""
 ADOPTION_SECONDS = 20.0
@@ -93,8 +97,9 @@ ORDER = (
     (CONNECT_SECONDS, ACQUIRE_SECONDS, "a wait for a connection covers the time to connect"),
     (ACQUIRE_SECONDS + ANSWER_SECONDS, WATCHDOG_SECONDS, "a slow statement does not make a loop stall"),
     (2 * PRODUCER_SECONDS, WATCHDOG_SECONDS, "opening a producer and committing does not make a loop stall"),
-    (REQUEST_SECONDS, READY_SECONDS, "one slow request does not make a worker unready"),
+    (REACH_SECONDS + REQUEST_SECONDS, READY_SECONDS, "one slow request does not make an idle worker unready"),
     (PRODUCER_SECONDS, TRANSACTION_SECONDS, "a producer knows that its commit failed before the brokers abort it"),
+    (3 * HEARTBEAT_SECONDS, SESSION_SECONDS, "two heartbeats may be lost"),
     (SESSION_SECONDS, POLL_SECONDS, "a dead worker loses its partitions sooner than a slow one"),
     (STATEMENT_SECONDS, POLL_SECONDS, "a slow statement costs no partitions"),
     (LEAVE_SECONDS, STOP_SECONDS, "the current batch ends before its worker ends itself"),

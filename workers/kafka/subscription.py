@@ -47,7 +47,7 @@ def subscribed(
         isolation_level="read_committed",
         ack_policy=AckPolicy.MANUAL,
         session_timeout_ms=timeouts.SESSION_SECONDS * 1000,
-        heartbeat_interval_ms=1000,
+        heartbeat_interval_ms=timeouts.HEARTBEAT_SECONDS * 1000,
         max_poll_interval_ms=timeouts.POLL_SECONDS * 1000,
         fetch_max_wait_ms=50,  # a partition that goes on after a rest waits so long for the fetch under way
         max_partition_fetch_bytes=2 * 1024 * 1024,
