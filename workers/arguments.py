@@ -133,13 +133,14 @@ _place = _each(_problem_of_place)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _account = _each(lambda text: _problem_of_text(text, _ID_LENGTH))
-Account = Annotated[str, typer.Argument(callback=_account)]
+Account = Annotated[str, typer.Argument(help="The id of the account.", callback=_account)]
 Accounts = Annotated[
     list[str] | None,
     typer.Argument(help="Only these accounts; by default all that are quarantined.", callback=_account),
 ]
-CompanyKey = Annotated[str, typer.Argument(callback=_each(_problem_of_key))]
-Why = Annotated[str, typer.Argument(callback=_each(lambda text: _problem_of_text(text, _WHY_LENGTH)))]
+CompanyKey = Annotated[str, typer.Argument(help="The company key.", callback=_each(_problem_of_key))]
+_why = _each(lambda text: _problem_of_text(text, _WHY_LENGTH))
+Why = Annotated[str, typer.Argument(help="The reason, which `status` shows.", callback=_why)]
 Timeout = Annotated[float, typer.Option(help="Seconds to wait.", callback=_each(_finite(0, _MOST_SECONDS)))]
 
 

@@ -20,7 +20,7 @@ from workers.running import CANNOT_RUN, NOT_DONE, fail, one_clear_line, read_set
 if TYPE_CHECKING:
     from workers.settings import Settings
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__.split("\n")[0])
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(letters.app, name="dead-letters")
 app.add_typer(upkeep.app)
 terminal = Terminal()
@@ -268,8 +268,8 @@ def retry_command(
 @app.command()
 def generate(
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
-    accounts: Annotated[int, typer.Option(min=1, max=10_000_000)] = 2000,
-    companies: Annotated[int, typer.Option(min=1, max=10_000_000)] = 700,
+    accounts: Annotated[int, typer.Option(min=1, max=10_000_000, help="Number of accounts.")] = 2000,
+    companies: Annotated[int, typer.Option(min=1, max=10_000_000, help="Number of companies.")] = 700,
     days: Annotated[int, typer.Option(min=40, max=100_000, help="Length of the history in days.")] = 730,
     start: Annotated[str, may.an_instant("First instant of the history.")] = "2016-02-01T00:00:00+08:00",
     facts: Annotated[
@@ -301,7 +301,7 @@ def replay(
     ] = None,
     against: Annotated[Path | None, may.input_file("Compare with the decisions in this JSONL file.")] = None,
     write: Annotated[Path | None, may.output_file("Write the decisions to this JSONL file; compare nothing.")] = None,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: Json = False,
 ) -> None:
     """Decide the input topics, or files, again; exit 1 if the published decisions differ."""
     from workers.recovery import compare, replaying

@@ -52,7 +52,7 @@ def show_letter(place: may.Place) -> None:
 @app.command("accept")
 def accept_letters(
     topic: may.Topic,
-    partition: Annotated[int, typer.Argument(min=0, max=may.MOST_PARTITIONS)],
+    partition: Annotated[int, typer.Argument(min=0, max=may.MOST_PARTITIONS, help="The partition number.")],
     records: Annotated[
         int | None,
         typer.Option(
