@@ -33,7 +33,7 @@ def test_nothing_imports_a_test_module() -> None:
     assert wrong == set()
 
 
-def test_what_tests_share_needs_no_directory_of_tests_but_the_model() -> None:
+def test_shared_test_code_imports_no_directory_of_tests_except_the_model() -> None:
     shared = {each for file in (TESTS / "support").rglob("*.py") for each in imported(file)}
     from_tests = {each.split(".")[1] for each in shared if each.startswith("tests.")}
     assert from_tests <= {"model", "support"}

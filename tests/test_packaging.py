@@ -76,7 +76,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def test_the_wheel_holds_the_data_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_contains_the_data_and_nothing_else(wheel: Path) -> None:
     inside = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
     tracked = subprocess.run(
         ["git", "ls-files", "contracts", "schemas", "workers"],

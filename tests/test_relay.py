@@ -87,7 +87,7 @@ async def no_room_to_make() -> int:
     return 0
 
 
-async def test_a_relay_that_kafka_lets_open_no_transaction_is_not_ready_and_blames_kafka() -> None:
+async def test_a_relay_that_cannot_open_a_transaction_is_not_ready_and_names_kafka() -> None:
     """As on one broker that keeps its transactions three times: it has no coordinator for them."""
     refused, stop = shard(producer := PlayedProducer()), asyncio.Event()
     vitals = Vitals(("database", "kafka"))
@@ -129,7 +129,7 @@ NO_CHECKPOINTS = [
 
 
 @pytest.mark.parametrize("value", NO_CHECKPOINTS)
-async def test_what_is_no_checkpoint_is_refused_in_words_that_name_the_way_out(value: bytes) -> None:
+async def test_an_invalid_checkpoint_is_refused_with_a_line_that_says_what_to_do(value: bytes) -> None:
     opened = shard(producer := PlayedProducer(ended=True, value=value))
     with pytest.raises(CheckpointLost, match=r"standing-relay-checkpoints/2 is not a checkpoint.*relay --reconcile"):
         await opened.open()

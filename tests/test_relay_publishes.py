@@ -91,7 +91,7 @@ async def test_nothing_is_published_behind_a_gap_in_the_log() -> None:
         (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
     ],
 )
-def test_a_key_has_the_partition_that_javas_clients_choose_of_those_that_were_set_up(key: bytes, hashed: int) -> None:
+def test_a_key_has_the_partition_of_kafkas_java_client_among_those_that_were_set_up(key: bytes, hashed: int) -> None:
     """The hashes are those of Kafka's own test of its hash."""
     for partitions in (1, 3, 8):
         assert partition_of(key, partitions) == (hashed & 0x7FFFFFFF) % partitions

@@ -43,7 +43,7 @@ def named(error: Exception) -> str:
     [*((each, NOT_DONE) for each in AWAY), *((each, CANNOT_RUN) for each in REFUSED)],
     ids=[named(each) for each in (*AWAY, *REFUSED)],
 )
-def test_a_worker_whose_server_is_away_is_started_anew_and_one_that_is_refused_is_not(
+def test_a_worker_whose_server_is_unreachable_is_restarted_and_one_that_is_refused_is_not(
     error: Exception, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(typer.Exit) as ended, one_clear_line(unreachable=NOT_DONE):
@@ -61,7 +61,9 @@ def test_a_file_that_cannot_be_opened_is_named_and_no_server_is_blamed(capsys: p
     assert capsys.readouterr().err == "standing: /no/such\\x1b file: No such file or directory\n"
 
 
-def test_an_error_of_several_lines_is_one_with_nothing_in_it_acted_upon(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_of_several_lines_is_printed_as_one_with_control_characters_escaped(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with pytest.raises(typer.Exit), one_clear_line():
         raise Refused("first\n   second \x1b[2J\u202e\n\nDETAIL: third")
     assert capsys.readouterr().err == "standing: first second \\x1b[2J\\u202e DETAIL: third\n"

@@ -52,11 +52,11 @@ async def test_a_shard_is_taken_over_once_rows_wait_and_the_checkpoint_does_not_
     assert await waited(0.05, PlayedBell(), *idle, (7, True)) >= 20
 
 
-async def test_a_shard_is_taken_over_as_soon_as_the_other_says_that_it_ends() -> None:
+async def test_a_shard_is_taken_over_when_the_other_relay_announces_its_end() -> None:
     assert await waited(1000, PlayedBell(3), (7, False)) == 3
 
 
-def test_who_is_taken_over_again_soon_waits_longer_up_to_a_bound() -> None:
+def test_a_relay_that_loses_a_shard_soon_again_waits_longer_up_to_a_limit() -> None:
     waiting = Standby()
     waiting.lost(100.0)
     assert waiting.patience == FIRST_SECONDS
@@ -68,7 +68,7 @@ def test_who_is_taken_over_again_soon_waits_longer_up_to_a_bound() -> None:
     assert waiting.patience == FIRST_SECONDS
 
 
-async def test_a_name_is_free_once_it_was_not_seen_for_some_looks_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_name_is_free_after_several_checks_in_a_row_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standby, "GONE_SECONDS", 0.01)
     seen = [True, False, False, True, *[False] * GONE_LOOKS]
 

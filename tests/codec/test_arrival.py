@@ -47,7 +47,7 @@ class Sent:
 @pytest.mark.parametrize(
     ("timestamp", "instant"), [(1_456_790_400_123, 1_456_790_400_123_000), (-1, 0), (BEFORE_ALL_TIME, 0)]
 )
-def test_a_timestamp_before_1970_says_nothing(topic: str, timestamp: int, instant: int) -> None:
+def test_a_timestamp_before_1970_is_ignored(topic: str, timestamp: int, instant: int) -> None:
     decoder, said = Decoder(policies_of(SAMPLE.read_text()), 1 << 20), Batch()
     read = decoder.decode(topic, [Sent(topic, timestamp), Sent(topic, timestamp, 1)], said, NOW)
     assert not said.rejected

@@ -30,7 +30,7 @@ class Sent:
         return json.dumps(case | rest | {"occurred_at": "2016-03-01T00:00:00Z"}).encode() if self.good else b"{"
 
 
-def test_of_a_case_that_waits_and_of_what_comes_behind_it_nothing_is_taken_in() -> None:
+def test_a_waiting_case_and_the_records_after_it_are_not_processed() -> None:
     said = Batch()
     records = [Sent(offset, good=offset not in (2, 5)) for offset in range(1, 8)]
     Decoder(policies_of(SAMPLE.read_text()), 1 << 20).decode("complaints", records, said, 2**60)

@@ -93,7 +93,7 @@ def test_an_order_counts_where_it_enters_one_of_the_three_states_and_moves_the_c
     assert found.latest == NOON
 
 
-def test_what_is_read_in_parts_says_of_time_what_the_whole_does() -> None:
+def test_reading_in_parts_gives_the_same_latest_instant_as_reading_the_whole() -> None:
     first, empty, later = Read(5, 10), Read(), Read(3, 20)
     assert first.then(later) == Read(5, 20)
     assert later.then(first) == Read(5, 10)

@@ -72,7 +72,7 @@ def model(value: bytes) -> OrderStatus | None:
 @example({"amount": {"value": "٣", "currency": "USD"}}, {}, set())
 @example({"amount": {"value": "1." + "0" * 19, "currency": "USD"}}, {}, set())
 @example({}, {"account_id": "信" * 128}, set())
-def test_an_order_read_the_quick_way_is_the_one_that_the_contract_s_model_reads(
+def test_an_order_decoded_on_the_fast_path_equals_the_one_that_the_model_decodes(
     some: dict[str, object], others: dict[str, object], missing: set[str]
 ) -> None:
     value = json.dumps({name: each for name, each in (PLAIN | some | others).items() if name not in missing}).encode()
@@ -89,12 +89,12 @@ def test_an_order_read_the_quick_way_is_the_one_that_the_contract_s_model_reads(
 
 
 @given(st.binary(max_size=6), st.integers(0, 200))
-def test_what_is_no_json_is_never_read_the_quick_way(noise: bytes, at: int) -> None:
+def test_a_value_that_is_not_json_never_takes_the_fast_path(noise: bytes, at: int) -> None:
     value = bytearray(json.dumps(PLAIN).encode())
     value[at : at + len(noise)] = noise
     assert read_plain(bytes(value)) is None or model(bytes(value)) is not None
 
 
-def test_ordinary_orders_are_read_the_quick_way() -> None:
+def test_ordinary_orders_are_decoded_on_the_fast_path() -> None:
     for change in ({}, {"amount": None}, {"occurred_at": "2016-08-02T00:00:00+08:00"}):
         assert read_plain(json.dumps(PLAIN | change, ensure_ascii=False).encode()) is not None

@@ -90,7 +90,7 @@ async def test_an_instant_before_everything_shows_nothing(database_url: str) -> 
         assert "nothing is decided before the first policy" in text
 
 
-async def test_beyond_the_watermark_it_is_said_up_to_when_deadlines_were_judged(database_url: str) -> None:
+async def test_beyond_the_watermark_explain_states_up_to_when_deadlines_were_enforced(database_url: str) -> None:
     async with deployed(database_url, SAMPLE) as deployment:
         await deployment.reads(*HISTORY)
         never, words = await explained(deployment, local("2030-01-01"))

@@ -38,7 +38,7 @@ async def until_held(deployment: DatabaseDeployment) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_hold_waits_for_a_transaction_that_read_before_that_nothing_is_held(
+async def test_hold_waits_for_a_transaction_that_read_that_there_is_no_hold(
     deployment: DatabaseDeployment,
 ) -> None:
     async with deployment.store.transaction() as older:
@@ -70,7 +70,7 @@ async def test_hold_does_not_wait_for_a_transaction_that_began_after_it_or_is_of
     await dump.close()
 
 
-async def test_nothing_is_suspended_any_more_once_hold_has_returned_though_timers_are_in_full_swing(
+async def test_no_account_is_suspended_after_hold_returns_while_timers_run(
     deployment: DatabaseDeployment,
 ) -> None:
     async def timer() -> None:
@@ -87,7 +87,7 @@ async def test_nothing_is_suspended_any_more_once_hold_has_returned_though_timer
     assert 0 < at_return < ACCOUNTS
 
 
-async def test_hold_says_what_is_still_under_way_and_holds_all_the_same(
+async def test_hold_names_the_transactions_that_still_run_and_takes_effect_anyway(
     deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timeouts, "HOLD_SECONDS", 0.2)

@@ -70,7 +70,7 @@ def offsets(messages: Sequence[Outgoing]) -> list[bytes]:
     return [dict(each.headers)[ORIGIN] or b"" for each in messages]
 
 
-async def test_two_redrives_at_once_send_each_letter_once(database_url: str, kafka: type[PlayedProducer]) -> None:
+async def test_two_concurrent_redrives_send_each_letter_once(database_url: str, kafka: type[PlayedProducer]) -> None:
     async with with_letters(database_url, ".x.xx") as (_, made):
         places = [f"order-status/1/{offset}" for offset in (1, 3, 4)]
         wishes = [Wish(places=places), Wish(reasons=["invalid_message"]), Wish(topics=["order-status"])]

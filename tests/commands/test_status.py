@@ -48,7 +48,7 @@ def test_four_thousand_partitions_are_a_screen_of_lines_and_all_of_them_in_the_j
     assert len(json.loads(found.as_json())["stuck"]) == 4000
 
 
-def test_what_is_counted_no_further_says_so() -> None:
+def test_a_count_that_reached_its_limit_is_shown_as_such() -> None:
     lines = printed(Status(lag={}, **NOTHING | {"dead_letters": COUNTED_TO, "due": COUNTED_TO - 1}))
     assert any(line.split() == ["dead", "letters", "10,000", "or", "more"] for line in lines)
     assert any(line.split() == ["deadlines", "due", "9,999"] for line in lines)

@@ -11,7 +11,7 @@ from contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS, Topic
 STALE = "run `python -m contracts.generate` and commit what it changes"
 
 
-def test_the_generated_files_are_those_that_the_models_stand_for() -> None:
+def test_the_generated_files_are_those_of_the_models() -> None:
     stored = [*(SCHEMAS / "messages").glob("*"), SCHEMAS / "asyncapi.json"]
     texts = {path.relative_to(SCHEMAS).as_posix(): path.read_text(encoding="utf-8") for path in stored}
     assert texts == generated(), STALE

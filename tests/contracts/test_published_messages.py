@@ -107,7 +107,7 @@ def check(messages: Iterable[Message]) -> set[str]:
     return kinds
 
 
-def test_every_kind_of_decision_is_published_as_its_model_says() -> None:
+def test_every_kind_of_decision_matches_its_model() -> None:
     messages = [
         decision_message(each, 7, RECORDED, of_company=of_company, traceparent=None) for each, of_company in decided()
     ]
@@ -115,12 +115,12 @@ def test_every_kind_of_decision_is_published_as_its_model_says() -> None:
     assert len(DECISIONS) == len({message.kind for message in messages})
 
 
-def test_every_kind_of_decision_is_withdrawn_as_its_model_says() -> None:
+def test_every_kind_of_withdrawal_matches_its_model() -> None:
     kinds = check(withdrawn(each, of_company) for each, of_company in decided())
     assert kinds == {name for name in MESSAGES if name.endswith("_withdrawn")}
 
 
-def test_what_is_said_of_an_account_is_what_the_model_says() -> None:
+def test_the_standing_of_an_account_matches_its_model() -> None:
     messages = said()
     assert check(messages) == {"account_standing"}
     standings = {json.loads(message.value)["standing"] for message in messages}
@@ -130,7 +130,7 @@ def test_what_is_said_of_an_account_is_what_the_model_says() -> None:
 @pytest.mark.parametrize(
     "value", [None, b"", b'{"event_id": ', b"\xff" * 70_000], ids=["null", "empty", "cut", "large"]
 )
-def test_a_dead_letter_is_what_the_model_says(value: bytes | None) -> None:
+def test_a_dead_letter_matches_its_model(value: bytes | None) -> None:
     for key in (None, b"", b"\xff"):
         message = dead_letter_message(Record(value, key), "complaints", "invalid_json", "cut off", RECORDED)
         assert check([message]) == {"dead_letter"}

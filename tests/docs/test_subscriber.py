@@ -140,7 +140,7 @@ def test_messages_that_are_published_twice_change_nothing(deployment: Deployment
     assert look_up(database, "select account from suspended") == expected
 
 
-def test_two_subscribers_of_one_database_do_not_both_take_a_message_in(
+def test_two_subscribers_of_one_database_do_not_process_a_message_twice(
     deployment: Deployment, tmp_path: Path
 ) -> None:
     database = tmp_path / "view.db"

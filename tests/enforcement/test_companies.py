@@ -13,7 +13,7 @@ from workers.rules.facts import company_key
 
 
 @pytest.mark.parametrize("first", ["the case", "who joins"])
-async def test_who_joins_while_the_company_is_terminated_does_not_escape(
+async def test_an_account_that_joins_during_a_termination_is_terminated_too(
     deployment: DatabaseDeployment, first: str
 ) -> None:
     """Two real transactions: the second waits for the first at the company's row and then sees what it wrote."""
@@ -37,7 +37,7 @@ async def test_who_joins_while_the_company_is_terminated_does_not_escape(
     }  # fmt: skip
 
 
-async def test_two_cases_against_one_company_at_once_wait_for_each_other_and_both_terminate_it(
+async def test_two_concurrent_cases_against_one_company_both_terminate_it(
     deployment: DatabaseDeployment,
 ) -> None:
     """Deciding after judging that the company must be locked would deadlock here."""
@@ -90,7 +90,7 @@ def last_instant(messages: list[Message]) -> Instant:
     return max(int(content["occurred_at"]) for _, content in messages)
 
 
-async def test_transactions_of_every_kind_at_once_end_with_what_one_reader_would_have_decided(
+async def test_concurrent_transactions_of_every_kind_decide_the_same_as_one_after_the_other(
     deployment: DatabaseDeployment,
 ) -> None:
     """Ingest in two partitions' worth of tasks, timers and fan-out beside one another: no deadlock, nothing lost."""
@@ -150,7 +150,7 @@ def long_name() -> str:
     return name.ljust(256, "\ufdfa")
 
 
-async def test_a_company_whose_normalised_name_fits_no_index_is_terminated_and_taken_back_under_its_whole_key(
+async def test_a_company_whose_normalised_name_exceeds_an_index_entry_is_terminated_and_reversed_under_its_full_key(
     deployment: DatabaseDeployment,
 ) -> None:
     name = long_name()

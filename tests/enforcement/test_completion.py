@@ -38,7 +38,7 @@ async def test_a_completion_is_signalled_once_though_the_termination_is_carried_
     await deployment.check(END)
 
 
-async def test_a_company_whose_every_account_is_closed_is_completed_with_nobody_hit(
+async def test_a_company_of_closed_accounts_alone_completes_with_no_account_terminated(
     deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(*members(2))
@@ -49,7 +49,7 @@ async def test_a_company_whose_every_account_is_closed_is_completed_with_nobody_
     await deployment.check(END)
 
 
-async def test_no_company_is_complete_while_one_who_joined_behind_the_cursor_is_held(
+async def test_no_company_is_complete_while_a_member_that_joined_behind_the_cursor_is_quarantined(
     deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await deployment.reads(*members(10))
@@ -67,7 +67,7 @@ async def test_no_company_is_complete_while_one_who_joined_behind_the_cursor_is_
 
 
 @pytest.mark.parametrize("chunk", [1, 10])
-async def test_completion_waits_for_members_whose_deadline_is_not_proved_and_counts_them(
+async def test_completion_waits_for_members_whose_deadline_the_watermark_has_not_reached_and_counts_them(
     deployment: DatabaseDeployment, chunk: int
 ) -> None:
     """The members' first notice falls at 07-30; what happened after it cannot be judged before it is proved."""
@@ -85,7 +85,7 @@ async def test_completion_waits_for_members_whose_deadline_is_not_proved_and_cou
     await deployment.check(local("2016-07-31"))
 
 
-async def test_completion_waits_for_a_member_that_is_held(
+async def test_completion_waits_for_a_member_that_is_quarantined(
     deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await deployment.reads(*members(3))

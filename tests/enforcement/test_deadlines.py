@@ -20,7 +20,7 @@ async def told(deployment: DatabaseDeployment, kind: str) -> list[str]:
     return [each[0] for each in rows]
 
 
-async def test_a_next_check_that_came_early_is_only_set_anew_and_no_decision_follows(
+async def test_a_next_check_that_came_early_is_only_set_again_without_a_decision(
     deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(ENROLLED)
@@ -39,7 +39,7 @@ async def test_a_next_check_that_came_early_is_only_set_anew_and_no_decision_fol
     await deployment.check(local("2016-11-08"))
 
 
-async def test_a_chunk_of_due_accounts_holds_no_more_than_was_asked_for_and_the_soonest_first(
+async def test_a_chunk_of_due_accounts_keeps_its_limit_and_takes_the_soonest_first(
     deployment: DatabaseDeployment,
 ) -> None:
     names = [f"a{number}" for number in range(9)]
@@ -51,7 +51,7 @@ async def test_a_chunk_of_due_accounts_holds_no_more_than_was_asked_for_and_the_
     await deployment.check(local("2016-09-30"))
 
 
-async def test_two_timers_at_once_share_the_due_accounts_and_decide_none_twice(
+async def test_two_concurrent_timers_share_the_due_accounts_and_decide_none_twice(
     deployment: DatabaseDeployment,
 ) -> None:
     names = [f"a{number}" for number in range(12)]
@@ -65,7 +65,7 @@ async def test_two_timers_at_once_share_the_due_accounts_and_decide_none_twice(
     await deployment.check(local("2016-09-30"))
 
 
-async def test_who_has_facts_behind_an_unproved_deadline_keeps_the_better_standing_until_the_watermark_passes(
+async def test_an_account_with_deferred_facts_keeps_its_standing_until_the_watermark_passes(
     deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(ENROLLED)
@@ -84,7 +84,7 @@ async def test_who_has_facts_behind_an_unproved_deadline_keeps_the_better_standi
     await deployment.check(local("2016-08-29"))
 
 
-async def test_an_order_that_ends_the_deadline_in_time_lets_what_waits_behind_it_be_decided_at_once(
+async def test_an_order_before_the_deadline_lets_deferred_facts_be_decided(
     deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(ENROLLED)
@@ -98,7 +98,9 @@ async def test_an_order_that_ends_the_deadline_in_time_lets_what_waits_behind_it
     await deployment.check(local("2016-03-01"))
 
 
-async def test_while_deadline_is_held_facts_are_judged_and_no_deadline_is(deployment: DatabaseDeployment) -> None:
+async def test_under_a_deadline_hold_facts_are_judged_and_no_deadline_is_enforced(
+    deployment: DatabaseDeployment,
+) -> None:
     await deployment.reads(ENROLLED, enrolled("2016-03-01", "b", "other", "e2"))
     await hold(deployment.pool, "a back-fill")
     await deployment.reaches(local("2016-12-01"))

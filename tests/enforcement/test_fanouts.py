@@ -8,7 +8,7 @@ from tests.support.database_deployment import DatabaseDeployment
 from workers.enforcement import process
 
 
-async def test_a_fanout_goes_through_the_members_in_chunks_and_signals_once_how_many_were_hit(
+async def test_a_fanout_goes_through_the_members_in_chunks_and_signals_once_how_many_were_terminated(
     deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(*members(10), enrolled("2016-03-01", "away", "c"), closed("2016-04-01", "away"))
@@ -26,7 +26,7 @@ async def test_a_fanout_goes_through_the_members_in_chunks_and_signals_once_how_
     await deployment.check(END)
 
 
-async def test_a_newer_version_of_the_company_goes_round_with_its_fanout_and_the_older_one_ends_nothing(
+async def test_a_newer_version_of_the_company_joins_the_running_fanout_and_the_older_one_does_not_complete(
     deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(*members(6))
@@ -76,7 +76,7 @@ async def test_with_a_case_during_every_chunk_the_last_member_is_reached_and_eve
     await deployment.check(END)
 
 
-async def test_a_way_round_is_short_where_each_member_has_much_to_be_decided(
+async def test_a_chunk_is_small_when_its_members_have_much_to_be_decided(
     deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The members of one transaction times the terminations that each is decided about have a limit."""
@@ -89,7 +89,7 @@ async def test_a_way_round_is_short_where_each_member_has_much_to_be_decided(
     await deployment.check(END)
 
 
-async def test_a_withdrawal_during_the_way_names_the_facts_of_every_case_that_the_member_has_not_heard_of(
+async def test_a_withdrawal_during_a_fanout_names_the_facts_of_every_case_that_the_member_was_not_judged_by(
     deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(*members(6))
@@ -104,7 +104,9 @@ async def test_a_withdrawal_during_the_way_names_the_facts_of_every_case_that_th
     assert [{fact["id"] for fact in each["because"]} for each in withdrawn] == [{"moved", "k2-upheld"}]
 
 
-async def test_who_joins_behind_the_cursor_of_a_fanout_is_counted_too(deployment: DatabaseDeployment) -> None:
+async def test_an_account_that_joins_behind_the_cursor_of_a_fanout_is_counted_too(
+    deployment: DatabaseDeployment,
+) -> None:
     await deployment.reads(*members(10))
     await deployment.reads(upheld("2016-04-10", "m03"))
     await deployment.enforcement.process_fanout(await claimed(deployment), 4)
@@ -115,7 +117,7 @@ async def test_who_joins_behind_the_cursor_of_a_fanout_is_counted_too(deployment
     await deployment.check(END)
 
 
-async def test_who_is_judged_while_a_fanout_is_under_way_is_terminated_at_once(
+async def test_an_account_that_is_judged_during_a_fanout_is_terminated_with_that_judgement(
     deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(*members(5))

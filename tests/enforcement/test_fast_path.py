@@ -190,7 +190,7 @@ async def test_an_order_after_a_deadline_that_no_timer_has_enforced_yet_is_judge
     ]
 
 
-async def test_no_next_check_is_later_than_what_judging_afresh_would_set(deployment: DatabaseDeployment) -> None:
+async def test_no_next_check_is_later_than_a_full_evaluation_would_set(deployment: DatabaseDeployment) -> None:
     accounts = [f"a{number}" for number in range(20)]
     messages: list[Message] = [enrolled("2016-03-01 10:00", name, name) for name in accounts]
     await deployment.reads(*messages)

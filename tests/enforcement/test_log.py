@@ -73,7 +73,7 @@ async def test_a_subject_s_messages_stand_in_one_shard_with_a_gapless_sequence(
     ]  # fmt: skip  # newest first
 
 
-async def test_decision_ids_are_those_that_the_contract_says(deployment: DatabaseDeployment) -> None:
+async def test_decision_ids_are_those_of_the_contract(deployment: DatabaseDeployment) -> None:
     await story(deployment)
     space = uuid5(NAMESPACE_URL, "urn:standing:decisions")
     found = {each["account_id"]: each for each in await deployment.values("account_suspended")}
@@ -108,7 +108,7 @@ async def updates(deployment: DatabaseDeployment) -> tuple[int, int]:
     return row[0], row[1]
 
 
-async def test_the_statements_of_the_hot_path_look_accounts_up_by_their_key(deployment: DatabaseDeployment) -> None:
+async def test_the_statements_of_the_hot_path_find_accounts_by_their_key(deployment: DatabaseDeployment) -> None:
     """However stale the statistics are: the table is made large behind the planner's back."""
     await deployment.pool.execute(
         "insert into accounts (account_id) select 'a' || number from generate_series(1, 20000) as number"

@@ -96,7 +96,7 @@ def kept(*facts: ReceivedFact) -> StoredHistory:
 NOON = 20_000 * DAY + DAY // 2
 
 
-def test_fifty_requests_of_a_utc_day_are_taken_in_and_the_next_is_refused_however_they_were_read() -> None:
+def test_fifty_requests_of_a_utc_day_are_accepted_and_the_next_is_refused_in_any_batches() -> None:
     asked = [request(f"r{number}", NOON + number, number) for number in range(52)]
     assert refused(StoredHistory(), *asked[:50]) == []
     assert refused(StoredHistory(), *asked) == [("too_many_requests", 50), ("too_many_requests", 51)]
@@ -125,7 +125,7 @@ def test_of_one_id_the_first_that_was_read_counts_in_one_batch_and_over_two() ->
     assert refused(kept(first), other, same) == [("conflicting_duplicate", 2)]
 
 
-def test_what_is_said_of_an_account_is_said_once_and_again_where_its_company_has_another_name() -> None:
+def test_a_standing_is_published_once_and_again_when_the_company_s_name_changes() -> None:
     one, watermark = One(), ENROLLED + DAY
     assert one.reads(enrolled(), watermark=watermark) == ["account_enrolled", "account_standing"]
     assert one.reads(enrolled(), watermark=watermark) == []

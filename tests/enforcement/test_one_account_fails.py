@@ -193,7 +193,7 @@ async def test_no_case_of_an_account_that_fails_reaches_its_company(
 
 
 @pytest.mark.parametrize(("step", "most"), [("evaluate", 1), ("message", 1), ("write a row", 8)])
-async def test_what_raises_is_known_without_a_rehearsal_and_what_is_refused_after_a_few(
+async def test_an_evaluation_error_needs_no_rehearsal_and_a_refused_write_needs_a_few(
     deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch, step: str, most: int
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in NAMES))
@@ -231,7 +231,7 @@ async def test_the_fast_path_of_an_account_that_fails_stops_no_other(
     await deployment.check(local("2016-03-05"))
 
 
-async def test_several_at_once_are_each_found_and_a_last_order_that_the_database_refuses_too(
+async def test_several_failing_accounts_are_each_found_and_a_last_order_that_the_database_refuses_too(
     deployment: DatabaseDeployment,
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in NAMES))
@@ -256,7 +256,9 @@ async def test_an_account_of_which_not_even_the_facts_can_be_stored_ends_the_wor
     assert await deployment.pool.fetchval("select sum(next_offset) from positions") == 10
 
 
-async def test_a_failure_that_is_no_accounts_is_raised_and_quarantines_nobody(deployment: DatabaseDeployment) -> None:
+async def test_a_failure_that_no_account_causes_is_raised_and_quarantines_none(
+    deployment: DatabaseDeployment,
+) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in NAMES))
     await deployment.pool.execute("alter table positions add constraint refuses check (next_offset < 11) not valid")
     with pytest.raises(Exception, match="refuses"):
@@ -312,7 +314,7 @@ async def test_a_case_against_a_company_that_cannot_be_read_is_kept_and_decided_
     assert await decided(deployment, "account_terminated") == NAMES
 
 
-async def test_a_member_who_joined_while_quarantined_is_terminated_with_the_company(
+async def test_a_member_that_joined_while_quarantined_is_terminated_with_the_company(
     deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, "c", f"e-{name}") for name in OTHERS))

@@ -13,7 +13,7 @@ async def states(deployment: DatabaseDeployment) -> dict[str, tuple[str, bool]]:
     return {each["account_id"]: (each["standing"], each["held"]) for each in rows}
 
 
-async def test_the_account_is_held_its_facts_are_stored_and_its_neighbours_are_decided(
+async def test_the_account_is_quarantined_its_facts_are_stored_and_its_neighbours_are_decided(
     deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
@@ -32,7 +32,7 @@ async def test_the_account_is_held_its_facts_are_stored_and_its_neighbours_are_d
     assert (await states(deployment))["b"] == ("active", False)
 
 
-async def test_timers_leave_a_held_account_alone_and_go_on_with_the_others(
+async def test_timers_skip_a_quarantined_account_and_continue_with_the_others(
     deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in "abc"))
@@ -55,7 +55,7 @@ async def test_timers_leave_a_held_account_alone_and_go_on_with_the_others(
     ],
     ids=["case", "order", "request", "registry"],
 )
-async def test_a_case_that_cannot_be_judged_terminates_nobody_until_the_next_fact_of_its_account(
+async def test_a_case_that_cannot_be_judged_terminates_no_account_until_the_next_fact_of_its_account(
     deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch, fact: Message
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, "c", f"e-{name}") for name in "ab"))
@@ -73,7 +73,7 @@ async def test_a_case_that_cannot_be_judged_terminates_nobody_until_the_next_fac
     assert await states(deployment) == {"a": ("terminated", False), "b": ("terminated", False)}
 
 
-async def test_a_fanout_judges_the_cases_of_a_held_member_too(
+async def test_a_fanout_judges_the_cases_of_a_quarantined_member_too(
     deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, "c", f"e-{name}") for name in "ab"))
@@ -85,7 +85,7 @@ async def test_a_fanout_judges_the_cases_of_a_held_member_too(
     await deployment.check(local("2016-04-03"))
 
 
-async def test_an_order_takes_up_an_active_account_that_was_held(
+async def test_an_order_releases_an_active_account_from_quarantine(
     deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await deployment.reads(enrolled("2016-03-01", "a", "c", "e-a"))

@@ -108,7 +108,7 @@ def test_orders_that_only_move_the_clock_need_two_locks_and_one_write() -> None:
     assert (done.accounts, done.fast, done.judged) == (1, 1, 0)
 
 
-def test_a_partition_is_told_of_its_own_records_that_are_refused_before_its_position_is_written() -> None:
+def test_a_partition_learns_of_its_refused_records_before_its_position_is_written() -> None:
     engine = InMemory()
     registry, orders = Asked(engine.position(REGISTRY)), Asked(engine.position(ORDERS))
     conflicting = enrolled("2016-03-02", company="d", event="e")

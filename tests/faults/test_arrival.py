@@ -47,7 +47,7 @@ def backwards(messages: Sequence[Generated]) -> list[Generated]:
 
 @long
 @pytest.mark.parametrize("arrival", [shuffled, shuffled_in_windows, repeated, backwards])
-async def test_however_facts_arrive_the_same_decisions_stand(
+async def test_the_same_decisions_are_in_force_in_any_order_of_arrival(
     deployment: FaultyDeployment, arrival: Callable[[Sequence[Generated]], list[Generated]]
 ) -> None:
     messages = [replace(each, arrives_at=0) for each in arrival(GOOD)]  # sent at one go

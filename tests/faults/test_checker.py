@@ -102,7 +102,7 @@ def test_a_changed_field_of_a_decision_is_wrong(seen: Seen, fields: dict[str, ob
 
 
 @pytest.mark.parametrize("kind", ["account_suspended", "account_suspended_withdrawn"])
-def test_a_decision_or_withdrawal_that_names_a_fact_nobody_sent_or_none_is_wrong(seen: Seen, kind: str) -> None:
+def test_a_decision_or_withdrawal_that_names_an_unsent_fact_or_none_is_wrong(seen: Seen, kind: str) -> None:
     name = "because" if kind.endswith("withdrawn") else "evidence"
     index = last_of(seen, "suspensions", lambda value: value["kind"] == kind)
     before = seen.outputs[index]
@@ -132,7 +132,7 @@ def test_messages_of_an_account_out_of_order_are_wrong(seen: Seen) -> None:
     assert verdict(seen).wrong
 
 
-def test_decisions_of_one_instant_that_stand_in_another_order_are_wrong(seen: Seen) -> None:
+def test_decisions_of_one_instant_in_another_order_are_wrong(seen: Seen) -> None:
     own = [last_of(seen, topic, lambda value: value.get("account_id") == "wu" and value["effective_at"] == JOINED)
            for topic in ("restorations", "account-terminations")]  # fmt: skip
     enrolled, terminated = (seen.outputs[index] for index in own)
@@ -151,7 +151,7 @@ def test_a_standing_that_is_not_that_of_the_last_decision_in_force_is_wrong(seen
 
 
 @pytest.mark.parametrize("topic", ["order-status", "complaints", "seller-accounts", "account-requests"])
-def test_each_fact_that_was_never_read_is_lost_and_one_nobody_sent_is_wrong(seen: Seen, topic: str) -> None:
+def test_each_fact_that_was_never_read_is_lost_and_an_unsent_one_is_wrong(seen: Seen, topic: str) -> None:
     records = list(seen.inputs)
     unread = Record(topic, 0, 999, b"li", b"")
     for each in records:

@@ -121,7 +121,7 @@ def chosen(points: list[Point]) -> list[Point]:
 
 
 @pytest.mark.parametrize("worker", WORKERS)
-async def test_a_worker_killed_before_or_after_any_call_loses_and_doubles_nothing(
+async def test_a_worker_killed_before_or_after_any_call_loses_and_duplicates_nothing(
     servers: LocalServers, worker: str, tmp_path: Path
 ) -> None:
     points = chosen(await crash_points(servers, worker, tmp_path))

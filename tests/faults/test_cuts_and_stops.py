@@ -68,7 +68,7 @@ async def test_connections_cut_at_the_end_of_a_kafka_transaction(
 
 @long
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGQUIT])
-async def test_postgresql_is_killed_or_shut_down_at_once_and_started_again(
+async def test_postgresql_is_killed_or_shut_down_immediately_and_restarted(
     faulty: FaultyServers, deployment: FaultyDeployment, number: signal.Signals
 ) -> None:
     async def fault() -> None:
@@ -115,14 +115,16 @@ async def silent(faulty: FaultyServers, server: str, seconds: int) -> None:
 
 @long
 @pytest.mark.parametrize("seconds", [1, 10, 60])
-async def test_a_network_that_is_silent_for_a_while(faulty: FaultyServers, seconds: int) -> None:
+async def test_the_network_drops_all_packets_for_a_while(faulty: FaultyServers, seconds: int) -> None:
     async with asyncio.TaskGroup() as both:  # each has a deployment and a silence of its own, and mostly waits
         for server in ("kafka", "postgres"):
             both.create_task(silent(faulty, server, seconds))
 
 
 @long
-async def test_connections_cut_at_random_and_all_at_once(faulty: FaultyServers, deployment: FaultyDeployment) -> None:
+async def test_connections_are_cut_at_random_and_all_together(
+    faulty: FaultyServers, deployment: FaultyDeployment
+) -> None:
     random = Random(11)  # noqa: S311
 
     async def fault() -> None:
@@ -167,7 +169,7 @@ async def test_a_worker_is_stopped_past_every_limit_while_a_successor_works_and_
 
 
 @long
-async def test_ingests_join_and_leave_all_the_time(deployment: FaultyDeployment) -> None:
+async def test_ingest_workers_join_and_leave_continuously(deployment: FaultyDeployment) -> None:
     async def fault() -> None:
         for number in range(6):
             stop = asyncio.Event()
@@ -190,7 +192,7 @@ async def test_two_of_each_worker_work_at_the_same_time(deployment: FaultyDeploy
     await under_load(deployment, fault)
 
 
-async def test_workers_that_are_told_to_stop_while_no_server_answers_end_all_the_same(
+async def test_workers_that_are_stopped_while_no_server_answers_end_in_time(
     faulty: FaultyServers, deployment: FaultyDeployment
 ) -> None:
     async with AsyncExitStack() as working:

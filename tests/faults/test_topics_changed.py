@@ -82,7 +82,7 @@ CHANGES = (
 
 
 @pytest.mark.parametrize(("change", "told"), CHANGES)
-async def test_a_topic_changed_while_workers_are_away_is_named_and_no_deadline_enforced_at_each_start(
+async def test_a_topic_that_changed_while_no_worker_ran_is_named_and_no_deadline_is_enforced_at_each_start(
     deployment: FaultyDeployment, change: Callable[[FaultyDeployment, AdminClient], Awaitable[None]], told: str
 ) -> None:
     async with deployment.working():
@@ -128,7 +128,7 @@ async def named_and_halted(deployment: FaultyDeployment, told: str, before: dict
 
 
 @long
-async def test_a_topic_made_anew_is_read_from_its_start_where_an_operator_does_as_documented(
+async def test_a_recreated_topic_is_read_from_its_start_after_the_documented_steps(
     deployment: FaultyDeployment,
 ) -> None:
     async with deployment.working():

@@ -83,7 +83,7 @@ def other_partitions_are_read(deployment: Deployment) -> None:
             return
 
 
-async def test_no_deadline_is_decided_and_withdrawn_where_all_arrives_within_settle_though_partitions_are_read_late(
+async def test_no_deadline_is_enforced_and_withdrawn_if_all_facts_arrive_within_the_allowed_lateness(
     deployment: Deployment,
 ) -> None:
     """One of the two ingest workers stands still for a while: half of the partitions are unread as deadlines pass."""

@@ -38,7 +38,7 @@ def stuck_at(deployment: Deployment) -> Callable[[str], bool]:
 @pytest.mark.parametrize(
     ("at", "errors"), [(INSIDE, {"CORRUPT_MESSAGE"}), (LENGTH_AT, {"CORRUPT_MESSAGE", "UNKNOWN_SERVER_ERROR"})]
 )
-async def test_a_damaged_segment_halts_its_partition_by_name_until_it_is_whole_again(
+async def test_a_damaged_segment_halts_its_partition_until_it_is_repaired(
     deployment: Deployment, servers: LocalServers, tmp_path: Path, at: int, errors: set[str]
 ) -> None:
     measured, port = with_ports(deployment)

@@ -64,7 +64,7 @@ async def test_a_hundred_bad_records_in_a_row_pause_their_partition_until_accept
     assert verdict.figures["dead_letters"] == len(BAD)
 
 
-async def test_a_case_waits_while_a_partition_of_the_registry_rests_and_then_hits_the_right_company(
+async def test_a_case_waits_while_a_registry_partition_is_paused_and_then_terminates_the_right_company(
     deployment: Deployment,
 ) -> None:
     """Behind the bad records the accused moved from acme to globex, before the case."""

@@ -59,9 +59,7 @@ def test_every_worker_tells_whether_it_is_ready_and_what_was_done(deployment: De
     assert deployment.environment["STANDING_DATABASE_URL"] not in texts
 
 
-def test_a_worker_whose_event_loop_is_blocked_is_ended_and_started_again(
-    deployment: Deployment, tmp_path: Path
-) -> None:
+def test_a_worker_whose_event_loop_is_blocked_is_ended_and_restarted(deployment: Deployment, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(HANGS_ONCE)
     measured, first = with_ports(deployment, STANDING_WATCHDOG_SECONDS="3", PYTHONPATH=str(tmp_path))
     with measured.working():
@@ -81,7 +79,7 @@ def test_a_worker_whose_event_loop_is_blocked_is_ended_and_started_again(
     }
 
 
-async def test_whoever_is_taken_over_counts_it_and_nothing_is_published_twice(deployment: Deployment) -> None:
+async def test_a_relay_that_is_taken_over_counts_it_and_nothing_is_published_twice(deployment: Deployment) -> None:
     """Another claims a partition, and a second relay all shards: what the alert StandingFenced rests on."""
     port = free_ports(3)
     ingest, first, second = (

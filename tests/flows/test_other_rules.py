@@ -45,7 +45,7 @@ def other_time_zones(deployment: Deployment, directory: Path) -> Deployment:
     return replace(deployment, program=directory)
 
 
-async def test_no_worker_and_no_set_up_goes_on_with_what_would_judge_the_past_anew(
+async def test_neither_a_worker_nor_setup_continues_with_rules_that_would_judge_the_past_differently(
     deployment: Deployment, tmp_path: Path
 ) -> None:
     deployment.send([enrolled("a", "2016-03-01 10:00")])

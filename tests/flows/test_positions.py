@@ -64,7 +64,7 @@ def test_no_position_is_set_while_a_worker_reads(deployment: Deployment) -> None
     assert nothing.stderr == "standing: give --partition and --offset, or --to-start, or --new-topic\n"
 
 
-async def test_a_topic_that_was_made_again_is_read_from_its_start_once_an_operator_says_so(
+async def test_a_recreated_topic_is_read_from_its_start_after_an_operator_s_command(
     deployment: Deployment,
 ) -> None:
     name = deployment.prefix + ORDERS

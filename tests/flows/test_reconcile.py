@@ -105,7 +105,7 @@ async def test_decisions_that_were_published_in_a_wrong_order_are_published_agai
     assert "equal" in deployment.standing("replay").stdout
 
 
-async def test_after_a_rebuild_under_a_hold_a_backfilled_order_suspends_nobody_whom_the_hold_protects(
+async def test_after_a_rebuild_under_a_hold_a_backfilled_order_suspends_no_account(
     deployment: Deployment,
 ) -> None:
     deployment.send([enrolled("early", "2016-03-01 10:00"), paid("clock", "2016-09-10 00:00")])

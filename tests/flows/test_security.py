@@ -164,7 +164,7 @@ MAY_ADD = {
 }
 
 
-async def test_the_database_must_have_the_name_that_its_certificate_says(secured: Secured) -> None:
+async def test_the_database_must_have_the_name_in_its_certificate(secured: Secured) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match="not valid for 'localhost'"):
         await asyncpg.connect(secured.url("reader").replace("@127.0.0.1", "@localhost"))
 
@@ -213,7 +213,7 @@ def refusals(secured: Secured) -> list[Refusal]:
     ]
 
 
-async def test_whoever_is_not_let_in_says_so_in_one_line_without_a_password_and_ends(
+async def test_a_worker_that_is_refused_ends_with_one_line_without_a_password(
     secured: Secured, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def start(refusal: Refusal) -> None:
@@ -260,7 +260,7 @@ def check_line(line: str, words: str) -> None:
     assert words in without_secrets(line), line
 
 
-async def test_who_may_only_read_can_neither_hold_nor_release(secured: Secured) -> None:
+async def test_a_read_only_user_can_neither_hold_nor_release(secured: Secured) -> None:
     async with open_database(secured.deployment("reader").settings, "hold") as database:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await hold(database, "because")

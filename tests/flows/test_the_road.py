@@ -37,7 +37,7 @@ def test_deadline_suspends_an_activation_expires_and_an_order_restores(deploymen
     assert deployment.standing("status").returncode == 0
 
 
-def test_a_company_is_terminated_reversed_and_who_joins_late_is_hit_too(deployment: Deployment) -> None:
+def test_a_company_is_terminated_and_reversed_and_a_late_member_is_terminated_too(deployment: Deployment) -> None:
     members = [enrolled(f"m{number}", "2016-03-01 10:00") for number in range(30)]
     with deployment.working():
         deployment.send([*members, enrolled("other", "2016-03-01 10:00", "globex")])

@@ -59,13 +59,13 @@ async def go_on_and_end(deployment: Deployment, postgres: int, *commands: str) -
     assert ("clock", "account_enrolled") in kinds
 
 
-async def test_workers_go_on_and_end_though_nobody_reads_their_standard_error(
+async def test_workers_run_and_end_while_nobody_reads_their_standard_error(
     deployment: Deployment, servers: LocalServers
 ) -> None:
     await go_on_and_end(deployment, servers.postgres.port, "ingest", "timers", "fanout", "relay")
 
 
-async def test_a_process_tree_goes_on_and_ends_though_nobody_reads_its_standard_error(
+async def test_a_process_tree_runs_and_ends_while_nobody_reads_its_standard_error(
     deployment: Deployment, servers: LocalServers
 ) -> None:
     await go_on_and_end(deployment, servers.postgres.port, "work")

@@ -65,7 +65,7 @@ def test_files_are_made_and_decided_without_any_server(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [("hold", "x"), ("release", "--force"), ("explain", "x"), ("dead-letters", "list")])
-def test_a_database_that_is_away_is_one_line(words: tuple[str, ...]) -> None:
+def test_an_unreachable_database_is_reported_in_one_line(words: tuple[str, ...]) -> None:
     alone = Deployment({"STANDING_KAFKA_BOOTSTRAP": NOWHERE, "STANDING_DATABASE_URL": f"postgresql://{NOWHERE}/none"})
     away = alone.standing(*words, check=False)
     assert (away.returncode, away.stdout) == (2, "")

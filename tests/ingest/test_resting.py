@@ -26,7 +26,7 @@ from workers.store.postgres import LostOwnership
 from workers.store.statements import statement
 
 
-async def test_the_hundredth_bad_record_in_a_row_is_the_last_one_taken_in(database_url: str) -> None:
+async def test_the_hundredth_dead_letter_in_a_row_is_the_last_record_processed(database_url: str) -> None:
     async with deployed(database_url, SAMPLE) as deployment:
         worker = ingest(deployment, intake := PlayedIntake())
         await worker.claim(PLACES)
@@ -117,7 +117,7 @@ async def test_heartbeats_outlive_brokers_that_restart(database_url: str) -> Non
         assert intake.asked >= 3
 
 
-async def test_a_partition_taken_over_is_claimed_anew_by_the_heartbeat(database_url: str) -> None:
+async def test_the_heartbeat_claims_a_lost_partition_again(database_url: str) -> None:
     intake = PlayedIntake()
     async with deployed(database_url, SAMPLE) as deployment, running(deployment, intake):
         await until(lambda: at_once(intake.asked > 0))

@@ -24,7 +24,7 @@ COMPACTED = Needed("cleanup.policy", "compact", "it is asked for")
 NOBODY = KafkaAccess("127.0.0.1:1")
 
 
-async def test_missing_topics_are_created_and_answer_at_once(servers: Servers) -> None:
+async def test_missing_topics_are_created_and_answer_immediately(servers: Servers) -> None:
     name = f"new{os.urandom(4).hex()}"
     specs = [TopicSpec(f"{name}-a", 4, [COMPACTED]), TopicSpec(f"{name}-b", 2)]
     assert await ensure_topics(servers.access, specs) == [f"{name}-a", f"{name}-b"]
@@ -69,7 +69,7 @@ async def test_a_missing_topic_is_named_and_not_created(servers: Servers) -> Non
     assert await Admin(servers.access).describe(["absent"]) == {}
 
 
-async def test_a_topic_made_anew_has_another_id(servers: Servers) -> None:
+async def test_a_recreated_topic_has_another_id(servers: Servers) -> None:
     topic = await make_topic(servers.bootstrap, 2)
     admin = Admin(servers.access)
     before = (await admin.describe([topic]))[topic]

@@ -50,7 +50,7 @@ async def test_lag_is_seen_while_a_worker_runs_and_after_it_stopped(stream: Stre
     assert (found["orders", 0], found["orders", 1]) == (100, 60), "what was stored last is written at the end"
 
 
-async def test_committed_offsets_that_somebody_else_wrote_change_nothing(stream: Stream) -> None:
+async def test_committed_offsets_of_another_client_change_nothing(stream: Stream) -> None:
     stream.produce(numbered(0, 100))
     positions = Positions()
     async with running(stream.intake(), Worker(positions)):
@@ -72,7 +72,7 @@ async def test_committed_offsets_that_somebody_else_wrote_change_nothing(stream:
     assert worker.failures == 0
 
 
-async def test_offsets_that_cannot_be_written_are_counted_and_hold_up_nobody(
+async def test_failed_commits_of_offsets_are_counted_and_delay_nothing(
     stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed: list[Exception] = []

@@ -8,7 +8,9 @@ from tests.support.streams import Stream
 from workers.kafka.connections import stop_immediately
 
 
-async def test_a_fetch_that_waits_for_its_next_try_does_not_cancel_who_stops_the_consumer(stream: Stream) -> None:
+async def test_a_fetch_that_waits_for_its_next_try_does_not_cancel_the_task_that_stops_the_consumer(
+    stream: Stream,
+) -> None:
     consumer = AIOKafkaConsumer(bootstrap_servers=stream.bootstrap, enable_auto_commit=False)
     stop_immediately(consumer)
     await consumer.start()

@@ -150,7 +150,7 @@ async def test_the_ends_of_a_topic_are_those_of_all_its_partitions_or_none(strea
         assert await intake.ends_of("cases") is None
 
 
-async def test_partitions_that_were_added_are_counted_at_once(stream: Stream) -> None:
+async def test_added_partitions_are_counted_immediately(stream: Stream) -> None:
     intake = stream.intake()
     async with running(intake, worker := Worker(Positions())):
         await until(lambda: bool(worker.claims))
@@ -208,7 +208,7 @@ async def test_what_is_taken_back_is_read_again_and_nothing_of_it_is_skipped(str
     assert all_once(positions) == [b"%d" % number for number in (*range(100), *range(400))]
 
 
-async def test_a_header_name_that_is_no_utf_8_stops_nobody(stream: Stream) -> None:
+async def test_a_header_name_that_is_not_utf_8_stops_no_partition(stream: Stream) -> None:
     stream.produce(numbered(0, 3))
     strange: list[Message] = [(b"k", b"3", [("abcd", b"x")])]
     await produce_raw(stream.bootstrap, stream.prefix + "orders", with_broken_name("zstd", strange, b"abcd"))
@@ -237,7 +237,7 @@ asyncio.run(intake.run(Loud(Positions()), asyncio.Event()))
 """
 
 
-def test_a_worker_killed_and_started_again_reads_on_at_once(servers: Servers) -> None:
+def test_a_worker_that_was_killed_and_restarted_continues_immediately(servers: Servers) -> None:
     prefix = f"p{os.urandom(4).hex()}-"
     for topic in TOPICS:
         asyncio.run(make_topic(servers.bootstrap, 3, prefix + topic))
@@ -269,7 +269,7 @@ async def test_failed_transactions_are_read_again_and_nothing_is_skipped(stream:
     assert worker.failures == 15
 
 
-async def test_a_database_that_stays_away_ends_the_intake_in_bounded_time(stream: Stream) -> None:
+async def test_a_database_that_stays_unreachable_ends_the_intake_in_bounded_time(stream: Stream) -> None:
     stream.produce(numbered(0, 10))
     worker = Worker(Positions(), fail=1000)
     with pytest.raises(ConnectionError, match="the database is away"):
@@ -301,7 +301,7 @@ class SetUpForTwo(Worker):
         return {place: offset for place, offset in (await super().claim(partitions)).items() if place[1] < 2}
 
 
-async def test_a_partition_added_after_the_set_up_keeps_nobody_from_reading_the_others(stream: Stream) -> None:
+async def test_a_partition_added_after_setup_does_not_stop_the_others(stream: Stream) -> None:
     for partition in range(3):
         stream.produce(numbered(0, 10), partition=partition)
     positions = Positions()
@@ -317,7 +317,7 @@ async def members(stream: Stream) -> int:
     return len((await asyncio.wrap_future(admin.describe_consumer_groups([group])[group])).members)
 
 
-async def test_who_is_stopped_in_order_leaves_its_partitions_to_the_others_at_once(stream: Stream) -> None:
+async def test_a_worker_that_stops_leaves_its_partitions_to_the_others_immediately(stream: Stream) -> None:
     staying, leaving = Worker(Positions()), Worker(Positions())
     async with running(stream.intake("staying"), staying):
         await until(lambda: len(staying.claims) == 1)
@@ -327,7 +327,7 @@ async def test_who_is_stopped_in_order_leaves_its_partitions_to_the_others_at_on
         assert await members(stream) == 1
 
 
-async def test_who_has_every_partition_keeps_its_place_for_its_successor(stream: Stream) -> None:
+async def test_a_worker_with_every_partition_keeps_its_membership_for_its_successor(stream: Stream) -> None:
     worker = Worker(Positions())
     async with running(stream.intake(), worker):
         await until(lambda: bool(worker.claims))

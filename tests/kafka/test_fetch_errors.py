@@ -60,7 +60,7 @@ def broken(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> Broken:
 
 
 @pytest.mark.parametrize("code", [CORRUPT, STORAGE, UNKNOWN_SERVER])
-async def test_a_partition_whose_fetches_fail_is_halted_by_name_and_goes_on_by_itself(
+async def test_a_partition_whose_fetches_fail_is_halted_and_recovers_by_itself(
     stream: Stream, broken: Broken, code: int
 ) -> None:
     stream.produce(numbered(0, 50))
@@ -94,7 +94,7 @@ async def test_a_partition_that_fails_for_long_is_seldom_fetched(stream: Stream,
         assert broken.fetches <= 6
 
 
-async def test_an_error_of_a_whole_fetch_is_that_of_each_partition(stream: Stream, broken: Broken) -> None:
+async def test_an_error_of_a_whole_fetch_is_reported_for_each_partition(stream: Stream, broken: Broken) -> None:
     broken.whole = 71
     intake = stream.intake()
     async with running(intake, Worker(Positions())):

@@ -31,7 +31,7 @@ def test_every_record_comes_through_as_it_was_sent(codec: str) -> None:
 
 
 @pytest.mark.parametrize("read_it", [True, False])
-def test_what_was_fetched_is_let_go_without_the_garbage_collector(read_it: bool) -> None:
+def test_fetched_records_are_freed_without_the_garbage_collector(read_it: bool) -> None:
     gc.disable()  # the ingest worker makes so few objects that outlive a batch that it hardly ever runs
     try:
         fetch = GuardedPartitionRecords(PLACE, GuardedRecords(batch("lz4", ORDINARY)), None, 0, None, None, True, 1)
@@ -103,7 +103,7 @@ def test_many_records_and_large_ones_without_many_headers_come_through() -> None
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_a_header_name_that_is_no_utf_8_is_mended_and_its_neighbours_are_untouched(codec: str) -> None:
+def test_a_header_name_that_is_not_utf_8_is_replaced_and_its_neighbours_are_unchanged(codec: str) -> None:
     sent: list[Message] = [
         (b"before", b"1", [("good", b"\xff")]),
         (b"strange", b"2", [("name", b"kept \xff"), ("abcd", b"value")]),

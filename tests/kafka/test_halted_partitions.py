@@ -82,7 +82,7 @@ async def test_a_stored_position_that_is_gone_halts_its_partition_alone(stream: 
     assert positions.next_offset == {("orders", 0): 20, ("orders", 1): 20, ("orders", 2): 5}
 
 
-async def test_a_topic_made_anew_is_not_read_on_from_the_position_of_the_old_one(stream: Stream) -> None:
+async def test_a_recreated_topic_is_not_read_from_the_position_of_the_old_one(stream: Stream) -> None:
     before = await stream.topic_ids()
     await stream.make_anew("orders")
     stream.produce(numbered(0, 100))  # more than was read of the old one
@@ -96,7 +96,9 @@ async def test_a_topic_made_anew_is_not_read_on_from_the_position_of_the_old_one
     assert positions.next_offset == {("orders", 0): 20, ("cases", 0): 10}
 
 
-async def test_a_topic_made_anew_while_it_is_read_is_halted_when_the_brokers_are_asked_next(stream: Stream) -> None:
+async def test_a_topic_recreated_while_it_is_read_is_halted_at_the_next_request_to_the_brokers(
+    stream: Stream,
+) -> None:
     stream.produce(numbered(0, 20))
     intake = stream.intake(topic_ids=await stream.topic_ids())
     positions = Positions()
@@ -112,7 +114,7 @@ async def test_a_topic_made_anew_while_it_is_read_is_halted_when_the_brokers_are
         assert Place(stream.prefix + "orders", 0) in intake._need_consumer().paused()
 
 
-async def test_a_partition_without_a_leader_keeps_nobody_from_the_ends_of_the_others(
+async def test_a_partition_without_a_leader_does_not_hide_the_ends_of_the_others(
     stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream.produce(numbered(0, 20), partition=1)

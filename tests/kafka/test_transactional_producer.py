@@ -45,7 +45,9 @@ async def test_keys_land_where_java_clients_put_them(servers: Servers) -> None:
     }
 
 
-async def test_one_refused_message_lets_nothing_through_and_opening_anew_heals(servers: Servers) -> None:
+async def test_after_one_refused_message_nothing_is_published_until_the_producer_is_opened_again(
+    servers: Servers,
+) -> None:
     topic, small = await make_topic(servers.bootstrap), await make_topic(servers.bootstrap, max_message_bytes="1000")
     good, refused = Outgoing(topic, b"k", (), b"good"), Outgoing(small, b"k", (), Random(0).randbytes(5000))  # noqa: S311  # not compressible
     async with opened(servers.access, topic) as producer:
@@ -82,7 +84,7 @@ async def test_of_two_producers_only_the_later_publishes(servers: Servers) -> No
     assert await read_all(servers.bootstrap, topic) == {0: [(None, b"second", [])]}
 
 
-async def test_whoever_is_fenced_in_the_middle_is_told_so(servers: Servers) -> None:
+async def test_a_producer_that_is_fenced_in_a_transaction_raises_fenced(servers: Servers) -> None:
     topic = await make_topic(servers.bootstrap)
 
     def until_refused() -> Iterator[Outgoing]:
@@ -127,7 +129,7 @@ async def test_a_checkpoint_is_not_believed_while_a_transaction_is_open_behind_i
         assert await last_record(servers.access, topic, 0) == Record(b"k", (), b"checkpoint")
 
 
-async def test_what_ends_an_older_transaction_is_seen_by_nobody(servers: Servers) -> None:
+async def test_the_records_that_abort_an_older_transaction_stay_invisible(servers: Servers) -> None:
     topic = await make_topic(servers.bootstrap, 3)
     async with opened(servers.access, topic) as producer:
         await producer.abort_left_open(["never-made", topic])
@@ -166,7 +168,7 @@ def handles() -> int:
 
 
 @pytest.mark.usefixtures("without_collector")
-async def test_a_recycled_producer_is_let_go_even_while_its_error_is_kept(servers: Servers) -> None:
+async def test_a_recycled_producer_is_freed_even_while_its_error_is_kept(servers: Servers) -> None:
     topic, small = await make_topic(servers.bootstrap), await make_topic(servers.bootstrap, max_message_bytes="1000")
     refused = Outgoing(small, b"k", (), Random(0).randbytes(5000))  # noqa: S311  # not compressible
     before, errors = handles(), []
@@ -185,7 +187,7 @@ async def test_a_recycled_producer_is_let_go_even_while_its_error_is_kept(server
 
 
 @pytest.mark.usefixtures("without_collector")
-async def test_a_producer_that_could_not_be_opened_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_producer_that_could_not_be_opened_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeouts, "PRODUCER_SECONDS", 0.05)
     before, errors = handles(), []
     producer = TransactionalProducer(KafkaAccess("127.0.0.1:1"), "nowhere")

@@ -51,7 +51,7 @@ def test_every_order_of_arrival_and_any_doubling_give_the_same(seed: int) -> Non
 
 
 @pytest.mark.parametrize("seed", range(150))
-def test_with_a_watermark_each_account_is_told_a_beginning_of_what_it_is_told_without(seed: int) -> None:
+def test_with_a_watermark_each_account_s_decisions_are_a_prefix_of_those_without(seed: int) -> None:
     random = Random(seed)  # noqa: S311
     history = random_history(random, random.randrange(2, 20))
     whole = walk(history, POLICIES)

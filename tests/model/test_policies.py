@@ -79,7 +79,7 @@ def test_at_the_very_start_of_the_first_policy_facts_are_decided() -> None:
     assert play(enrolled(FIRST - 1), watermark=FIRST).decisions == []
 
 
-def test_e2_enrolling_again_after_a_silent_closing_is_a_re_enrolment() -> None:
+def test_e2_enrolling_again_after_a_closing_without_decisions_is_a_re_enrolment() -> None:
     result = play(enrolled("2015-01-01"), closed("2015-02-01"), enrolled("2016-02-10"), watermark=local("2016-03-01"))
     assert told(result) == [("account_enrolled", "E2", local("2016-02-10"))]
     assert only(result, "account_enrolled").standing_before == "closed"

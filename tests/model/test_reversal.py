@@ -108,7 +108,7 @@ def test_x3_a_case_that_terminated_once_and_warned_later_is_taken_back_as_a_warn
     assert told(result)[-1] == ("violation_warned", "T1", local("2016-07-01"))
 
 
-def test_x3_who_was_suspended_is_reinstated_suspended_without_lock_out_or_period() -> None:
+def test_x3_a_suspended_account_is_reinstated_suspended_without_lock_out_or_period() -> None:
     # Suspended 9 August, activated 10 August, expired 26 August and locked out; terminated 1 September.
     result = play(
         enrolled("2016-02-10"), activation("2016-08-10", request="q1"), case("2016-09-01"),
@@ -121,7 +121,7 @@ def test_x3_who_was_suspended_is_reinstated_suspended_without_lock_out_or_period
     assert (silent.accounts["a"].deadline, silent.accounts["a"].locked_out_until) == (None, None)
 
 
-def test_x3_who_was_temporarily_active_is_reinstated_suspended() -> None:
+def test_x3_a_temporarily_active_account_is_reinstated_suspended() -> None:
     result = play(
         enrolled("2016-02-10"), activation("2016-08-10"), case("2016-08-11"), case("2016-08-12", "dismissed")
     )
@@ -149,7 +149,7 @@ def test_x3_an_order_at_the_instant_of_the_reversal_restores_after_it() -> None:
     assert reinstated(result, "a") == ("terminated", "suspended")
 
 
-def test_x3_an_account_that_another_termination_holds_stays_until_that_one_is_taken_back_too() -> None:
+def test_x3_an_account_under_another_termination_stays_terminated_until_that_one_is_reversed_too() -> None:
     result = play(
         *BEGUN, case("2016-03-01", case_id="k1"), case("2016-03-05", case_id="k2", account="b"),
         case("2016-03-10", "dismissed", case_id="k1"), case(BACK, "withdrawn", case_id="k2", account="b"),
@@ -165,7 +165,7 @@ def test_x3_an_account_that_another_termination_holds_stays_until_that_one_is_ta
     assert decision.standing_after == "active"
 
 
-def test_x3_a_reversal_moves_the_re_application_date_back_to_what_still_holds() -> None:
+def test_x3_a_reversal_moves_the_re_application_date_back_to_that_of_the_termination_still_in_force() -> None:
     result = play(
         *BEGUN, case("2016-03-01", case_id="k1"), case("2016-03-11", case_id="k2"),
         case(BACK, "dismissed", case_id="k2"), watermark=LATER,
@@ -173,7 +173,7 @@ def test_x3_a_reversal_moves_the_re_application_date_back_to_what_still_holds() 
     assert result.accounts["a"].reapply_from == local("2016-05-31")
 
 
-def test_x3_who_was_readmitted_since_is_not_touched() -> None:
+def test_x3_an_account_readmitted_since_is_not_changed() -> None:
     result = play(
         *BEGUN, case("2016-03-01"), reapplication("2016-05-31"), case("2016-06-10", "dismissed"),
         watermark=local("2016-06-20"),
@@ -182,7 +182,7 @@ def test_x3_who_was_readmitted_since_is_not_touched() -> None:
     assert told(result, "b")[-1] == ("account_reinstated", "X3", local("2016-06-10"))
 
 
-def test_x3_who_closed_stays_closed_and_who_moved_is_reinstated_where_he_is() -> None:
+def test_x3_a_closed_account_stays_closed_and_one_that_moved_is_reinstated_in_its_company() -> None:
     result = play(
         *BEGUN, case("2016-03-01"), closed("2016-03-02", "a"), enrolled("2016-03-03", "b", "d"),
         case(BACK, "dismissed"), watermark=LATER,
@@ -192,7 +192,7 @@ def test_x3_who_closed_stays_closed_and_who_moved_is_reinstated_where_he_is() ->
     assert only(result, "company_termination_reversed").company == "id:c"
 
 
-def test_x3_t4_who_was_terminated_while_just_enrolling_is_reinstated_active() -> None:
+def test_x3_t4_an_account_terminated_at_its_enrolment_is_reinstated_active() -> None:
     result = play(*BEGUN, case("2016-03-01"), enrolled("2016-03-05", "x"), case(BACK, "dismissed"), watermark=LATER)
     assert reinstated(result, "x") == ("terminated", "active")
     joined_later = play(

@@ -31,7 +31,7 @@ def test_s1_s6_deadline_is_noticed_three_times_and_then_suspends() -> None:
     assert (result.accounts["a"].standing, result.accounts["a"].since) == ("suspended", SUSPENDED)
 
 
-def test_s1_an_order_one_microsecond_before_the_end_starts_the_clock_anew() -> None:
+def test_s1_an_order_one_microsecond_before_the_end_restarts_the_clock() -> None:
     result = play(ENROLLED, order(SUSPENDED - 1), watermark=SUSPENDED)
     assert [kind for kind, _, _ in told(result, notices=True)] == ["account_enrolled"] + ["suspension_notice"] * 3
     # Local day 8 August + 180: 23 days to 31 August, then 53, 84, 114, 145, 176 (31 January); 4 February is day 180.
@@ -136,7 +136,7 @@ def test_s6_a_notice_that_would_not_be_later_than_the_start_of_its_period_is_lef
     ]
 
 
-def test_s6_notices_are_given_anew_in_each_period_and_stay_given() -> None:
+def test_s6_notices_are_given_again_in_each_period_and_are_not_withdrawn() -> None:
     # The order of 11 July comes one day after the first notice. 11 July + 180: 20 days to 31 July, then 51, 81, 112,
     # 142, 173 (31 December); 7 January is day 180: the end is 8 January, 30 days before it 9 December.
     result = play(ENROLLED, order("2016-07-11"), watermark=local("2016-12-09"))

@@ -49,7 +49,7 @@ def test_t1_a_finding_of_the_platform_needs_no_complaint() -> None:
     assert only(result, "company_terminated").source == "platform_inspection"
 
 
-def test_t1_a_warning_changes_no_standing_and_no_penalty_says_nothing() -> None:
+def test_t1_a_warning_changes_no_standing_and_no_penalty_decides_nothing() -> None:
     result = play(
         *TWO, case("2016-03-01", case_id="k1", category="rude"), case("2016-03-02", case_id="k2", category="small"),
         watermark=local("2016-04-01"),
@@ -103,7 +103,7 @@ def test_t1_one_case_upheld_twice_counts_once() -> None:
     assert penalties(result) == [("violation_warned", "k1"), ("violation_warned", "k2")]
 
 
-def test_t2_who_left_before_is_spared_and_who_joined_at_that_very_instant_is_hit() -> None:
+def test_t2_an_account_that_left_before_is_spared_and_one_that_joined_at_the_instant_is_terminated() -> None:
     at = local("2016-03-01")
     result = play(*TWO, enrolled(at, "a", "d"), enrolled(at, "x", "c"), case(at, account="b"), watermark=at)
     assert result.accounts["a"].standing == "active"
@@ -129,7 +129,7 @@ def test_t3_re_application_is_accepted_from_the_end_of_the_90_days_on(asked_at: 
     assert result.accounts["a"].deadline == (None if reason else local("2016-11-28"))
 
 
-def test_t3_the_latest_of_several_terminations_says_when_and_who_is_not_terminated_is_refused() -> None:
+def test_t3_the_latest_of_several_terminations_counts_and_an_account_that_is_not_terminated_is_refused() -> None:
     # 11 March: 20 days to 31 March, 50 to 30 April, 81 to 31 May: 9 June is day 90, the end 10 June.
     result = play(
         *TWO, reapplication("2016-02-20", request="q1"), case("2016-03-01", case_id="k1"),
@@ -147,7 +147,7 @@ def test_t3_the_latest_of_several_terminations_says_when_and_who_is_not_terminat
 @pytest.mark.parametrize(("joined_at", "standing"), [
     (REAPPLY - 1, "terminated"), (REAPPLY, "active"), (REAPPLY + 1, "active"),
 ])  # fmt: skip
-def test_t4_who_enrols_under_a_terminated_company_is_terminated_until_its_90_days_are_over(
+def test_t4_an_account_that_enrols_under_a_terminated_company_is_terminated_until_its_90_days_are_over(
     joined_at: Instant, standing: str
 ) -> None:
     result = play(*TWO, case("2016-03-01 10:00"), enrolled(joined_at, "x", event="r"), watermark=joined_at)
@@ -158,7 +158,7 @@ def test_t4_who_enrols_under_a_terminated_company_is_terminated_until_its_90_day
         assert (hit.cause, hit.reapply_from, hit.standing_before) == ("k-upheld\na\nr", REAPPLY, "active")
 
 
-def test_t4_who_moves_is_terminated_by_each_termination_that_does_not_hold_it_already() -> None:
+def test_t4_an_account_that_moves_is_terminated_by_each_termination_that_does_not_apply_to_it_already() -> None:
     result = play(
         enrolled("2016-02-10", "a"), enrolled("2016-02-11", "b"), case("2016-03-01", case_id="k1"),
         enrolled("2016-03-02", "b", "d"), case("2016-03-03", case_id="k2"),

@@ -47,7 +47,7 @@ def test_what_was_judged_before_the_waiting_stays() -> None:
     assert result.accounts["a"].deferred_from == local("2016-08-02")
 
 
-def test_an_account_that_waits_holds_up_no_other_and_its_case_terminates_the_company() -> None:
+def test_an_account_with_deferred_facts_delays_no_other_and_its_case_terminates_the_company() -> None:
     # b had an order on 1 July and is judged at the case; a's first notice lies beyond the watermark: a waits.
     at = local("2016-08-01")
     result = play(

@@ -60,7 +60,7 @@ def test_tests_that_take_too_long_do_not_count(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("old", ["no such text", "Instant"])
-def test_a_patch_whose_text_does_not_stand_exactly_once_is_refused(old: str) -> None:
+def test_a_patch_whose_text_does_not_occur_exactly_once_is_refused(old: str) -> None:
     with pytest.raises(BadPatch, match=r"fine: its old text stands \d+ times in workers/rules/calendar.py"):
         replace(FINE, old=old).patched((PROJECT / FINE.file).read_text())
 
@@ -71,7 +71,7 @@ def test_a_patch_that_changes_nothing_is_refused() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", 'extra = "field"', 'meets = ""'])
-def test_an_entry_that_says_too_little_or_too_much_is_refused(wrong: str, tmp_path: Path) -> None:
+def test_an_entry_with_missing_or_unknown_fields_is_refused(wrong: str, tmp_path: Path) -> None:
     lines = ['[[mutant]]\nname = "a"\nfile = "b"\nold = "c"\nnew = "d"\nkilled_by = ["e"]', wrong]
     (tmp_path / "some.toml").write_text("\n".join(lines))
     with pytest.raises(BadPatch, match=r"some\.toml: a: wanted are"):

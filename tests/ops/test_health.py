@@ -62,7 +62,7 @@ async def test_a_worker_is_ready_once_its_servers_answered_and_it_has_what_it_ne
         assert (await asked(port, get("/ready")))[::2] == (200, "ok\n")
 
 
-async def test_a_server_that_answers_no_more_makes_a_worker_unready(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_stops_answering_makes_a_worker_unready(monkeypatch: pytest.MonkeyPatch) -> None:
     vitals = Vitals(needs=("database",))
     vitals.answered("database")
     assert vitals.unready() == []
@@ -111,7 +111,7 @@ def test_an_error_names_the_server_that_gave_it(error: Exception, line: str) -> 
     assert named(error).startswith(line)
 
 
-async def test_a_loop_that_hangs_is_neither_alive_nor_ready_while_the_others_turn() -> None:
+async def test_a_worker_with_a_stalled_loop_is_neither_alive_nor_ready() -> None:
     with Watchdog("the worker", 4) as watchdog:
         vitals = Vitals(watchdog=watchdog)
         async with served(vitals, Measured("ingest")) as port:
@@ -169,7 +169,7 @@ async def test_head_is_answered_as_get_without_the_body(path: str) -> None:
     assert status == {"/live": 200, "/ready": 503, "/metrics": 200, "/elsewhere": 404}[path]
 
 
-async def test_a_port_that_is_taken_is_said_in_one_line() -> None:
+async def test_a_port_in_use_is_reported_in_one_line() -> None:
     async with served(Vitals(), Measured("ingest")) as port:
         with pytest.raises(PortTaken, match=f"127.0.0.1:{port} of STANDING_METRICS_PORT"):
             async with serving("127.0.0.1", port, Vitals(), Measured("ingest")):

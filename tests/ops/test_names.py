@@ -27,14 +27,14 @@ def names(machine: Path) -> list[str]:
     return found
 
 
-def test_machines_of_one_host_name_give_names_of_their_own_which_last(tmp_path: Path) -> None:
+def test_machines_with_one_host_name_use_different_names_and_keep_them(tmp_path: Path) -> None:
     one, other = names(tmp_path / "one"), names(tmp_path / "other")
     assert len({*one, *other}) == 5, "the name that is given is the same"
     assert names(tmp_path / "one") == one
     assert names(tmp_path / "other") == other
 
 
-def test_the_older_of_two_processes_of_one_name_stands_back() -> None:
+def test_the_older_of_two_processes_with_one_name_stands_by() -> None:
     older, newer = owner_name("a@name", 1_000), "a@name@1001@host:7"
     with pytest.raises(NameTaken, match=r"the name a@name took over: host:7 .*STANDING_INSTANCE"):
         stand_back(older, ["another@5000@host:1", newer])

@@ -21,7 +21,7 @@ def own_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
 
 
-def test_two_at_a_time_have_two_names_and_who_comes_next_takes_the_lowest_free_one() -> None:
+def test_two_processes_have_two_names_and_the_next_one_takes_the_lowest_free_name() -> None:
     with take_slot("ingest") as first:
         with take_slot("ingest") as second, take_slot("ingest") as third:
             assert (first, second, third) == (named(0), named(1), named(2))

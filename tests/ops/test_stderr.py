@@ -48,7 +48,7 @@ def program(text: str) -> list[str]:
     return [sys.executable, "-c", text]
 
 
-def test_the_newest_lines_are_there_when_somebody_reads_and_the_others_are_counted() -> None:
+def test_a_late_reader_gets_the_newest_lines_and_the_number_of_the_others() -> None:
     with (
         unread_pipe() as (unread, reading),
         subprocess.Popen(program(LOGS), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=unread) as process,
@@ -69,7 +69,7 @@ def test_the_newest_lines_are_there_when_somebody_reads_and_the_others_are_count
     assert len(logged) + dropped == 20_000
 
 
-def test_a_process_ends_though_nobody_reads_its_last_words() -> None:
+def test_a_process_ends_though_nobody_reads_its_last_lines() -> None:
     with unread_pipe() as (unread, _):
         ended = subprocess.run(
             program(LOGS), input=b"", stdout=subprocess.PIPE, stderr=unread, timeout=20, check=False
@@ -77,7 +77,7 @@ def test_a_process_ends_though_nobody_reads_its_last_words() -> None:
     assert (ended.returncode, ended.stdout) == (1, b"logged")
 
 
-def test_the_watchdog_ends_a_process_of_which_nobody_reads_standard_error() -> None:
+def test_the_watchdog_ends_a_process_while_nobody_reads_its_standard_error() -> None:
     with unread_pipe() as (unread, _):
         ended = subprocess.run(program(HANGS), stdout=subprocess.PIPE, stderr=unread, timeout=20, check=False)
     assert (ended.returncode, ended.stdout) == (EXIT_CODE, b"alive\n")
@@ -100,7 +100,7 @@ def test_descriptors_that_the_caller_closed_are_given_to_no_connection() -> None
         assert done.returncode == 0, closed
 
 
-def test_a_reader_that_has_gone_and_a_disk_that_is_full_end_nobody() -> None:
+def test_neither_a_closed_pipe_nor_a_full_disk_ends_a_process() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as gone, Path("/dev/full").open("wb") as full:

@@ -132,7 +132,7 @@ def test_a_reader_that_has_gone_ends_the_command_without_a_word(capfd: pytest.Ca
     assert capfd.readouterr().err == ""
 
 
-def test_an_output_that_takes_nothing_is_said() -> None:
+def test_an_output_that_cannot_be_written_is_reported() -> None:
     with Path("/dev/full").open("w") as file, pytest.raises(CannotShow, match="No space left on device"):
         Terminal(file=file).line("x")
 

@@ -48,13 +48,13 @@ def test_a_process_that_does_not_start_is_ended() -> None:
     assert err.startswith("the worker: start made no progress for 2 seconds; ending the process\n")
 
 
-def test_a_process_whose_loops_turn_lives() -> None:
+def test_a_process_whose_loops_make_progress_is_not_ended() -> None:
     with start(LIVES) as process:
         out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (0, "alive\n", "")
 
 
-def test_a_process_that_was_stopped_and_continued_lives() -> None:
+def test_a_process_that_was_stopped_and_continued_is_not_ended() -> None:
     with start(LIVES) as process:
         time.sleep(1)  # in the middle of its three seconds
         process.send_signal(signal.SIGSTOP)

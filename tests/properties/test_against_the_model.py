@@ -54,10 +54,10 @@ def check_arrival(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(300))
-def test_judged_from_scratch_as_the_model_says_compressed_or_not(seed: int) -> None:
+def test_judged_from_scratch_as_in_the_model_compressed_or_not(seed: int) -> None:
     check_from_scratch(seed)
 
 
 @pytest.mark.parametrize("seed", range(300))
-def test_enforced_message_by_message_as_the_model_says(seed: int) -> None:
+def test_enforced_message_by_message_as_in_the_model(seed: int) -> None:
     check_arrival(seed)

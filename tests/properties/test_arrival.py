@@ -22,7 +22,7 @@ def rising(data: DataObject, world: World, history: list[Message], number: int) 
 
 @given(st.data())
 @examples(60)
-def test_judged_at_once_any_history_at_any_watermark_is_as_the_model_says(data: DataObject) -> None:
+def test_any_history_at_any_watermark_is_judged_as_in_the_model(data: DataObject) -> None:
     world = data.draw(worlds())
     history = data.draw(histories(world))
     watermark = data.draw(watermarks(world, history))
@@ -40,7 +40,7 @@ def test_judged_at_once_any_history_at_any_watermark_is_as_the_model_says(data: 
 
 @given(st.data())
 @examples(30)
-def test_a_small_history_in_every_order_and_with_every_fact_twice_ends_alike(data: DataObject) -> None:
+def test_a_small_history_in_every_order_and_with_every_fact_twice_ends_the_same(data: DataObject) -> None:
     world = data.draw(worlds())
     history = data.draw(histories(world, most=4, least=2))
     steps = rising(data, world, history, len(history))

@@ -13,7 +13,7 @@ from workers.rules.judge import judge
 
 @given(st.data())
 @examples(100)
-def test_no_fact_after_the_instant_changes_what_is_said_of_it(data: DataObject) -> None:
+def test_no_fact_after_the_instant_changes_its_explanation(data: DataObject) -> None:
     world = data.draw(worlds())
     history = data.draw(histories(world, most=12, least=3, kinds=MANY_ORDERS, accounts="ab"))
     at = data.draw(watermarks(world, history) | st.sampled_from([content["occurred_at"] for _, content in history]))

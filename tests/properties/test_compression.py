@@ -29,7 +29,7 @@ def test_the_judgement_of_spans_is_that_of_every_order(data: DataObject) -> None
 
 @given(st.data())
 @examples(100)
-def test_spans_are_the_same_however_their_orders_were_taken_in(data: DataObject) -> None:
+def test_spans_are_the_same_in_any_order_of_processing(data: DataObject) -> None:
     world = data.draw(worlds())
     history = data.draw(histories(world, most=12, least=2, kinds=("order",), accounts="a"))
     orders = [

@@ -138,7 +138,7 @@ def test_an_account_that_waits_is_closed_or_was_noticed_is_judged() -> None:
     assert fast_orders(ENROLLED, order(NOON, order_id="o1"), later, watermark=NOTICE) == 0
 
 
-def test_a_first_order_takes_back_a_notice_that_is_all_that_was_said_since_an_enrolment_before_the_policies() -> None:
+def test_a_first_order_withdraws_a_notice_that_is_the_only_decision_since_an_enrolment_before_the_policies() -> None:
     # The clock starts with the first policy: 10 March 00:00Z is the 9th in New York. The third day is the 12th, its
     # end 13 March 05:00Z (the clocks change later that day), the notice 12 March 05:00Z.
     notice = local("2016-03-12 13:00")

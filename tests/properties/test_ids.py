@@ -12,7 +12,7 @@ WORLD = world_of(
 )
 
 
-def test_two_cases_whose_event_and_account_read_alike_have_decisions_of_their_own() -> None:
+def test_two_cases_whose_joined_ids_are_equal_have_different_decision_ids() -> None:
     facts = [
         enrolled("2016-03-01", "z"),
         enrolled("2016-03-01", "y z"),

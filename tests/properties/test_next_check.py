@@ -16,7 +16,7 @@ MOSTLY_ORDERS = ("order", "order", "order", "activation", "upheld", "closed", "e
 
 @given(st.data())
 @examples(60)
-def test_no_watermark_before_next_check_decides_or_says_anything_new(data: DataObject) -> None:
+def test_no_watermark_before_next_check_changes_decisions_or_standing(data: DataObject) -> None:
     world = data.draw(worlds())
     history = data.draw(histories(world))
     watermark = data.draw(watermarks(world, history))

@@ -73,7 +73,7 @@ def test_of_two_cases_against_a_terminated_company_where_the_first_comes_late() 
     assert roots == ["a", "a", "b"]
 
 
-def test_what_was_said_of_an_account_is_said_otherwise_where_it_enrolled_before_the_policies() -> None:
+def test_a_published_standing_is_corrected_when_the_account_enrolled_before_the_policies() -> None:
     engine = Arrival(WORLD.policies)
     read = [
         enrolled("2016-11-01 10:00", event="e2"),

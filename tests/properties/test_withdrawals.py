@@ -59,7 +59,7 @@ def test_what_is_withdrawn_together_is_withdrawn_newest_first_before_anything_is
 
 @given(st.data())
 @examples(60)
-def test_what_a_doubled_history_says_again_is_nothing(data: DataObject) -> None:
+def test_a_history_with_every_fact_twice_publishes_nothing_twice(data: DataObject) -> None:
     world = data.draw(worlds())
     history = data.draw(histories(world))
     engine = played(data, world, history)

@@ -23,7 +23,7 @@ async def test_a_golden_history_gives_the_decisions_that_it_gave(name: str) -> N
     assert done.compared > 20
 
 
-async def test_other_decisions_are_not_made_golden_while_the_rules_are_said_to_be_the_same(
+async def test_changed_decisions_are_not_made_golden_without_a_new_rules_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = tmp_path / "histories"

@@ -52,7 +52,7 @@ def test_accounts_that_are_due_and_not_judged_yet_are_judged_as_far_as_they_were
     assert [until(replay, each) for each in "abc"] == [before, just, None]
 
 
-def test_under_a_hold_each_account_is_judged_as_far_as_it_was_and_no_other_at_all() -> None:
+def test_under_a_hold_each_account_is_judged_as_far_as_it_was_before() -> None:
     replay = replayed(Judged(accounts={"a": local("2016-08-29")}))
     assert suspended(replay) == {"a"}
     assert [until(replay, each) for each in "bc"] == [None, None]
@@ -60,7 +60,7 @@ def test_under_a_hold_each_account_is_judged_as_far_as_it_was_and_no_other_at_al
 
 
 @pytest.mark.parametrize("held", [None, "a backfill"])
-def test_one_watermark_is_known_to_all_and_a_hold_is_part_of_it(held: str | None) -> None:
+def test_the_watermark_has_one_definition_that_includes_a_hold(held: str | None) -> None:
     assert Progress(50, 40, 60, held).watermark(10) == (30 if held is None else MINUS_INFINITY)
     assert Progress(None, 40, 60, held).watermark(10) == MINUS_INFINITY
 
@@ -70,7 +70,7 @@ def message(topic: str, sequence: int, name: str, **fields: object) -> tuple[str
     return topic, FetchedRecord(topic, 0, 0, 0, b"a", json.dumps(value).encode(), (("ce_id", name.encode()),))
 
 
-def test_what_is_published_later_is_left_out_and_what_is_only_logged_is_taken_in_once() -> None:
+def test_messages_published_later_are_left_out_and_rows_only_in_the_log_are_added_once() -> None:
     names = {seq: ce_id(UUID(int=1), 0, seq) for seq in range(1, 5)}
     kind = "account_suspended"
     said = [message("suspensions", seq, names[seq], kind=kind, decision_id=f"d{seq}") for seq in range(1, 5)]

@@ -55,7 +55,7 @@ def test_t1_cases_of_another_category_do_not_count() -> None:
     ]
 
 
-def test_x3_a_spell_of_a_former_enrolment_says_nothing_of_the_next() -> None:
+def test_x3_a_spell_of_a_former_enrolment_does_not_affect_the_next() -> None:
     story = Story().enrolled("2016-03-01 10:00")  # suspended on 29 August, and so at the first termination
     story.case("2016-09-01 00:00").closed("2016-09-02 00:00").enrolled("2016-09-03 00:00", "globex")
     story.case("2016-09-10 00:00", case_id="k2").case("2016-09-11 00:00", "reversed", case_id="k2")

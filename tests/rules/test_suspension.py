@@ -86,7 +86,7 @@ def test_s1_a_payment_at_the_very_deadline_is_too_late_and_restores() -> None:
     assert story.decided("2016-09-01 00:00") == [SUSPENDED, "2016-08-29 00:00 account_restored o0"]
 
 
-def test_s1_the_clock_is_the_first_policy_for_who_enrolled_before_it() -> None:
+def test_s1_the_clock_of_an_account_enrolled_before_the_first_policy_starts_with_it() -> None:
     # 1 February 2016 + 180 days: 28 + 31 + 30 + 31 + 30 = 150, 30 July is the 180th.
     story = Story().enrolled("2015-06-01 00:00")
     assert story.decided() == ["2016-07-31 00:00 account_suspended"]
@@ -98,7 +98,7 @@ def test_s1_nothing_is_decided_before_the_first_policy() -> None:
     assert story.judged().status == "closed"
 
 
-def test_s1_deadline_beyond_the_watermark_decides_nothing_and_is_where_to_wake() -> None:
+def test_s1_a_deadline_beyond_the_watermark_decides_nothing_and_is_the_next_check() -> None:
     judged = idle().judged("2016-08-28 23:59:59.999999")
     assert judged.status == "active"
     assert judged.next_check == at("2016-08-29 00:00")

@@ -118,14 +118,14 @@ def test_t2_an_account_that_left_the_company_does_not_wait_for_its_terminations(
     assert [each.judged("2016-10-01 00:00").deferred for each in (left, stayed)] == [False, True]
 
 
-def test_x3_an_account_that_a_termination_does_not_hold_does_not_wait_for_its_reversal() -> None:
+def test_x3_an_account_that_a_termination_does_not_apply_to_does_not_wait_for_its_reversal() -> None:
     reversed_later = terminated().case("2017-04-01 00:00", "reversed")
     readmitted = seller("b").reapplies("2016-09-01 00:00").company_hit(reversed_later)
     assert (judged := readmitted.judged("2017-02-01 00:00")).status == "active"
     assert not judged.deferred
 
 
-def test_t2_who_left_the_company_before_is_not_hit() -> None:
+def test_t2_an_account_that_left_the_company_before_is_not_terminated() -> None:
     mover = seller("b").enrolled("2016-05-31 00:00", "globex").company_hit(terminated())
     assert mover.decided("2016-07-01 00:00") == []
 
@@ -159,7 +159,7 @@ def test_t3_the_latest_termination_counts() -> None:
     )
 
 
-def test_t3_who_is_not_terminated_or_not_enrolled_is_refused() -> None:
+def test_t3_an_account_that_is_not_terminated_or_not_enrolled_is_refused() -> None:
     story = seller().reapplies("2016-06-01 00:00").closed("2016-06-02 00:00").reapplies("2016-06-03 00:00")
     assert story.decided("2016-06-04 00:00") == [
         "2016-06-01 00:00 reapplication_refused not_terminated",
@@ -169,7 +169,7 @@ def test_t3_who_is_not_terminated_or_not_enrolled_is_refused() -> None:
 
 
 @pytest.mark.parametrize("when", ["2016-06-01 00:00:00.000001", "2016-08-30 23:59:59.999999"])
-def test_t4_who_joins_a_terminated_company_is_terminated_with_its_dates(when: str) -> None:
+def test_t4_an_account_that_joins_a_terminated_company_is_terminated_with_its_dates(when: str) -> None:
     joiner = Story("b").enrolled(when).company_hit(terminated())
     decisions = joiner.judged("2016-09-05 00:00").decisions
     assert [(each.kind, each.clause) for each in decisions] == [
@@ -184,12 +184,12 @@ def test_t4_at_the_end_of_the_90_days_joining_is_free() -> None:
     assert joiner.decided("2016-09-05 00:00") == []
 
 
-def test_t4_who_joins_at_the_very_instant_is_hit_by_the_case_itself() -> None:
+def test_t4_an_account_that_joins_at_the_instant_of_the_case_is_terminated_by_it() -> None:
     joiner = Story("b").enrolled("2016-06-01 00:00").company_hit(terminated())
     assert [each.clause for each in joiner.judged("2016-07-01 00:00").decisions] == ["E1", "T2"]
 
 
-def test_t4_who_joins_at_the_very_instant_of_the_reversal_is_terminated_and_reinstated_active() -> None:
+def test_t4_an_account_that_joins_at_the_instant_of_the_reversal_is_terminated_and_reinstated_active() -> None:
     joiner = Story("b").enrolled("2016-06-10 00:00")
     joiner.company_hit(terminated().case("2016-06-10 00:00", "reversed"))
     assert joiner.decided("2016-07-01 00:00") == [
@@ -198,7 +198,7 @@ def test_t4_who_joins_at_the_very_instant_of_the_reversal_is_terminated_and_rein
     ]
 
 
-def test_t4_who_left_and_came_back_is_not_hit_twice_by_one_termination() -> None:
+def test_t4_an_account_that_left_and_came_back_is_not_terminated_twice_by_one_termination() -> None:
     story = terminated().enrolled("2016-06-10 00:00", "globex").enrolled("2016-06-11 00:00", "acme")
     assert story.decided("2016-07-01 00:00") == [f"2016-06-01 00:00 {HIT}"]
 
@@ -238,7 +238,7 @@ def test_x2_an_order_strictly_below_the_minimum_value_may_be_refused(
 
 
 @pytest.mark.parametrize("outcome", ["dismissed", "withdrawn", "reversed"])
-def test_x3_a_reversal_reinstates_active_who_was_active(outcome: str) -> None:
+def test_x3_a_reversal_reinstates_an_active_account_active(outcome: str) -> None:
     story = terminated().case("2016-06-10 00:00", outcome)
     assert story.decided("2016-07-01 00:00")[1:] == ["2016-06-10 00:00 account_reinstated c1 active"]
     assert story.of_company() == [
@@ -259,7 +259,7 @@ def suspended_then_hit() -> Story:
     return Story().enrolled("2015-01-01 00:00").case("2016-09-01 00:00")
 
 
-def test_x3_who_was_suspended_is_reinstated_suspended_with_no_lock_out_and_no_period() -> None:
+def test_x3_a_suspended_account_is_reinstated_suspended_with_no_lock_out_and_no_period() -> None:
     story = suspended_then_hit().case("2016-09-10 00:00", "reversed").asks("2016-09-11 00:00")
     assert story.decided("2016-09-12 00:00")[2:] == [
         "2016-09-10 00:00 account_reinstated c1 suspended",
@@ -288,14 +288,14 @@ def test_x3_an_order_at_the_very_reversal_restores_after_it() -> None:
     ]
 
 
-def test_x3_another_termination_goes_on_holding() -> None:
+def test_x3_another_termination_stays_in_force() -> None:
     story = terminated().case("2016-06-05 00:00", case_id="k2").case("2016-06-10 00:00", "reversed")
     assert story.judged("2016-07-01 00:00").status == "terminated"
     story.case("2016-06-11 00:00", "reversed", case_id="k2")
     assert story.decided("2016-07-01 00:00")[-1] == "2016-06-11 00:00 account_reinstated c3 active"
 
 
-def test_x3_who_was_readmitted_since_is_not_reinstated() -> None:
+def test_x3_an_account_readmitted_since_is_not_reinstated() -> None:
     story = terminated().reapplies("2016-08-31 00:00").case("2016-09-10 00:00", "reversed")
     assert story.decided("2016-10-01 00:00")[1:] == ["2016-08-31 00:00 reapplication_accepted"]
 
@@ -311,7 +311,7 @@ def test_x3_a_spell_ends_with_the_readmission_and_the_next_one_begins_as_the_acc
     ]
 
 
-def test_x3_who_closed_since_stays_closed_and_who_moved_since_is_reinstated_where_he_is() -> None:
+def test_x3_an_account_closed_since_stays_closed_and_one_that_moved_is_reinstated_in_its_company() -> None:
     closed = terminated().closed("2016-06-05 00:00").case("2016-06-10 00:00", "reversed")
     assert closed.judged("2016-07-01 00:00").status == "closed"
     moved = terminated().enrolled("2016-06-05 00:00", "globex").case("2016-06-10 00:00", "reversed")

@@ -167,7 +167,7 @@ def test_an_absurd_number_is_refused_and_its_setting_named(
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
-def test_bytes_that_are_no_text_are_refused_and_their_setting_named(
+def test_bytes_that_are_not_text_are_refused_and_their_setting_named(
     files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     variable = f"STANDING_{name.upper()}"
@@ -195,7 +195,7 @@ URLS = [
         ("INSTANCE", "x" * 201),
     ],
 )
-def test_what_is_no_address_and_no_name_is_not_taken_for_a_server_that_is_away(
+def test_an_invalid_address_is_not_reported_as_an_unreachable_server(
     files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
 ) -> None:
     monkeypatch.setenv(f"STANDING_{name}", value)
@@ -232,7 +232,7 @@ def test_a_number_is_taken_at_its_limits_and_refused_beyond_them(
             given(monkeypatch, {name.upper(): str(bad)})
 
 
-def test_what_kubernetes_says_of_services_is_no_misspelt_setting(
+def test_the_service_variables_of_kubernetes_are_not_misspelt_settings(
     files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     links = {

@@ -19,7 +19,7 @@ from workers.store.records import Position
 
 
 @pytest.mark.parametrize("seed", [1, secrets.randbelow(10**9)], ids=["fixed", "fresh"])
-def test_five_hundred_histories_end_as_the_model_says(seed: int) -> None:
+def test_five_hundred_histories_end_as_in_the_model(seed: int) -> None:
     assert main(["--seed", str(seed), "--histories", "500", "--processes", "2"]) == 0
 
 

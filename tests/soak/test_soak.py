@@ -61,13 +61,13 @@ def test_the_floors_follow_the_rate_the_time_between_faults_and_the_minutes_that
     assert len(too_little(600, 900, 4.5, 499_999, 49)) == 2
 
 
-def test_a_short_soak_needs_half_and_one_that_ended_at_once_nothing() -> None:
+def test_a_short_soak_needs_half_and_one_that_ended_immediately_nothing() -> None:
     assert too_little(180, 900, 4.5, 75_000, 7) == []
     assert len(too_little(180, 900, 4.5, 74_999, 6)) == 2
     assert too_little(0, 900, 4.5, 0, 0) == []
 
 
-async def test_records_that_nobody_takes_are_a_violation_and_end_the_soak() -> None:
+async def test_records_that_no_topic_accepts_are_a_violation_and_end_the_soak() -> None:
     violations: list[str] = []
     stop = asyncio.Event()
     sender = Sender(f"127.0.0.1:{free_port()}", "soak.", violations, stop, delivery_seconds=0.5)
@@ -81,7 +81,7 @@ async def test_records_that_nobody_takes_are_a_violation_and_end_the_soak() -> N
     assert sender.compare(3) == ["the topics hold 1 records that were not sent"]
 
 
-def test_a_record_that_was_taken_and_is_in_no_topic_is_amiss() -> None:
+def test_a_record_that_was_acknowledged_and_is_in_no_topic_is_a_violation() -> None:
     sender = Sender("", "", [], asyncio.Event())
     sender.sent = 5
     assert sender.compare(5) == []

@@ -40,7 +40,7 @@ async def test_ids_are_sorted_by_their_code_points(side: Side) -> None:
     assert await in_one(side, "next_members", "c", "", 100) == sorted(ids)
 
 
-async def test_who_locks_an_account_that_is_held_waits_and_sees_what_was_written(side: Side) -> None:
+async def test_a_transaction_that_locks_a_locked_account_waits_and_sees_what_was_written(side: Side) -> None:
     await side.store.insert_accounts(["a", "b", "c"])
     row = AccountRow("b", "active", next_check=5)
 
@@ -56,14 +56,14 @@ async def test_who_locks_an_account_that_is_held_waits_and_sees_what_was_written
     assert await waiting == [row, AccountRow("c")]
 
 
-async def test_locks_asked_for_in_opposite_orders_are_taken_in_one(side: Side) -> None:
+async def test_locks_requested_in_opposite_orders_are_taken_in_one_order(side: Side) -> None:
     ids = [f"a{number}" for number in range(20)]
     await side.store.insert_accounts(ids)
     orders = [ids, ids[::-1]] * 5
     await asyncio.gather(*(in_one(side, "lock_accounts", each) for each in orders))
 
 
-async def test_whoever_found_an_unknown_account_holds_none_any_more(side: Side) -> None:
+async def test_a_transaction_that_found_an_unknown_account_has_released_its_locks(side: Side) -> None:
     await side.store.insert_accounts(["a"])
     with pytest.raises(UnknownAccounts):
         await in_one(side, "lock_accounts", ["a", "b"])
@@ -76,7 +76,7 @@ async def due(side: Side, watermark: int, limit: int) -> list[str]:
     return [row.account_id for row in await in_one(side, "claim_due", watermark, limit)]
 
 
-async def test_deadline_is_due_soonest_first_up_to_the_watermark_and_of_no_account_that_is_quarantined(
+async def test_due_accounts_come_soonest_first_up_to_the_watermark_without_quarantined_ones(
     side: Side,
 ) -> None:
     wake = {"a": 40, "b": 20, "c": 30, "d": 41, "e": None, "f": 10}
@@ -89,7 +89,7 @@ async def test_deadline_is_due_soonest_first_up_to_the_watermark_and_of_no_accou
     assert await due(side, 19, 10) == []
 
 
-async def test_who_claims_leaves_out_what_is_locked_and_holds_what_it_gets(side: Side) -> None:
+async def test_a_claim_skips_locked_accounts_and_locks_what_it_returns(side: Side) -> None:
     ids = ["a", "b", "c", "d"]
     await side.store.insert_accounts(ids)
     rows = [AccountRow(each, next_check=number) for number, each in enumerate(ids)]
@@ -224,7 +224,7 @@ async def test_what_is_written_is_seen_by_others_once_it_is_committed(side: Side
     assert await in_one(side, "next_members", "c1", "", 9) == ["judged", "moved"]
 
 
-async def test_the_history_ends_the_last_span_where_the_row_does(side: Side) -> None:
+async def test_the_last_span_of_a_history_ends_where_the_row_says(side: Side) -> None:
     await prepare(side)
     changes = everything()
     changes.accounts = [AccountRow("judged", last_effective_at=75, last_order_id="o75")]

@@ -45,7 +45,7 @@ async def test_companies_that_are_locked_get_a_row(side: Side, lock: str) -> Non
         ("update", "update", True),
     ],
 )
-async def test_a_company_is_shared_by_who_joins_it_and_held_alone_by_a_case(
+async def test_accounts_that_join_share_the_lock_of_a_company_and_a_case_excludes_them(
     side: Side, held: str, asked: str, waits: bool
 ) -> None:
     await in_one(side, "companies", ["c"], "update")
@@ -61,7 +61,7 @@ async def test_a_company_is_shared_by_who_joins_it_and_held_alone_by_a_case(
 
 
 @pytest.mark.parametrize("committed", [True, False])
-async def test_who_finds_a_company_that_another_just_makes_waits_and_then_shares_it(
+async def test_a_transaction_that_finds_a_company_being_inserted_waits_and_then_shares_it(
     side: Side, committed: bool
 ) -> None:
     async def make(made: asyncio.Event, end: asyncio.Event) -> None:

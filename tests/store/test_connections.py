@@ -71,7 +71,7 @@ async def test_each_session_sets_what_the_engine_relies_on(servers: LocalServers
         assert (await made.store.positions())[0].next_offset == 0
 
 
-async def test_whoever_only_looks_can_write_nothing(database_url: str) -> None:
+async def test_a_read_only_pool_can_write_nothing(database_url: str) -> None:
     pool = await open_pool(database_url, name="test", connections=1, read_only=True)
     try:
         with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
@@ -87,7 +87,7 @@ async def test_whoever_only_looks_can_write_nothing(database_url: str) -> None:
         ("encoding 'SQL_ASCII' locale 'C' template template0", "SQL_ASCII, which cannot store every name"),
     ],
 )
-async def test_a_database_that_cannot_hold_every_name_is_refused(
+async def test_a_database_that_cannot_store_every_name_is_refused(
     servers: LocalServers, topic_prefix: str, how: str, why: str
 ) -> None:
     name = topic_prefix.rstrip(".")
@@ -116,7 +116,7 @@ async def assert_refused(url: str, why: str) -> None:
         await pool.close()
 
 
-async def test_of_several_hosts_the_first_that_lets_in_is_used(database_url: str) -> None:
+async def test_of_several_hosts_the_first_that_accepts_is_used(database_url: str) -> None:
     there = urlsplit(database_url).netloc.rpartition("@")[2]
     with socket.create_server(("127.0.0.1", 0)) as silent:
         mute = f"127.0.0.1:{silent.getsockname()[1]}"

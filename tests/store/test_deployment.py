@@ -67,7 +67,7 @@ async def refusal(connection: asyncpg.Connection, wished: Wanted) -> str:
     return str(refused.value)
 
 
-async def test_before_any_fact_was_read_setup_adopts_whatever_it_is_given(
+async def test_before_any_fact_was_read_setup_adopts_any_change(
     connection: asyncpg.Connection, pool: asyncpg.Pool
 ) -> None:
     of_old = here(("of old", "another", -NOW), rules_version=2, tzdata_version="1970.1")
@@ -142,7 +142,7 @@ async def test_a_worker_does_not_start_with_other_rules_or_other_time_zones(
     )
 
 
-async def test_what_was_not_set_up_is_said_before_anything_is_read_or_made_anew(database_url: str) -> None:
+async def test_a_database_without_setup_is_refused_before_anything_is_read_or_rebuilt(database_url: str) -> None:
     opened = await open_pool(database_url, name="test", connections=1)
     connected = await asyncpg.connect(database_url)
     for prepare, said in (
@@ -162,7 +162,7 @@ async def test_what_was_not_set_up_is_said_before_anything_is_read_or_made_anew(
     ("name", "value"),
     [("kafka_cluster_id", "other"), ("topic_prefix", "o."), ("consumer_group", "other"), ("input_partitions", 4)],
 )
-async def test_a_database_of_another_deployment_is_not_made_anew_but_one_with_other_policies_or_rules_is(
+async def test_a_database_of_another_deployment_is_not_rebuilt_but_one_with_other_policies_or_rules_is(
     connection: asyncpg.Connection, name: str, value: object
 ) -> None:
     await check_same_deployment(connection, here(LATER, rules_version=2, tzdata_version="1970.1"))

@@ -31,7 +31,7 @@ async def test_a_fanout_is_worked_on_by_one_at_a_time_until_its_lease_runs_out(s
     assert await side.store.claim_fanout(LEASE) is None
 
 
-async def test_who_moves_a_fanout_on_gives_it_back(side: Side) -> None:
+async def test_moving_a_fanout_ends_its_lease(side: Side) -> None:
     await begin(side, "c")
     fanout = await claim(side)
     assert await in_one(side, "lock_fanout", fanout)
@@ -45,7 +45,7 @@ async def test_who_moves_a_fanout_on_gives_it_back(side: Side) -> None:
     assert await side.store.claim_fanout(LEASE) is None
 
 
-async def test_a_newer_version_leaves_a_fanout_on_its_way_and_is_named_by_it(side: Side) -> None:
+async def test_a_newer_version_keeps_the_cursor_of_a_running_fanout_and_replaces_its_cause(side: Side) -> None:
     await begin(side, "c")
     first = Fanout("c", 1, "", False, "[1]")
     await in_one(side, "move_fanout", first, first._replace(cursor="m"))
@@ -57,7 +57,7 @@ async def test_a_newer_version_leaves_a_fanout_on_its_way_and_is_named_by_it(sid
     assert await in_one(side, "fanout_causes", ["c", "d"]) == {"c": "[2]"}
 
 
-async def test_one_that_only_waits_begins_again_with_a_newer_version(side: Side) -> None:
+async def test_a_fanout_that_only_waits_starts_again_with_a_newer_version(side: Side) -> None:
     await begin(side, "c")
     first = await claim(side)
     waiting = first._replace(cursor="m", deferred=True)
@@ -67,7 +67,7 @@ async def test_one_that_only_waits_begins_again_with_a_newer_version(side: Side)
     assert await claim(side) == Fanout("c", 2, "", False, "[2]")
 
 
-async def test_who_was_overtaken_moves_ends_and_quarantines_nothing(side: Side) -> None:
+async def test_a_worker_that_was_overtaken_moves_ends_and_quarantines_nothing(side: Side) -> None:
     await begin(side, "c")
     first = Fanout("c", 1, "", False, "[1]")
     stands = first._replace(version=2, cursor="m")
@@ -81,7 +81,7 @@ async def test_who_was_overtaken_moves_ends_and_quarantines_nothing(side: Side) 
         assert await side.tables() == before
 
 
-async def test_who_is_overtaken_waits_and_then_moves_nothing(side: Side) -> None:
+async def test_a_worker_that_is_overtaken_waits_and_then_moves_nothing(side: Side) -> None:
     await begin(side, "c")
     first = Fanout("c", 1, "", False, "[1]")
     for name, given in (("move_fanout", (first, first._replace(cursor="z"))), ("end_fanout", (first,))):
@@ -94,7 +94,7 @@ async def test_who_is_overtaken_waits_and_then_moves_nothing(side: Side) -> None
         await in_one(side, "move_fanout", first._replace(cursor="m"), first)
 
 
-async def test_fanouts_that_nobody_began_come_before_those_that_were_left(side: Side) -> None:
+async def test_new_fanouts_come_before_those_whose_lease_expired(side: Side) -> None:
     await begin(side, "b", "d")
     claimed = [await side.store.claim_fanout(LEASE) for _ in range(2)]
     assert [each and each.company_key for each in claimed] == ["b", "d"]
@@ -126,12 +126,12 @@ async def test_a_fanout_that_ended_can_be_begun_again_and_is_not_leased(side: Si
     assert await side.store.claim_fanout(LEASE) == Fanout("c", 2, "", False, "[2]")
 
 
-async def test_who_waits_for_a_fanout_is_woken(side: Side) -> None:
+async def test_a_waiter_for_a_fanout_is_woken(side: Side) -> None:
     await begin(side, "c")
     await side.wakes("standing_fanout")
 
 
-async def test_a_fanout_that_found_members_undecided_is_left_alone_until_none_is(side: Side) -> None:
+async def test_a_fanout_that_found_undecided_members_is_skipped_until_none_is(side: Side) -> None:
     await begin(side, "c")
     await side.store.insert_accounts(["quarantined", "waits", "decided", "other"])
     members = [
@@ -154,7 +154,7 @@ async def test_a_fanout_that_found_members_undecided_is_left_alone_until_none_is
     assert await claim(side) == moved._replace(deferred=True)
 
 
-async def test_a_fanout_that_cannot_go_on_is_left_alone_until_it_is_tried_again_or_its_company_changes(
+async def test_a_quarantined_fanout_is_skipped_until_it_is_retried_or_its_company_changes(
     side: Side,
 ) -> None:
     await begin(side, "c", "d")

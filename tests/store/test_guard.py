@@ -53,7 +53,7 @@ async def test_a_worker_uses_no_connection_to_a_server_that_moved_until_it_was_a
     assert not guard.moved
 
 
-async def test_who_adopts_a_server_may_use_it_before_and_no_other_that_moved(
+async def test_the_relay_may_use_a_server_before_it_adopts_it_but_no_other_that_moved(
     guard: Guard, moved: list[asyncpg.Connection]
 ) -> None:
     await guard.compare(moved[0], even_moved=True)

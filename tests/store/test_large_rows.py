@@ -19,7 +19,7 @@ def letter(seq: int) -> LogRow:
     return LogRow(0, seq, b"hash", "dead-letters", None, "[]", LARGE, None, f"t/0/{seq}", "dead_letter", None, 0)
 
 
-async def test_large_rows_are_published_in_several_transactions_that_hold_16_mebibytes(
+async def test_large_rows_are_published_in_several_transactions_of_16_mebibytes(
     in_postgres: InPostgres, servers: LocalServers, topic_prefix: str
 ) -> None:
     async with in_postgres.store.transaction() as transaction:

@@ -56,7 +56,7 @@ async def test_no_row_is_read_behind_as_many_bytes_as_are_wanted_but_always_one(
     assert await side.store.read_log(1, 1, 2, 99) == rows[1:3]
 
 
-async def test_who_appends_to_a_shard_that_is_taken_waits_and_goes_on_behind_it(side: Side) -> None:
+async def test_an_append_to_a_locked_shard_waits_and_continues_behind_it(side: Side) -> None:
     async with side.store.transaction() as first:
         head = (await first.lock_shards([1]))[0]
         second = asyncio.create_task(append(side, [0, 1], name="second "))
@@ -67,7 +67,7 @@ async def test_who_appends_to_a_shard_that_is_taken_waits_and_goes_on_behind_it(
     assert await side.store.read_log(1, 0, 9) == [row(1, 1), row(1, 2, "second ")]
 
 
-async def test_the_log_has_no_gap_however_many_append_at_once_and_fail(side: Side) -> None:
+async def test_the_log_has_no_gap_when_many_append_concurrently_and_fail(side: Side) -> None:
     async def fail(shards: list[int]) -> None:
         async with side.store.transaction() as transaction:
             heads = await transaction.lock_shards(shards)
@@ -95,6 +95,6 @@ async def test_a_number_is_never_given_twice(side: Side) -> None:
     assert await side.store.read_log(0, 0, 9) == [row(0, 1)]
 
 
-async def test_who_waits_for_the_log_is_woken(side: Side) -> None:
+async def test_a_waiter_for_the_log_is_woken(side: Side) -> None:
     await append(side, [0])
     await side.wakes("standing_log")

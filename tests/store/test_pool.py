@@ -40,7 +40,7 @@ async def load(pool: asyncpg.Pool) -> None:
 
 
 @pytest.mark.parametrize("work", [begin, listen, load, deployment.adopt_server])
-async def test_who_gets_no_connection_gives_up_after_a_while(
+async def test_a_request_that_gets_no_connection_gives_up_in_time(
     taken: asyncpg.Pool, work: Callable[[asyncpg.Pool], Coroutine[Any, Any, None]]
 ) -> None:
     async with asyncio.timeout(10):
@@ -52,7 +52,7 @@ async def test_who_gets_no_connection_gives_up_after_a_while(
     "error",
     [TimeoutError(), asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")],
 )
-async def test_after_a_session_that_broke_or_fell_silent_none_of_its_time_is_used_again(
+async def test_after_a_session_broke_or_timed_out_no_connection_of_its_time_is_used_again(
     database_url: str, error: Exception
 ) -> None:
     pool = await open_pool(database_url, name="test", connections=2)
@@ -82,11 +82,11 @@ async def sessions(pool: asyncpg.Pool) -> set[int]:
         asyncpg.InterfaceError,
     ],
 )
-def test_what_the_database_says_of_the_rows_themselves_is_not_tried_again(error: type[Exception]) -> None:
+def test_an_error_about_the_rows_themselves_is_not_transient(error: type[Exception]) -> None:
     assert not issubclass(error, postgres.TRANSIENT)
 
 
-async def test_a_connection_that_is_closed_under_a_transaction_may_be_tried_again(database_url: str) -> None:
+async def test_a_connection_closed_during_a_transaction_is_a_transient_error(database_url: str) -> None:
     pool = await open_pool(database_url, name="test", connections=1)
     store = Store(pool, "")
 

@@ -32,7 +32,7 @@ async def moved(side: Side, *moves: Move) -> None:
         await take(transaction, *moves)
 
 
-async def test_each_claim_makes_the_epoch_grow_and_gives_where_to_read_on(side: Side) -> None:
+async def test_each_claim_increases_the_epoch_and_returns_the_next_offset(side: Side) -> None:
     assert sorted(await side.store.claim_positions([OTHER, ORDERS], "one")) == [
         Position(*ORDERS, 0, 1, None, None),
         Position(*OTHER, 0, 1, None, None),
@@ -52,7 +52,7 @@ async def test_a_partition_that_is_unknown_is_not_claimed(side: Side) -> None:
     assert await side.store.claim_positions([], "one") == []
 
 
-async def test_what_is_complete_and_latest_never_goes_back(side: Side) -> None:
+async def test_watermark_and_latest_instant_never_go_back(side: Side) -> None:
     await side.store.claim_positions([ORDERS], "one")
     await moved(side, move(complete=30, latest=40))
     await moved(side, move(begin=5, end=7, complete=20, latest=50))
@@ -70,7 +70,7 @@ async def test_what_is_complete_and_latest_never_goes_back(side: Side) -> None:
     ],
     ids=["another offset", "an older epoch", "an epoch to come", "an unknown partition"],
 )
-async def test_who_does_not_own_every_position_writes_nothing(side: Side, stale: Move) -> None:
+async def test_a_worker_that_does_not_own_every_position_writes_nothing(side: Side, stale: Move) -> None:
     await side.store.claim_positions(PLACES, "one")
     await side.store.insert_accounts(["a"])
     before = await side.tables()
@@ -87,7 +87,7 @@ async def test_who_does_not_own_every_position_writes_nothing(side: Side, stale:
     assert await side.tables() == before
 
 
-async def test_of_two_who_read_the_same_the_second_waits_and_has_lost(side: Side) -> None:
+async def test_of_two_workers_that_read_the_same_the_second_waits_and_has_lost_ownership(side: Side) -> None:
     await side.store.claim_positions([ORDERS], "one")
     async with side.store.transaction() as first:
         await take(first, move(end=3))
@@ -98,7 +98,7 @@ async def test_of_two_who_read_the_same_the_second_waits_and_has_lost(side: Side
     assert Position(*ORDERS, 3, 1, None, None) in await side.store.positions()
 
 
-async def test_who_began_with_another_deployment_writes_nothing(in_postgres: InPostgres) -> None:
+async def test_a_worker_that_started_with_another_deployment_writes_nothing(in_postgres: InPostgres) -> None:
     await in_postgres.store.claim_positions([ORDERS], "one")
     before = await in_postgres.tables()
     former = Store(in_postgres.store.pool, "the fingerprint of another")
@@ -111,7 +111,9 @@ async def test_who_began_with_another_deployment_writes_nothing(in_postgres: InP
     assert await in_postgres.tables() == before
 
 
-async def test_who_reads_ahead_of_what_is_committed_has_lost_without_waiting(side: Side) -> None:
+async def test_a_worker_that_is_ahead_of_the_committed_position_has_lost_ownership_without_waiting(
+    side: Side,
+) -> None:
     await side.store.claim_positions([ORDERS], "one")
     async with side.store.transaction() as first:
         await take(first, move())
@@ -131,7 +133,7 @@ async def test_a_claim_waits_for_the_batch_under_way_and_reads_on_behind_it(side
         await moved(side, move(begin=5, end=6))
 
 
-async def test_of_two_who_claim_at_once_the_second_one_owns(side: Side) -> None:
+async def test_of_two_concurrent_claims_the_second_one_owns(side: Side) -> None:
     await asyncio.gather(side.store.claim_positions(PLACES, "one"), side.store.claim_positions(PLACES[::-1], "two"))
     assert {each.epoch for each in await side.store.positions()} == {2}
 
@@ -171,7 +173,7 @@ async def test_counts_of_dead_letters_are_replaced_and_given_for_the_partitions_
     assert sorted(await side.store.dead_letter_windows([OTHER, ORDERS])) == [later, other]
 
 
-async def test_who_waits_for_the_watermark_is_woken(side: Side) -> None:
+async def test_a_waiter_for_the_watermark_is_woken(side: Side) -> None:
     await side.store.claim_positions([ORDERS], "one")
     await moved(side, move(complete=1))
     await side.store.notify_watermark()

@@ -21,7 +21,7 @@ def texts() -> Iterator[tuple[Path, str]]:
                 yield path, node.value
 
 
-def test_no_module_holds_sql() -> None:
+def test_no_module_contains_sql() -> None:
     assert [(path.name, text) for path, text in texts() if SQL.match(text)] == []
 
 
