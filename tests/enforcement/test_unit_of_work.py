@@ -6,21 +6,23 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import orjson
 import pytest
-from tests.properties.rules_engine import Message, decode
 
 from contracts.topics import INPUT_TOPICS
-from tests.model.story import case, enrolled, local, order
-from tests.support.database_deployment import policies_of
+from tests.model.story import activation, case, enrolled, local, order
+from tests.support.database_deployment import Broken, break_for, policies_of
 from tests.support.policies import SAMPLE
+from tests.support.rules_engine import Message, decode
 from workers.codec.batch import Rejected
+from workers.enforcement import evaluate
 from workers.enforcement.inputs import Move
 from workers.enforcement.process import Done, Enforcement
 from workers.enforcement.unit_of_work import UnitOfWork
 from workers.ops.clock import WallClock
-from workers.recovery.memory import MemoryStore, run_alone
+from workers.recovery.memory import MemoryStore, MemoryTransaction, run_alone
 from workers.store.postgres import LostOwnership
-from workers.store.records import DeadLetterWindowRow, Position
+from workers.store.records import Changes, DeadLetterWindowRow, Position
 
 PLACES = [(topic, 0) for topic in INPUT_TOPICS]
 REGISTRY, ORDERS = ("seller-accounts", 0), ("order-status", 0)
@@ -138,3 +140,44 @@ def test_a_batch_whose_position_is_not_as_expected_changes_nothing() -> None:
     with pytest.raises(LostOwnership, match="order-status/0"):
         engine.reads(order("2016-03-02"), partitions=[Move(stale, stale)])
     assert engine.store.tables.accounts == {}
+
+
+NAMES = ["a", "b", "c", "d", "e"]
+
+
+def test_an_account_that_cannot_be_evaluated_is_quarantined_and_nothing_else_of_it_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = InMemory()
+    engine.reads(*(enrolled("2016-03-01", name, "k") for name in NAMES))
+    break_for(monkeypatch, evaluate, "judge", "c")
+    upheld = [case("2016-04-01", account=name, case_id=name, category="refusal_of_trade_assurance") for name in "bc"]
+    done = engine.reads(*upheld, *(order("2016-04-02", name, f"o-{name}") for name in NAMES))
+    tables = engine.store.tables
+    assert done.quarantined.keys() == {"c"}
+    assert [name for name, row in tables.accounts.items() if row.quarantined is not None] == ["c"]
+    assert [each.kind for each in tables.net[False, "c"].values()] == ["account_enrolled"]
+    assert len(tables.facts["c"]) == 2
+    terminations = [row for row in tables.log[0] if row.kind == "company_terminated"]
+    assert [orjson.loads(row.value)["root_account_id"] for row in terminations] == ["b"]
+
+
+def test_an_account_that_the_database_refuses_is_found_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = InMemory()
+    engine.reads(*(enrolled("2016-03-01", name, name) for name in NAMES))
+    write, tried = MemoryTransaction.write, 0
+
+    async def refuses(self: MemoryTransaction, changes: Changes) -> None:
+        nonlocal tried
+        tried += 1
+        if any(row.account_id == "c" and row.quarantined is None for row in changes.accounts):
+            raise Broken("refused")
+        await write(self, changes)
+
+    monkeypatch.setattr(MemoryTransaction, "write", refuses)
+    done = engine.reads(*(activation("2016-03-05", name, f"r-{name}") for name in NAMES))
+    assert done.quarantined.keys() == {"c"}
+    assert "Broken: refused" in done.quarantined["c"]
+    assert done.kinds["activation_refused"] == 4
+    assert tried == 6, "the work, all rehearsed, none, two halves, and the work without the account"
+    assert {name: len(found) for name, found in engine.store.tables.facts.items()} == dict.fromkeys(NAMES, 2)
