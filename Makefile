@@ -23,7 +23,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-PROCESSES ?= 2
+PROCESSES ?= 3
 PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 unit: setup  ## run the tests that need no server, in less than a minute
 	$(PYTEST) -m "not server"
