@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from workers.checkpoints import Moved
 from workers.enforcement.isolation import CannotStore
 from workers.kafka.admin import KafkaUnreachable
-from workers.kafka.connections import TaskEnded
+from workers.kafka.internals import TaskEnded
 from workers.kafka.last_record import NoAnswer
 from workers.kafka.transactional_producer import PublishError
 from workers.ops.blame import named

@@ -11,7 +11,6 @@ from confluent_kafka import KafkaException
 from contracts.topics import INPUT_TOPICS
 from workers import fanout, relay, timers
 from workers.checkpoints import CHECKPOINTS_TOPIC, Checkpoint
-from workers.completeness import Present
 from workers.kafka import admin
 from workers.kafka.last_record import last_record
 from workers.lifetime import beside, listening, stop_on_signals, vital
@@ -71,8 +70,10 @@ async def run_supervisor(settings: Settings) -> int:
 async def run_ingest(settings: Settings) -> None:
     """One ingest worker until SIGTERM."""
     from workers.codec.decoding import Decoder
-    from workers.ingest.worker import PARTITIONS, Ingest
-    from workers.kafka.consumer import Intake  # with FastStream, which nobody else needs
+    from workers.ingest.heartbeat import Present
+    from workers.ingest.processing import PARTITIONS, Processing
+    from workers.ingest.worker import Ingest
+    from workers.kafka.consumer import Consumer  # with FastStream, which nobody else needs
 
     stop = stop_on_signals()
     with take_slot(f"{settings.kafka_bootstrap}\n{settings.group}", settings.instance) as instance:
@@ -81,7 +82,7 @@ async def run_ingest(settings: Settings) -> None:
             open_worker(settings, f"ingest {instance}", waits=True) as made,
             beside(settings, partial(reach_kafka, settings.kafka, vitals)),
         ):
-            intake = Intake(
+            consumer = Consumer(
                 kafka=settings.kafka,
                 topics=INPUT_TOPICS,
                 prefix=settings.topic_prefix,
@@ -89,19 +90,17 @@ async def run_ingest(settings: Settings) -> None:
                 instance_id=instance,
                 batch_size=settings.batch_size,
                 topic_ids=made.deployment.topic_ids,
-                vitals=vitals,
             )
-            ingest = Ingest(
+            processing = Processing(
                 store=made.store,
                 enforcement=made.enforcement,
                 decoder=Decoder(made.policies, settings.max_record_bytes),
-                intake=intake,
                 clock=WallClock(),
-                present=Present(WallClock(), made.store, settings.clock == "events"),
                 owner=owner_name(instance, await _server_clock(made)),
-                input_partitions=settings.partitions,
                 vitals=vitals,
             )
+            present = Present(WallClock(), made.store, settings.clock == "events")
+            ingest = Ingest(processing, consumer, present, settings.partitions)
             vitals.has(PARTITIONS, really=False)
             vitals.metrics.before_scrape(ingest.measure)
             try:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from tests.model.story import case, enrolled, local, order
 from tests.support.database_deployment import DatabaseDeployment, deployed
-from tests.support.played_intake import SAMPLE
+from tests.support.played_consumer import SAMPLE
 from workers.commands import show
 from workers.commands.explain import explain
 from workers.ops.terminal import Terminal

@@ -10,7 +10,7 @@ import pytest
 
 from tests.model.story import enrolled, local
 from tests.support.database_deployment import DatabaseDeployment, deployed
-from tests.support.played_intake import SAMPLE
+from tests.support.played_consumer import SAMPLE
 from workers import timeouts
 from workers.commands.hold import hold
 from workers.wiring import Database

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, cast
 import pytest
 
 from tests.support.database_deployment import DatabaseDeployment, deployed
-from tests.support.played_intake import PLACES, SAMPLE, PlayedIntake, ingest, orders
+from tests.support.played_consumer import ORDERS, PLACES, SAMPLE, PlayedConsumer, fetch, ingest, orders, process
 from workers import timeouts
 from workers.commands import redrive
 from workers.commands.redrive import ORIGIN, Wish, outgoing
@@ -57,9 +57,9 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> type[PlayedProducer]:
 async def with_letters(url: str, kinds: str) -> AsyncIterator[tuple[DatabaseDeployment, tuple[Database, Kafka]]]:
     """A deployment that has read orders, good ones (`.`) and bad ones (`x`)."""
     async with deployed(url, SAMPLE) as deployment:
-        worker = ingest(deployment, PlayedIntake())
-        await worker.claim(PLACES)
-        await worker.commit(await worker.decode([orders(kinds)]))
+        worker = ingest(deployment, PlayedConsumer())
+        await worker.loop.assigned(PLACES)
+        await process(worker, fetch(worker, ORDERS, orders(kinds)))
         database = SimpleNamespace(pool=deployment.pool)
         brokers = SimpleNamespace(access=KafkaAccess(""), prefix="p.")
         yield deployment, (cast("Database", database), cast("Kafka", brokers))

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.model.story import enrolled, local
 from tests.support.database_deployment import deployed
-from tests.support.played_intake import SAMPLE
+from tests.support.played_consumer import SAMPLE
 from workers.commands import show
 from workers.commands.drain import Left
 from workers.commands.status import Status

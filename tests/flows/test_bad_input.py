@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 
 from tests.support.deployment import Deployment, check_all, check_promises, net
 from tests.support.facts import asks, case, enrolled, paid
-from workers.dead_letter_limiter import MOST_IN_A_ROW
+from workers.ingest.dead_letter_window import MOST_IN_A_ROW
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
 LIMIT = 4000

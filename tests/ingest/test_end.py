@@ -1,4 +1,4 @@
-"""The ingest worker ends when its intake does, also where an answer of Kafka comes just then.
+"""The ingest worker ends when its loop does, also where an answer of Kafka comes just then.
 
 Before Python 3.12 `asyncio.wait_for` swallows a cancellation that comes with the answer: the heartbeats went on for
 ever, the worker waited for their end, and read nothing until its watchdog ended it.
@@ -13,26 +13,26 @@ import pytest
 
 from contracts.topics import INPUT_TOPICS
 from tests.support.database_deployment import deployed
-from tests.support.played_intake import PLACES, SAMPLE, PlayedIntake, ingest
-from workers.ingest.worker import Ingest
+from tests.support.played_consumer import SAMPLE, PlayedConsumer, ingest
 from workers.kafka.admin import Admin
+from workers.kafka.consumer import Listener
 from workers.kafka.security import KafkaAccess
 
 NOWHERE = KafkaAccess("127.0.0.1:1")
 
 
 class Failed(Exception):
-    """What ends the intake."""
+    """What ends the loop."""
 
 
 @dataclass
-class EndingIntake(PlayedIntake):
-    """An intake that fails in the very turn of the event loop in which Kafka answers the heartbeat."""
+class EndingConsumer(PlayedConsumer):
+    """A consumer that fails in the very turn of the event loop in which Kafka answers the heartbeat."""
 
     failed: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
-    async def run(self, handler: Ingest, stop: asyncio.Event) -> None:
-        await handler.claim(PLACES)
+    async def start(self, listener: Listener) -> None:
+        await super().start(listener)
         await self.failed
 
     async def partition_counts(self) -> Mapping[str, int]:
@@ -42,15 +42,15 @@ class EndingIntake(PlayedIntake):
 
 
 def answer_and_fail(answer: "Future[dict[str, int]]", failed: "asyncio.Future[None]") -> None:
-    """The answer is there, and not handed over yet, when the end of the intake reaches the heartbeat."""
+    """The answer is there, and not handed over yet, when the end of the loop reaches the heartbeat."""
     answer.set_result(dict.fromkeys(INPUT_TOPICS, 2))
     if not failed.done():
         failed.set_exception(Failed())
 
 
-async def test_a_worker_ends_with_its_intake_whatever_its_heartbeat_is_told_just_then(database_url: str) -> None:
+async def test_a_worker_ends_with_its_loop_whatever_its_heartbeat_is_told_just_then(database_url: str) -> None:
     async with deployed(database_url, SAMPLE) as deployment:
-        worker = ingest(deployment, EndingIntake())
+        worker = ingest(deployment, EndingConsumer())
         async with asyncio.timeout(20):
             with pytest.raises(ExceptionGroup) as ended:
                 await worker.run(asyncio.Event())

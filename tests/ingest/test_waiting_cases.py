@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.support.scheduled_store import run_alone
+from workers.ingest.partition import OwnedPartition, Partition
+from workers.ingest.registry import CASES, REGISTRY, Registry
 from workers.store.records import Position
-from workers.waiting_cases import CASES, REGISTRY, WaitingCases
 
 PLACE = (CASES, 0)
 OTHER = (CASES, 1)
@@ -30,11 +31,26 @@ class Played:
         return self.ends
 
 
-def waiting(played: Played, offset: int = 7, covers: int = 9) -> WaitingCases:
+@dataclass
+class Cases:
+    """The partitions of cases, and the registry that theirs wait for."""
+
+    played: Played
+    owned: dict[Partition, OwnedPartition] = field(
+        default_factory=lambda: {
+            place: OwnedPartition(Position(*place, 7, 1, None, None)) for place in (PLACE, OTHER)
+        }
+    )
+
+    def go_on(self) -> list[Partition]:
+        reached: list[Partition] = run_alone(Registry(self.played, self.played).let_cases_go_on(self.owned))
+        return reached
+
+
+def waiting(played: Played) -> Cases:
     """A partition waits at a case."""
-    cases = WaitingCases(played, played)
-    assert cases.first(PLACE, [offset]) == offset
-    cases.wait(PLACE, offset, covers)
+    cases = Cases(played)
+    cases.owned[PLACE].case_must_wait(covers=9)
     return cases
 
 
@@ -42,57 +58,44 @@ def waiting(played: Played, offset: int = 7, covers: int = 9) -> WaitingCases:
 def test_a_case_goes_on_when_every_partition_is_read_to_the_end_asked_for(read: dict[int, int]) -> None:
     played = Played({0: 0, 1: 0}, {0: 5, 1: 3})
     cases = waiting(played)
-    assert run_alone(cases.gone_on()) == []
+    assert cases.go_on() == []
     for behind in ({0: 4, 1: 3}, {0: 5, 1: 2}, {0: 5, 1: 0}, {0: 100, 1: 0}):
         played.read = behind
-        assert run_alone(cases.gone_on()) == []
+        assert cases.go_on() == []
     played.read, played.ends = read, {0: 50, 1: 50}
-    assert run_alone(cases.gone_on()) == [PLACE]
+    assert cases.go_on() == [PLACE]
     assert played.asked == [REGISTRY], "once"
-    assert PLACE not in cases
+    assert cases.owned[PLACE].wait is None
 
 
 def test_an_empty_registry_keeps_no_case_waiting() -> None:
-    cases = waiting(Played({0: 0, 1: 0}, {0: 0, 1: 0}))
-    assert run_alone(cases.gone_on()) == [PLACE]
+    assert waiting(Played({0: 0, 1: 0}, {0: 0, 1: 0})).go_on() == [PLACE]
 
 
 @pytest.mark.parametrize("end", [0, 1])
 def test_a_partition_that_was_not_set_up_keeps_cases_waiting_also_an_empty_one(end: int) -> None:
-    cases = waiting(Played({0: 5, 1: 3}, {0: 5, 1: 3, 2: end}))
-    assert run_alone(cases.gone_on()) == []
+    assert waiting(Played({0: 5, 1: 3}, {0: 5, 1: 3, 2: end})).go_on() == []
 
 
 @pytest.mark.parametrize("ends", [None, {0: 5}, {0: 4, 1: 3}, {}], ids=["no answer", "fewer", "records lost", "none"])
 def test_ends_that_prove_nothing_are_asked_for_again(ends: Mapping[int, int] | None) -> None:
     played = Played({0: 5, 1: 3}, ends)
     cases = waiting(played)
-    assert run_alone(cases.gone_on()) == []
-    assert not cases.are_told
+    assert cases.go_on() == []
     played.ends = {0: 5, 1: 3}
-    assert run_alone(cases.gone_on()) == [PLACE]
+    assert cases.go_on() == [PLACE]
     assert len(played.asked) == 2
-
-
-def test_cases_that_could_be_read_when_it_was_asked_wait_together_and_later_ones_again() -> None:
-    cases = waiting(Played({0: 5}, {0: 5}), offset=7, covers=9)
-    assert run_alone(cases.gone_on()) == [PLACE]
-    assert cases.first(PLACE, [7, 8]) is None
-    assert cases.first(PLACE, [7, 8, 11, 9]) == 9
-    assert cases.first(OTHER, [3]) == 3
-    cases.forget([PLACE])
-    assert cases.first(PLACE, [8, 7]) == 7
 
 
 def test_a_case_that_begins_to_wait_later_is_asked_for_by_itself() -> None:
     played = Played({0: 0}, {0: 5})
     cases = waiting(played)
-    assert run_alone(cases.gone_on()) == []
+    assert cases.go_on() == []
     played.ends = {0: 6}
-    cases.wait(OTHER, 1, 2)
+    cases.owned[OTHER].case_must_wait(covers=2)
     played.read = {0: 5}
-    assert run_alone(cases.gone_on()) == [PLACE]
-    assert run_alone(cases.gone_on()) == []
+    assert cases.go_on() == [PLACE]
+    assert cases.go_on() == []
     played.read = {0: 6}
-    assert run_alone(cases.gone_on()) == [OTHER]
+    assert cases.go_on() == [OTHER]
     assert len(played.asked) == 2

@@ -7,11 +7,12 @@ from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from tests.support.broker import numbered
-from tests.support.stored import Partition, Positions, Worker
+from tests.support.stored import Positions, Worker
 from tests.support.streams import Stream, all_once, running, until
 from workers import timeouts
+from workers.ingest.partition import Partition
 from workers.kafka import committed_offsets
-from workers.kafka.positioned_consumer import PositionedConsumer
+from workers.kafka.consumer import Consumer
 from workers.ops.health import Vitals
 
 
@@ -82,7 +83,7 @@ async def test_failed_commits_of_offsets_are_counted_and_delay_nothing(
     async def hangs(*_: object) -> None:
         await asyncio.sleep(1000)
 
-    monkeypatch.setattr(PositionedConsumer, "commit", hangs)
+    monkeypatch.setattr(Consumer, "commit", hangs)
     monkeypatch.setattr(timeouts, "OFFSETS_SECONDS", 0.1)
     stream.produce(numbered(0, 100))
     positions = Positions()

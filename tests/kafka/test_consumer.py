@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
@@ -23,9 +23,10 @@ from tests.support.broker import (
     transaction,
     with_broken_name,
 )
-from tests.support.stored import Partition, Positions, Worker
+from tests.support.stored import Positions, Worker
 from tests.support.streams import TOPICS, Stream, all_once, running, until
 from workers import timeouts
+from workers.ingest.partition import Partition
 
 
 async def test_every_record_is_handed_over_once_and_in_order(stream: Stream) -> None:
@@ -96,8 +97,8 @@ async def test_the_end_is_fresh_and_counts_what_an_open_transaction_has_sent(str
             stream.produce([(b"k", b"v", ())], partition=1)
             await positions.until({("orders", 1): 1})
             assert positions.next_offset["orders", 0] == 19
-            assert await intake.ends_of("orders") == {0: 21, 1: 1, 2: 0}
-            assert intake.decided_until("orders", 0) == 19
+            assert await intake.consumer.ends_of("orders") == {0: 21, 1: 1, 2: 0}
+            assert intake.consumer.decided_until(("orders", 0)) == 19
         await positions.until({("orders", 0): 22})
         assert (await intake.ends())["orders", 0] == 22, "with the marker of its end"
 
@@ -108,8 +109,8 @@ async def test_a_transaction_that_was_open_before_a_start_is_counted(stream: Str
     async with running(intake, worker := Worker(Positions())):
         await until(lambda: bool(worker.claims))
         assert (await intake.ends())["orders", 0] == 1
-        assert await intake.ends_of("orders") == {0: 1, 1: 0, 2: 0}
-        assert intake.decided_until("orders", 0) == 0
+        assert await intake.consumer.ends_of("orders") == {0: 1, 1: 0, 2: 0}
+        assert intake.consumer.decided_until(("orders", 0)) == 0
 
 
 @pytest.mark.parametrize("commit", [True, False], ids=["committed", "aborted"])
@@ -123,7 +124,7 @@ async def test_a_position_reaches_a_high_watermark_that_only_a_marker_or_aborted
         with transaction(stream.bootstrap, stream.prefix, commit=commit) as producer:
             producer.produce(stream.prefix + "orders", b"in a transaction", partition=0)
             producer.flush()
-            targets = await intake.ends_of("orders")
+            targets = await intake.consumer.ends_of("orders")
             assert targets is not None
         await positions.until({("orders", 0): targets[0]})
         await positions.until({("orders", 0): 2})
@@ -134,8 +135,8 @@ async def test_the_ends_of_a_topic_are_those_of_all_its_partitions_or_none(strea
     intake = stream.intake(topic_ids=await stream.topic_ids())
     async with running(intake, worker := Worker(Positions())):
         await until(lambda: bool(worker.claims))
-        assert await intake.ends_of("cases") == {0: 0, 1: 0, 2: 0}
-        assert await intake.ends_of("nowhere") is None
+        assert await intake.consumer.ends_of("cases") == {0: 0, 1: 0, 2: 0}
+        assert await intake.consumer.ends_of("nowhere") is None
         assert len(await intake.ends()) == 6
         delete_topic(stream.bootstrap, stream.prefix + "cases")
         while "cases" in await stream.topic_ids():
@@ -145,20 +146,20 @@ async def test_the_ends_of_a_topic_are_those_of_all_its_partitions_or_none(strea
             while (ends := await intake.ends()) != left:
                 assert ends == {}
                 await asyncio.sleep(0)  # nothing is asked for no partitions, so nothing else would run
-        assert await intake.ends_of("cases") is None
+        assert await intake.consumer.ends_of("cases") is None
         await make_topic(stream.bootstrap, 3, stream.prefix + "cases")
-        assert await intake.ends_of("cases") is None
+        assert await intake.consumer.ends_of("cases") is None
 
 
 async def test_added_partitions_are_counted_immediately(stream: Stream) -> None:
     intake = stream.intake()
     async with running(intake, worker := Worker(Positions())):
         await until(lambda: bool(worker.claims))
-        assert await intake.partition_counts() == {"orders": 3, "cases": 3}
+        assert await intake.consumer.partition_counts() == {"orders": 3, "cases": 3}
         client = AdminClient({"bootstrap.servers": stream.bootstrap})
         more = NewPartitions(stream.prefix + "cases", 5)
         client.create_partitions([more], operation_timeout=10)[more.topic].result(10)
-        assert await intake.partition_counts() == {"orders": 3, "cases": 5}
+        assert await intake.consumer.partition_counts() == {"orders": 3, "cases": 5}
 
 
 async def test_the_offsets_that_kafka_has_committed_are_never_read(stream: Stream) -> None:
@@ -181,12 +182,12 @@ async def test_a_paused_partition_is_not_read_until_it_is_resumed(stream: Stream
     intake = stream.intake()
     async with running(intake, worker := Worker(positions)):
         await until(lambda: bool(worker.claims))
-        intake.pause("orders", 0)
+        intake.block(("orders", 0))
         stream.produce(numbered(0, 10))
         stream.produce(numbered(0, 10), partition=1)
         await positions.until({("orders", 1): 10})
         assert ("orders", 0) not in positions.next_offset
-        intake.resume("orders", 0)
+        intake.unblock(("orders", 0))
         await positions.until(await stream.ends())
     assert all_once(positions) == [b"%d" % number for number in range(10)] * 2
 
@@ -203,7 +204,6 @@ async def test_what_is_taken_back_is_read_again_and_nothing_of_it_is_skipped(str
             await positions.until({("orders", 1): count})
         assert positions.next_offset["orders", 0] == 40
         worker.waits.clear()
-        intake.resume("orders", 0)
         await positions.until(await stream.ends())
     assert all_once(positions) == [b"%d" % number for number in (*range(100), *range(400))]
 
@@ -221,19 +221,15 @@ async def test_a_header_name_that_is_not_utf_8_stops_no_partition(stream: Stream
 
 RESTARTED = """
 import asyncio, sys
-from tests.kafka.stored import Positions, Worker
-from workers.kafka.consumer import Intake
-from workers.kafka.security import KafkaAccess
+from tests.support.stored import Positions, Worker
+from tests.support.streams import Stream
 class Loud(Worker):
-    async def commit(self, decoded):
-        done = await super().commit(decoded)
+    async def process(self, decoded):
+        await super().process(decoded)
         print(decoded[0].records[0].offset, flush=True)
-        return done
 bootstrap, prefix = sys.argv[1:]
-intake = Intake(kafka=KafkaAccess(bootstrap), topics=["orders", "cases"], prefix=prefix, group=prefix + "group",
-                instance_id="one", batch_size=10)
 print("starting", flush=True)
-asyncio.run(intake.run(Loud(Positions()), asyncio.Event()))
+asyncio.run(Stream(bootstrap, prefix).intake(batch_size=10).run(Loud(Positions()), asyncio.Event()))
 """
 
 
@@ -277,6 +273,18 @@ async def test_a_database_that_stays_unreachable_ends_the_intake_in_bounded_time
     assert not worker.positions.applied
 
 
+class CannotClaim(Worker):
+    """A worker whose database is away when it claims."""
+
+    async def claim(self, places: Sequence[Partition]) -> None:
+        raise ConnectionError("the database is away")
+
+
+async def test_a_claim_that_fails_ends_the_loop(stream: Stream) -> None:
+    with pytest.raises(ConnectionError, match="the database is away"):
+        await asyncio.wait_for(stream.intake().run(CannotClaim(Positions()), asyncio.Event()), 20)
+
+
 async def test_workers_that_come_and_go_apply_every_record_once(stream: Stream) -> None:
     positions = Positions()
     produced = 0
@@ -297,8 +305,9 @@ async def test_workers_that_come_and_go_apply_every_record_once(stream: Stream) 
 class SetUpForTwo(Worker):
     """A worker whose database knows two partitions of each topic."""
 
-    async def claim(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
-        return {place: offset for place, offset in (await super().claim(partitions)).items() if place[1] < 2}
+    async def claim(self, places: Sequence[Partition]) -> None:
+        await super().claim(places)
+        await self.release([place for place in places if place[1] == 2])
 
 
 async def test_a_partition_added_after_setup_does_not_stop_the_others(stream: Stream) -> None:

@@ -15,8 +15,8 @@ from tests.support.broker import numbered
 from tests.support.logged import logged
 from tests.support.stored import Positions, Worker
 from tests.support.streams import Stream, running, until
-from workers.kafka.connections import TaskEnded
-from workers.kafka.fetch_errors import FIRST_SECONDS, LONGEST_SECONDS, FetchErrors, error_name
+from workers.kafka.fetch_errors import error_name
+from workers.kafka.internals import TaskEnded
 from workers.ops.health import Vitals
 from workers.ops.metrics import Measured
 
@@ -73,8 +73,9 @@ async def test_a_partition_whose_fetches_fail_is_halted_and_recovers_by_itself(
             assert vitals.unready() == [f"without orders/0, which is halted: {error_name(code)}"]
             stream.produce(numbered(0, 10), partition=1)
             await positions.until({("orders", 1): 10})
-            intake.resume("orders", 0)  # as where a case has waited there
-            assert Place(stream.prefix + "orders", 0) in intake._need_consumer().paused()
+            intake.block(("orders", 0))
+            intake.unblock(("orders", 0))
+            assert Place(stream.prefix + "orders", 0) in intake.consumer.client.paused()
             broken.code = NO_ERROR
             await positions.until({("orders", 0): 50})
             assert intake.halted == []
@@ -127,25 +128,9 @@ async def test_the_end_of_any_task_of_the_client_ends_the_worker(stream: Stream)
         ending = asyncio.create_task(intake.run(worker, asyncio.Event()))
         await until(lambda worker=worker: bool(worker.claims))  # type: ignore[misc]
         owner, task = name.split(".")
-        getattr(getattr(intake._need_consumer(), owner), task).cancel()
+        getattr(getattr(intake.consumer.client, owner), task).cancel()
         with pytest.raises(TaskEnded):
             await asyncio.wait_for(ending, 20)
-
-
-def test_pauses_grow_up_to_a_bound_and_what_passes_by_itself_is_not_halted_at_first() -> None:
-    errors, place = FetchErrors(), Place("orders", 0)
-    assert errors.failed(place, "CORRUPT_MESSAGE", 100.0)
-    assert not errors.failed(place, "CORRUPT_MESSAGE", 100.0), "said twice"
-    assert errors.due(100.0 + 2 * FIRST_SECONDS) == [place]
-    for _ in range(100):
-        errors.failed(place, "CORRUPT_MESSAGE", 200.0)
-    assert errors.due(200.0 + LONGEST_SECONDS - 0.01) == []
-    assert errors.due(200.0 + LONGEST_SECONDS) == [place]
-    assert errors.went_well(place)
-    assert not errors.failed(place, "NOT_LEADER_OR_FOLLOWER", 300.0)
-    assert not errors.halted
-    assert errors.failed(place, "NOT_LEADER_OR_FOLLOWER", 306.0)
-    assert list(errors.halted) == [place]
 
 
 def test_errors_have_the_names_that_kafka_gives_them() -> None:

@@ -7,8 +7,9 @@ import pytest
 from aiokafka.structs import TopicPartition
 
 from tests.support.broker import CODECS, Message, batch, with_broken_name
-from workers.kafka import fetched_records
-from workers.kafka.fetched_records import GuardedPartitionRecords, GuardedRecords, UnreadableRecords
+from workers.kafka import fetched_records, internals
+from workers.kafka.fetched_records import GuardedRecords, UnreadableRecords
+from workers.kafka.internals import GuardedPartitionRecords
 
 PLACE = TopicPartition("orders", 3)
 
@@ -66,7 +67,7 @@ def test_what_comes_before_a_bomb_is_read(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_what_is_over_the_limit_of_a_poll_is_left_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetched_records, "POLL_BYTES", 150_000)
+    monkeypatch.setattr(internals, "POLL_BYTES", 150_000)
     fetch = b"".join(batch("zstd", [(b"k", b"\0" * 100_000, [])], offset) for offset in range(5))
     assert [offset for offset, _ in read(fetch)] == [0, 1]
     assert [offset for offset, _ in read(fetch[2 * len(fetch) // 5 :], 2)] == [2, 3]
@@ -91,7 +92,7 @@ def test_of_a_record_with_too_many_headers_the_first_are_kept_and_its_neighbours
 
 
 def test_headers_count_for_the_limit_of_a_poll_however_short_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetched_records, "POLL_BYTES", 150_000)
+    monkeypatch.setattr(internals, "POLL_BYTES", 150_000)
     fetch = batch("zstd", [(b"", b"", [("", b"")] * 2000) for _ in range(5)])
     assert [offset for offset, _ in read(fetch)] == [0, 1]
 

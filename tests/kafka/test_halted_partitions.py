@@ -76,8 +76,8 @@ async def test_a_stored_position_that_is_gone_halts_its_partition_alone(stream: 
         await positions.until({("orders", 1): 20})
         assert not task.done()
         assert intake.halted == [("orders", 0), ("orders", 2)]
-        intake._halted.clear()  # as before the first fetch
-        ends = {place: end for place, end in (await intake.ends()).items() if place[0] == "orders"}
+        read = {("orders", 0): 20, ("orders", 1): 20, ("orders", 2): 5}
+        ends = await intake.consumer.ends(read)
         assert ends == {("orders", 0): 100, ("orders", 1): 20}, "an end before the position proves nothing"
     assert positions.next_offset == {("orders", 0): 20, ("orders", 1): 20, ("orders", 2): 5}
 
@@ -104,14 +104,15 @@ async def test_a_topic_recreated_while_it_is_read_is_halted_at_the_next_request_
     positions = Positions()
     async with running(intake, Worker(positions)):
         await positions.until({("orders", 0): 20})
-        assert await intake.partition_counts() == {"orders": 3, "cases": 3}
+        assert await intake.consumer.partition_counts() == {"orders": 3, "cases": 3}
         assert intake.halted == []
         await stream.make_anew("orders")
         async with asyncio.timeout(20):
             while intake.halted != [("orders", number) for number in range(3)]:
-                await intake.partition_counts()
-        intake.resume("orders", 0)  # as where a case has waited there
-        assert Place(stream.prefix + "orders", 0) in intake._need_consumer().paused()
+                await intake.consumer.partition_counts()
+        intake.block(("orders", 0))
+        intake.unblock(("orders", 0))
+        assert Place(stream.prefix + "orders", 0) in intake.consumer.client.paused()
 
 
 async def test_a_partition_without_a_leader_does_not_hide_the_ends_of_the_others(

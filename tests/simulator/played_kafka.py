@@ -4,15 +4,16 @@ Every request is a step before it is answered and one after, so an answer can be
 reader sees nothing of a transaction that is open, nor what lies behind it, and nothing of one that was aborted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from contracts.topics import INPUT_TOPICS
 from tests.simulator.scenario import PARTITIONS
 from tests.support.scheduled_store import STEP
+from workers.ingest.partition import Partition
 from workers.ingest.worker import Ingest
-from workers.kafka.handling import Partition, PartitionBatch
+from workers.kafka.consumer import Listener
 from workers.rules.calendar import Instant
 
 if TYPE_CHECKING:
@@ -61,40 +62,41 @@ class Log:
 
 
 @dataclass(slots=True)
-class PlayedIntake:
-    """One ingest worker's consumer: the partitions it was assigned, and where it reads on."""
+class PlayedConsumer:
+    """One ingest worker's consumer; its `worker` is given once it is made."""
 
     world: "World"
     number: int
-    reads_at: dict[Partition, int] = field(default_factory=dict)
+    positions: dict[Partition, int] = field(default_factory=dict)
     decided: dict[Partition, int] = field(default_factory=dict)
     """The last stable offsets that fetches answered."""
     resting: set[Partition] = field(default_factory=set)
     seen: int = -1
-    ingest: Ingest = field(init=False)
+    worker: Ingest = field(init=False)
 
-    async def claim(self, places: list[Partition]) -> None:
-        if places:
-            self.reads_at |= await self.ingest.claim(places)
-            self.resting -= set(places)
+    async def start(self, listener: Listener) -> None:
+        """Nobody runs the loop: the scheduler takes its steps."""
 
-    async def reclaim(self) -> None:
-        await self.follow()
-        await self.claim(list(self.reads_at))
+    async def stop(self, owned: int) -> None:
+        """The same."""
 
     async def follow(self) -> None:
         """Learn which partitions are assigned to this worker now."""
+        owned = self.worker.processing.owned
         assigned = [place for place in PLACES if self.world.assigned[place] == self.number]
-        revoked = [place for place in self.reads_at if place not in assigned]
-        if revoked:
-            await self.ingest.revoked(revoked)
-            for place in revoked:
-                del self.reads_at[place]
-        await self.claim([place for place in assigned if place not in self.reads_at])
+        if revoked := [place for place in owned if place not in assigned]:
+            await self.worker.processing.release(revoked)
+        if new := [place for place in assigned if place not in owned]:
+            await self.worker.loop.assigned(new)
 
-    async def ends(self) -> Mapping[Partition, int]:
+    async def reclaim(self) -> None:
+        """Begin, or begin again from what is stored."""
+        await self.follow()
+        await self.worker.loop.reclaim()
+
+    async def ends(self, read: Mapping[Partition, int]) -> Mapping[Partition, int]:
         await STEP
-        ends = {place: self.world.logs[place].high_watermark for place in self.reads_at}
+        ends = {place: self.world.logs[place].high_watermark for place in read}
         await STEP
         return ends
 
@@ -106,38 +108,55 @@ class PlayedIntake:
         await STEP
         return ends
 
-    def decided_until(self, topic: str, partition: int) -> int:
-        return self.decided.get((topic, partition), 0)
-
     async def partition_counts(self) -> Mapping[str, int]:
         return dict.fromkeys(INPUT_TOPICS, PARTITIONS)
 
-    def pause(self, topic: str, partition: int) -> None:
-        self.resting.add((topic, partition))
+    async def recreated(self, topics: Iterable[str]) -> Collection[str]:
+        return ()
 
-    def resume(self, topic: str, partition: int) -> None:
-        self.resting.discard((topic, partition))
+    async def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Nobody reads them."""
+
+    def has_leader(self, place: Partition) -> bool:
+        return True
+
+    def decided_until(self, place: Partition) -> int:
+        return self.decided.get(place, 0)
+
+    def position(self, place: Partition) -> int | None:
+        return self.positions.get(place)
+
+    def paused(self) -> set[Partition]:
+        return self.resting
+
+    def seek(self, place: Partition, offset: int) -> None:
+        self.positions[place] = offset
+
+    def pause(self, place: Partition) -> None:
+        self.resting.add(place)
+
+    def resume(self, place: Partition) -> None:
+        self.resting.discard(place)
         self.world.store.moves += 1
 
     def unread(self) -> list[Partition]:
         logs, lags = self.world.logs, self.world.lags
         return [
             at
-            for at, offset in self.reads_at.items()
-            if at not in self.resting and offset < logs[at].stable and not lags(at)
+            for at, owned in self.worker.processing.owned.items()
+            if at not in self.resting and owned.fetch_offset < logs[at].stable and not lags(at)
         ]
 
     def may_go_on(self) -> bool:
         return self.seen != self.world.store.moves or bool(self.unread())
 
-    def fetch(self) -> list[PartitionBatch]:
+    async def poll(self) -> Mapping[Partition, Sequence[Any]]:
         """Some records of some partitions."""
-        random, found = self.world.random, []
+        random, found = self.world.random, {}
         for place in self.unread():
             if random.random() < 0.75:
-                log, first = self.world.logs[place], self.reads_at[place]
+                log, first = self.world.logs[place], self.positions[place]
                 self.decided[place] = log.stable
-                self.reads_at[place] = min(first + random.choice([1, 1, 2, 5, 50]), log.stable)
-                records = [each for each in log.records[first : self.reads_at[place]] if each is not None]
-                found.append(PartitionBatch(*place, first, self.reads_at[place], records))
+                self.positions[place] = min(first + random.choice([1, 1, 2, 5, 50]), log.stable)
+                found[place] = [each for each in log.records[first : self.positions[place]] if each is not None]
         return found

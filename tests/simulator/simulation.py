@@ -1,6 +1,6 @@
 """One deployment in memory: the real workers as steps that a seeded scheduler interleaves, ends and starts anew.
 
-Everything that decides is the engine's own (ingest with its waiting cases, enforcement, completeness, rules, codec,
+Everything that decides is the engine's own (ingest with its loop's steps, enforcement, rules, codec,
 the relay's checkpoints); played are Kafka, the clock and the processes. A scenario runs the same way every time.
 """
 
@@ -14,18 +14,18 @@ from unittest.mock import patch
 from uuid import UUID
 
 from tests.model.reading import Message
-from tests.simulator.played_kafka import PLACES, Log, PlayedIntake
+from tests.simulator.played_kafka import PLACES, Log, PlayedConsumer
 from tests.simulator.scenario import LONG_AFTER, PARTITIONS, POLICY_FILES, SHARDS, Arrival, Scenario, value_of
 from tests.support.rules_engine import both
 from tests.support.scheduled_store import STEP, ScheduledStore, Step, run_alone
 from workers.checkpoints import CHECKPOINTS_TOPIC
 from workers.codec.decoding import Decoder
-from workers.completeness import Present
 from workers.enforcement import evaluate
 from workers.enforcement.process import Enforcement
+from workers.ingest.heartbeat import Present
+from workers.ingest.partition import Partition
+from workers.ingest.processing import Processing
 from workers.ingest.worker import Ingest
-from workers.kafka.consumer import Intake
-from workers.kafka.handling import Partition
 from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer
 from workers.relay import Shard
 from workers.rules.calendar import Instant, written
@@ -135,21 +135,14 @@ class World:
 
     # -- the processes -------------------------------------------------------------------------------------
 
-    def intake(self, number: int, ahead: Instant | None = None) -> PlayedIntake:
-        """A fresh ingest worker with its intake; `ahead` where its clock is not the scenario's."""
-        intake = PlayedIntake(self, number)
+    def consumer(self, number: int, ahead: Instant | None = None) -> PlayedConsumer:
+        """A fresh ingest worker with its consumer; `ahead` where its clock is not the scenario's."""
+        consumer = PlayedConsumer(self, number)
         clock = WorkersClock(self.clock, self.scenario.clocks[number] if ahead is None else ahead)
-        intake.ingest = Ingest(
-            store=self.store,
-            enforcement=self.enforcement,
-            decoder=self.decoder,
-            intake=cast("Intake", intake),
-            clock=clock,
-            present=Present(clock, self.store, self.scenario.events_clock),
-            owner=f"ingest {number}",
-            input_partitions=PARTITIONS,
-        )
-        return intake
+        processing = Processing(self.store, self.enforcement, self.decoder, clock, f"ingest {number}")
+        present = Present(clock, self.store, self.scenario.events_clock)
+        consumer.worker = Ingest(processing, consumer, present, PARTITIONS)
+        return consumer
 
     async def produce(self) -> None:
         for each in self.scenario.arrivals:
@@ -209,30 +202,31 @@ class World:
                 raise Amiss(f"{place} is complete up to {written(until)}, but what came {written(unread)} is unread")
 
     async def ingest(self, number: int) -> None:
-        intake = self.intake(number)
-        await intake.reclaim()
+        consumer = self.consumer(number)
+        await consumer.reclaim()
         while True:
-            await Step(intake.may_go_on)
-            await self.read_some(intake)
+            await Step(consumer.may_go_on)
+            await self.read_some(consumer)
             self.check_watermarks()
 
-    async def read_some(self, intake: PlayedIntake) -> None:
+    async def read_some(self, consumer: PlayedConsumer) -> None:
         """One heartbeat, or one fetch or two on the heels of each other, decided."""
+        worker = consumer.worker
         try:
             if self.random.random() < 0.7:
-                await intake.follow()
-            if self.random.random() < 0.3 or not intake.unread():
-                intake.seen = self.store.moves
-                await intake.ingest._heartbeat()
-                await intake.ingest._let_cases_go_on()
+                await consumer.follow()
+            if self.random.random() < 0.3 or not consumer.unread():
+                consumer.seen = self.store.moves
+                await worker.heartbeat.beat()
+                await worker.let_cases_go_on()
                 return
-            fetched = [intake.fetch() for _ in range(self.random.choice([1, 1, 2]))]
-            for batch in fetched:
-                if batch:
-                    taken_back = await intake.ingest.commit(await intake.ingest.decode(batch))
-                    intake.reads_at |= {at: offset for at, offset in taken_back.items() if at in intake.reads_at}
+            fetched = [await worker.loop.poll() for _ in range(self.random.choice([1, 1, 2]))]
+            for batches in fetched:
+                if batches:
+                    await worker.processing.process(await worker.processing.decode(batches))
+                    worker.loop.align()
         except LostOwnership:
-            await intake.reclaim()
+            await consumer.reclaim()
 
     async def enforce(self) -> None:
         while True:
@@ -358,22 +352,22 @@ class World:
             self.clock.now += self.scenario.end
         self.assigned = dict.fromkeys(PLACES, 0)
         self.store.tables.leases.clear()
-        intake = self.intake(0, ahead=max(0, *self.scenario.clocks))
-        run_alone(intake.reclaim())
+        consumer = self.consumer(0, ahead=max(0, *self.scenario.clocks))
+        run_alone(consumer.reclaim())
         for _ in range(ROUNDS):
             before = (self.store.changes, self.store.moves)
-            self._work(intake)
+            self._work(consumer)
             if (self.store.changes, self.store.moves) == before:
                 break
         else:
             raise Amiss("does not come to rest")
         self._publish_all()
 
-    def _work(self, intake: PlayedIntake) -> None:
-        while intake.unread():
-            run_alone(self.read_some(intake))
-        run_alone(intake.ingest._heartbeat())
-        run_alone(intake.ingest._let_cases_go_on())
+    def _work(self, consumer: PlayedConsumer) -> None:
+        while consumer.unread():
+            run_alone(self.read_some(consumer))
+        run_alone(consumer.worker.heartbeat.beat())
+        run_alone(consumer.worker.let_cases_go_on())
         for account_id, _ in run_alone(self.store.quarantined("", 1_000)):
             run_alone(self.enforcement.retry([account_id]))
         while run_alone(self.enforcement.process_due(50)).accounts:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from aiokafka import ConsumerRecord
 
-from workers.kafka.handling import PartitionBatch
-
-Partition = tuple[str, int]
+from workers.codec.decoding import Read
+from workers.ingest.partition import OwnedPartition, Partition, PartitionBatch
+from workers.store.records import Position
 
 
 class PositionMoved(Exception):
@@ -22,6 +22,7 @@ class Positions:
 
     next_offset: dict[Partition, int] = field(default_factory=dict)
     owner: dict[Partition, object] = field(default_factory=dict)
+    epoch: Counter[Partition] = field(default_factory=Counter)
     applied: Counter[tuple[str, int, int]] = field(default_factory=Counter)
     records: list[ConsumerRecord] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
@@ -58,7 +59,7 @@ class Positions:
 
 @dataclass(slots=True)
 class Worker:
-    """The handler of one intake; `fail` makes its next transactions fail, `seconds` makes them slow."""
+    """The handler of one loop; `fail` makes its next transactions fail, `seconds` makes them slow."""
 
     positions: Positions = field(repr=False)
     seconds: float = 0.0
@@ -67,43 +68,41 @@ class Worker:
     committed: list[Sequence[PartitionBatch]] = field(default_factory=list)
     claims: list[Sequence[Partition]] = field(default_factory=list)
     waits: dict[Partition, int] = field(default_factory=dict)
-    """Offsets that may not be taken in until they are removed here."""
+    """Offsets that may not be processed until they are removed here."""
+    owned: dict[Partition, OwnedPartition] = field(default_factory=dict)
     busy: bool = False
 
-    async def claim(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+    async def claim(self, places: Sequence[Partition]) -> None:
         """Take the rows over."""
         assert not self.busy, "a claim in the middle of a transaction"
         await asyncio.sleep(self.seconds)
-        self.claims.append(partitions)
-        for place in partitions:
+        self.claims.append(places)
+        for place in places:
             self.positions.owner[place] = self
-        return {place: self.positions.next_offset.get(place, 0) for place in partitions}
+            self.positions.epoch[place] += 1
+            stored = self.positions.next_offset.get(place, 0)
+            self.owned[place] = OwnedPartition(Position(*place, stored, self.positions.epoch[place], None, None))
 
-    async def revoked(self, partitions: Sequence[Partition]) -> None:
-        """Nothing to forget: the rows hold everything."""
-        assert not self.busy, "revoked in the middle of a transaction"
+    async def release(self, places: Sequence[Partition]) -> None:
+        """The rows hold everything."""
+        assert not self.busy, "released in the middle of a transaction"
+        for place in places:
+            del self.owned[place]
 
-    async def decode(self, batch: Sequence[PartitionBatch]) -> Sequence[PartitionBatch]:
+    async def decode(self, batches: Sequence[PartitionBatch]) -> Sequence[PartitionBatch]:
         """As it is."""
-        return batch
+        return batches
 
-    def _split(self, batch: Sequence[PartitionBatch]) -> tuple[list[PartitionBatch], dict[Partition, int]]:
-        """The batch up to what must wait, and where that is."""
-        taken, taken_back = [], {}
-        for part in batch:
-            place = (part.topic, part.partition)
-            waits = self.waits.get(place)
-            if self.positions.next_offset.get(place, 0) != part.fetched_from and waits is not None:
-                taken_back[place] = self.positions.next_offset[place]  # fetched behind what waits
-            elif waits not in {record.offset for record in part.records}:
-                taken.append(part)
-            else:
-                before = [record for record in part.records if record.offset < waits]
-                taken.append(replace(part, next_offset=waits, records=before))
-                taken_back[place] = waits
-        return taken, taken_back
+    def _before_what_waits(self, batch: PartitionBatch) -> PartitionBatch:
+        """The batch up to what must wait."""
+        waits = self.waits.get(batch.place)
+        if waits not in {record.offset for record in batch.records}:
+            return batch
+        self.owned[batch.place].cut(waits)
+        before = [record for record in batch.records if record.offset < waits]
+        return replace(batch, next_offset=waits, records=before)
 
-    async def commit(self, decoded: Sequence[PartitionBatch]) -> Mapping[Partition, int]:
+    async def process(self, decoded: Sequence[PartitionBatch]) -> None:
         """One transaction."""
         assert not self.busy, "two transactions at once"
         self.busy = True
@@ -113,9 +112,12 @@ class Worker:
                 self.fail -= 1
                 self.failures += 1
                 raise ConnectionError("the database is away")
-            taken, taken_back = self._split(decoded)
-            self.positions.apply(self, taken)
-            self.committed.append(taken)
-            return taken_back
+            accepted = [each for each in decoded if each.place in self.owned and self.owned[each.place].accepts(each)]
+            batches = [self._before_what_waits(each) for each in accepted]
+            self.positions.apply(self, batches)
+            self.committed.append(batches)
+            for batch in batches:
+                partition = self.owned[batch.place]
+                partition.committed(partition.advance(batch.next_offset, Read(), 0), partition.window)
         finally:
             self.busy = False

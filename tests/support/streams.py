@@ -1,4 +1,4 @@
-"""Input topics of a test's own on a real broker, and an intake at work on them."""
+"""Input topics of a test's own on a real broker, and a loop at work on them."""
 
 import asyncio
 import contextlib
@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 from tests.support.broker import Message, delete_topic, make_topic, produce
-from tests.support.stored import Partition, Positions, Worker
+from tests.support.stored import Positions, Worker
+from workers.ingest.loop import Loop
+from workers.ingest.partition import Partition
 from workers.kafka.admin import Admin, end_offsets
-from workers.kafka.consumer import Intake
+from workers.kafka.consumer import Consumer
 from workers.kafka.security import KafkaAccess
 from workers.ops.health import Vitals
 
@@ -28,8 +30,8 @@ class Stream:
         batch_size: int = 500,
         topic_ids: Mapping[str, str] | None = None,
         vitals: Vitals | None = None,
-    ) -> Intake:
-        return Intake(
+    ) -> "Intake":
+        consumer = Consumer(
             kafka=KafkaAccess(self.bootstrap),
             topics=TOPICS,
             prefix=self.prefix,
@@ -37,8 +39,8 @@ class Stream:
             instance_id=instance,
             batch_size=batch_size,
             topic_ids=topic_ids,
-            vitals=vitals,
         )
+        return Intake(consumer, vitals or Vitals())
 
     def produce(self, messages: list[Message], topic: str = "orders", partition: int = 0, **options: object) -> None:
         produce(self.bootstrap, self.prefix + topic, messages, partition=partition, **options)
@@ -60,9 +62,52 @@ class Stream:
         await make_topic(self.bootstrap, 3, self.prefix + topic)
 
 
+@dataclass(slots=True)
+class Intake:
+    """A consumer with a loop, once it runs."""
+
+    consumer: Consumer
+    vitals: Vitals
+    _loop: Loop | None = None
+
+    async def run(self, worker: Worker, stop: asyncio.Event) -> None:
+        self._loop = Loop(self.consumer, worker, self.vitals)
+        await self._loop.run(stop)
+
+    @property
+    def loop(self) -> Loop:
+        assert self._loop is not None
+        return self._loop
+
+    @property
+    def halted_by(self) -> dict[Partition, str]:
+        """The partitions shown as halted, and by which error."""
+        owned = {} if self._loop is None else self._loop.owned
+        return {place: name for place, each in owned.items() if (name := each.halted_by) is not None}
+
+    @property
+    def halted(self) -> list[Partition]:
+        return sorted(self.halted_by)
+
+    def block(self, place: Partition) -> None:
+        """A case begins to wait in a partition."""
+        self.loop.owned[place].case_must_wait(covers=0)
+        self.loop.align([place])
+
+    def unblock(self, place: Partition) -> None:
+        """It need not wait any longer."""
+        self.loop.owned[place].registry_reached()
+        self.loop.align([place])
+
+    async def ends(self) -> Mapping[Partition, int]:
+        """Where the partitions end that can be read."""
+        owned = self.loop.owned.items()
+        return await self.consumer.ends({place: each.fetch_offset for place, each in owned if each.is_readable})
+
+
 @contextlib.asynccontextmanager
 async def running(intake: Intake, worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
-    """An intake at work, stopped in order at the end."""
+    """A loop at work, stopped in order at the end."""
     stop = asyncio.Event()
     task = asyncio.create_task(intake.run(worker, stop))
     try:
@@ -73,7 +118,7 @@ async def running(intake: Intake, worker: Worker) -> AsyncIterator[asyncio.Task[
 
 
 async def until(true: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait for what the intake tells nobody."""
+    """Wait for what the loop tells nobody."""
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110  # nothing is there to wait on
             await asyncio.sleep(0.01)  # nothing is there to wait on

@@ -51,6 +51,8 @@ class PartitionBatch:
     fetched_from: int
     next_offset: int
     records: Sequence[Record]
+    decided_until: int = 0
+    """The offset before which all could be read when it was fetched."""
 
     @property
     def place(self) -> Partition:
@@ -122,7 +124,9 @@ class OwnedPartition:
 
     # -- fetches -------------------------------------------------------------------------------------------
 
-    def fetched(self, asked_from: int, reached: int | None, records: Sequence[Record]) -> PartitionBatch | None:
+    def fetched(
+        self, asked_from: int, reached: int | None, records: Sequence[Record], decided_until: int = 0
+    ) -> PartitionBatch | None:
         """A poll that began at `asked_from` left the consumer at `reached`; the batch, if it is one to process.
 
         What began elsewhere, because the partition was taken back meanwhile, is dropped.
@@ -135,7 +139,7 @@ class OwnedPartition:
         self.fetch_offset = reached
         self.fetch_succeeded()
         topic, number, _, epoch, *_ = self.position
-        return PartitionBatch(topic, number, epoch, asked_from, reached, records)
+        return PartitionBatch(topic, number, epoch, asked_from, reached, records, decided_until)
 
     def fetch_failed(self, name: str, now: float) -> None:
         """A fetch failed with Kafka's error of this name, at `now` in seconds of any steady clock."""

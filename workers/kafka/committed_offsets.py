@@ -5,12 +5,13 @@ counted, and has no other effect.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from workers import timeouts
+from workers.kafka.admin import Partition
 from workers.ops.logs import Log
 
 log = Log()
@@ -19,36 +20,33 @@ WRITE_SECONDS = 5.0
 """The shortest interval between two commits of offsets."""
 
 
+class Committing(Protocol):
+    """The consumer."""
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Commit offsets."""
+        ...
+
+
 class CommittedOffsets:
-    """The committed offsets of one consumer, and those to commit next."""
+    """The committed offsets of one consumer, and when it commits next."""
 
     def __init__(self, failed: Callable[[Exception], None]) -> None:
         self._failed = failed
-        self._stored: dict[TopicPartition, int] = {}
-        self._written: dict[TopicPartition, int] = {}
+        self._written: Mapping[Partition, int] = {}
         self._again_at = 0.0
         self._failing = False
 
-    def stored(self, place: TopicPartition, offset: int) -> None:
-        """Record that the database has this position."""
-        self._stored[place] = offset
-
-    def forget(self, places: Iterable[TopicPartition]) -> None:
-        """Forget partitions that another worker may own now."""
-        for place in places:
-            self._stored.pop(place, None)
-            self._written.pop(place, None)
-
-    async def write_sometimes(self, consumer: AIOKafkaConsumer) -> None:
-        """Commit what changed, unless that was done within WRITE_SECONDS."""
+    async def write_sometimes(self, consumer: Committing, stored: Mapping[Partition, int]) -> None:
+        """Commit the stored positions that changed, unless that was done within WRITE_SECONDS."""
         now = asyncio.get_running_loop().time()
         if now >= self._again_at:
             self._again_at = now + WRITE_SECONDS
-            await self.write(consumer)
+            await self.write(consumer, stored)
 
-    async def write(self, consumer: AIOKafkaConsumer) -> None:
-        """Commit what changed."""
-        changed = {place: offset for place, offset in self._stored.items() if self._written.get(place) != offset}
+    async def write(self, consumer: Committing, stored: Mapping[Partition, int]) -> None:
+        """Commit the stored positions that changed."""
+        changed = {place: offset for place, offset in stored.items() if self._written.get(place) != offset}
         if not changed:
             return
         try:
@@ -61,4 +59,4 @@ class CommittedOffsets:
             self._failed(error)
         else:
             self._failing = False
-            self._written |= changed
+            self._written = dict(stored)  # without those that another owns now, which may write what it stored

@@ -11,23 +11,17 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import cramjam
-from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint, encode_varint
 from aiokafka.structs import TopicPartition
-from faststream.kafka import KafkaMessage
 
 BATCH_BYTES = 64 * 1024 * 1024
 """What one batch may inflate to. Brokers take 1 MiB compressed; JSON shrinks to a tenth or a fiftieth."""
-POLL_BYTES = 8 * 1024 * 1024
-"""After so much of a partition in one poll, inflated, the rest is left for the next one, and fetched again."""
 
 MOST_HEADERS = 10_000
 """Of one record."""
-HEADER_BYTES = 64
-"""What a header takes beside its name and its content, once it is an object."""
 _COUNTED_OVER = 1024 * 1024
 """Smaller batches, inflated, hold too few headers to matter; of larger ones only records over _LARGE do."""
 _LARGE = 64 * 1024
@@ -57,12 +51,6 @@ class TooLarge(Exception):
     """A batch would inflate to more than is allowed."""
 
 
-def guard_fetches() -> None:
-    """Make every consumer of this process read what it fetches through this module; safe to repeat."""
-    fetcher.MemoryRecords = GuardedRecords
-    fetcher.PartitionRecords = GuardedPartitionRecords
-
-
 class FetchedRecord(NamedTuple):
     """A record as it was sent. aiokafka's own takes twice as long to make, which is felt a million times."""
 
@@ -74,55 +62,6 @@ class FetchedRecord(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
-
-
-class GuardedPartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
-    """A partition's share of a fetch; a share that begins with what cannot be read is an `UnreadableRecords`."""
-
-    def __init__(self, tp: TopicPartition, records: Any, aborted: Any, fetch_offset: int, *options: Any) -> None:
-        super().__init__(tp, records, aborted, fetch_offset, *options)
-        self._fetch_offset = fetch_offset
-        self._records_iterator = None  # a generator not run to its end would keep this, and all that was fetched
-        self._guarded: Iterator[FetchedRecord] | None = None
-        self._left = 0
-
-    def __iter__(self) -> Iterator[FetchedRecord]:
-        self._left = POLL_BYTES  # each poll begins with this
-        if self._guarded is None:
-            self._guarded = self._guard()
-        return self._guarded
-
-    def __next__(self) -> FetchedRecord:
-        return next(iter(self))
-
-    def _guard(self) -> Iterator[FetchedRecord]:
-        while True:
-            try:
-                unpacked = self._unpack_records()
-                while self._left > 0 and (record := next(unpacked, None)) is not None:
-                    yield record
-                return
-            except Exception as error:
-                if isinstance(error, UnicodeDecodeError) and self._records.mend():
-                    continue
-                if self.next_fetch_offset > self._fetch_offset:
-                    return  # what came before is sound; the next fetch begins with this
-                raise UnreadableRecords(self._tp, self.next_fetch_offset, repr(error)) from error
-
-    def _consumer_record(self, tp: TopicPartition, record: Any) -> FetchedRecord:
-        headers = record.headers
-        self._left -= len(record.key or b"") + len(record.value or b"")
-        for name, content in headers or ():
-            self._left -= HEADER_BYTES + len(name) + len(content or b"")
-        return FetchedRecord(
-            tp.topic,
-            tp.partition,
-            record.offset,
-            record.timestamp,
-            record.key,
-            record.value,
-            tuple(headers) if headers else (),
-        )
 
 
 class GuardedRecords:
@@ -321,13 +260,3 @@ def _mend_name(batch: bytearray, start: int, end: int) -> bool:
         batch[start:end] = bytes(byte if byte < 0x80 else ord("?") for byte in batch[start:end])
         return True
     return False
-
-
-async def pass_through(batch: Any) -> KafkaMessage:
-    """FastStream's own parser fails a whole batch for one header that is no UTF-8; this one looks at nothing."""
-    return KafkaMessage(raw_message=batch, body=b"", consumer=None)  # type: ignore[arg-type]
-
-
-async def raw(message: Any) -> Any:
-    """What FastStream is to take for the body of such a message."""
-    return message.raw_message

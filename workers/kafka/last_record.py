@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError as AiokafkaError
 
 from workers import timeouts
-from workers.kafka.connections import stop_immediately
+from workers.kafka.internals import stop_immediately
 from workers.kafka.security import KafkaAccess
 
 _FIRST_SPAN = 16

@@ -13,10 +13,11 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.fetch import FetchRequest
 
 from workers import timeouts
+from workers.kafka.admin import Partition
 from workers.kafka.ends import NO_LEADER
 from workers.kafka.fetch_errors import CORRUPT_MESSAGE, LEADER_NOT_AVAILABLE, error_name
-from workers.kafka.fetched_records import GuardedPartitionRecords, GuardedRecords, UnreadableRecords
-from workers.kafka.handling import Partition
+from workers.kafka.fetched_records import GuardedRecords, UnreadableRecords
+from workers.kafka.internals import GuardedPartitionRecords
 from workers.kafka.security import KafkaAccess
 
 _READ_COMMITTED = 1

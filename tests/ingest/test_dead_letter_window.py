@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.codec.batch import Rejected
-from workers.dead_letter_limiter import Count, DeadLetterLimiter, Taken
-from workers.store.records import DeadLetterWindowRow
+from workers.codec.batch import Batch, Rejected
+from workers.codec.decoding import Read
+from workers.ingest.dead_letter_window import DeadLetterWindow
+from workers.ingest.decoded import Decoded
+from workers.ingest.partition import PartitionBatch
 
 PLACE = ("order-status", 0)
 
@@ -32,9 +34,9 @@ def records(kinds: str, first: int = 0, step: int = 1) -> tuple[list[At], list[i
     return made, [record.offset for record, kind in zip(made, kinds, strict=True) if kind == "x"]
 
 
-def read_until(kinds: str, before: Count | None = None) -> int | None:
+def read_until(kinds: str, before: DeadLetterWindow | None = None) -> int | None:
     """After how many records, read at once, the partition rests."""
-    return (before or Count()).after(*records(kinds))[1]
+    return (before or DeadLetterWindow()).limit(*records(kinds))
 
 
 def test_a_hundred_dead_letters_in_a_row_are_too_many() -> None:
@@ -57,23 +59,23 @@ def test_a_share_is_that_of_a_thousand_records_and_not_of_fewer() -> None:
 
 def test_old_dead_letters_are_forgotten() -> None:
     assert read_until(("x" * 50 + "." * 950) * 5) is None
-    count, _ = Count().after(*records("x" * 50 + "." * 1000))
-    assert count == Count(counted=1050)
-    assert count.clean
+    window = DeadLetterWindow().after(*records("x" * 50 + "." * 1000))
+    assert window == DeadLetterWindow(counted=1050)
+    assert window.is_clean
 
 
 def test_gaps_between_offsets_do_not_count() -> None:
     made, dead = records("x" * 120, first=7, step=1000)
-    count, read = Count().after(made, dead)
-    assert read == 100
-    assert count.paused == "100 dead letters in a row, up to offset 99007"
+    assert DeadLetterWindow().limit(made, dead) == 100
+    assert DeadLetterWindow().after(made, dead).paused == "100 dead letters in a row, up to offset 99007"
 
 
 def test_accepted_records_do_not_count_and_those_behind_them_do() -> None:
-    assert read_until("x" * 500, Count(accepted_until=500)) is None
-    assert read_until("x" * 500, Count(accepted_until=400)) == 500
-    assert read_until("x" * 500, Count(accepted_until=401)) is None
-    assert Count(accepted_until=500).after(*records("x" * 500))[0] == Count(accepted_until=500)
+    assert read_until("x" * 500, DeadLetterWindow(accepted_until=500)) is None
+    assert read_until("x" * 500, DeadLetterWindow(accepted_until=400)) == 500
+    assert read_until("x" * 500, DeadLetterWindow(accepted_until=401)) is None
+    accepted = DeadLetterWindow(accepted_until=500)
+    assert accepted.after(*records("x" * 500)) == accepted
 
 
 def naive(kinds: str) -> int | None:
@@ -95,10 +97,11 @@ def naive(kinds: str) -> int | None:
 )
 def test_however_records_are_batched_the_same_record_is_the_last(runs: list[tuple[str, int]], size: int) -> None:
     kinds = "".join(kind * times for kind, times in runs)
-    count = Count()
+    window = DeadLetterWindow()
     found: int | None = None
     for first in range(0, len(kinds), size):
-        count, read = count.after(*records(kinds[first : first + size], first))
+        made = records(kinds[first : first + size], first)
+        read, window = window.limit(*made), window.after(*made)
         if read is not None:
             found = first + read
             break
@@ -109,33 +112,26 @@ def rejected(offsets: Sequence[int], reason: str) -> list[Rejected]:
     return [Rejected(At(offset), PLACE[0], reason, "") for offset in offsets]
 
 
-def window_after(reason: str) -> DeadLetterWindowRow | None:
-    """What is stored after 200 records of which the transaction refused all for a reason."""
-    limiter = DeadLetterLimiter()
-    limiter.claimed([PLACE], [])
-    taken = Taken(PLACE, [At(offset) for offset in range(200)], ())
-    return limiter.window(taken, rejected(range(200), reason))
+def part(made: Sequence[At], unreadable: Sequence[Rejected] = ()) -> Decoded:
+    """A decoded batch of which some records cannot be read."""
+    batch = PartitionBatch(*PLACE, 1, made[0].offset, made[-1].offset + 1, made)
+    return Decoded(batch, Batch(rejected=[*unreadable]), Read())
 
 
 def test_conflicting_duplicates_count_and_one_sellers_flood_of_requests_does_not() -> None:
-    window = window_after("conflicting_duplicate")
-    assert window is not None
-    assert window.paused == "100 dead letters in a row, up to offset 99"
-    assert window_after("too_many_requests") is None
+    made = [At(offset) for offset in range(200)]
+
+    def refused(reason: str) -> DeadLetterWindow:
+        return part(made).window_after(DeadLetterWindow(), rejected(range(200), reason))
+
+    assert refused("conflicting_duplicate").paused == "100 dead letters in a row, up to offset 99"
+    assert refused("too_many_requests") == DeadLetterWindow(counted=200)
 
 
-def test_a_clean_partition_stores_nothing_and_a_count_survives_its_owner() -> None:
-    first = DeadLetterLimiter()
-    first.claimed([PLACE], [])
-    good, _ = records("." * 2000)
-    taken = Taken(PLACE, good, ())
-    assert first.window(taken, ()) is None
-    assert first.committed(taken, None) is None
+def test_a_window_survives_its_owner() -> None:
     bad, dead = records("x" * 60, first=2000)
-    window = first.window(Taken(PLACE, bad, rejected(dead[:40], "invalid_json")), ())
-    assert window is not None
-    assert window.counted == 2060
-    second = DeadLetterLimiter()
-    second.claimed([PLACE], [window])
-    assert second.readable(Taken(PLACE, bad[40:], rejected(dead[40:], "invalid_json"))) == 11
-    assert second.paused() == {}
+    window = part(bad[:40], rejected(dead[:40], "invalid_json")).window_after(DeadLetterWindow(counted=2000), [])
+    assert not window.is_clean
+    successor = DeadLetterWindow.of(window.row(PLACE))
+    assert successor == window
+    assert successor.limit(*records("x" * 80, first=2040)) == 11
