@@ -84,10 +84,9 @@ class PlayedConsumer:
         """Learn which partitions are assigned to this worker now."""
         owned = self.worker.processing.owned
         assigned = [place for place in PLACES if self.world.assigned[place] == self.number]
-        if revoked := [place for place in owned if place not in assigned]:
-            await self.worker.processing.release(revoked)
-        if new := [place for place in assigned if place not in owned]:
-            await self.worker.loop.assigned(new)
+        if set(assigned) != owned.keys():
+            await self.worker.loop.revoked()
+            await self.worker.loop.assigned(assigned)
 
     async def reclaim(self) -> None:
         """Begin, or begin again from what is stored."""
@@ -122,6 +121,9 @@ class PlayedConsumer:
 
     def decided_until(self, place: Partition) -> int:
         return self.decided.get(place, 0)
+
+    def assigned(self) -> Collection[Partition]:
+        return self.worker.processing.owned.keys()
 
     def position(self, place: Partition) -> int | None:
         return self.positions.get(place)

@@ -74,6 +74,9 @@ class PlayedConsumer:
     def has_leader(self, place: Partition) -> bool:
         return True
 
+    def assigned(self) -> Collection[Partition]:
+        return PLACES
+
     def position(self, place: Partition) -> int | None:
         return self.positions.get(place)
 

@@ -61,6 +61,8 @@ class Kafka(Protocol):
 
     async def poll(self) -> Mapping[Partition, Sequence[Any]]: ...
 
+    def assigned(self) -> Collection[Partition]: ...
+
     def position(self, place: Partition) -> int | None: ...
 
     def paused(self) -> Collection[Partition]: ...
@@ -146,19 +148,20 @@ class Loop:
         self._poll_backoff.succeeded()
         batches = []
         for place, (partition, asked_from) in asked.items():
-            if self.owned.get(place) is partition:  # else it was revoked or claimed again meanwhile
-                reached, decided = self.kafka.position(place), self.kafka.decided_until(place)
-                batch = partition.fetched(asked_from, reached, records.get(place, ()), decided)
-                batches += [] if batch is None else [batch]
+            if self.owned.get(place) is not partition or (reached := self.kafka.position(place)) == asked_from:
+                continue  # it was revoked or claimed again meanwhile, or nothing of it came
+            decided = self.kafka.decided_until(place)
+            batch = partition.fetched(asked_from, reached, records.get(place, ()), decided)
+            batches += [] if batch is None else [batch]
         self._halts.show(self.owned)
         return batches
 
     def align(self, places: Iterable[Partition] | None = None) -> None:
         """Have the consumer do what these partitions need; all of them where none are named."""
-        paused = self.kafka.paused()
+        assigned, paused = self.kafka.assigned(), self.kafka.paused()
         for place in list(self.owned) if places is None else places:
-            if (partition := self.owned.get(place)) is None:
-                continue
+            if place not in assigned or (partition := self.owned.get(place)) is None:
+                continue  # it is not read: it was revoked while it was claimed again
             for action in partition.actions(self.kafka.position(place), place in paused):
                 match action:
                     case Seek(offset):
@@ -229,6 +232,8 @@ class Loop:
     async def assigned(self, places: Collection[Partition]) -> None:
         """Claim what was assigned, and read it from where the database says."""
         await self._finish_commit()
+        if others := [place for place in self.owned if place not in places]:
+            await self.handler.release(others)  # they were claimed again while they were revoked
         if places:
             await self._claim(places)
 
@@ -239,8 +244,8 @@ class Loop:
         for topic in recreated:  # nothing was awaited since the claim, so nothing of them was read
             self.topic_recreated(topic)
         self.align(places)
-        for place in places:
-            if place not in self.owned:
+        for place in self.kafka.assigned():
+            if place in places and place not in self.owned:
                 log.error("partition not read: added after the set-up", topic=place[0], number=place[1])
                 self.kafka.seek(place, 0)
                 self.kafka.pause(place)

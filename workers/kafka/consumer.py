@@ -181,6 +181,10 @@ class Consumer:
             return {}  # the answer to the fetch said so
         return {self._named(place): found for place, found in records.items()}
 
+    def assigned(self) -> set[Partition]:
+        """The partitions that are this consumer's."""
+        return {self._named(place) for place in self.client.assignment()}
+
     def position(self, place: Partition) -> int | None:
         """The next offset that a poll gives; None where the partition is not this consumer's."""
         return internals.position_of(self.client, self._placed(place))
