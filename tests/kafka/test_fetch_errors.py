@@ -80,7 +80,7 @@ async def test_a_partition_whose_fetches_fail_is_halted_and_recovers_by_itself(
             await positions.until({("orders", 0): 50})
             assert intake.halted == []
             assert vitals.unready() == []
-    assert [line["error"] for line in lines if line["log_level"] == "error"] == [error_name(code)]
+    assert [line["error"] for line in lines if line["level"] == "error"] == [error_name(code)]
     labels = f'error="{error_name(code)}",partition="0",topic="orders"'
     [counted] = re.findall(rf"standing_fetch_errors_total{{{labels}}} (\S+)", b"".join(metrics.rendered()).decode())
     assert 0 < float(counted) < broken.fetches
