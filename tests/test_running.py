@@ -1,4 +1,4 @@
-"""What an operator can mend, or has to wait for, is one line and an exit code."""
+"""Errors that an operator can fix or must wait for are one line and an exit code."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How long who was taken over stands by: while the other works, and no longer."""
+"""How long a worker that was taken over stands by: while the other works, and no longer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

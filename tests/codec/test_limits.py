@@ -1,4 +1,4 @@
-"""The limits on what is taken in, at exactly their value and just beyond; and what of a record is passed on."""
+"""The limits on input records, at exactly their value and just beyond, and what of a record is passed on."""
 
 import base64
 import json

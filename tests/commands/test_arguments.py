@@ -112,7 +112,7 @@ def tries() -> Iterator[Any]:
 
 @pytest.fixture(autouse=True)
 def nothing_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Should a command begin to work, no server is there."""
+    """No server runs, so a command that starts to work fails."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STANDING_KAFKA_BOOTSTRAP", "127.0.0.1:1")
     monkeypatch.setenv("STANDING_DATABASE_URL", "postgresql://127.0.0.1:1/none")

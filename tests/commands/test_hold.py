@@ -21,7 +21,7 @@ SUSPENDED = "select count(*) from decision_log where kind = 'account_suspended'"
 
 @pytest.fixture
 async def deployment(database_url: str) -> AsyncIterator[DatabaseDeployment]:
-    """Accounts whose deadlines are due, with nobody who enforces them yet."""
+    """Accounts whose deadlines are due, without a timers worker."""
     async with deployed(database_url, SAMPLE) as made:
         await made.reads(*(enrolled("2016-03-01", f"a{number:03}") for number in range(ACCOUNTS)))
         await made.move_watermark(local("2017-01-01"))

@@ -23,7 +23,7 @@ LETTER = {"topic": "complaints", "partition": 3, "offset": 7, "key": None, "valu
 
 @dataclass
 class PlayedProducer:
-    """Stands for Kafka: remembers what was published, or refuses it."""
+    """A double of Kafka that records what was published, or refuses it."""
 
     kafka: KafkaAccess
     transactional_id: str

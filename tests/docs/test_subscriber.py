@@ -51,7 +51,7 @@ def until(reached: Callable[[], bool]) -> None:
 
 
 def suspended(deployment: Deployment) -> set[str]:
-    """Who is suspended by the compacted topic, which the program does not read."""
+    """The suspended accounts in the compacted topic, which the program does not read."""
     newest = {each.value["account_id"]: each.value["standing"] for each in deployment.published(["account-standing"])}
     return {account for account, standing in newest.items() if standing == "suspended"}
 
@@ -78,7 +78,7 @@ def year() -> list[list[Message]]:
 
 
 def progress(database: Path) -> int:
-    """How many messages the view rests on."""
+    """How many messages the view contains."""
     found = look_up(database, "select coalesce(sum(next), 0) from offsets")
     return int(found.pop()) if found else 0
 
@@ -155,7 +155,7 @@ def test_two_subscribers_of_one_database_do_not_process_a_message_twice(
                 numbers = count()
 
                 def met() -> bool:
-                    """Whether one of them has ended; as long as none has, there is more to take in."""
+                    """Whether one of them has ended; until then there are more messages to process."""
                     deployment.send([enrolled(f"a{next(numbers)}", "2016-09-11 00:00")])
                     return one.poll() is not None or other.poll() is not None
 

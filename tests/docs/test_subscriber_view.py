@@ -1,4 +1,4 @@
-"""What the example subscriber makes of messages, without a server: who is suspended by the rule of the README."""
+"""The view of the example subscriber, without a server: the suspended accounts by the rule of the README."""
 
 import importlib.util
 import json
@@ -41,7 +41,7 @@ WITHDRAWN = {"withdraws": "first", "account_id": "zhang", "sequence": 4}
 
 
 def suspended(program: ModuleType, database: sqlite3.Connection, *messages: dict[str, Any]) -> list[str]:
-    """Who is suspended after these messages, whatever the order in which their topics are read."""
+    """The suspended accounts after these messages, in any order of reading their topics."""
     for value in messages:
         name = "restorations" if value.get("standing_after") == "active" else "suspensions"
         (offset,) = database.execute("select next from offsets where topic = ?", [name]).fetchone()

@@ -1,4 +1,4 @@
-"""Companies on the real store: who joins while a company is terminated, who moves, and everything at once."""
+"""Companies in PostgreSQL: accounts that join during a termination or move, and concurrent transactions."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Silence on the real store: timers, lazy next_checks, accounts that wait, and the brake."""
+"""Deadlines in PostgreSQL: timers, early next checks, deferred facts and the deadline hold."""
 
 from tests.model.story import activation, case, enrolled, local, order
 from tests.support.database_deployment import DatabaseDeployment

@@ -31,7 +31,7 @@ async def kinds(deployment: DatabaseDeployment, account_id: str = "a") -> list[t
 
 
 async def at_the_end(deployment: DatabaseDeployment, day: str, account_id: str = "a") -> list[tuple[str, str]]:
-    """Time goes on to that day; what was decided is right, and this is what it is."""
+    """Advance the clock to that day; check the decisions in force against the model and return their kinds."""
     await deployment.reaches(local(day))
     await deployment.check(local(day))
     return await kinds(deployment, account_id)

@@ -1,4 +1,4 @@
-"""One account's unit of work without a database: what is refused, judged, said and kept, from batch to batch."""
+"""One account in the unit of work in memory: what is refused, judged, published and stored, batch by batch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

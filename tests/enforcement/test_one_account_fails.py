@@ -177,7 +177,7 @@ async def test_in_a_fan_out(deployment: DatabaseDeployment, monkeypatch: pytest.
 async def test_no_case_of_an_account_that_fails_reaches_its_company(
     deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
-    """Another account changes its own company in the same batch, and that change stands."""
+    """Another account changes its own company in the same batch, and that change is kept."""
     await deployment.reads(*(enrolled("2016-03-01", name, f"c{name in ('a1', BAD)}", f"e-{name}") for name in NAMES))
     upheld = [
         case("2016-04-01", account=name, case_id=name, category="refusal_of_trade_assurance") for name in ("a0", BAD)
@@ -344,7 +344,7 @@ async def test_an_account_whose_row_and_orders_disagree_is_quarantined_alone_and
 async def test_a_case_of_an_account_in_quarantine_waits_while_its_neighbours_case_terminates(
     deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both are in one company: the neighbour's termination stands, the other follows after the repair."""
+    """Both are in one company: the neighbour's termination is decided, the other one after the repair."""
     await deployment.reads(*(enrolled("2016-03-01", name, "c", f"e-{name}") for name in NAMES))
     upheld = [
         case("2016-04-01", account=name, case_id=name, category="refusal_of_trade_assurance") for name in ("a0", BAD)

@@ -1,6 +1,6 @@
 """A deployment for one fault: a database and a prefix of its own on shared servers, and its workers apart.
 
-Owns how facts are sent and how workers are kept running. A worker that dies is started anew, as its supervisor
+Owns how facts are sent and how workers are kept running. A worker that dies is restarted, as its supervisor
 would.
 """
 
@@ -49,7 +49,7 @@ select (select sum(next_offset) from positions) = $1
 
 
 class NotSettled(Exception):
-    """The deployment did not come to rest in time."""
+    """The deployment did not become idle in time."""
 
 
 @dataclass
@@ -155,7 +155,7 @@ class FaultyDeployment:
         return "".join(each.read_text() for each in self._outputs())
 
     def output_of(self, instance: str) -> str:
-        """What one of them printed, also what it did when it was started anew."""
+        """What one of them printed, before and after its restarts."""
         return (self.directory / f"{instance}.output").read_text()
 
     def forget_output(self) -> None:
@@ -199,11 +199,11 @@ class FaultyDeployment:
         await self.settled(sum(ends.values()), write_instant(max(each.event_at for each in messages)))
 
     async def at_work(self) -> None:
-        """Wait until something was taken in."""
+        """Wait until a record was processed."""
         await self.until("select sum(next_offset) > 0 from positions")
 
     async def settled(self, sent: int, newest: str) -> None:
-        """Wait until everything sent is decided, and every silence up to `newest`."""
+        """Wait until everything sent is decided, and every deadline up to `newest`."""
         await self.until(SETTLED, sent, newest)
 
     async def until(self, condition: str, *arguments: object) -> None:
@@ -254,7 +254,7 @@ class FaultyDeployment:
 
     @property
     def ended_wrongly(self) -> list[str]:
-        """The workers that ended as none may: whatever is done to servers and processes, they can be mended."""
+        """The workers that ended with an exit code that no fault may cause."""
         return [f"{name} ended with {code}" for name, code in self.exits if code not in MAY_END]
 
 

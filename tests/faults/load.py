@@ -17,11 +17,11 @@ LATE = MESSAGES[100::20]
 """Messages that arrive after everything else, months late."""
 IN_TIME = [each for number, each in enumerate(MESSAGES) if number < 100 or number % 20]
 PIECES, PAUSE_SECONDS = 60, 0.4
-"""A history lasts for half a minute at most while a fault goes on."""
+"""The longest history during a fault lasts half a minute."""
 
 
 async def feed(deployment: FaultyDeployment, messages: Sequence[Generated], over: asyncio.Event) -> None:
-    """Send a history piece by piece, so that it lasts while a fault does; once that is over, the rest at once."""
+    """Send a history in pieces for as long as a fault lasts, then the rest in one piece."""
     size = len(messages) // PIECES + 1
     for start in range(0, len(messages), size):
         await deployment.stream(messages[start : start + size])

@@ -1,6 +1,6 @@
-"""Facts that arrive a thousand times, all in disorder, or shuffled in windows: the same decisions stand in the end.
+"""Facts that arrive up to a thousand times, in disorder or shuffled in windows: the same decisions are in force.
 
-Owns the order and number of arrival; of when things happened nothing is changed.
+Only order and number of arrivals change, not the instants of the facts.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ def shuffled_in_windows(messages: Sequence[Generated]) -> list[Generated]:
 
 
 def repeated(messages: Sequence[Generated]) -> list[Generated]:
-    """Most facts once, some many times, up to a thousand, at once and long after."""
+    """Most facts once, some up to a thousand times, soon and long after."""
     random = Random(3)  # noqa: S311
     found = [copy for each in messages for copy in [each] * (2 if random.random() < 0.5 else 1)]
     for each in random.sample(messages, 20):

@@ -29,17 +29,17 @@ def verdict(seen: Seen) -> Verdict:
 
 
 def one_of_each_kind(messages: list[Record]) -> list[tuple[int, Record]]:
-    """The last message of each kind, and where it stands."""
+    """The last message of each kind, and its index."""
     return list({each.headers["ce_type"]: (index, each) for index, each in enumerate(messages)}.values())
 
 
 def last_of(seen: Seen, topic: str, wanted: Callable[[dict[str, Any]], bool] = lambda value: True) -> int:
-    """Where the last such message stands."""
+    """The index of the last such message."""
     return max(index for index, each in enumerate(seen.outputs) if each.topic == topic and wanted(each.json))
 
 
 def last_standing(seen: Seen, topic: str) -> int:
-    """Where the last decision stands that was never withdrawn; how many are on the way depends on the run."""
+    """The index of the last decision that was never withdrawn."""
     withdrawn = {each.json.get("withdraws") for each in seen.outputs}
     return last_of(seen, topic, lambda value: value.get("decision_id") not in {None, *withdrawn})
 

@@ -3,7 +3,7 @@
 The calls are counted in a run of the scenario that nothing disturbs; then the scenario is played once for each crash
 point: before every call, and after every one that others can see. (After any other call nothing but the process
 has changed, so the next call's "before" is the same crash.) Of one that is repeated, as heartbeats are, the first
-`REPEATED` are taken, of commits the first `COMMITS`. A point that a run did not come by is tried once more.
+`REPEATED` are taken, of commits the first `COMMITS`. A point that a run did not reach is tried once more.
 `make test` takes a few; `FAULTS=all`, as `make faults` sets it, takes all.
 """
 
@@ -106,7 +106,7 @@ async def crash(servers: LocalServers, worker: str, number: str, point: Point) -
 
 
 async def crash_there(servers: LocalServers, worker: str, number: int, point: Point) -> Outcome:
-    """The scenario with one crash; once more where the first run did not come by that point."""
+    """The scenario with one crash; a second run if the first did not reach that point."""
     first = await crash(servers, worker, f"{number}", point)
     return await crash(servers, worker, f"{number}_again", point) if first.clean and not first.reached else first
 

@@ -95,7 +95,7 @@ async def test_the_broker_is_killed_and_started_again(faulty: FaultyServers, dep
 
 
 async def silent(faulty: FaultyServers, server: str, seconds: int) -> None:
-    """The load while one of the servers, which alone is reached through its proxy, is not heard of."""
+    """The load while all packets of one of the servers, behind its proxy, are dropped."""
     proxy, setting = {
         "kafka": (faulty.kafka_proxy, "STANDING_KAFKA_BOOTSTRAP"),
         "postgres": (faulty.postgres_proxy, "STANDING_DATABASE_URL"),

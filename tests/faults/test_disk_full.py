@@ -1,4 +1,5 @@
-"""The disk of PostgreSQL or of Kafka is full for a while: nothing is lost, and work goes on when there is room again.
+"""The disk of PostgreSQL or of Kafka is full for a while: nothing is lost, and work continues when there is space
+again.
 
 The disks are small ones in memory, so these tests need the right to mount one, and are left out where they may not.
 A server that gave up is started again by the test, as its own supervisor would; the workers do the rest.

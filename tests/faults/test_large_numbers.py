@@ -30,7 +30,7 @@ async def send(deployment: FaultyDeployment, messages: list[Message]) -> None:
 
 
 async def bystanders(deployment: FaultyDeployment, day: str, over: asyncio.Event) -> list[float]:
-    """Sellers who enrol one after the other; how long each waits to be active."""
+    """Enrol sellers one after the other and measure how long each takes to become active."""
     waits: list[float] = []
     while not over.is_set():
         name = f"bystander-{day}-{len(waits)}"

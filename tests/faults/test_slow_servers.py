@@ -21,7 +21,7 @@ LOCK_SECONDS = 26
 
 @asynccontextmanager
 async def another_client(deployment: FaultyDeployment) -> AsyncIterator[asyncpg.Connection]:
-    """A connection of somebody else's, straight to the server."""
+    """A connection of another program, directly to the server."""
     connection = await asyncpg.connect(deployment.database_url)
     try:
         yield connection

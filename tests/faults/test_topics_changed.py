@@ -1,4 +1,4 @@
-"""A topic made anew, emptied by retention or given more partitions: what cannot be read on is halted and named.
+"""A topic that is recreated, emptied by retention or extended: its unreadable partitions are halted and named.
 
 No deadline is enforced meanwhile, for the facts that would end it may be among those that are gone; no position is
 ever set back or forward to make the reading go on; what the other topics tell is taken in all the same.
@@ -53,7 +53,7 @@ async def make_anew(deployment: FaultyDeployment, admin: AdminClient) -> None:
 
 
 async def make_anew_and_fill(deployment: FaultyDeployment, admin: AdminClient) -> None:
-    """The topic is made anew, and has more records than were read of the old one."""
+    """The topic is recreated with more records than were read of the old one."""
     await make_anew(deployment, admin)
     send(deployment, *(paid(each, f"2016-03-14 1{hour}:00") for each in SELLERS for hour in range(6)))
 
@@ -115,7 +115,7 @@ async def settled(deployment: FaultyDeployment) -> dict[tuple[str, int], int]:
 
 
 async def named_and_halted(deployment: FaultyDeployment, told: str, before: dict[tuple[str, int], int]) -> None:
-    """What the other topics tell is taken in, the log names the fault, and nothing else is done."""
+    """The other topics are processed, the log names the fault, and nothing else happens."""
     await deployment.until("select true from accounts where account_id = 'latecomer' and standing_digest is not null")
     await deployment.observed(lambda: told in deployment.output())
     await asyncio.sleep(2)  # time enough for heartbeats that believe all to be complete

@@ -1,4 +1,4 @@
-"""A Kafka and a PostgreSQL that let nobody in without TLS and a proof of who it is.
+"""A Kafka and a PostgreSQL that require TLS and authentication.
 
 Owns their certificates, users and settings, all thrown away at the end. Kafka listens with SASL_SSL (SCRAM and
 PLAIN) and, on a port of its own, with TLS that asks for a certificate; PostgreSQL takes passwords over TLS only.
@@ -64,7 +64,7 @@ class SecuredServers:
     key: Path
 
     def database_url(self, role: str, password: str, database: str = "standing", **parameters: str) -> str:
-        """How a role reaches a database, certificates verified unless said otherwise."""
+        """The URL of a role for a database; it verifies certificates unless told otherwise."""
         known = {"sslmode": "verify-full", "sslrootcert": str(self.ca)} | parameters
         query = "&".join(f"{name}={value}" for name, value in known.items())
         return f"postgresql://{role}:{password}@127.0.0.1:{self.postgres.port}/{database}?{query}"

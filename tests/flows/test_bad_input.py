@@ -17,10 +17,10 @@ from workers.ingest.dead_letter_window import MOST_IN_A_ROW
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
 LIMIT = 4000
 FIRST, MIDDLE, LAST, ALONE = range(4)
-"""The partition of each topic in which bad records stand first, in the middle, last, and without any good one."""
+"""The partition of each topic with bad records first, in the middle, last, and without any good one."""
 
 OF_ORDERS = "2016-09-10 10:00"
-"""By then whoever enrolled in March is suspended; an order restores."""
+"""By then accounts that enrolled in March are suspended; an order restores them."""
 
 Bad = tuple[bytes | None, str]
 """A value, and the reason of its dead letter."""

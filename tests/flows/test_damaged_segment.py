@@ -1,4 +1,4 @@
-"""A damaged segment of an input topic: its partition is named, costs little, and goes on once it is whole."""
+"""A damaged segment of an input topic: its partition is halted and named, and continues after the repair."""
 
 import json
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from workers.devservers.stack import LocalServers
 
 PLACE = "partition=0,topic=order-status"
 LENGTH_AT, INSIDE = 8, 100
-"""Of a batch in a segment: where its length stands, and a byte that only its check sum covers."""
+"""Offsets in a batch of a segment: its length, and a byte that only the checksum covers."""
 
 
 def flipped(segment: Path, at: int) -> None:

@@ -1,4 +1,4 @@
-"""A partition of mostly dead letters rests, alone, through restarts, until an operator accepts it."""
+"""A partition of mostly dead letters is paused, alone and across restarts, until an operator accepts it."""
 
 from collections.abc import Sequence
 from dataclasses import replace

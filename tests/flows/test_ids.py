@@ -1,4 +1,4 @@
-"""Ids that look alike when put together: every decision has an id of its own, and nobody's log is another's."""
+"""Ids that are equal when joined: every decision has its own id, and each subject its own log."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A bad record whose key or headers fill it: its dead letter still fits a message, and the relay goes on."""
+"""A bad record whose key or headers fill it: its dead letter still fits a message, and the relay continues."""
 
 import base64
 import os

@@ -1,4 +1,4 @@
-"""Two processes for one thing: the one that is taken over says so and stands by, and comes back when it is needed."""
+"""Two processes for one role: the one that loses it logs that, stands by, and takes over again when needed."""
 
 import itertools
 import json

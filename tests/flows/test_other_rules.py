@@ -1,4 +1,4 @@
-"""What would judge the past anew is refused by the command line: in one line, by workers and by `standing setup`.
+"""Changes that would judge the past differently are refused in one line, by workers and by `standing setup`.
 
 Owns that the settings and the installed packages are what is compared; tests/store/test_deployment.py has the rules.
 """
@@ -19,7 +19,7 @@ TZDATA = version("tzdata")
 
 
 def other_policies(deployment: Deployment, directory: Path) -> Deployment:
-    """The same program, where somebody edited a policy."""
+    """The same program with an edited policy."""
     shutil.copytree(POLICIES, directory)
     with (directory / "2016-02.toml").open("a") as file:
         file.write("# edited\n")

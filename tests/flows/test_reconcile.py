@@ -1,4 +1,4 @@
-"""A database that was lost or set back is made anew from the topics: nothing is published twice, nothing is lost.
+"""A database that was lost or set back is rebuilt from the topics: nothing is published twice, nothing is lost.
 
 Owns `standing relay --reconcile`. What subscribers have read is compared as a whole, before and after.
 """

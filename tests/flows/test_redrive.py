@@ -1,4 +1,4 @@
-"""Dead letters that are sent back: as they were read, once, and each reason with what it needs to be taken in."""
+"""Redriven dead letters: sent once, as they were read, and processed after the cause of each reason was removed."""
 
 import json
 from collections import Counter

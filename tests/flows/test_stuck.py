@@ -1,4 +1,4 @@
-"""`standing status` names what does not go on by itself, and exits 1; and is content again once it goes on."""
+"""`standing status` names what is stuck and exits 1, and exits 0 after the repair."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Workers whose standard error nobody reads go on when PostgreSQL comes back, and end in time."""
+"""Workers whose standard error nobody reads continue when PostgreSQL is back, and end in time."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from workers.devservers.stack import LocalServers
 CUTS = 12
 """Connections refused before PostgreSQL is back: each of them makes a worker log something."""
 STOP_SECONDS = 20.0
-"""What the operator is told that a stop takes."""
+"""The documented limit of a stop, in seconds."""
 
 
 @asynccontextmanager

@@ -35,7 +35,7 @@ def records(kinds: str, first: int = 0, step: int = 1) -> tuple[list[At], list[i
 
 
 def read_until(kinds: str, before: DeadLetterWindow | None = None) -> int | None:
-    """After how many records, read at once, the partition rests."""
+    """After how many records, read in one batch, the partition is paused."""
     return (before or DeadLetterWindow()).limit(*records(kinds))
 
 

@@ -1,4 +1,4 @@
-"""Kafka's committed offsets follow the stored positions, for whoever measures lag, and decide nothing."""
+"""Kafka's committed offsets follow the stored positions, for lag monitoring only."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A partition whose fetches fail is named, tried again after pauses, and goes on when the error has gone away."""
+"""A partition whose fetches fail is named, tried again after pauses, and continues when the error is gone."""
 
 import asyncio
 import re

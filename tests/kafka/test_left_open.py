@@ -43,7 +43,7 @@ async def verify(servers: Servers, wanted: str) -> None:
 
 
 async def leave_behind(servers: Servers, identity: str, places: Sequence[tuple[str, int]], value: bytes) -> None:
-    """A record in each partition, of a transaction of this id that nobody will ever end."""
+    """A record in each partition, of a transaction of this id that is never ended."""
     client = AIOKafkaClient(bootstrap_servers=servers.bootstrap)
     await client.bootstrap()
     try:

@@ -254,7 +254,7 @@ async def test_no_broker_is_one_clear_error() -> None:
 
 
 def java_partition(key: bytes, partitions: int) -> int:
-    """`Utils.toPositive(Utils.murmur2(key)) % partitions` of Kafka's Java client, written down anew."""
+    """`Utils.toPositive(Utils.murmur2(key)) % partitions` of Kafka's Java client, reimplemented."""
     mask, factor = 0xFFFFFFFF, 0x5BD1E995
     value = 0x9747B28C ^ len(key)
     whole = len(key) // 4 * 4

@@ -39,14 +39,14 @@ class Termination:
 
 @dataclass(slots=True)
 class Period:
-    """A silence that decides: notices, then the end. `notices` holds (instant, days left), the earliest first."""
+    """A running period: notices, then the deadline. `notices` holds (instant, days left), the earliest first."""
 
     policy: Policy
     deadline: Instant
     notices: list[tuple[Instant, int]]
 
     def next_instant(self) -> Instant:
-        """The first instant at which this silence decides something."""
+        """The first instant at which this period decides something."""
         return self.notices[0][0] if self.notices else self.deadline
 
 
@@ -110,7 +110,7 @@ class Account:
         self.start_period(start, "inactivity_days", "inactivity_notices")
 
     def is_awake(self, at: float, watermark: float) -> bool:
-        """Lives through the silence up to the instant, it included; false where that waits for the watermark."""
+        """Enforces the deadlines up to and including the instant; false if one waits for the watermark."""
         while self.deferred_from is None and self.period is not None and self.period.next_instant() <= at:
             if self.period.next_instant() > watermark:
                 self.deferred_from = self.period.next_instant()
@@ -155,7 +155,7 @@ class Account:
         self.decide(self, "account_closed", "E2", fact.at, fact.id, before)
 
     def take_order(self, fact: Fact) -> None:
-        """S2 and S4 restore; an active account's clock starts anew; T5: a terminated one stays what it is."""
+        """S2 and S4 restore; an active account's clock restarts; T5: a terminated one stays what it is."""
         match self.standing:
             case "active":
                 self.start_inactivity(fact.at)

@@ -28,7 +28,9 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class AccountResult:
-    """Where an account ends; `deferred_from` is the silence beyond the watermark from which on it waits."""
+    """Where an account ends; `deferred_from` is the first deadline beyond the watermark, after which facts are
+    deferred.
+    """
 
     standing: str
     since: Instant | None
@@ -52,7 +54,7 @@ class Result:
 def walk(
     messages: Iterable[Message], policies: Iterable[Policy], watermark: float = math.inf, now: float = math.inf
 ) -> Result:
-    """What the rulebook says about these messages; silence is judged up to the watermark (microseconds) only."""
+    """The decisions of the rulebook about these messages, with deadlines up to the watermark (microseconds)."""
     ordered = in_order(policies)
     reading = read(messages, ordered, now)
     run = Walk(ordered, watermark)
@@ -108,7 +110,7 @@ class Walk:
         return policy_at(self.policies, at)
 
     def take(self, fact: Fact) -> None:
-        """One fact, after the account's silence up to it. Registry and cases count even where the account waits."""
+        """One fact, after the deadlines before it. Registry facts and cases count even if others are deferred."""
         account = self.account(fact.account_id)
         awake = account.is_awake(fact.at, self.watermark)
         if fact.topic == "seller-accounts":

@@ -1,4 +1,4 @@
-"""Silence is judged up to the watermark only, in the model."""
+"""The model enforces deadlines up to the watermark only."""
 
 import pytest
 

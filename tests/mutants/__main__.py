@@ -34,7 +34,7 @@ _NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".cache", ".standing", ".*
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the tests said of one patch."""
+    """The tests' verdict on one patch."""
 
     name: str
     said: str  # killed, survived, broken

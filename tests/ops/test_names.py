@@ -1,4 +1,6 @@
-"""Names of ingest workers: one for each process, kept through restarts; of two of one name the older stands back."""
+"""Names of ingest workers: one for each process, kept across restarts; of two processes with one name the older
+stands by.
+"""
 
 import json
 import os

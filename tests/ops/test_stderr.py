@@ -1,4 +1,4 @@
-"""What is written to standard error holds nobody up, and the newest of it is there once somebody reads."""
+"""Writing to standard error never blocks, and a late reader gets the newest lines."""
 
 import errno
 import json

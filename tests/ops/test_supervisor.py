@@ -1,4 +1,4 @@
-"""How the supervisor goes on after the end of a worker, without servers."""
+"""What the supervisor does after the end of a worker, without servers."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""`next_check` is never late, and silence decides nothing that the watermark does not cover."""
+"""`next_check` is never late, and no deadline beyond the watermark is enforced."""
 
 from hypothesis import assume, given
 from hypothesis import strategies as st

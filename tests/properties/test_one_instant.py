@@ -1,4 +1,6 @@
-"""At one instant, whatever came late: the decisions in force stand in the rulebook's order, and say the standing."""
+"""At one instant, whatever came late: the decisions in force are in the rulebook's order, and the last one gives the
+standing.
+"""
 
 from itertools import permutations
 
@@ -19,7 +21,7 @@ DEADLINE = "2016-08-29"
 
 
 def in_force(engine: Arrival, subject: str) -> list[str]:
-    """The kinds of what stands of an account or company, as a subscriber sorts it."""
+    """The kinds of the decisions in force of an account or company, as a subscriber sorts them."""
     stands = sorted(engine.published[subject].values(), key=lambda each: (each.effective_at, each.sequence))
     return [each.kind for each in stands]
 

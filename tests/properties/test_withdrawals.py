@@ -1,4 +1,4 @@
-"""What a subscriber reads: withdrawals name decisions that stand, newest first, and nothing stands twice."""
+"""What a subscriber reads: withdrawals name decisions in force, newest first, and no decision is in force twice."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -21,7 +21,7 @@ def suspended(decision_id: str, **changes: Any) -> dict[str, Any]:
 
 
 def said(**changes: Any) -> dict[str, Any]:
-    """What is said of an account."""
+    """The standing of an account."""
     known = {
         "account_id": "a",
         "standing": "suspended",

@@ -1,4 +1,4 @@
-"""S1 to S6, E1 to E3: silence, orders and requests of one account. The dates are worked out by hand.
+"""S1 to S6, E1 to E3: deadlines, orders and requests of one account. The dates are computed by hand.
 
 180 days from 1 March 2016: March has 30 left, April 30, May 31, June 30, July 31 = 152, so 28 August is the
 180th day and the account is suspended at 00:00 of the 29th.

@@ -1,7 +1,7 @@
 """`make soak`: load and every fault at random from a printed seed, then the independent checker's verdict.
 
-Owns the order of a soak: start, suffer, come to rest, judge. It ends with 1 where anything was lost, doubled or
-wrong, where the deployment did not come to rest, or where it proved too little. Ctrl-C ends it early, with the
+Owns the order of a soak: start, faults, idle, check. It ends with 1 if anything was lost, doubled or
+wrong, if the deployment did not become idle, or if it tested too little. Ctrl-C ends it early, with the
 verdict so far.
 """
 

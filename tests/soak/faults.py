@@ -1,4 +1,5 @@
-"""What may happen to a deployment in a soak, and the dice that choose: kills, pauses, cuts, silence, locks, poison.
+"""What may happen to a deployment in a soak, and the dice that choose: kills, pauses, cuts, dropped packets, locks,
+bad records.
 
 Owns each fault from its beginning until everything is as it was. A fault that is under way when the soak ends is cut
 short, and still set right.
@@ -205,7 +206,7 @@ class Faults:
         return True
 
     async def poison(self, random: Random) -> str | None:
-        """Bad records in a row make a partition rest, one at a time, and an operator accepts them."""
+        """Bad records in a row pause a partition, one at a time, and an operator accepts them."""
         if "poison" in self._busy:
             return None
         self._busy.add("poison")

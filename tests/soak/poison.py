@@ -1,7 +1,7 @@
-"""A partition that gets so many bad records in a row that it rests, until an operator accepts them.
+"""A partition that gets so many bad records in a row that it is paused, until an operator accepts them.
 
-Owns the fault from its first record until the partition goes on. It is never cut short: a partition that rests would
-keep the whole deployment from coming to rest.
+Owns the fault from its first record until the partition is resumed. It is never cut short: a paused partition would
+keep the whole deployment from becoming idle.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from tests.soak.sender import Input, Sender
 from tests.soak.watching import Figures
 
 BAD_RECORDS = (101, 300)
-"""The 51st of a thousand makes a partition rest, or the hundredth in a row where there were fewer before."""
+"""The 51st of a thousand pauses a partition, or the hundredth in a row if there were fewer before."""
 VALUES = (b'{"status": "paid"}', b"{", b"[]", b"\xff", None)
 TOPICS = ("order-status", "complaints")
 LIMIT_SECONDS = 300.0
@@ -30,7 +30,7 @@ class Poison:
     partitions: int
 
     async def run(self, random: Random) -> str | None:
-        """Send the records, wait until the partition rests, accept, and wait until it goes on."""
+        """Send the records, wait until the partition is paused, accept, and wait until it is resumed."""
         topic, partition = random.choice(TOPICS), random.randrange(self.partitions)
         place = topic, partition
         number = random.randint(*BAD_RECORDS)

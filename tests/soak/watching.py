@@ -87,7 +87,7 @@ class Reader:
 
 @dataclass
 class Figures:
-    """How far the database is, looked at several times a second; what it last said, where it is away."""
+    """The database's progress, read several times a second; its last answer while it is unreachable."""
 
     database_url: str
     positions: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -97,7 +97,7 @@ class Figures:
 
     @property
     def facts(self) -> int:
-        """How many records were taken in."""
+        """How many records were processed."""
         return sum(self.positions.values())
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -136,7 +136,7 @@ class Figures:
 
 @dataclass
 class Recoveries:
-    """How long it took, after each fault, until all that had been sent by then was taken in and published."""
+    """How long it took, after each fault, until everything sent by then was processed and published."""
 
     figures: Figures
     reader: Reader

@@ -42,7 +42,7 @@ class Side(ABC):
 
     @abstractmethod
     async def woken(self, channel: str) -> bool:
-        """Whether who waits for such a change looks again, since the test began."""
+        """Whether a waiter for such a change was notified since the test began."""
 
     async def waits(self, task: asyncio.Task[Any]) -> None:
         """Return once the task waits for a lock."""
@@ -52,7 +52,7 @@ class Side(ABC):
                 await asyncio.sleep(0.002)
 
     async def wakes(self, channel: str) -> None:
-        """Return once who waits for such a change is woken."""
+        """Return when a waiter for such a change is woken."""
         async with asyncio.timeout(LIMIT_SECONDS):
             while not await self.woken(channel):  # noqa: ASYNC110  # the store in memory sets no event
                 await asyncio.sleep(0.002)
@@ -194,7 +194,7 @@ class InPostgres(Side):
             await self._listening.add_listener(channel, self._hear)
 
     async def end(self) -> None:
-        """Hear no more."""
+        """Stop listening."""
         for channel in LISTENED:
             await self._listening.remove_listener(channel, self._hear)
 

@@ -72,7 +72,7 @@ async def test_a_transaction_that_found_an_unknown_account_has_released_its_lock
 
 
 async def due(side: Side, watermark: int, limit: int) -> list[str]:
-    """Who is claimed."""
+    """The claimed accounts."""
     return [row.account_id for row in await in_one(side, "claim_due", watermark, limit)]
 
 

@@ -42,7 +42,7 @@ POLICIES = policies_of(SAMPLE.read_text())
 
 @asynccontextmanager
 async def superuser(servers: LocalServers) -> AsyncIterator[asyncpg.Connection]:
-    """A session of whoever owns the server."""
+    """A session of the server's owner."""
     connection = await asyncpg.connect(servers.postgres.url())
     try:
         yield connection

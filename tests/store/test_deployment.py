@@ -1,6 +1,6 @@
-"""What `standing setup` adopts and what it refuses once facts were read; and with what no worker starts.
+"""What `standing setup` adopts and refuses after facts were read, and with which settings no worker starts.
 
-Owns the rule that nothing may judge the past anew: policies, the rules' code and the time zone data stay.
+The rule is that nothing may judge the past differently: policies, rules and time zone data stay.
 """
 
 from collections.abc import AsyncIterator

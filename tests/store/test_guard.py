@@ -1,4 +1,4 @@
-"""Which connections a process may use when another database answers than the one that it began with.
+"""Which connections a process may use when another database answers than at its start.
 
 Owns the guard's answer to each of several connections; two databases of one server stand for two servers.
 """

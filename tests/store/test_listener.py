@@ -1,4 +1,4 @@
-"""The listener hears what other processes commit, also after its connection was lost."""
+"""The listener is notified of other processes' commits, even after its connection was lost."""
 
 import asyncio
 from collections.abc import AsyncIterator

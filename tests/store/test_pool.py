@@ -1,4 +1,4 @@
-"""Nobody waits for ever for a connection that others keep."""
+"""A wait for a connection has a limit."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine

@@ -1,4 +1,4 @@
-"""The independent checker: compares all that a deployment was told with all that it said, and finds what is amiss.
+"""The independent checker: compares everything that a deployment read with everything that it published.
 
 It rests on the topics, the database's rows and the naive model in `tests/model`, and shares no code with the
 engine. It says what was lost, what came twice and what is wrong, each by name; a clean verdict means that the
@@ -66,7 +66,7 @@ async def check(
     settle_seconds: float = 0,
     largest: int = LARGEST,
 ) -> Verdict:
-    """Look at a deployment at rest and judge it; `policies` is the directory of its policy files."""
+    """Check an idle deployment; `policies` is the directory of its policy files."""
     seen = await look(bootstrap, database_url, prefix)
     return await asyncio.to_thread(judge, seen, policies, clock, settle_seconds, largest)
 
@@ -219,7 +219,7 @@ def subject_of(record: Record) -> tuple[str, str]:
 
 
 def compare_decisions(seen: Seen, expected: Expected, verdict: Verdict) -> None:
-    """What stands of all that was published is what the model decides, in every field."""
+    """The decisions in force are those of the model, in every field."""
     net: dict[str, Record] = {}
     for each in sorted(of_decisions(seen), key=lambda each: each.json["sequence"]):
         value = each.json
@@ -246,7 +246,9 @@ def compare_decisions(seen: Seen, expected: Expected, verdict: Verdict) -> None:
 
 
 def compare_order(net: Mapping[str, Record], expected: Expected, verdict: Verdict) -> None:
-    """By `effective_at`, then `sequence`, what stands of each account and company is in the order of the model."""
+    """By `effective_at`, then `sequence`, the decisions in force of each account and company are in the order of the
+    model.
+    """
     wanted: dict[tuple[str, str], list[str]] = {}
     for decision in expected.result.decisions:  # each account's and company's in its own order
         if decision.decision_id in net:
@@ -271,7 +273,7 @@ def compare_last(seen: Seen, net: Mapping[str, Record], verdict: Verdict) -> Non
 
 
 def in_force(net: Iterable[Record]) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    """What stands of each account and company as a subscriber sorts it."""
+    """The decisions in force of each account and company as a subscriber sorts them."""
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for each in sorted(net, key=lambda each: (each.json["effective_at"], each.json["sequence"])):
         found.setdefault(subject_of(each), []).append(each.json)

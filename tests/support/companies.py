@@ -25,7 +25,7 @@ async def claimed(deployment: DatabaseDeployment) -> Fanout:
 
 
 async def completed(deployment: DatabaseDeployment) -> list[tuple[str, int]]:
-    """Cases and the number of accounts that each completed termination hit."""
+    """Cases and the number of accounts that each completed termination terminated."""
     found = await deployment.values("company_termination_completed")
     return [(each["case_id"], each["accounts"]) for each in found]
 

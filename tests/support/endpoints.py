@@ -40,7 +40,7 @@ def with_ports(deployment: Deployment, **more: str) -> tuple[Deployment, int]:
 
 
 def ask(port: int, path: str) -> tuple[int, str]:
-    """Status and body; status 0 where nobody listens."""
+    """Status and body; status 0 if no server listens."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
             return answer.status, answer.read().decode()

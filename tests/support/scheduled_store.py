@@ -54,7 +54,7 @@ class ScheduledStore:
         self.inner = MemoryStore(places, shards)
         self.tables = self.inner.tables
         self.locks: dict[Row, dict[object, bool]] = {}
-        """Who holds each row: by transaction, whether alone."""
+        """The locks on each row: by transaction, whether exclusive."""
         self.steps = 0
         self.changes = 0
         """Grows whenever a worker that waits for something should look again."""
@@ -185,7 +185,7 @@ class ScheduledTransaction:
             await STEP  # whoever ends here has written all, and does not know it
 
     async def lock(self, row: Row, *, alone: bool = True) -> None:
-        """Wait until nobody else holds the row, then hold it to the end of the transaction."""
+        """Wait until no other transaction has locked the row, then lock it to the end of the transaction."""
         await self._wait(row, alone=alone)
         self._hold(row, alone=alone)
 

@@ -68,7 +68,7 @@ class Worker:
     committed: list[Sequence[PartitionBatch]] = field(default_factory=list)
     claims: list[Sequence[Partition]] = field(default_factory=list)
     waits: dict[Partition, int] = field(default_factory=dict)
-    """Offsets that may not be processed until they are removed here."""
+    """Offsets that are not processed until they are removed here."""
     owned: dict[Partition, OwnedPartition] = field(default_factory=dict)
     busy: bool = False
 

@@ -118,7 +118,7 @@ async def running(intake: Intake, worker: Worker) -> AsyncIterator[asyncio.Task[
 
 
 async def until(true: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait for what the loop tells nobody."""
+    """Wait for a condition that the loop does not report."""
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110  # nothing is there to wait on
             await asyncio.sleep(0.01)  # nothing is there to wait on
