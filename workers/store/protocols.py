@@ -1,4 +1,4 @@
-"""What workers ask of the store beside units of work, each as narrow as its user: PostgreSQL, or a double of it."""
+"""Protocols of the store outside units of work, one for each user; `workers.store.postgres` implements them."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -15,37 +15,37 @@ class InputPositions(Protocol):
         ...
 
     async def position_owners(self, partitions: Sequence[tuple[str, int]]) -> list[str]:
-        """Who claimed partitions last."""
+        """The owners that claimed the partitions last."""
         ...
 
     async def claim_positions(self, partitions: Sequence[tuple[str, int]], owner: str) -> list[Position]:
-        """Take partitions over from whoever had them."""
+        """Take partitions over from their present owner, under a new epoch."""
         ...
 
     async def dead_letter_windows(self, partitions: Sequence[tuple[str, int]]) -> list[DeadLetterWindowRow]:
-        """The stored windows of partitions; none of one that never had a dead letter."""
+        """The dead-letter windows of partitions; a partition without dead letters has none."""
         ...
 
     async def compared_partitions(self, until: Instant) -> None:
-        """The brokers' partition counts agreed with the positions at `until`."""
+        """Record that the brokers' partition counts agreed with the positions at `until`."""
         ...
 
     async def notify_watermark(self) -> None:
-        """Wake the timers: the watermark may have moved."""
+        """Wake the timers, because the watermark may have moved."""
         ...
 
 
 class DecisionLog(Protocol):
-    """The decision log, as the relay reads it."""
+    """What the relay needs of the decision log."""
 
     async def read_log(self, shard: int, after: int, limit: int) -> list[LogRow]:
-        """Rows of a shard after `after`, in order: at most `limit`, and fewer where they are large."""
+        """Rows of a shard after `after`, in order: at most `limit`, fewer if they are large."""
         ...
 
     async def log_row_hash(self, shard: int, seq: int) -> bytes | None:
-        """The chain hash of one row, if it is there."""
+        """The chain hash of one row; None if there is no such row."""
         ...
 
     async def notify_relay_ended(self) -> None:
-        """A relay ends: another one that stands by may take its shards over."""
+        """Tell a relay that stands by that this one ends."""
         ...
