@@ -1,9 +1,9 @@
-"""Who is suspended: a downstream team's own view of the decisions, kept exactly once in SQLite.
+"""The suspended accounts: a subscriber's own view of the decisions, kept exactly once in SQLite.
 
-Owns its offsets: they are committed with the rows that follow from the messages, so a kill at any instant
-neither skips a message nor counts one twice; nor does a message that was published twice: within a topic an account's
-come in the order of their sequence. It acts only where it has read every topic to its end, because a
-decision may be withdrawn a few messages after it. Run: subscriber.py BOOTSTRAP DATABASE [TOPIC_PREFIX]
+The offsets are committed with the rows that follow from the messages, so a kill at any instant neither skips a
+message nor counts one twice. A message that was published twice is skipped too, because within a topic the messages
+of an account are in the order of their `sequence`. The subscriber acts only when it has read every topic to its end,
+because the next message may withdraw a decision. Run: subscriber.py BOOTSTRAP DATABASE [TOPIC_PREFIX]
 """
 
 import json
@@ -30,26 +30,26 @@ on conflict do update set sequence = excluded.sequence where excluded.sequence >
 """
 
 
-def take_in(database: sqlite3.Connection, message: Message) -> None:
-    """One message into the view; the net of the decisions is what was published less what was withdrawn."""
+def apply(database: sqlite3.Connection, message: Message) -> None:
+    """Apply one message to the view, which holds the decisions in force."""
     offset: int = message.offset()  # type: ignore[assignment]  # a message that was read has one
     place = (offset + 1, message.topic(), message.partition(), offset)
     moved = database.execute("update offsets set next = ? where topic = ? and part = ? and next <= ?", place)
     if moved.rowcount != 1:
-        raise SystemExit("another subscriber has moved this database on")
-    said = json.loads(message.value() or b"")
-    newer = database.execute(NEWER, {"topic": message.topic()} | said)
+        raise SystemExit("another subscriber writes to this database")
+    value = json.loads(message.value() or b"")
+    newer = database.execute(NEWER, {"topic": message.topic()} | value)
     if newer.rowcount != 1:
-        return  # it came before
-    if "withdraws" in said:
-        database.execute("delete from decisions where id = ?", [said["withdraws"]])
-    elif said["standing_after"] != said["standing_before"]:
+        return  # it was published twice
+    if "withdraws" in value:
+        database.execute("delete from decisions where id = ?", [value["withdraws"]])
+    elif value["standing_after"] != value["standing_before"]:
         insert = "insert into decisions values (:decision_id, :account_id, :effective_at, :sequence, :standing_after)"
-        database.execute(insert, said)
+        database.execute(insert, value)
 
 
 def act(database: sqlite3.Connection) -> None:
-    """Say what changed since it was last said. After a kill it is said twice: what you do here must bear that."""
+    """Print what changed since the last call. After a kill it is printed again: make your own action idempotent."""
     for change, now, before in (("suspended", "suspended", "told"), ("no longer suspended", "told", "suspended")):
         changed = database.execute(f"select account from {now} except select account from {before}")  # noqa: S608
         print("".join(f"{account} is {change}\n" for (account,) in changed), end="", flush=True)
@@ -76,7 +76,7 @@ def main(bootstrap: str, path: str, prefix: str = "") -> None:
                 place, error = (message.topic(), message.partition()), message.error()
                 if error is None:
                     at_end.discard(place)
-                    take_in(database, message)
+                    apply(database, message)
                 elif error.code() == KafkaError._PARTITION_EOF:
                     at_end.add(place)
                 elif not error.retriable():

@@ -51,7 +51,7 @@ def suspended(program: ModuleType, database: sqlite3.Connection, *messages: dict
             offset=lambda at=offset: at,
             value=lambda said=value: json.dumps(said).encode(),
         )
-        program.take_in(database, message)
+        program.apply(database, message)
     return [row[0] for row in database.execute("select account from suspended")]
 
 
