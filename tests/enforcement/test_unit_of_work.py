@@ -97,6 +97,7 @@ def test_locks_are_taken_in_one_order_and_positions_are_written_with_all_else() 
     done = engine.reads(enrolled("2016-03-01"), upheld, partitions=[moved])
     assert [each for each in engine.calls if each in LOCKS] == list(LOCKS)
     assert done.moves == [moved]
+    assert engine.store.tables.memberships == {"id:c": {"a"}}
     assert engine.position(REGISTRY).next_offset == 3
 
 
@@ -155,6 +156,7 @@ def test_an_account_that_cannot_be_evaluated_is_quarantined_and_nothing_else_of_
     done = engine.reads(*upheld, *(order("2016-04-02", name, f"o-{name}") for name in NAMES))
     tables = engine.store.tables
     assert done.quarantined.keys() == {"c"}
+    assert engine.calls.count("lock_accounts") == 1, "found without a rehearsal"
     assert [name for name, row in tables.accounts.items() if row.quarantined is not None] == ["c"]
     assert [each.kind for each in tables.net[False, "c"].values()] == ["account_enrolled"]
     assert len(tables.facts["c"]) == 2
