@@ -54,8 +54,8 @@ async def test_neither_a_worker_nor_setup_continues_with_rules_that_would_judge_
     before = await rows(deployment, WRITTEN)
     others = [
         (other_policies, "the policies are not those", "policy '2016-02' is changed"),
-        (other_rules, f"rules_version is {RULES_VERSION + 1} here", f"rules_version changes from {RULES_VERSION} to"),
-        (other_time_zones, "tzdata_version is '2099.1' here", f"tzdata_version changes from {TZDATA} to 2099.1"),
+        (other_rules, f"rules_version is {RULES_VERSION + 1}, but", f"rules_version changes from {RULES_VERSION} to"),
+        (other_time_zones, "tzdata_version is '2099.1', but", f"tzdata_version changes from {TZDATA} to 2099.1"),
     ]
     for other, start, adoption in others:
         made = other(deployment, tmp_path / other.__name__)

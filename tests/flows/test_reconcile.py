@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tests.support.databases import drop, keep_copy, make_empty, rows, set_back, url_of
+from tests.support.databases import drop, keep_copy, make_empty, nobody_works, rows, set_back, url_of
 from tests.support.deployment import Deployment, Published, check_all
 from tests.support.facts import enrolled, paid
 from tests.support.wrong_order import withdrawn_and_again
@@ -33,7 +33,7 @@ def read(deployment: Deployment) -> list[tuple[str, int, str]]:
 
 async def test_a_lost_database_is_rebuilt_and_no_message_is_published_again(drained: Deployment) -> None:
     before, log = read(drained), await rows(drained, f"{LOG} from decision_log order by shard, seq")
-    accounts = "select account_id, standing, sequence, said, next_check from accounts order by 1"
+    accounts = "select account_id, standing, sequence, standing_digest, next_check from accounts order by 1"
     companies = "select company_key, sequence, terminations, completed from companies order by 1"
     stored = await rows(drained, accounts), await rows(drained, companies)
     await drop(drained)
@@ -54,6 +54,7 @@ async def test_a_lost_database_is_rebuilt_and_no_message_is_published_again(drai
         drained.drain()
     assert read(drained) == before
     await check_all(drained)
+    await nobody_works(drained)
     assert "nothing to reconcile" in drained.standing("relay", "--reconcile").stdout
 
 
@@ -81,8 +82,10 @@ async def test_a_database_set_back_to_an_older_state_is_brought_up_to_what_was_p
         drained.drain()
     before: list[Published] = drained.published()
     await set_back(drained)
-    with drained.working("timers"):
-        assert drained.standing("relay", "--reconcile").stdout
+    with drained.working("timers") as timers:
+        assert timers.wait(60) == 2  # it refuses the older database
+    await nobody_works(drained)
+    assert drained.standing("relay", "--reconcile").stdout
     with drained.working():
         drained.drain()
     assert [each.headers["ce_id"] for each in drained.published()] == [each.headers["ce_id"] for each in before]

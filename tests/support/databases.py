@@ -76,3 +76,11 @@ async def until(deployment: Deployment, condition: str) -> None:
     while not (await rows(deployment, f"select ({condition})"))[0][0]:
         assert time.monotonic() < deadline, condition
         await asyncio.sleep(0.05)
+
+
+async def nobody_works(deployment: Deployment) -> None:
+    """Wait until the server has noticed that the workers have ended."""
+    sessions = (
+        "select from pg_stat_activity where datname = current_database() and application_name like 'standing %'"
+    )
+    await until(deployment, f"not exists ({sessions})")

@@ -10,7 +10,7 @@ from typing import Any
 
 from contracts.kinds import KINDS
 from workers.codec.terminations import read_terminations
-from workers.enforcement.account_context import open_context, why_not
+from workers.enforcement.account_context import read_context, unread_context, why_not
 from workers.ops.refused import Refused
 from workers.rules.calendar import Instant, written
 from workers.rules.decisions import Decision
@@ -133,7 +133,10 @@ async def explain(database: Database, policies: Policies, account_id: str, at: I
         if row is None:
             raise NotFound(f"no fact of account '{account_id}' was ever read")
         stored = (await transaction.histories([row]))[account_id]
-        context, _ = open_context(row, stored, (), (), policies)
+        try:
+            context, _ = read_context(row, stored, (), (), policies)
+        except Exception as error:  # shown instead of a judgement
+            context, _ = unread_context(row, stored, (), (), policies, why_not(error, "its facts cannot be read: "))
         companies = await transaction.companies(sorted(context.company_keys), "none")
     log = [json.loads(each[0]) for each in await database.pool.fetch(statement("log_of_subject"), account_id, at)]
     until = max(watermark, row.judged_until or MINUS_INFINITY)
