@@ -158,7 +158,7 @@ def test_an_account_that_cannot_be_evaluated_is_quarantined_and_nothing_else_of_
     assert done.quarantined.keys() == {"c"}
     assert engine.calls.count("lock_accounts") == 1, "found without a rehearsal"
     assert [name for name, row in tables.accounts.items() if row.quarantined is not None] == ["c"]
-    assert [each.kind for each in tables.net[False, "c"].values()] == ["account_enrolled"]
+    assert [each.kind for each in tables.in_force[False, "c"].values()] == ["account_enrolled"]
     assert len(tables.facts["c"]) == 2
     terminations = [row for row in tables.log[0] if row.kind == "company_terminated"]
     assert [orjson.loads(row.value)["root_account_id"] for row in terminations] == ["b"]

@@ -117,7 +117,7 @@ async def test_each_process_does_its_work_with_its_own_role_and_no_password_show
     assert ("account_suspended", "idle") in decided
     assert len([each for each in messages if each.topic == "dead-letters"]) == 2, "the one sent back is bad again"
     replayed = await replay_topics(Terminal(), reader.settings, None)
-    assert replayed.replay.net.keys() == net(messages).keys()
+    assert replayed.replay.in_force.keys() == net(messages).keys()
     printed = capfd.readouterr()
     assert "partitions claimed" in printed.err
     without_secrets(printed.out + printed.err)

@@ -143,7 +143,7 @@ def letters_of(read: Read) -> int:
 def contents(engine: Arrival) -> bytes:
     """The decisions in force as a subscriber sorts them, in one digest."""
     together = blake2b(digest_size=16)
-    for (_, subject), of_one in sorted(engine.store.tables.net.items()):
+    for (_, subject), of_one in sorted(engine.store.tables.in_force.items()):
         if of_one:
             together.update(subject.encode())
         for each in sorted(of_one.values(), key=lambda each: each.effective_at):

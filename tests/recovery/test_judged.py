@@ -33,7 +33,7 @@ def replayed(judged: Judged, history: list[Message] = HISTORY) -> Replay:
 
 
 def suspended(replay: Replay) -> set[str]:
-    decided = {each["account_id"] for each in replay.net.values() if each["kind"] == "account_suspended"}
+    decided = {each["account_id"] for each in replay.in_force.values() if each["kind"] == "account_suspended"}
     assert decided == {name for name, said in replay.standings.items() if said["standing"] == "suspended"}
     return decided
 
@@ -47,7 +47,7 @@ def test_accounts_that_are_due_and_not_judged_yet_are_judged_as_far_as_they_were
     before, just = local("2016-07-01"), local("2016-08-28")
     replay = replayed(Judged(local("2016-12-01"), {"a": before, "b": just, "c": MINUS_INFINITY}))
     assert suspended(replay) == set()
-    notices = sorted(each["account_id"] for each in replay.net.values() if each["kind"] == "suspension_notice")
+    notices = sorted(each["account_id"] for each in replay.in_force.values() if each["kind"] == "suspension_notice")
     assert notices == ["b"]
     assert [until(replay, each) for each in "abc"] == [before, just, None]
 
@@ -84,7 +84,7 @@ def test_messages_published_later_are_left_out_and_rows_only_in_the_log_are_adde
     for topic, record in said:
         published.add(topic, [record])
     published.add_logged(published.newest.values())
-    assert published.finish().net.keys() == {"d1", "d2", "d3"}
+    assert published.finish().in_force.keys() == {"d1", "d2", "d3"}
     assert published.duplicates == []
     published = Published()
     for topic, record in (said[0], said[0]):

@@ -127,7 +127,7 @@ class InMemory(Side):
             "accounts": sorted(map(tuple, tables.accounts.values())),
             "facts": sorted(tuple(fact) for facts in tables.facts.values() for fact in facts.values()),
             "order_spans": sorted(spans),
-            "current_decisions": sorted(tuple(row) for rows in tables.net.values() for row in rows.values()),
+            "current_decisions": sorted(tuple(row) for rows in tables.in_force.values() for row in rows.values()),
             "companies": sorted(map(tuple, tables.companies.values())),
             "memberships": sorted((key, each) for key, found in tables.memberships.items() for each in found),
             "fanouts": sorted(

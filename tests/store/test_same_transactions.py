@@ -118,7 +118,7 @@ class Maker:
             version=self.new(), cursor=self.random.choice(ACCOUNTS), deferred=self.random.random() < 0.5
         )
         members = sorted(self.tables.memberships.get(fanout.company_key, ()))
-        net = [(row.subject, row.decision_id) for rows in self.tables.net.values() for row in rows.values()]
+        net = [(row.subject, row.decision_id) for rows in self.tables.in_force.values() for row in rows.values()]
         return [
             ("next_members", fanout.company_key, fanout.cursor, self.random.randint(1, 4)),
             ("companies", [fanout.company_key], "update"),
@@ -214,7 +214,7 @@ class Maker:
 
     def decided(self, of_company: bool, subject: str, changes: Changes) -> None:
         """Some decisions are withdrawn, one of them perhaps published anew, and some are new."""
-        stands = self.tables.net.get((of_company, subject), {})
+        stands = self.tables.in_force.get((of_company, subject), {})
         withdrawn = self.some(stands)
         changes.withdrawn += [(of_company, subject, each) for each in withdrawn]
         ids = [*withdrawn[:1], *(self.decision_id() for _ in range(self.random.randint(0, 2)))]

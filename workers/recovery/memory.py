@@ -117,14 +117,14 @@ class MemoryTransaction:
         return {key: found for key in keys if (found := self._published(True, key))}
 
     def _published(self, of_company: bool, subject: str) -> list[Published]:
-        rows = self.tables.net.get((of_company, subject), {}).values()
+        rows = self.tables.in_force.get((of_company, subject), {}).values()
         return [Published(row.decision_id, row.kind, row.effective_at, row.sequence, row.content) for row in rows]
 
     async def undecided_members(self, company_key: str) -> int:
         return self.tables.undecided(company_key)
 
     async def count_decisions(self, decisions: Sequence[tuple[str, str]]) -> int:
-        return sum(each in self.tables.net.get((False, account_id), {}) for account_id, each in decisions)
+        return sum(each in self.tables.in_force.get((False, account_id), {}) for account_id, each in decisions)
 
     async def fanout_causes(self, keys: Sequence[str]) -> dict[str, str]:
         return {key: self.tables.fanouts[key].because for key in keys if key in self.tables.fanouts}

@@ -33,7 +33,7 @@ class Tables:
     accounts: dict[str, AccountRow] = field(default_factory=dict)
     facts: dict[str, dict[tuple[str, str], StoredFact]] = field(default_factory=dict)
     spans: dict[str, dict[Instant, OrderSpan]] = field(default_factory=dict)
-    net: dict[tuple[bool, str], dict[str, CurrentDecision]] = field(default_factory=dict)
+    in_force: dict[tuple[bool, str], dict[str, CurrentDecision]] = field(default_factory=dict)
     memberships: dict[str, set[str]] = field(default_factory=dict)
     companies: dict[str, CompanyRow] = field(default_factory=dict)
     fanouts: dict[str, Fanout] = field(default_factory=dict)
@@ -78,9 +78,11 @@ def apply(tables: Tables, changes: Changes) -> None:
     tables.accounts |= {row.account_id: row for row in changes.accounts}
     _apply_histories(tables, changes)
     for of_company, subject, decision_id in changes.withdrawn:
-        tables.net.get((of_company, subject), {}).pop(decision_id, None)
+        tables.in_force.get((of_company, subject), {}).pop(decision_id, None)
     for decision in changes.published:
-        _insert(tables.net.setdefault((decision.of_company, decision.subject), {}), decision.decision_id, decision)
+        _insert(
+            tables.in_force.setdefault((decision.of_company, decision.subject), {}), decision.decision_id, decision
+        )
     _apply_companies(tables, changes)
     tables.dead_letter_windows |= {row[:2]: row for row in changes.windows}
     tables.positions |= {each[:2]: later(tables.positions[each[:2]], each) for each in changes.positions}

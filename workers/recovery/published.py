@@ -28,7 +28,7 @@ class Published:
     """Everything that was published, and the decisions in force."""
 
     messages: int = 0
-    net: dict[str, Value] = field(default_factory=dict)
+    in_force: dict[str, Value] = field(default_factory=dict)
     standings: dict[str, Value] = field(default_factory=dict)
     dead: set[tuple[str, int, int]] = field(default_factory=set)
     """Input records that became dead letters: topic, partition, offset."""
@@ -86,9 +86,9 @@ class Published:
                     self.duplicates.append(value)
                 before = value["sequence"]
                 if "withdraws" in value:
-                    self.net.pop(value["withdraws"], None)
+                    self.in_force.pop(value["withdraws"], None)
                 elif "decision_id" in value:
-                    self.net[value["decision_id"]] = value
+                    self.in_force[value["decision_id"]] = value
         return self
 
     def judged_until(self, first_start: Instant) -> dict[str, Instant]:
@@ -97,7 +97,7 @@ class Published:
         An account with a published standing was judged at least up to `first_start`, the start of the first policy.
         """
         found = dict.fromkeys(self.standings, first_start)
-        for value in self.net.values():
+        for value in self.in_force.values():
             if value["kind"] in DEADLINE_KINDS:
                 name, at = value["account_id"], instant(value["effective_at"])
                 found[name] = max(found.get(name, at), at)

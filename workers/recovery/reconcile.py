@@ -185,13 +185,15 @@ def _adopt_published(replayed: Replayed) -> tuple[int, Outbox]:
     replay, published = replayed.replay, replayed.published
     tables = replay.store.tables
     assert published is not None
-    made, tables.net = tables.net, _net(replay, published)
+    made, tables.in_force = tables.in_force, _published_in_force(replay, published)
     accounts = 0
-    for account_id in sorted(tables.accounts.keys() | {name for of_company, name in tables.net if not of_company}):
+    for account_id in sorted(
+        tables.accounts.keys() | {name for of_company, name in tables.in_force if not of_company}
+    ):
         subject = (False, account_id)
         row = tables.accounts.get(account_id, AccountRow(account_id))
         row = row._replace(sequence=published.last_sequence(subject))
-        decided, stands = _in_order(made.get(subject, {})), _in_order(tables.net.get(subject, {}))
+        decided, stands = _in_order(made.get(subject, {})), _in_order(tables.in_force.get(subject, {}))
         ours, theirs = (_standing(each.standings, account_id) for each in (replay, published))
         if decided != stands or ours != theirs:
             row = row._replace(standing_digest=None, deferred=True, next_check=0)  # due once there is a watermark
@@ -202,22 +204,24 @@ def _adopt_published(replayed: Replayed) -> tuple[int, Outbox]:
     for key, company in sorted(tables.companies.items()):
         tables.companies[key] = _adopt_company(company, replay, published, outbox)
     for of_company, name, decision_id in changes.withdrawn:
-        del tables.net[of_company, name][decision_id]
+        del tables.in_force[of_company, name][decision_id]
     for each in changes.published:
-        tables.net.setdefault(each[:2], {})[each.decision_id] = each
+        tables.in_force.setdefault(each[:2], {})[each.decision_id] = each
     outbox.messages += [
         Message(Topic.DEAD_LETTERS, row.key, row.subject, row.kind, row.value) for row in replay.refused
     ]
     return accounts, outbox
 
 
-def _net(replay: Replay, published: Published) -> dict[Subject, dict[str, CurrentDecision]]:
+def _published_in_force(replay: Replay, published: Published) -> dict[Subject, dict[str, CurrentDecision]]:
     """The published decisions in force; one that the replay decides differently has no content, so it differs."""
-    contents = {each.decision_id: each.content for rows in replay.store.tables.net.values() for each in rows.values()}
+    contents = {
+        each.decision_id: each.content for rows in replay.store.tables.in_force.values() for each in rows.values()
+    }
     found: dict[Subject, dict[str, CurrentDecision]] = {}
-    for name, value in published.net.items():
+    for name, value in published.in_force.items():
         subject = subject_of(value)
-        same = name in replay.net and compared(replay.net[name]) == compared(value)
+        same = name in replay.in_force and compared(replay.in_force[name]) == compared(value)
         content = contents[name] if same else b""
         at = instant(value["effective_at"])
         decision = CurrentDecision(*subject, name, value["kind"], at, value["sequence"], content)
@@ -225,9 +229,9 @@ def _net(replay: Replay, published: Published) -> dict[Subject, dict[str, Curren
     return found
 
 
-def _in_order(net: Mapping[str, CurrentDecision]) -> list[tuple[str, bytes]]:
+def _in_order(in_force: Mapping[str, CurrentDecision]) -> list[tuple[str, bytes]]:
     """Decisions and their contents, as a subscriber sorts them."""
-    ordered = sorted(net.values(), key=lambda each: (each.effective_at, each.sequence))
+    ordered = sorted(in_force.values(), key=lambda each: (each.effective_at, each.sequence))
     return [(each.decision_id, each.content) for each in ordered]
 
 
@@ -242,7 +246,7 @@ def _adopt_company(row: CompanyRow, replay: Replay, published: Published, outbox
     """Publish what is missing of a company; start its fan-out again if its completion was not published."""
     key, subject = row.company_key, (True, row.company_key)
     terminations = read_terminations(row.terminations)
-    stands = replay.store.tables.net.get(subject, {}).values()
+    stands = replay.store.tables.in_force.get(subject, {}).values()
     before = [PublishedDecision(each[2], each[3], each[4], each[5], each[6]) for each in stands]
     names = [value["company"]["name"] for value in published.values_of(subject)]
     name = terminations[-1].upheld.company_name if terminations else names[-1] if names else ""

@@ -33,8 +33,8 @@ async def fill_tables(connection: Any, tables: Tables, ends: Mapping[tuple[str, 
             for span in spans.values()
         ),
     )
-    net = stored(row for rows in tables.net.values() for row in rows.values())
-    await _copy(connection, "current_decisions", net)
+    in_force = stored(row for rows in tables.in_force.values() for row in rows.values())
+    await _copy(connection, "current_decisions", in_force)
     await _copy(connection, "companies", ((stored_key(key), *rest) for key, *rest in tables.companies.values()))
     members = (
         (stored_key(key), account_id) for key, found in tables.memberships.items() for account_id in sorted(found)

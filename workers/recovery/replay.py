@@ -47,7 +47,7 @@ class Replay:
     max_record_bytes: int
     dead: frozenset[tuple[str, int, int]] = frozenset()
     facts: int = 0
-    net: dict[str, Value] = field(default_factory=dict)
+    in_force: dict[str, Value] = field(default_factory=dict)
     """The decisions in force, by id."""
     standings: dict[str, Value] = field(default_factory=dict)
     refused: list[LogRow] = field(default_factory=list)
@@ -139,17 +139,17 @@ class Replay:
             if row.topic == Topic.DEAD_LETTERS:
                 self.refused.append(row)
             else:
-                self._net(row.topic, row.value)
+                self._apply(row.topic, row.value)
         rows.clear()
 
-    def _net(self, topic: str, raw: bytes) -> None:
+    def _apply(self, topic: str, raw: bytes) -> None:
         value: Value = orjson.loads(raw)
         if topic == "account-standing":
             self.standings[value["account_id"]] = value
         elif "withdraws" in value:
-            del self.net[value["withdraws"]]
+            del self.in_force[value["withdraws"]]
         elif "decision_id" in value:
-            self.net[value["decision_id"]] = value
+            self.in_force[value["decision_id"]] = value
 
 
 def every_partition(found: Iterable[Partition]) -> list[Partition]:

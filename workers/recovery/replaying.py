@@ -76,16 +76,16 @@ async def replay(terminal: Terminal, settings: Settings, wish: Wish) -> Differen
         done = await replay_topics(terminal, settings, wish.watermark)
     made = done.replay
     if wish.write is not None:
-        write_decisions(wish.write, made.net.values())
-        differences = Differences(len(made.net), written_to=wish.write)
+        write_decisions(wish.write, made.in_force.values())
+        differences = Differences(len(made.in_force), written_to=wish.write)
     elif wish.against is not None:
-        differences = compare(made.net, {each["decision_id"]: each for each in read_decisions(wish.against)})
+        differences = compare(made.in_force, {each["decision_id"]: each for each in read_decisions(wish.against)})
     else:
         published = done.published
         if published is None:
             with terminal.bars() as progress:
                 published = read_published(settings, progress)
-        sides = (made.net, published.net, made.standings, published.standings)
+        sides = (made.in_force, published.in_force, made.standings, published.standings)
         differences = compare(*(_decided(each, done.undecided) for each in sides))
         differences.unread, differences.undecided = done.unread, len(done.undecided)
         for value in published.duplicates:
