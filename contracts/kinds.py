@@ -77,7 +77,7 @@ DECISIONS: tuple[Kind, ...] = (
         Topic.ACCOUNT_TERMINATIONS,
         ("X3",),
         "X3: the last termination in force for the account was reversed.",
-        reason="The termination was taken back (X3).",
+        reason="The termination was reversed (X3).",
     ),
     Kind(
         "account_restored",
