@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from tests.support.broker import batch, numbered, produce_raw
 from tests.support.stored import Positions, Worker
-from tests.support.streams import Stream, running, until
+from tests.support.streams import Stream, all_once, running, until
 
 
 async def test_what_was_taken_back_before_an_unreadable_batch_is_not_skipped(stream: Stream) -> None:
@@ -46,6 +46,21 @@ async def test_a_halted_partition_that_was_set_right_is_read_on_when_it_is_claim
         stream.produce(numbered(0, 10), partition=2)
         await positions.until({("orders", 2): 10})
         assert positions.next_offset["orders", 0] == 60, "it went past what must wait"
+
+
+async def test_a_partition_that_cannot_be_read_loses_nothing_that_was_fetched_with_it(stream: Stream) -> None:
+    for topic in ("orders", "cases"):
+        for partition in (0, 2):
+            stream.produce(numbered(0, 10), topic, partition)
+        bomb = batch("zstd", [(b"k", bytes(300_000_000), ())])
+        await produce_raw(stream.bootstrap, stream.prefix + topic, bomb, 1)
+    positions = Positions()
+    intake = stream.intake()
+    async with running(intake, Worker(positions)):
+        await until(lambda: intake.halted == [("cases", 1), ("orders", 1)])
+        await positions.until({(topic, partition): 10 for topic in ("orders", "cases") for partition in (0, 2)})
+    for topic in ("orders", "cases"):
+        assert all_once(positions, topic) == [b"%d" % number for number in range(10)] * 2
 
 
 async def test_a_bomb_halts_its_partition_alone_and_takes_no_memory(stream: Stream) -> None:

@@ -1,8 +1,10 @@
 """What `workers/kafka/internals.py` rests on inside aiokafka and FastStream: one test for each of its functions."""
 
+import ast
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +17,7 @@ from faststream.kafka import KafkaBroker
 
 from tests.support.broker import numbered
 from tests.support.streams import Stream, until
+from workers.kafka import internals
 from workers.kafka.internals import (
     GuardedPartitionRecords,
     TaskEnded,
@@ -28,6 +31,8 @@ from workers.kafka.internals import (
     watch_fetches,
     watch_tasks,
 )
+
+WORKERS = Path(internals.__file__).parents[1]
 
 
 class Built(Exception):
@@ -155,6 +160,25 @@ async def test_a_member_with_a_fixed_name_leaves_its_group_where_it_forgets_the_
         assert consumer._coordinator._group_instance_id == "one"
         leave_group_at_stop(consumer)
         assert consumer._coordinator._group_instance_id is None
+
+
+PRIVATE_BUT_DOCUMENTED = {"_replace", "_exit"}
+
+
+def test_no_other_module_touches_what_is_private_elsewhere() -> None:
+    found = [
+        f"{path.relative_to(WORKERS)}:{node.lineno} {ast.unparse(node)}"
+        for path in WORKERS.rglob("*.py")
+        if path.name != "internals.py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.startswith("__")
+        and not (isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"})
+        and not node.attr.isupper()  # librdkafka's names of errors
+        and node.attr not in PRIVATE_BUT_DOCUMENTED
+    ]
+    assert found == []
 
 
 def test_fetches_are_opened_by_the_two_classes_that_are_replaced() -> None:

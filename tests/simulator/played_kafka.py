@@ -152,8 +152,8 @@ class PlayedConsumer:
     def may_go_on(self) -> bool:
         return self.seen != self.world.store.moves or bool(self.unread())
 
-    async def poll(self) -> Mapping[Partition, Sequence[Any]]:
-        """Some records of some partitions."""
+    async def poll(self) -> Mapping[Partition, Sequence[Any]] | None:
+        """Some records of some partitions; None where they are lost with an error."""
         random, found = self.world.random, {}
         for place in self.unread():
             if random.random() < 0.75:
@@ -161,4 +161,4 @@ class PlayedConsumer:
                 self.decided[place] = log.stable
                 self.positions[place] = min(first + random.choice([1, 1, 2, 5, 50]), log.stable)
                 found[place] = [each for each in log.records[first : self.positions[place]] if each is not None]
-        return found
+        return found if random.random() < 0.95 else None

@@ -59,7 +59,7 @@ class Kafka(Protocol):
 
     async def stop(self, owned: int) -> None: ...
 
-    async def poll(self) -> Mapping[Partition, Sequence[Any]]: ...
+    async def poll(self) -> Mapping[Partition, Sequence[Any]] | None: ...
 
     def assigned(self) -> Collection[Partition]: ...
 
@@ -145,6 +145,8 @@ class Loop:
         except KafkaError as error:
             await self._poll_failed(error)
             return []
+        if records is None:
+            return []  # the next poll begins with a seek to where this one began
         self._poll_backoff.succeeded()
         batches = []
         for place, (partition, asked_from) in asked.items():

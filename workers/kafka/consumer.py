@@ -72,6 +72,11 @@ class Listener(Protocol):
         ...
 
 
+Rebalance = Callable[[Listener], Awaitable[None]]
+"""What a listener is told of a rebalance."""
+Tell = Callable[[Rebalance], Awaitable[None]]
+
+
 class Consumer:
     """Reads the input topics; a `Listener` is told what happens to its partitions."""
 
@@ -107,7 +112,7 @@ class Consumer:
             max_poll_interval_ms=timeouts.POLL_SECONDS * 1000,
             fetch_max_wait_ms=50,  # a partition that goes on after a pause waits so long for the fetch under way
             max_partition_fetch_bytes=2 * 1024 * 1024,
-            listener=_Rebalances(self),
+            listener=_Rebalances(self._tell, self._named),
         )
         self._app = FastStream(self._broker, logger=None)
 
@@ -142,11 +147,11 @@ class Consumer:
             internals.leave_group_at_stop(self.client)
         await self._app.stop()
 
-    async def _rebalanced(self, tell: Callable[[Listener], Awaitable[None]]) -> None:
+    async def _tell(self, rebalance: Rebalance) -> None:
         listener = self._listener
         if listener is not None:
             try:
-                await tell(listener)
+                await rebalance(listener)
             except Exception as error:
                 listener.failed(error)
 
@@ -161,24 +166,28 @@ class Consumer:
 
     # -- reading -------------------------------------------------------------------------------------------
 
-    async def poll(self) -> Mapping[Partition, Sequence[FetchedRecord]]:
-        """What was fetched; nothing where the listener is told of an error instead. Raises other KafkaErrors."""
+    async def poll(self) -> Mapping[Partition, Sequence[FetchedRecord]] | None:
+        """What was fetched; raises KafkaError.
+
+        None where the listener is told of an error instead. Positions can have moved over records that were lost with
+        the error, so what is between the position before and after such a poll must be fetched again.
+        """
         try:
             records = await self.client.getmany(timeout_ms=POLL_MILLISECONDS, max_records=self._batch_size)
         except NoOffsetForPartitionError:  # the listener says where to read; Kafka's committed offsets do not count
             await asyncio.sleep(POLL_MILLISECONDS / 1000)
-            return {}
+            return None
         except OffsetOutOfRangeError as error:
             for place in error.args[0]:
                 self.listener.position_lost(self._named(place), names.OFFSET_OUT_OF_RANGE, GONE)
-            return {}
+            return None
         except UnreadableRecords as error:
             self.listener.fetch_failed(self._named(error.place), names.CORRUPT_MESSAGE, str(error))
-            return {}
+            return None
         except TopicAuthorizationFailedError as error:
             if not self.listener.is_halted(str(error.args[0]).removeprefix(self._prefix)):
                 raise
-            return {}  # the answer to the fetch said so
+            return None  # the answer to the fetch said so
         return {self._named(place): found for place, found in records.items()}
 
     def assigned(self) -> set[Partition]:
@@ -311,14 +320,15 @@ def _broker(kafka: KafkaAccess) -> KafkaBroker:
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
-    """aiokafka swallows what these raise, so `_rebalanced` gives every failure to the listener."""
+    """aiokafka swallows what these raise, so `tell` gives every failure to the listener."""
 
-    def __init__(self, consumer: Consumer) -> None:
-        self._consumer = consumer
+    def __init__(self, tell: Tell, named: Callable[[TopicPartition], Partition]) -> None:
+        self._tell = tell
+        self._named = named
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        await self._consumer._rebalanced(lambda listener: listener.revoked())
+        await self._tell(lambda listener: listener.revoked())
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        places = sorted(self._consumer._named(place) for place in assigned)
-        await self._consumer._rebalanced(lambda listener: listener.assigned(places))
+        places = sorted(map(self._named, assigned))
+        await self._tell(lambda listener: listener.assigned(places))
