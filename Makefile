@@ -24,7 +24,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@touch $@
 
 PROCESSES ?= 3
-PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
+PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 unit: setup  ## run the tests that need no server, in less than a minute
 	$(PYTEST) -m "not server"
 

@@ -23,16 +23,10 @@ STARTS_SERVERS = {"servers", "faulty", "own_servers"}
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of servers, and run them first: the quick ones fill what time is left at the end.
-
-    Tests that start servers of their own stay in one process with the others of their module, which use the same.
-    """
+    """Mark the tests of servers, and run them first: the quick ones fill what time is left at the end."""
     for each in items:
-        asked = STARTS_SERVERS & set(getattr(each, "fixturenames", ()))
-        if asked:
+        if STARTS_SERVERS & set(getattr(each, "fixturenames", ())):
             each.add_marker("server")
-        if "own_servers" in asked:
-            each.add_marker(pytest.mark.xdist_group(each.path.stem))
     items.sort(key=lambda each: each.get_closest_marker("server") is None)
 
 
