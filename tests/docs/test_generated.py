@@ -62,3 +62,13 @@ def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target.read_text(encoding="utf-8"))):
             missing.append(link)
     assert not missing
+
+
+@pytest.mark.parametrize("document", WRITTEN, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_file_and_function_that_a_document_names_exists(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    files = set(re.findall(r"`((?:workers|contracts|tests|schemas|deploy|docs)/[a-z0-9_/.-]+\w)`", text))
+    assert not [name for name in files if not (PROJECT / name).exists()]
+    for function, name in re.findall(r"`(?:\w+\.)?(\w+)`\s\(`([\w/]+\.py)`", text):
+        found = re.search(rf"(def|class) {function}\b", (PROJECT / name).read_text(encoding="utf-8"))
+        assert found is not None, f"{function} in {name}"
