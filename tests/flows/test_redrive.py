@@ -49,7 +49,7 @@ def test_a_redriven_record_is_the_one_that_was_read_and_is_sent_once(deployment:
         everything = deployment.standing("dead-letters", "redrive", "--all", check=False)
         assert everything.returncode == 1  # one of them cannot be sent
         assert "2 sent back to their topics" in everything.stdout
-        assert "refused: seller-accounts/2/1: of its 70" in everything.stdout
+        assert "refused: seller-accounts/2/1: only the SHA-256 and the first KiB of its 70" in everything.stdout
         deployment.drain()
         assert letters(deployment) == {
             ("seller-accounts", "too_large"): 2,
