@@ -15,7 +15,7 @@ from contracts.topics import INPUT_TOPICS
 from tests.support.database_deployment import deployed
 from tests.support.played_consumer import SAMPLE, PlayedConsumer, ingest
 from workers.kafka.admin import Admin
-from workers.kafka.consumer import Listener
+from workers.kafka.listener import Listener
 from workers.kafka.security import KafkaAccess
 
 NOWHERE = KafkaAccess("127.0.0.1:1")

@@ -13,7 +13,7 @@ from tests.simulator.scenario import PARTITIONS
 from tests.support.scheduled_store import STEP
 from workers.ingest.partition import Partition
 from workers.ingest.worker import Ingest
-from workers.kafka.consumer import Listener
+from workers.kafka.listener import Listener
 from workers.rules.calendar import Instant
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from workers.ingest.heartbeat import Present
 from workers.ingest.partition import Partition, PartitionBatch
 from workers.ingest.processing import Processing
 from workers.ingest.worker import Ingest
-from workers.kafka.consumer import Listener
+from workers.kafka.listener import Listener
 from workers.ops.clock import WallClock
 from workers.store.statements import statement
 

@@ -6,18 +6,19 @@ each owned partition wants it to.
 """
 
 import asyncio
-from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Collection, Iterable, Sequence
+from typing import Any
 
 from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
 
 from workers.ingest.halts import Halts
 from workers.ingest.partition import OwnedPartition, Partition, PartitionBatch, Pause, Resume, Seek
+from workers.ingest.protocols import Handler, Kafka
 from workers.kafka import fetch_errors
 from workers.kafka.admin import KafkaUnreachable
 from workers.kafka.committed_offsets import CommittedOffsets
-from workers.kafka.consumer import RECREATED, Listener
+from workers.kafka.consumer import RECREATED
 from workers.ops import metrics as names
 from workers.ops.backoff import Backoff
 from workers.ops.blame import server_of
@@ -28,58 +29,6 @@ log = Log()
 
 TRIES = 8
 TEND_SECONDS = 0.1
-
-
-class Handler(Protocol):
-    """Who owns partitions in the database and processes what is read."""
-
-    owned: dict[Partition, OwnedPartition]
-
-    async def claim(self, places: Sequence[Partition]) -> None:
-        """Own partitions from now on: afterwards each that was set up is in `owned`, as a new object."""
-        ...
-
-    async def release(self, places: Sequence[Partition]) -> None:
-        """Own these no longer."""
-        ...
-
-    async def decode(self, batches: Sequence[PartitionBatch]) -> Any:
-        """Decode a fetch, giving way to the unit of work that is under way."""
-        ...
-
-    async def process(self, decoded: Any) -> None:
-        """One unit of work: process what may be processed, in one transaction; `owned` says how far that was."""
-        ...
-
-
-class Kafka(Protocol):
-    """What the loop asks of the consumer."""
-
-    async def start(self, listener: Listener) -> None: ...
-
-    async def stop(self, owned: int) -> None: ...
-
-    async def poll(self) -> Mapping[Partition, Sequence[Any]] | None: ...
-
-    def assigned(self) -> Collection[Partition]: ...
-
-    def position(self, place: Partition) -> int | None: ...
-
-    def paused(self) -> Collection[Partition]: ...
-
-    def seek(self, place: Partition, offset: int) -> None: ...
-
-    def pause(self, place: Partition) -> None: ...
-
-    def resume(self, place: Partition) -> None: ...
-
-    def decided_until(self, place: Partition) -> int: ...
-
-    def has_leader(self, place: Partition) -> bool: ...
-
-    async def commit(self, offsets: Mapping[Partition, int]) -> None: ...
-
-    async def recreated(self, topics: Iterable[str]) -> Collection[str]: ...
 
 
 class Loop:

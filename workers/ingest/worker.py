@@ -10,8 +10,9 @@ from functools import partial
 from typing import Protocol
 
 from workers.ingest.heartbeat import Brokers, Heartbeat, Present
-from workers.ingest.loop import Kafka, Loop
+from workers.ingest.loop import Loop
 from workers.ingest.processing import Processing
+from workers.ingest.protocols import Kafka
 from workers.ingest.registry import Ends, Registry
 from workers.kafka.consumer import KAFKA_TRANSIENT
 from workers.ops import metrics as names

@@ -7,7 +7,7 @@ docs/decisions/0021 says what is taken from it.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
@@ -26,6 +26,7 @@ from workers.kafka import internals
 from workers.kafka.admin import Admin, KafkaUnreachable, Partition, TopicState
 from workers.kafka.ends import NO_LEADER, high_watermarks
 from workers.kafka.fetched_records import FetchedRecord, UnreadableRecords
+from workers.kafka.listener import Listener
 from workers.kafka.security import KafkaAccess
 
 KAFKA_TRANSIENT = (KafkaError, KafkaUnreachable, KafkaException)
@@ -34,42 +35,6 @@ POLL_MILLISECONDS = 20
 
 RECREATED = "the topic was deleted and recreated: the stored position is that of the old one"
 GONE = "its stored position is not in the topic: retention passed it, or the topic was recreated"
-
-
-class Listener(Protocol):
-    """Who is told what happens to the consumer; partitions are named without the prefix."""
-
-    async def assigned(self, places: Collection[Partition]) -> None:
-        """These partitions, and no others, are this consumer's; they must be given their positions."""
-        ...
-
-    async def revoked(self) -> None:
-        """No partition is this consumer's any more."""
-        ...
-
-    def fetch_answered(self, place: Partition, offset: int, error: str | None, is_empty: bool) -> None:
-        """A broker answered a fetch of a partition from an offset."""
-        ...
-
-    def fetch_failed(self, place: Partition, name: str, why: str) -> None:
-        """A partition cannot be fetched from; `name` is Kafka's for the error."""
-        ...
-
-    def position_lost(self, place: Partition, name: str, why: str) -> None:
-        """The position of a partition is not one of its topic."""
-        ...
-
-    def topic_recreated(self, topic: str) -> None:
-        """A topic is not the one that was set up."""
-        ...
-
-    def is_halted(self, topic: str) -> bool:
-        """Whether a partition of the topic is known to be unreadable."""
-        ...
-
-    def failed(self, error: BaseException) -> None:
-        """The consumer cannot go on."""
-        ...
 
 
 Rebalance = Callable[[Listener], Awaitable[None]]
