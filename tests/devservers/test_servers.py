@@ -11,6 +11,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from tests.support.quick_disk import quick_disk
+from workers.devservers.servers import SOON
 from workers.devservers.stack import local_servers
 from workers.kafka.admin import TopicSpec, cluster_id, end_offsets, ensure_topics
 
@@ -41,7 +43,7 @@ def test_nothing_is_left_when_the_parent_ends(number: signal.Signals) -> None:
 
 
 async def test_both_servers_keep_their_data_over_a_kill() -> None:
-    with local_servers() as servers:
+    with local_servers(quick_disk(), SOON) as servers:
         before = await cluster_id(servers.access)
         await ensure_topics(servers.access, [TopicSpec("kept", 2)])
         connection = await asyncpg.connect(servers.postgres.url())
