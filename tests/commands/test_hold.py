@@ -13,6 +13,7 @@ from tests.support.database_deployment import DatabaseDeployment, deployed
 from tests.support.played_consumer import SAMPLE
 from workers import timeouts
 from workers.commands.hold import hold
+from workers.store.deployment import under_way
 from workers.wiring import Database
 
 ACCOUNTS = 120
@@ -53,14 +54,22 @@ async def test_hold_waits_for_a_transaction_that_read_that_there_is_no_hold(
 
 
 async def test_hold_does_not_wait_for_a_transaction_that_began_after_it_or_is_of_another_program(
-    deployment: DatabaseDeployment, database_url: str
+    deployment: DatabaseDeployment, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    listed = asyncio.Event()
+
+    async def noted(pool: asyncpg.Pool) -> dict[tuple[int, str], str]:
+        found = await under_way(pool)
+        listed.set()
+        return found
+
+    monkeypatch.setattr("workers.commands.hold.under_way", noted)
     dump = await asyncpg.connect(database_url, server_settings={"application_name": "pg_dump"})
     async with dump.transaction(), deployment.store.transaction() as older:
         await dump.fetch("select * from deployment")
         await older.progress()
         holding = asyncio.create_task(hold(made_of(deployment), "an emergency"))
-        await until_held(deployment)
+        await listed.wait()
         newer = deployment.store.transaction()
         transaction = await newer.__aenter__()
         assert (await transaction.progress()).held == "an emergency"
