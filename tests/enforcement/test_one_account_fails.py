@@ -200,10 +200,10 @@ async def test_an_evaluation_error_needs_no_rehearsal_and_a_refused_write_needs_
     begun = 0
     real = Store.transaction
 
-    def counted(store: Store) -> Any:
+    def counted(store: Store, *, rehearsal: bool = False) -> Any:
         nonlocal begun
         begun += 1
-        return real(store)
+        return real(store, rehearsal=rehearsal)
 
     monkeypatch.setattr(Store, "transaction", counted)
     async with FAULTS[step].planted(deployment, monkeypatch):
