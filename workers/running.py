@@ -89,8 +89,9 @@ def _first(error: Exception) -> Exception:
 
 def worker(name: str) -> None:
     """Run one worker process: logs to standard error, ends with its supervisor."""
-    from workers import processes, supervisor
-    from workers.ops import logs
+    with one_clear_line():
+        from workers import processes, supervisor
+        from workers.ops import logs
 
     log = logs.configure(name)
     supervisor.end_with_supervisor()
