@@ -43,7 +43,7 @@ lint: setup  ## check format, types and imports
 run: setup  ## run the demonstration: two years of a marketplace on this machine
 	@$(BIN)/python -m workers.demo.demonstration
 
-FLOWS := $(addprefix tests/flows/test_,killed_workers.py bad_input.py dead_letter_limiter.py restored_database.py reconcile.py convergence.py)
+FLOWS := $(addprefix tests/flows/test_,killed_workers.py bad_input.py cases_wait.py dead_letter_limiter.py restored_database.py reconcile.py convergence.py)
 faults: setup  ## inject every fault of docs/reliability.md on real servers (30 minutes)
 	FAULTS=all $(BIN)/python -m pytest tests/faults $(FLOWS) -s
 
