@@ -36,7 +36,7 @@ class PlayedProducer:
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         assert self.opened
-        await asyncio.sleep(0.05)  # whoever redrives the same meanwhile must wait
+        await asyncio.sleep(0.05)  # another redrive of the same must wait
         if self.refuses:
             raise PublishError("refused")
         self.published.extend(messages)

@@ -92,7 +92,7 @@ async def test_an_order_before_the_deadline_lets_deferred_facts_be_decided(
     assert await told(deployment, "company_terminated") == ["id:c"]
     assert await told(deployment, "account_terminated") == []
     await deployment.reads(order("2016-03-10", order_id="o1"), order("2016-08-20", order_id="o2"))
-    assert await told(deployment, "account_terminated") == []  # a notice of the silence since March comes before
+    assert await told(deployment, "account_terminated") == []  # a notice of the deadline after March comes before
     await deployment.reads(order("2016-06-01", order_id="late"))
     assert await told(deployment, "account_terminated") == ["a"]
     await deployment.check(local("2016-03-01"))

@@ -71,7 +71,7 @@ FAULTS = {
         undo="update facts f set content = k.content from kept k "
         "where (f.account_id, f.topic, f.id) = (k.account_id, k.topic, k.id); drop table kept",
     ),
-    "take in": Fault(account_context, "read_context"),
+    "read context": Fault(account_context, "read_context"),
     "company": Fault(
         sql="insert into companies (company_key, terminations) values ('id:a4', '[{}]') "
         "on conflict (company_key) do update set terminations = '[{}]'",
@@ -318,7 +318,7 @@ async def test_a_member_that_joined_while_quarantined_is_terminated_with_the_com
     deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, "c", f"e-{name}") for name in OTHERS))
-    async with FAULTS["take in"].planted(deployment, monkeypatch):
+    async with FAULTS["read context"].planted(deployment, monkeypatch):
         await deployment.reads(enrolled("2016-03-02", BAD, "c", "joins"))
         await deployment.reads(case("2016-04-01", account="a0", category="refusal_of_trade_assurance"))
         await deployment.fanouts()

@@ -26,7 +26,7 @@ async def test_the_account_is_quarantined_its_facts_are_stored_and_its_neighbour
         await deployment.reads(order("2016-03-05", "b", "o1"))
         await deployment.reaches(local("2016-08-01"))
     assert await deployment.pool.fetchval("select count(*) from facts where account_id = 'b'") == 1
-    await deployment.reads(order("2016-06-05", "b", "o2"))  # the rules were mended: any fact takes it up again
+    await deployment.reads(order("2016-06-05", "b", "o2"))  # the rules were corrected: any fact evaluates it again
     await deployment.reaches(local("2016-08-01"))
     await deployment.check(local("2016-08-01"))
     assert (await states(deployment))["b"] == ("active", False)

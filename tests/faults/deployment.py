@@ -33,11 +33,11 @@ from workers.devservers.servers import LocalPostgres
 from workers.kafka.security import KafkaAccess
 
 WORKERS = ("ingest", "timers", "fanout", "relay")
-SETTLE_SECONDS = 90.0
+PATIENCE_SECONDS = 90.0
 STOP_SECONDS = 20.0
 RESTART_SECONDS = 0.2
 
-SETTLED = """
+PROCESSED = """
 select (select sum(next_offset) from positions) = $1
    and (select bool_and(watermark = $2::text::timestamptz) from positions)
    and (select partitions_compared_until >= $2::text::timestamptz from deployment)
@@ -48,7 +48,7 @@ select (select sum(next_offset) from positions) = $1
 """
 
 
-class NotSettled(Exception):
+class NotProcessed(Exception):
     """The deployment did not become idle in time."""
 
 
@@ -62,7 +62,7 @@ class FaultyDeployment:
     processes: dict[str, Forked] = field(default_factory=dict)
     exits: list[tuple[str, int | None]] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
-    settle_seconds: float = SETTLE_SECONDS
+    patience_seconds: float = PATIENCE_SECONDS
     of_each: int = 1
     """How many of each worker there are."""
 
@@ -174,10 +174,10 @@ class FaultyDeployment:
         """Play the scenario to its end, with a fault in one worker; what is seen then, judged."""
         await self.send_step(0)
         async with self.working(worker, crash, log):
-            await self.step_settled(0)
+            await self.step_processed(0)
             for number in range(1, len(STEPS)):
                 await self.send_step(number)
-                await self.step_settled(number)
+                await self.step_processed(number)
             await self.published()
         return await self.at_rest()
 
@@ -185,9 +185,9 @@ class FaultyDeployment:
         """Send a step of the scenario."""
         await asyncio.to_thread(self.plain.send, STEPS[number])
 
-    async def step_settled(self, number: int) -> None:
+    async def step_processed(self, number: int) -> None:
         """Wait until the scenario is decided up to a step."""
-        await self.settled(sum(len(each) for each in STEPS[: number + 1]), NEWEST[number])
+        await self.processed(sum(len(each) for each in STEPS[: number + 1]), NEWEST[number])
 
     async def stream(self, messages: Sequence[Generated]) -> None:
         """Send a history in the order of its arrival."""
@@ -196,39 +196,39 @@ class FaultyDeployment:
     async def streamed(self, messages: Sequence[Generated]) -> None:
         """Wait until a history that was sent is decided, also what its producer had to send twice."""
         _, ends = await asyncio.to_thread(read_topics, self.bootstrap, self.prefix, INPUT_TOPICS)
-        await self.settled(sum(ends.values()), write_instant(max(each.event_at for each in messages)))
+        await self.processed(sum(ends.values()), write_instant(max(each.event_at for each in messages)))
 
     async def at_work(self) -> None:
         """Wait until a record was processed."""
         await self.until("select sum(next_offset) > 0 from positions")
 
-    async def settled(self, sent: int, newest: str) -> None:
+    async def processed(self, sent: int, newest: str) -> None:
         """Wait until everything sent is decided, and every deadline up to `newest`."""
-        await self.until(SETTLED, sent, newest)
+        await self.until(PROCESSED, sent, newest)
 
     async def until(self, condition: str, *arguments: object) -> None:
         """Wait until a query of the database says true."""
-        deadline = time.monotonic() + self.settle_seconds
+        deadline = time.monotonic() + self.patience_seconds
         connection = await asyncpg.connect(self.database_url)
         try:
             while not await connection.fetchval(condition, *arguments):
                 if time.monotonic() > deadline:
-                    raise NotSettled(f"after {self.settle_seconds} s; exits {self.exits}; {self.tail()}")
+                    raise NotProcessed(f"after {self.patience_seconds} s; exits {self.exits}; {self.tail()}")
                 await asyncio.sleep(0.03)
         finally:
             await connection.close()
 
     async def observed(self, true: Callable[[], bool]) -> None:
         """Wait until something outside the database is so."""
-        deadline = time.monotonic() + self.settle_seconds
+        deadline = time.monotonic() + self.patience_seconds
         while not await asyncio.to_thread(true):
             if time.monotonic() > deadline:
-                raise NotSettled(f"not seen in {self.settle_seconds} s; {self.tail()}")
+                raise NotProcessed(f"not seen in {self.patience_seconds} s; {self.tail()}")
             await asyncio.sleep(0.1)
 
     async def published(self) -> None:
         """Wait until the relay has published the log; the verdict is on what there is after the time, if not."""
-        deadline = time.monotonic() + self.settle_seconds
+        deadline = time.monotonic() + self.patience_seconds
         while True:
             seen = await look(self.bootstrap, self.database_url, self.prefix)
             if len(seen.outputs) >= len(seen.rows["decision_log"]) or time.monotonic() > deadline:
@@ -239,7 +239,7 @@ class FaultyDeployment:
     async def at_rest(self) -> tuple[Seen, Verdict]:
         """What is seen once the workers have stopped and no transaction is open, judged.
 
-        What was amiss when all was published, and a worker that ended as none may, are in the verdict as well.
+        What was wrong when all was published, and a worker that ended as none may, are in the verdict as well.
         """
         assert not self.processes, "a deployment at rest has no workers"
         await self.observed(lambda: ends_seen(self.bootstrap, self.prefix))
@@ -262,7 +262,7 @@ def ends_seen(bootstrap: str, prefix: str) -> bool:
     """Whether a `read_committed` reader sees the ends of all topics the engine writes: no transaction is open."""
     client = AdminClient({"bootstrap.servers": bootstrap})
     names = {prefix + topic for topic in OUTPUT_TOPICS}
-    topics = client.list_topics(timeout=SETTLE_SECONDS).topics
+    topics = client.list_topics(timeout=PATIENCE_SECONDS).topics
     asked = {
         TopicPartition(name, number): OffsetSpec.latest() for name in names for number in topics[name].partitions
     }

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.counting import Point
-from tests.faults.deployment import WORKERS, FaultyDeployment, NotSettled
+from tests.faults.deployment import WORKERS, FaultyDeployment, NotProcessed
 from tests.support.checker import Verdict
 from workers.devservers.stack import LocalServers
 
@@ -99,8 +99,8 @@ async def crash(servers: LocalServers, worker: str, number: str, point: Point) -
         try:
             _, verdict = await deployment.play(worker, point)
             told = str(verdict)
-        except NotSettled as error:
-            told = f"not settled: {error}"
+        except NotProcessed as error:
+            told = f"not processed: {error}"
         reached = (worker, -9) in deployment.exits
         return Outcome(point, reached, verdict, time.monotonic() - began, f"{told}\n{deployment.tail()}")
 

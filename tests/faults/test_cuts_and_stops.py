@@ -116,7 +116,7 @@ async def silent(faulty: FaultyServers, server: str, seconds: int) -> None:
 @long
 @pytest.mark.parametrize("seconds", [1, 10, 60])
 async def test_the_network_drops_all_packets_for_a_while(faulty: FaultyServers, seconds: int) -> None:
-    async with asyncio.TaskGroup() as both:  # each has a deployment and a silence of its own, and mostly waits
+    async with asyncio.TaskGroup() as both:  # each has a deployment and a silent server of its own, and mostly waits
         for server in ("kafka", "postgres"):
             both.create_task(silent(faulty, server, seconds))
 
@@ -198,13 +198,13 @@ async def test_workers_that_are_stopped_while_no_server_answers_end_in_time(
     async with AsyncExitStack() as working:
         await working.enter_async_context(deployment.working())
         await deployment.send_step(0)
-        await deployment.step_settled(0)
+        await deployment.step_processed(0)
         with faulty.kafka_proxy.stalled(), faulty.postgres_proxy.stalled():
             await working.aclose()  # fails where one does not end in time
     assert {code for _, code in deployment.exits} <= {0, 1}, deployment.exits
     async with deployment.working():
         await deployment.send_step(1)
-        await deployment.step_settled(1)
+        await deployment.step_processed(1)
         await deployment.published()
     _, verdict = await deployment.at_rest()
     assert verdict.clean, f"{verdict}\n{deployment.tail()}"

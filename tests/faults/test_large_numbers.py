@@ -1,6 +1,6 @@
 """A company of ten thousand terminated and reversed, a hundred thousand deadlines at one midnight: all in good time.
 
-Owns the numbers and what "others are not starved" means: whoever has nothing to do with it is decided in seconds.
+Owns the numbers and what "others are not starved" means: another account is decided in seconds.
 """
 
 import asyncio
@@ -73,14 +73,14 @@ async def test_a_company_of_ten_thousand_is_terminated_reversed_and_terminated_w
     ]
     made = FaultyDeployment.made(servers.bootstrap, servers.postgres, "large_company", STANDING_BATCH_SIZE="5000")
     async with made as deployment:
-        deployment.settle_seconds = 300
+        deployment.patience_seconds = 300
         async with deployment.working():
             await send(deployment, first)
             sent = len(first)
-            await deployment.settled(sent, "2016-03-10 10:00+08")
+            await deployment.processed(sent, "2016-03-10 10:00+08")
             for message, day in steps:
                 took, waits, sent = await fan_out_in(deployment, [message], sent, day)
-                await deployment.settled(sent, f"{day} 12:00+08")
+                await deployment.processed(sent, f"{day} 12:00+08")
                 print(f"{day}: fan-out in {took:.1f} s, {len(waits)} bystanders waited {max(waits):.2f} s at most")
                 assert max(waits) < LONGEST_WAIT
             await deployment.published()
@@ -97,10 +97,10 @@ async def test_a_hundred_thousand_deadlines_at_one_midnight_while_others_go_on(s
     first += [paid(each, "2016-03-10 10:00") for each in sellers]
     made = FaultyDeployment.made(servers.bootstrap, servers.postgres, "one_midnight", STANDING_BATCH_SIZE="5000")
     async with made as deployment:
-        deployment.settle_seconds = 600
+        deployment.patience_seconds = 600
         async with deployment.working():
             await send(deployment, first)
-            await deployment.settled(len(first), "2016-03-10 10:00+08")
+            await deployment.processed(len(first), "2016-03-10 10:00+08")
             over, began = asyncio.Event(), time.monotonic()
             waiting = asyncio.create_task(bystanders(deployment, "2017-01-15", over))
             await send(deployment, [enrolled("clock", "2017-01-15 00:00")])
@@ -108,7 +108,7 @@ async def test_a_hundred_thousand_deadlines_at_one_midnight_while_others_go_on(s
             took = time.monotonic() - began
             over.set()
             waits = await waiting
-            await deployment.settled(len(first) + 1 + len(waits), "2017-01-15 12:00+08")
+            await deployment.processed(len(first) + 1 + len(waits), "2017-01-15 12:00+08")
             await deployment.published()
         _, verdict = await deployment.at_rest()
     print(f"{DEADLINES:,} sellers were suspended in {took:.1f} s")

@@ -136,7 +136,7 @@ async def test_two_deployments_of_one_database_are_restarted_in_turn_under_load(
                 await restart(trees, deployment)
                 ended = time.monotonic()
                 await stream.more(300)
-            await deployment.settled(len(stream.sent), f"{ENROLLED}+08")
+            await deployment.processed(len(stream.sent), f"{ENROLLED}+08")
             await deployment.published()
         finally:
             for tree in trees:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from tests.faults.counting import Point
-from tests.faults.deployment import FaultyDeployment, NotSettled
+from tests.faults.deployment import FaultyDeployment, NotProcessed
 from tests.support.long import long
 from workers.devservers.stack import LocalServers
 
@@ -100,7 +100,7 @@ async def woken(deployment: FaultyDeployment, worker: str, pid: int, calls: Path
     printed, called = len(deployment.output_of(worker)), size(calls)
     os.kill(pid, signal.SIGCONT)
     await deployment.send_step(2)
-    await deployment.step_settled(2)
+    await deployment.step_processed(2)
     await deployment.observed(lambda: size(calls) > called)
     await deployment.observed(lambda: bool(re.search(refused, deployment.output_of(worker)[printed:])))
 
@@ -119,7 +119,7 @@ async def stopped_at(servers: LocalServers, worker: str, number: int, stop: Stop
         try:
             took = await stop_and_go_on(deployment, worker, stop)
             _, verdict = await deployment.at_rest()
-        except (NotSettled, TimeoutError) as error:
+        except (NotProcessed, TimeoutError) as error:
             return f"{worker} {stop.point}: {error!r}\n{deployment.tail()}"
     print(f"{worker} {stop.point}: decided by others after {took:.0f} s; ended: {deployment.exits}")
     return "" if verdict.clean else f"{worker} {stop.point}: {verdict}\n{deployment.tail()}"
@@ -135,7 +135,7 @@ async def stop_and_go_on(deployment: FaultyDeployment, worker: str, stop: Stop) 
         began = time.monotonic()
         successor = asyncio.create_task(deployment.keep(worker, f"{worker}-2", over))
         try:
-            await deployment.step_settled(1)
+            await deployment.step_processed(1)
             took = time.monotonic() - began
             await asyncio.sleep(max(0, STOPPED_SECONDS - took))
             await woken(deployment, worker, pid, calls, stop.refused)

@@ -1,7 +1,7 @@
 """A topic that is recreated, emptied by retention or extended: its unreadable partitions are halted and named.
 
 No deadline is enforced meanwhile, for the facts that would end it may be among those that are gone; no position is
-ever set back or forward to make the reading go on; what the other topics tell is taken in all the same.
+ever set back or forward to make the reading go on; records of the other topics are processed.
 """
 
 import asyncio
@@ -86,7 +86,7 @@ async def test_a_topic_that_changed_while_no_worker_ran_is_named_and_no_deadline
     deployment: FaultyDeployment, change: Callable[[FaultyDeployment, AdminClient], Awaitable[None]], told: str
 ) -> None:
     async with deployment.working():
-        before = await settled(deployment)
+        before = await processed(deployment)
     await change(deployment, AdminClient({"bootstrap.servers": deployment.bootstrap, "log_level": 0}))
     send(deployment, LATER)
     for _ in range(2):
@@ -101,16 +101,16 @@ async def test_a_topic_changed_under_working_workers_is_named_and_no_deadline_en
     deployment: FaultyDeployment, change: Callable[[FaultyDeployment, AdminClient], Awaitable[None]], told: str
 ) -> None:
     async with deployment.working():
-        before = await settled(deployment)
+        before = await processed(deployment)
         await change(deployment, AdminClient({"bootstrap.servers": deployment.bootstrap, "log_level": 0}))
         send(deployment, LATER)
         await named_and_halted(deployment, told, before)
 
 
-async def settled(deployment: FaultyDeployment) -> dict[tuple[str, int], int]:
+async def processed(deployment: FaultyDeployment) -> dict[tuple[str, int], int]:
     """Decide what was told before; where orders are to be read on from."""
     send(deployment, *BEFORE)
-    await deployment.settled(len(BEFORE), "2016-03-14 00:00+08")
+    await deployment.processed(len(BEFORE), "2016-03-14 00:00+08")
     return await positions(deployment)
 
 
@@ -132,7 +132,7 @@ async def test_a_recreated_topic_is_read_from_its_start_after_the_documented_ste
     deployment: FaultyDeployment,
 ) -> None:
     async with deployment.working():
-        await settled(deployment)
+        await processed(deployment)
     await make_anew_and_fill(deployment, AdminClient({"bootstrap.servers": deployment.bootstrap, "log_level": 0}))
     given = {name.removeprefix("STANDING_").lower(): value for name, value in deployment.workers.items()}
     settings = Settings.model_validate(given)

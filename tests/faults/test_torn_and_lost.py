@@ -1,7 +1,7 @@
 """Requests that end in the middle and answers that get lost on the way, under load: nothing is lost or doubled.
 
-Owns what is torn, and where. A server that got half a request has to forget it; whoever waits for an answer that does
-not come has to give up by itself, for the connection stays open.
+Owns what is torn, and where. A server that got half a request has to forget it. A client whose
+answer never comes has to give up by itself, because the connection stays open.
 """
 
 import asyncio
@@ -80,5 +80,5 @@ async def test_answers_are_lost_for_a_while(faulty: FaultyServers, deployment: F
                 await asyncio.sleep(LOST_SECONDS)
             assert proxy.lost > 0
 
-    deployment.settle_seconds = RECOVERED_SECONDS
+    deployment.patience_seconds = RECOVERED_SECONDS
     await under_load(deployment, fault)

@@ -126,7 +126,7 @@ async def test_a_move_that_lies_unread_counts_before_its_case_whatever_the_produ
         topic, key, move = moves("mover-0", "joined-0", before_now(BEHIND))
         producer = Producer({**wall.settings.kafka.librdkafka(), "acks": "all"})
         connection = await asyncpg.connect(url_of(wall))
-        async with connection.transaction():  # nothing of the registry is taken in meanwhile
+        async with connection.transaction():  # nothing of the registry is processed meanwhile
             await connection.execute("select from positions where topic = 'seller-accounts' for update")
             stamp = int((datetime.now(UTC) - BEHIND).timestamp() * 1000)
             producer.produce(wall.prefix + topic, json.dumps(move).encode(), key, timestamp=stamp)

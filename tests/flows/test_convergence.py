@@ -48,7 +48,7 @@ async def verdict_on(deployment: Deployment) -> str:
         environment["STANDING_DATABASE_URL"],
         deployment.prefix,
         POLICIES,
-        settle_seconds=float(environment["STANDING_ALLOWED_LATENESS_SECONDS"]),
+        allowed_lateness_seconds=float(environment["STANDING_ALLOWED_LATENESS_SECONDS"]),
     )
     assert verdict.clean, str(verdict)
     assert verdict.figures["decisions"] > 200

@@ -89,7 +89,7 @@ async def test_a_relay_that_is_taken_over_counts_it_and_nothing_is_published_twi
     numbers = itertools.count()
 
     def seen(port: int, sample: str) -> bool:
-        """Whether a counter has moved; another fact is sent, so that whoever was taken over finds out."""
+        """Whether a counter has moved; another fact shows the worker that it lost its partitions."""
         deployment.send([enrolled(f"a{next(numbers)}", "2016-03-01 10:00")])
         return sum(count for name, count in scrape(port).items() if name.startswith(sample)) > 0
 

@@ -1,4 +1,4 @@
-"""`standing hold` and `standing release`: silence stays held until every partition was read to its end, or by force;
+"""`standing hold` and `standing release`: deadlines stay held until every partition is read to its end, or by force;
 what waits for it meanwhile is not counted as work that nobody does.
 
 No worker runs; the test moves the positions as an ingest worker does.

@@ -1,6 +1,6 @@
 """A generated history streams in while workers are killed with -9: nothing is lost, doubled or decided otherwise.
 
-A worker is killed each time that some hundred more facts were taken in, so that each kill hits a tree at work.
+A worker is killed each time that some hundred more facts are processed, so that each kill hits a busy tree.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ def kill_one(supervisor: int, name: str) -> bool:
 
 
 async def kill_at_progress(database_url: str, supervisor: int, random: Random, killed: list[str]) -> None:
-    """Kill a random worker whenever another `STEP` records or so were taken in."""
+    """Kill a random worker whenever another `STEP` records or so are processed."""
     connection = await asyncpg.connect(database_url)
     try:
         reached = 0

@@ -53,7 +53,7 @@ def lose(deployment: Deployment, topic: str) -> None:
     delete_topic(bootstrap, name)
     client = AdminClient({"bootstrap.servers": bootstrap})
     while name in client.list_topics(timeout=10).topics:
-        pass  # each asks anew
+        pass  # each asks again
 
 
 def write_checkpoint(deployment: Deployment, shard: int, value: bytes | None) -> None:

@@ -62,10 +62,10 @@ async def test_one_fact_that_cannot_be_read_stops_its_account_alone(deployment: 
         assert "1 accounts are decided" in deployment.standing("retry").stdout
         deployment.drain()
         assert "quarantined" not in deployment.standing("status").stdout
-        hits = [
+        suspended = [
             each.value["accounts"]
             for each in deployment.published(["company-terminations"])
             if "accounts" in each.value
         ]
-        assert hits == [20]
+        assert suspended == [20]
     await check_all(deployment)

@@ -22,7 +22,7 @@ NOWHERE = {
     "STANDING_DATABASE_URL": "postgresql://nobody:a-secret@127.0.0.1:1/none",
 }
 CANNOT_RUN, AWAY = 2, 1
-"""The exit codes of an operator's command, and of a worker that ends for its supervisor to start it anew."""
+"""The exit codes of an operator's command, and of a worker that ends for its supervisor to start it again."""
 WITHOUT_KAFKA = {"setup": CANNOT_RUN, "status": CANNOT_RUN, "work": AWAY, "ingest": AWAY, "relay": AWAY}
 WITHOUT_POSTGRES = {"setup": CANNOT_RUN, "work": AWAY, "timers": AWAY}
 
@@ -88,7 +88,7 @@ def test_an_installation_without_the_codecs_is_one_line_and_no_loop(tmp_path: Pa
     ended = subprocess.run(
         [*STANDING, "ingest"], env=lacking, capture_output=True, text=True, timeout=100, check=False
     )
-    assert ended.returncode == 2  # so that `standing work` does not start it anew
+    assert ended.returncode == 2  # so that `standing work` does not start it again
     assert ended.stderr.startswith("standing: No module named 'cramjam': the installation is incomplete")
     assert len(ended.stderr.splitlines()) == 1
 

@@ -38,14 +38,14 @@ async def test_the_hundredth_dead_letter_in_a_row_is_the_last_record_processed(d
         assert (await position(deployment)).next_offset == 102
         assert len(await deployment.values("dead_letter")) == 100
         assert await paused(deployment) == [(*ORDERS, "100 dead letters in a row, up to offset 101")]
-        assert consumer.resting == {ORDERS}
+        assert consumer.paused_places == {ORDERS}
         assert consumer.positions[ORDERS] == 102
         await process(worker, fetch(worker, ORDERS, orders("...", first=102)))  # as if fetched before the pause
         assert consumer.positions[ORDERS] == 102
         successor = ingest(deployment, consumer := PlayedConsumer())
         await successor.loop.assigned(PLACES)
         await process(successor, fetch(successor, ORDERS, orders("...", first=102)))
-        assert consumer.resting == {ORDERS}
+        assert consumer.paused_places == {ORDERS}
         assert (await position(deployment)).next_offset == 102
 
 
@@ -73,7 +73,7 @@ async def test_nothing_is_complete_behind_a_pause_until_it_is_accepted(database_
             return bool((await position(deployment)).watermark > before.watermark)
 
         await until(moved)
-        assert consumer.resting == set()
+        assert consumer.paused_places == set()
 
 
 async def test_a_batch_that_is_rolled_back_pauses_nothing(database_url: str) -> None:
@@ -118,7 +118,7 @@ async def test_conflicting_duplicates_pause_after_their_batch(database_url: str)
         await process(worker, fetch(worker, ("seller-accounts", 0), made))
         assert await paused(deployment) == [("seller-accounts", 0, "100 dead letters in a row, up to offset 100")]
         assert len(await deployment.values("dead_letter")) == 129
-        assert consumer.resting == {("seller-accounts", 0)}
+        assert consumer.paused_places == {("seller-accounts", 0)}
 
 
 async def test_heartbeats_outlive_brokers_that_restart(database_url: str) -> None:
@@ -166,7 +166,7 @@ async def test_more_partitions_stop_deadlines_and_nothing_else(database_url: str
         cases = records(*CASES, 0, [contents])
         await process(worker, fetch(worker, CASES, cases))
         assert consumer.positions[CASES] == 0
-        await until(lambda: at_once(CASES not in consumer.resting))
+        await until(lambda: at_once(CASES not in consumer.paused_places))
         await process(worker, fetch(worker, CASES, cases))
         assert worker.processing.owned[CASES].next_offset == 1
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.support.broker import Servers, delete_topic, make_topic, numbered, produce, settled_ends, transaction
+from tests.support.broker import Servers, delete_topic, make_topic, numbered, produce, stable_ends, transaction
 from workers.kafka.admin import (
     Admin,
     KafkaUnreachable,
@@ -60,7 +60,7 @@ async def test_the_end_is_the_last_stable_offset(servers: Servers) -> None:
         producer.produce(topic, b"open", partition=0)
         producer.flush(10)
         assert await end_offsets(servers.access, [topic]) == {(topic, 0): 3}
-    assert await settled_ends(servers.bootstrap, topic) == {0: 5}  # the record and the abort's marker
+    assert await stable_ends(servers.bootstrap, topic) == {0: 5}  # the record and the abort's marker
 
 
 async def test_a_missing_topic_is_named_and_not_created(servers: Servers) -> None:

@@ -110,10 +110,10 @@ def test_a_header_name_that_is_not_utf_8_is_replaced_and_its_neighbours_are_unch
         (b"strange", b"2", [("name", b"kept \xff"), ("abcd", b"value")]),
         (b"after", b"3", [("good", b"x")]),
     ]
-    mended: Message = (b"strange", b"2", [("name", b"kept \xff"), ("?bcd", b"value")])
+    repaired: Message = (b"strange", b"2", [("name", b"kept \xff"), ("?bcd", b"value")])
     assert read(with_broken_name(codec, sent, b"abcd") + batch(codec, ORDINARY, 3)) == [
         (0, sent[0]),
-        (1, mended),
+        (1, repaired),
         (2, sent[2]),
         *enumerate(ORDINARY, 3),
     ]

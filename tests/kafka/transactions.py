@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from tests.support.broker import Message, settled_ends
+from tests.support.broker import Message, stable_ends
 from workers.kafka.security import KafkaAccess
 from workers.kafka.transactional_producer import TransactionalProducer
 
@@ -22,7 +22,7 @@ async def opened(kafka: KafkaAccess, identity: str) -> AsyncIterator[Transaction
 
 async def read_all(bootstrap: str, topic: str) -> dict[int, list[Message]]:
     """Everything that a `read_committed` reader sees, by partition."""
-    ends = await settled_ends(bootstrap, topic)
+    ends = await stable_ends(bootstrap, topic)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
     )

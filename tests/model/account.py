@@ -68,7 +68,7 @@ class Decide(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Account:
-    """`company` and `enrolled` follow the registry at once; all else stands still from `deferred_from` on."""
+    """`company` and `enrolled` follow the registry immediately; all else stands still from `deferred_from` on."""
 
     id: str
     policies: tuple[Policy, ...]

@@ -84,7 +84,7 @@ def test_more_than_five_minutes_ahead_of_the_clock_is_a_dead_letter() -> None:
 
 
 def test_the_51st_request_of_an_account_on_one_utc_day_is_a_dead_letter() -> None:
-    # 08:00 in Shanghai is 00:00Z. The doubled one counts once; the next day and another account are counted anew.
+    # 08:00 in Shanghai is 00:00Z. The doubled one counts once; the next day and another account start from zero.
     same_day = [activation(local("2016-02-10 08:00") + number, request=f"q{number}") for number in range(51)]
     next_day = activation("2016-02-11 08:00", request="next")
     eve = activation(local("2016-02-10 08:00") - 1, request="eve")

@@ -40,7 +40,7 @@ LETTERS: dict[str, Message] = {
     "a enrols": enrolled(JOINED, "a", "c", "e1"),
     "a moves to d as a case is upheld": enrolled(UPHELD, "a", "d", "e2"),
     "a is closed": closed(at("2016-03-12 12:00"), "a", "e3"),
-    "a enrols anew": enrolled(REAPPLY - 1, "a", "c", "e4"),
+    "a enrols again": enrolled(REAPPLY - 1, "a", "c", "e4"),
     "b enrols": enrolled(JOINED, "b", "c", "e1"),
     "b enrols just before the end of the termination": enrolled(REAPPLY - 1, "b", "c", "e2"),
     "b enrols at the end of the termination": enrolled(REAPPLY, "b", "c", "e3"),

@@ -9,7 +9,7 @@ from workers.enforcement.evaluate import standing_digest
 
 
 def as_the_model_says(engine: Arrival, world: World, read: list[Message]) -> None:
-    """Net decisions and standings are the model's over what was read, at the watermark that the engine reached."""
+    """Decisions in force and standings are the model's over what was read, up to the engine's watermark."""
     expected = walk(read, world.model, engine.watermark)
     assert in_order(of_message(each.value) for each in engine.net()) == in_order(map(of_model, expected.decisions))
     assert {row.account_id: row.standing for row in engine.rows.values()} == {

@@ -28,9 +28,9 @@ from workers.store.records import MINUS_INFINITY
 Read = tuple[int, ...]
 MESSAGES = tuple(LETTERS.values())
 TIMES = {
-    "live": "after each fact silence is decided up to the newest one read",
+    "live": "after each fact deadlines are enforced up to the newest one read",
     "quiet": "nothing is decided by a deadline until all is read",
-    "ahead": "all silence is decided at once, so that every fact is late",
+    "ahead": "all deadlines are enforced first, so that every fact is late",
 }
 
 

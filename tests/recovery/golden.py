@@ -1,6 +1,6 @@
 """Golden histories: facts as they once came, and the decisions they gave. Tomorrow's code must decide them alike.
 
-`python -m tests.recovery.golden` writes both anew, and the RULES_VERSION they are of; while that is the same, it
+`python -m tests.recovery.golden` writes both again, and the RULES_VERSION they are of; while that is the same, it
 refuses to write other decisions. Do it only where the rulebook itself was changed or a decision was wrong, and read
 the difference line by line: every line is a decision that some seller was told.
 """

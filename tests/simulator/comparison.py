@@ -13,7 +13,7 @@ import orjson
 from contracts.kinds import DEADLINE_KINDS
 from tests.model.naive import Result, walk
 from tests.properties.comparing import NAMES, of_message, of_model
-from tests.simulator.simulation import MODEL_POLICIES, Amiss, World
+from tests.simulator.simulation import MODEL_POLICIES, Mismatch, World
 from tests.support.scheduled_store import run_alone
 from workers.rules.calendar import Instant, written
 
@@ -40,7 +40,7 @@ class Seen:
 
 
 def compare(world: World) -> Seen:
-    """Raises Amiss where anything differs from the model or breaks a promise."""
+    """Raises Mismatch where anything differs from the model or breaks a promise."""
     seen = Seen(kills=world.kills, timely=world.scenario.timely)
     watermark = _watermark(world)
     expected = walk([each.message for each in world.scenario.arrivals], MODEL_POLICIES, watermark)
@@ -93,7 +93,7 @@ def _read(
     asked = {each.message[1]["account_id"] for each in world.scenario.arrivals if "request_id" in each.message[1]}
     for topic, value in messages:
         if topic == "dead-letters":
-            raise Amiss(f"a dead letter: {value}")
+            raise Mismatch(f"a dead letter: {value}")
         of_company = topic == "company-terminations"
         subject = value["company"]["key"] if of_company else value["account_id"]
         before = sequences.get((of_company, subject), 0)
@@ -106,12 +106,12 @@ def _read(
         if "withdraws" in value:
             taken = net.pop(value["withdraws"], None)
             if taken is None or value["kind"] != taken["kind"] + "_withdrawn":
-                raise Amiss(f"withdraws what does not stand: {value}")
+                raise Mismatch(f"withdraws what does not stand: {value}")
             seen.withdrawn += 1
             if taken["kind"] in DEADLINE_KINDS and world.scenario.timely and subject not in asked:
-                raise Amiss(f"withdrawn though all facts came within settle: {taken}, by {value}")
+                raise Mismatch(f"withdrawn though all facts came within the allowed lateness: {taken}, by {value}")
         elif "decision_id" in value and net.setdefault(value["decision_id"], value) is not value:
-            raise Amiss(f"published though it stands: {value}")
+            raise Mismatch(f"published though it stands: {value}")
     return net, standings
 
 
@@ -122,7 +122,7 @@ def _check_cases(
     for _, value in messages:
         in_time = value.get("kind") == "company_terminated" and value["case_event_id"] in timely
         if in_time and value["decision_id"] not in net:
-            raise Amiss(f"a case that came in time was taken back: {value}")
+            raise Mismatch(f"a case that came in time was taken back: {value}")
 
 
 def _check_standings(world: World, expected: Result, standings: Mapping[str, Mapping[str, Any]]) -> None:
@@ -154,7 +154,7 @@ def _check_the_rule(in_force: Iterable[Mapping[str, Any]], standings: Mapping[st
     for name in last.keys() | standings.keys():
         said = standings[name]["standing"] if name in standings else "not_enrolled"
         if name not in last and standings[name]["since"] >= written(MODEL_POLICIES[0].effective_from):
-            raise Amiss(f"a standing without a decision: {standings[name]}")
+            raise Mismatch(f"a standing without a decision: {standings[name]}")
         _same(f"standing of {name} by its last decision", last.get(name, said), said)
 
 
@@ -190,5 +190,5 @@ def _same(what: str, found: object, expected: object) -> None:
     if found == expected:
         return
     if isinstance(found, set) and isinstance(expected, set):
-        raise Amiss(f"{what}: found alone {found - expected}, expected alone {expected - found}")
-    raise Amiss(f"{what}: found {found}, expected {expected}")
+        raise Mismatch(f"{what}: found alone {found - expected}, expected alone {expected - found}")
+    raise Mismatch(f"{what}: found {found}, expected {expected}")

@@ -70,7 +70,7 @@ class PlayedConsumer:
     positions: dict[Partition, int] = field(default_factory=dict)
     decided: dict[Partition, int] = field(default_factory=dict)
     """The last stable offsets that fetches answered."""
-    resting: set[Partition] = field(default_factory=set)
+    paused_places: set[Partition] = field(default_factory=set)
     seen: int = -1
     worker: Ingest = field(init=False)
 
@@ -129,16 +129,16 @@ class PlayedConsumer:
         return self.positions.get(place)
 
     def paused(self) -> set[Partition]:
-        return self.resting
+        return self.paused_places
 
     def seek(self, place: Partition, offset: int) -> None:
         self.positions[place] = offset
 
     def pause(self, place: Partition) -> None:
-        self.resting.add(place)
+        self.paused_places.add(place)
 
     def resume(self, place: Partition) -> None:
-        self.resting.discard(place)
+        self.paused_places.discard(place)
         self.world.store.moves += 1
 
     def unread(self) -> list[Partition]:
@@ -146,7 +146,7 @@ class PlayedConsumer:
         return [
             at
             for at, owned in self.worker.processing.owned.items()
-            if at not in self.resting and owned.fetch_offset < logs[at].stable and not lags(at)
+            if at not in self.paused_places and owned.fetch_offset < logs[at].stable and not lags(at)
         ]
 
     def may_go_on(self) -> bool:

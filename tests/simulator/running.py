@@ -53,7 +53,7 @@ def run_some(seeds: list[str]) -> tuple[int, Seen, str | None]:
         for count, seed in enumerate(seeds):
             try:
                 seen.add(run(scenario(seed)))
-            except Exception:  # it is run again and told by whoever asked
+            except Exception:  # the caller runs it again and tells
                 return count + 1, seen, seed
     return len(seeds), seen, None
 

@@ -1,4 +1,4 @@
-"""One deployment in memory: the real workers as steps that a seeded scheduler interleaves, ends and starts anew.
+"""One deployment in memory: the real workers as steps that a seeded scheduler interleaves, kills and restarts.
 
 Everything that decides is the engine's own (ingest with its loop's steps, enforcement, rules, codec,
 the relay's checkpoints); played are Kafka, the clock and the processes. A scenario runs the same way every time.
@@ -39,7 +39,7 @@ BURSTS = (1, 1, 2, 4, 12)
 """Steps that a process goes on without another in between, one of these at random."""
 
 
-class Amiss(AssertionError):
+class Mismatch(AssertionError):
     """The simulated deployment did something it must never do."""
 
 
@@ -197,9 +197,11 @@ class World:
             if until is None:
                 continue
             if until > self.clock.now + max(0, *self.scenario.clocks):
-                raise Amiss(f"{place} is complete beyond every clock: {written(until)}")
+                raise Mismatch(f"{place} is complete beyond every clock: {written(until)}")
             if unread is not None and until > unread + self.scenario.ahead:
-                raise Amiss(f"{place} is complete up to {written(until)}, but what came {written(unread)} is unread")
+                raise Mismatch(
+                    f"{place} is complete up to {written(until)}, but what came {written(unread)} is unread"
+                )
 
     async def ingest(self, number: int) -> None:
         consumer = self.consumer(number)
@@ -327,7 +329,7 @@ class World:
             if running[which] is not None and (wait is None or wait.free is None or wait.free()):
                 return which
         if any(wait is not None and wait.locked for wait in waits):
-            raise Amiss("workers wait for each other's locks in a ring")
+            raise Mismatch("workers wait for each other's locks in a ring")
         return None
 
     def _kill(self, running: list[Any], waits: list[Step | None], starts: Sequence[Any], index: int) -> None:
@@ -360,7 +362,7 @@ class World:
             if (self.store.changes, self.store.moves) == before:
                 break
         else:
-            raise Amiss("does not come to rest")
+            raise Mismatch("does not come to rest")
         self._publish_all()
 
     def _work(self, consumer: PlayedConsumer) -> None:

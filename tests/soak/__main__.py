@@ -22,10 +22,10 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from tests.soak.dead_letters import DeadLetters
 from tests.soak.faults import Faults
 from tests.soak.floors import too_little
 from tests.soak.load import Load
-from tests.soak.poison import Poison
 from tests.soak.sender import Sender
 from tests.soak.watching import Figures, Reader, Recoveries
 from tests.support.checker import check
@@ -73,9 +73,9 @@ class Soak:
         self.figures = Figures(database_url)
         self.recoveries = Recoveries(self.figures, self.reader)
         self.ended = asyncio.Event()
-        poison = Poison(self.sender, self.figures, self._standing, self.violations, PARTITIONS)
+        dead_letters = DeadLetters(self.sender, self.figures, self._standing, self.violations, PARTITIONS)
         dice = Random(f"faults {self.seed}")  # noqa: S311  # no secret
-        self.faults = Faults(self.servers, self.tree, poison, database_url, dice, self.stop, self._over)
+        self.faults = Faults(self.servers, self.tree, dead_letters, database_url, dice, self.stop, self._over)
         self._waiting: set[asyncio.Task[None]] = set()
 
     async def run(self) -> dict[str, Any]:

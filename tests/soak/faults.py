@@ -16,7 +16,7 @@ from random import Random
 
 import asyncpg
 
-from tests.soak.poison import Poison
+from tests.soak.dead_letters import DeadLetters
 from tests.soak.watching import CONNECT_SECONDS
 from tests.support.faulty_servers import FaultyServers
 from tests.support.proxy import Proxy
@@ -46,11 +46,11 @@ CHANCES = {
     "restart_kafka": 3,
     "cut_all": 8,
     "cut_some": 6,
-    "silence": 4,
+    "unresponsive": 4,
     "visit": 12,
     "lock": 4,
     "slow_query": 2,
-    "poison": 3,
+    "dead letters": 3,
 }
 """How often each is chosen: 64 of 113 kill something, which makes more than 100 kills in 20 minutes certain."""
 
@@ -61,7 +61,7 @@ class Faults:
 
     servers: FaultyServers
     tree: Tree
-    sending_dead_letters: Poison
+    dead_letters: DeadLetters
     database_url: str
     random: Random
     stop: asyncio.Event
@@ -85,11 +85,11 @@ class Faults:
             "restart_kafka": self.restart_kafka,
             "cut_all": self.cut_all,
             "cut_some": self.cut_some,
-            "silence": self.silence,
+            "unresponsive": self.unresponsive,
             "visit": self.visit,
             "lock": self.lock,
             "slow_query": self.slow_query,
-            "poison": self.poison,
+            "dead letters": self.dead_letters_in_a_topic,
         }
         done = await faults[name](Random(self.random.random()))  # noqa: S311  # dice, no secret
         if done is not None:
@@ -161,7 +161,7 @@ class Faults:
         await asyncio.to_thread(self.servers.postgres.start)
         self._busy.discard("postgresql")
         self.kills += kill
-        return "kill postgresql" if kill else "stop postgresql at once"
+        return "kill postgresql" if kill else "stop postgresql immediately"
 
     async def restart_kafka(self, random: Random) -> str | None:
         """kill -9 of the broker, and a start."""
@@ -205,13 +205,13 @@ class Faults:
             self._busy.discard("lock")
         return True
 
-    async def poison(self, random: Random) -> str | None:
+    async def dead_letters_in_a_topic(self, random: Random) -> str | None:
         """Bad records in a row pause a partition, one at a time, and an operator accepts them."""
-        if "poison" in self._busy:
+        if "dead letters" in self._busy:
             return None
-        self._busy.add("poison")
-        done = await self.sending_dead_letters.run(random)
-        self._busy.discard("poison")
+        self._busy.add("dead letters")
+        done = await self.dead_letters.run(random)
+        self._busy.discard("dead letters")
         return done
 
     # -- the network ---------------------------------------------------------------------------------------
@@ -234,7 +234,7 @@ class Faults:
         proxy.reset()
         return f"cut some to {server}"
 
-    async def silence(self, random: Random) -> str | None:
+    async def unresponsive(self, random: Random) -> str | None:
         """Nothing goes through to a server for a while, and every connection stays open."""
         server, proxy = self._network(random)
         if f"{server} is silent" in self._busy:
@@ -244,4 +244,4 @@ class Faults:
         with proxy.stalled():
             await self._rest(low * math.exp(random.random() * math.log(high / low)))
         self._busy.discard(f"{server} is silent")
-        return f"silence of {server}"
+        return f"no answers from {server}"

@@ -82,7 +82,7 @@ class Sender:
         self._first_refusal = self._first_refusal or why
 
     def compare(self, found: int) -> Sequence[str]:
-        """What is amiss where so many records are in the topics; one that was refused may be there or not."""
+        """What is wrong where so many records are in the topics; one that was refused may be there or not."""
         if found < self.sent:
             return [f"the topics lack {self.sent - found} records that were taken"]
         if found > self.sent + self.refused:

@@ -26,7 +26,7 @@ READ_AT_ONCE = 2000
 LOOK_SECONDS = 0.25
 CONNECT_SECONDS = 5.0
 POSITIONS = """
-select topic, partition, next_offset, paused is not null as rests
+select topic, partition, next_offset, paused is not null as is_paused
 from positions left join dead_letter_windows using (topic, partition)
 """
 DECISIONS = "select coalesce(sum(next_seq - 1), 0)::int from shards"
@@ -110,7 +110,7 @@ class Figures:
                 rows = await connection.fetch(POSITIONS, timeout=CONNECT_SECONDS)
                 decisions = await connection.fetchval(DECISIONS, timeout=CONNECT_SECONDS)
                 self.positions = {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
-                self.paused = frozenset((row["topic"], row["partition"]) for row in rows if row["rests"])
+                self.paused = frozenset((row["topic"], row["partition"]) for row in rows if row["is_paused"])
                 self.decisions = decisions  # at least those of the facts
                 async with self._looked:
                     self._looked.notify_all()

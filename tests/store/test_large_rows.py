@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from tests.store.sides import InPostgres
-from tests.support.broker import make_topic, settled_ends
+from tests.support.broker import make_topic, stable_ends
 from workers.checkpoints import CHECKPOINTS_TOPIC
 from workers.devservers.stack import LocalServers
 from workers.kafka.transactional_producer import TransactionalProducer
@@ -38,4 +38,4 @@ async def test_large_rows_are_published_in_several_transactions_of_16_mebibytes(
     await producer.close()
     assert counts == [56, 56, 8, 0]
     assert sum(counts) == ROWS < CHUNK
-    assert await settled_ends(servers.bootstrap, topic) == {0: ROWS + 3}  # each transaction ends with a marker
+    assert await stable_ends(servers.bootstrap, topic) == {0: ROWS + 3}  # each transaction ends with a marker

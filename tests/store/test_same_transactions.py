@@ -67,7 +67,7 @@ class Maker:
         return None if self.random.random() < 0.2 else self.random.randrange(1000) * 1_000_000 + self.new()
 
     def calls(self) -> list[Call]:
-        """One transaction: a batch, silence that is due, or a part of a fan-out."""
+        """One transaction: a batch, deadlines that are due, or a part of a fan-out."""
         kind = self.random.choice(["batch", "batch", "batch", "deadline", "fanout"])
         if kind == "fanout" and self.tables.fanouts:
             return self.fanout()
@@ -213,7 +213,7 @@ class Maker:
         )
 
     def decided(self, of_company: bool, subject: str, changes: Changes) -> None:
-        """Some decisions are withdrawn, one of them perhaps published anew, and some are new."""
+        """Some decisions are withdrawn, one of them perhaps published again, and some are new."""
         stands = self.tables.in_force.get((of_company, subject), {})
         withdrawn = self.some(stands)
         changes.withdrawn += [(of_company, subject, each) for each in withdrawn]
@@ -288,7 +288,7 @@ async def test_the_same_transactions_do_the_same_in_both_stores(
             ]
         )
         fails, lapse = random.random() < 0.1, random.random() < 0.1
-        in_memory.memory.steps += outside[0] == "claim_fanout"  # no two leases end at once
+        in_memory.memory.steps += outside[0] == "claim_fanout"  # no two leases end together
         both = [Played(in_memory), Played(in_postgres)]
         for played in both:
             if lapse:

@@ -85,7 +85,7 @@ def transaction(bootstrap: str, identity: str, *, commit: bool = True) -> Iterat
         producer.abort_transaction(20)
 
 
-async def settled_ends(bootstrap: str, topic: str) -> Mapping[int, int]:
+async def stable_ends(bootstrap: str, topic: str) -> Mapping[int, int]:
     """The ends of a topic's partitions once no transaction is open: brokers write the markers after they answered."""
     admin = Admin(KafkaAccess(bootstrap))
     partitions = (await admin.describe([topic]))[topic].partitions

@@ -33,7 +33,7 @@ UNNUMBERED = ("account-standing", "dead-letters")
 
 @dataclass(slots=True)
 class Verdict:
-    """What was found amiss, in words; and figures of what was compared."""
+    """What was found wrong, in words; and figures of what was compared."""
 
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Verdict:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is amiss."""
+        """Whether nothing is wrong."""
         return not (self.lost or self.doubled or self.wrong)
 
     def __str__(self) -> str:
@@ -63,19 +63,19 @@ async def check(
     prefix: str,
     policies: Path,
     clock: str = "events",
-    settle_seconds: float = 0,
+    allowed_lateness_seconds: float = 0,
     largest: int = LARGEST,
 ) -> Verdict:
     """Check an idle deployment; `policies` is the directory of its policy files."""
     seen = await look(bootstrap, database_url, prefix)
-    return await asyncio.to_thread(judge, seen, policies, clock, settle_seconds, largest)
+    return await asyncio.to_thread(judge, seen, policies, clock, allowed_lateness_seconds, largest)
 
 
 def judge(
-    seen: Seen, policies: Path, clock: str = "events", settle_seconds: float = 0, largest: int = LARGEST
+    seen: Seen, policies: Path, clock: str = "events", allowed_lateness_seconds: float = 0, largest: int = LARGEST
 ) -> Verdict:
     """The verdict on what was seen. With the clock `wall` the watermark is the one the database states."""
-    expected = expect(seen, load_policies(policies), clock, round(settle_seconds * 1_000_000), largest)
+    expected = expect(seen, load_policies(policies), clock, round(allowed_lateness_seconds * 1_000_000), largest)
     verdict = Verdict()
     compare_positions(seen, expected, clock, verdict)
     compare_facts(seen, expected, verdict)

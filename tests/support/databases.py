@@ -26,7 +26,7 @@ async def keep_copy(deployment: Deployment) -> None:
 
 
 async def set_back(deployment: Deployment) -> None:
-    """Put the copy in the place of the database, whoever is connected to that."""
+    """Put the copy in the place of the database, although clients are connected to it."""
     name = urlsplit(url_of(deployment)).path.lstrip("/")
     await _maintain(
         deployment, f'drop database "{name}" with (force)', f'alter database "{name}{OLDER}" rename to "{name}"'

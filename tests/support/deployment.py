@@ -138,7 +138,7 @@ def workers_of(supervisor: int, name: str) -> list[int]:
 
 
 async def check_all(deployment: Deployment) -> Verdict:
-    """The independent checker finds nothing amiss in the deployment, which is at rest."""
+    """The independent checker finds nothing wrong in the deployment, which is at rest."""
     settings = deployment.settings
     verdict = await check(
         settings.kafka_bootstrap,

@@ -36,7 +36,7 @@ class PlayedConsumer:
     ended: dict[Partition, int] = field(default_factory=lambda: dict.fromkeys(PLACES, 0))
     failures: list[KafkaError] = field(default_factory=list)
     asked: int = 0
-    resting: set[Partition] = field(default_factory=set)
+    paused_places: set[Partition] = field(default_factory=set)
     positions: dict[Partition, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(INPUT_TOPICS, 2))
 
@@ -81,16 +81,16 @@ class PlayedConsumer:
         return self.positions.get(place)
 
     def paused(self) -> set[Partition]:
-        return self.resting
+        return self.paused_places
 
     def seek(self, place: Partition, offset: int) -> None:
         self.positions[place] = offset
 
     def pause(self, place: Partition) -> None:
-        self.resting.add(place)
+        self.paused_places.add(place)
 
     def resume(self, place: Partition) -> None:
-        self.resting.discard(place)
+        self.paused_places.discard(place)
 
 
 def ingest(deployment: DatabaseDeployment, consumer: PlayedConsumer) -> Ingest:

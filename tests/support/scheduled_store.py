@@ -174,7 +174,7 @@ class ScheduledTransaction:
     ) -> None:
         try:
             if kind is None and not self._rehearsal:
-                await STEP  # whoever ends here has written nothing
+                await STEP  # a worker that ends here has written nothing
                 self._inner.commit()
         finally:
             for row in self._held:
@@ -182,7 +182,7 @@ class ScheduledTransaction:
             self.store.changes += bool(self._held)
             self.store.moves += self._moves
         if kind is None:
-            await STEP  # whoever ends here has written all, and does not know it
+            await STEP  # a worker that ends here has written all, and does not know it
 
     async def lock(self, row: Row, *, alone: bool = True) -> None:
         """Wait until no other transaction has locked the row, then lock it to the end of the transaction."""
@@ -243,7 +243,7 @@ class ScheduledTransaction:
             for key in sorted(keys):
                 if key not in self.tables.companies:  # somebody may be about to insert it
                     await self._wait(("company", key), alone=True)
-                if key not in self.tables.companies:  # whoever inserts a row holds it alone until all can see it
+                if key not in self.tables.companies:  # an inserted row is locked until the transaction ends
                     self._hold(("company", key), alone=True)
             await STEP
             for key in sorted(keys):

@@ -23,7 +23,7 @@ PAGE = 10_000
 async def end_of_the_way(unit: UnitOfWork, fanout: Fanout, outbox: Outbox) -> None:
     """Signal what is complete, and end the fan-out or let it go round again.
 
-    Nobody can join meanwhile: whoever does waits for the company's lock, and is judged by what it finds then.
+    No account can join meanwhile: it waits for the company's lock, and is judged by what it finds then.
     """
     key = fanout.company_key
     row = (await unit.companies([key], "update"))[key]

@@ -32,7 +32,7 @@ def sort_out(
         account_id, standing, deferred, next_check, until, sequence, _, span_start, last_at, last_id, quarantined = (
             row
         )
-        # A quarantined account may be judged again; an order may end the silence that another waits for.
+        # A quarantined account may be judged again; an order may cure the deadline behind which facts are deferred.
         if account_id in apart or standing != "active" or quarantined is not None or deferred:
             judged.append(AccountRow(*row))
             continue

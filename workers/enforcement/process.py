@@ -34,7 +34,7 @@ MOST_TERMINATIONS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What one unit of work did, for metrics and for whoever waits."""
+    """What one unit of work did, for metrics and for the caller."""
 
     accounts: int = 0
     fast: int = 0

@@ -28,7 +28,7 @@ class Halts:
         for place, name in halted.items():
             if self._shown.get(place) != name:
                 log.error(
-                    "partition halted; nothing of it is read, and no silence enforced, until it is set right",
+                    "partition halted; nothing of it is read, and no deadline is enforced, until an operator acts",
                     error=name,
                     why=why,
                     topic=place[0],

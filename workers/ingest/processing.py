@@ -87,7 +87,7 @@ class Processing:
     vitals: Vitals = field(default_factory=Vitals)
     owned: dict[Partition, OwnedPartition] = field(default_factory=dict)
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held by whoever writes positions."""
+    """Held while positions are written."""
     case_began_to_wait: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def claim(self, places: Sequence[Partition]) -> None:

@@ -202,7 +202,7 @@ class Consumer:
         return {place: end for at, end in found.items() if end >= read[place := self._named(at)]}
 
     async def ends_of(self, topic: str) -> Mapping[int, int] | None:
-        """The high watermark of every partition that a topic has, whoever reads it, by requests sent after this call;
+        """The high watermark of every partition that a topic has, by requests sent after this call;
         None where one does not answer, or the topic is not the one that was set up.
         """
         name = self._prefix + topic

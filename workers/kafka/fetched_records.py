@@ -72,7 +72,7 @@ class GuardedRecords:
         self._batches = MemoryRecords(data)
         self._start = 0
         self._end = 0
-        self._mended: DefaultRecordBatch | None = None
+        self._repaired: DefaultRecordBatch | None = None
 
     def size_in_bytes(self) -> int:
         """The bytes fetched."""
@@ -80,13 +80,13 @@ class GuardedRecords:
 
     def has_next(self) -> bool:
         """Whether there is another batch."""
-        return self._mended is not None or self._batches.has_next()
+        return self._repaired is not None or self._batches.has_next()
 
     def next_batch(self) -> Any:
         """The next batch; a compressed one is inflated when it is iterated over."""
-        if self._mended is not None:
-            mended, self._mended = self._mended, None
-            return _Sound(mended)
+        if self._repaired is not None:
+            repaired, self._repaired = self._repaired, None
+            return _Sound(repaired)
         batch = self._batches.next_batch()
         (length,) = struct.unpack_from(">i", self._data, self._end + _LENGTH_AT)
         self._start, self._end = self._end, self._end + _LOG_OVERHEAD + length
@@ -98,16 +98,16 @@ class GuardedRecords:
         """The current batch without compression, and without more headers than are allowed."""
         return limit_headers(inflate(memoryview(self._data)[self._start : self._end]))
 
-    def mend(self) -> bool:
+    def repair(self) -> bool:
         """Read the current batch again, with names of headers made readable; False where they all were."""
         raw = memoryview(self._data)[self._start : self._end]
         if raw[_MAGIC_AT] < 2:
             return False
         opened = bytearray(self.inflate() if raw[_ATTRIBUTES_AT + 1] & _CODECS else raw)
-        mended = mend_header_names(opened)
-        if mended:
-            self._mended = DefaultRecordBatch(bytes(opened))
-        return mended
+        repaired = repair_header_names(opened)
+        if repaired:
+            self._repaired = DefaultRecordBatch(bytes(opened))
+        return repaired
 
 
 class _Compressed:
@@ -125,7 +125,7 @@ class _Compressed:
 
 
 class _Sound:
-    """A batch whose check sum was right before its headers were mended."""
+    """A batch whose check sum was right before its headers were repaired."""
 
     def __init__(self, batch: DefaultRecordBatch) -> None:
         self._batch = batch
@@ -234,9 +234,9 @@ def _headers_at(batch: bytes | bytearray, body: int) -> int:
     return at
 
 
-def mend_header_names(batch: bytearray) -> bool:
+def repair_header_names(batch: bytearray) -> bool:
     """Put `?` for the bytes of header names that are no UTF-8, in place; whether there were any."""
-    mended = False
+    repaired = False
     (count,) = struct.unpack_from(">i", batch, _RECORD_COUNT_AT)
     at = _HEADER
     for _ in range(count):
@@ -245,15 +245,15 @@ def mend_header_names(batch: bytearray) -> bool:
         headers, at = decode_varint(batch, _headers_at(batch, at))
         for _ in range(headers):
             size, at = decode_varint(batch, at)
-            mended |= _mend_name(batch, at, at + size)
+            repaired |= _repair_name(batch, at, at + size)
             at += size
             size, at = decode_varint(batch, at)
             at += max(size, 0)
         at = end
-    return mended
+    return repaired
 
 
-def _mend_name(batch: bytearray, start: int, end: int) -> bool:
+def _repair_name(batch: bytearray, start: int, end: int) -> bool:
     try:
         batch[start:end].decode()
     except UnicodeDecodeError:

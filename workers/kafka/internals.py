@@ -182,7 +182,7 @@ class GuardedPartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  
                     yield record
                 return
             except Exception as error:
-                if isinstance(error, UnicodeDecodeError) and self._records.mend():
+                if isinstance(error, UnicodeDecodeError) and self._records.repair():
                     continue
                 if self.next_fetch_offset > self._fetch_offset:
                     return  # what came before is sound; the next fetch begins with this

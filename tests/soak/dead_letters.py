@@ -20,7 +20,7 @@ LIMIT_SECONDS = 300.0
 
 
 @dataclass
-class Poison:
+class DeadLetters:
     """`standing` runs a command as an operator would and returns its complaint, "" where it has none."""
 
     sender: Sender
@@ -34,7 +34,7 @@ class Poison:
         topic, partition = random.choice(TOPICS), random.randrange(self.partitions)
         place = topic, partition
         number = random.randint(*BAD_RECORDS)
-        bad = [Input(topic, b"poison", random.choice(VALUES), partition) for _ in range(number)]
+        bad = [Input(topic, b"bad", random.choice(VALUES), partition) for _ in range(number)]
         if not await self.sender.send(bad):
             return None
         answer = ""
@@ -49,7 +49,7 @@ class Poison:
         except TimeoutError:
             self.violations.append(
                 f"{topic}/{partition} did not rest and go on within {LIMIT_SECONDS:.0f} s of {number} bad records; "
-                f"it rests: {place in self.figures.paused}; the last accept said {answer!r}"
+                f"it is paused: {place in self.figures.paused}; the last accept said {answer!r}"
             )
             return None
-        return f"poison in {topic}"
+        return f"dead letters in {topic}"
