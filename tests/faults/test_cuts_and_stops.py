@@ -56,13 +56,13 @@ async def test_connections_cut_in_a_commit_whether_it_arrives_or_not(
 async def test_connections_cut_at_the_end_of_a_kafka_transaction(
     faulty: FaultyServers, deployment: FaultyDeployment, arrives: bool
 ) -> None:
-    cut = Every(is_end_of_transaction, 2, 3)
+    cut = Every(is_end_of_transaction, 1, 2)  # of a few transactions: a busy machine puts more into each
     if arrives:
         faulty.kafka_proxy.cut_after = cut
     else:
         faulty.kafka_proxy.cut_at = cut
     _, verdict = await deployment.play()
-    assert faulty.kafka_proxy.cuts >= 2
+    assert faulty.kafka_proxy.cuts == 2
     assert verdict.clean, f"{verdict}\n{deployment.tail()}"
 
 
