@@ -34,7 +34,7 @@ async def test_lag_is_seen_while_a_worker_runs_and_after_it_stopped(stream: Stre
     stream.produce(numbered(0, 50), partition=1)
     positions = Positions({("orders", 2): 0, ("orders", 1): 20})
     worker = Worker(positions, waits={("orders", 0): 40})
-    async with running(stream.intake(), worker):
+    async with running(stream.reading(), worker):
         await positions.until({("orders", 0): 40, ("orders", 1): 50})
         await until(lambda: [committed(stream).get(("orders", number)) for number in range(2)] == [40, 50])
         assert committed(stream) == {
@@ -45,7 +45,7 @@ async def test_lag_is_seen_while_a_worker_runs_and_after_it_stopped(stream: Stre
         }, "an idle partition is shown too, and nothing that was only fetched"
     stream.produce(numbered(50, 60), partition=1)
     worker.waits.clear()
-    async with running(stream.intake(), worker):
+    async with running(stream.reading(), worker):
         await positions.until({("orders", 0): 100, ("orders", 1): 60})
     found = committed(stream)
     assert (found["orders", 0], found["orders", 1]) == (100, 60), "what was stored last is written at the end"
@@ -54,7 +54,7 @@ async def test_lag_is_seen_while_a_worker_runs_and_after_it_stopped(stream: Stre
 async def test_committed_offsets_of_another_client_change_nothing(stream: Stream) -> None:
     stream.produce(numbered(0, 100))
     positions = Positions()
-    async with running(stream.intake(), Worker(positions)):
+    async with running(stream.reading(), Worker(positions)):
         await positions.until({("orders", 0): 100})
     client = AdminClient({"bootstrap.servers": stream.bootstrap})
     places = [TopicPartition(stream.prefix + "orders", number, 7 + number) for number in range(3)]
@@ -66,7 +66,7 @@ async def test_committed_offsets_of_another_client_change_nothing(stream: Stream
 
     await until(written, 40)
     stream.produce(numbered(100, 110))
-    async with running(stream.intake(), worker := Worker(positions)):
+    async with running(stream.reading(), worker := Worker(positions)):
         await positions.until({("orders", 0): 110})
         await until(lambda: committed(stream)["orders", 0] == 110)
     assert all_once(positions) == [b"%d" % number for number in range(110)]
@@ -87,7 +87,7 @@ async def test_failed_commits_of_offsets_are_counted_and_delay_nothing(
     monkeypatch.setattr(timeouts, "OFFSETS_SECONDS", 0.1)
     stream.produce(numbered(0, 100))
     positions = Positions()
-    async with running(stream.intake(vitals=vitals), Worker(positions)):
+    async with running(stream.reading(vitals=vitals), Worker(positions)):
         await positions.until({("orders", 0): 100})
         await until(lambda: len(failed) > 1)
         stream.produce(numbered(0, 100), partition=1)

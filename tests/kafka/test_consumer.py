@@ -1,4 +1,4 @@
-"""The intake on a real broker: nothing lost, nothing twice, whatever happens to assignments and transactions."""
+"""The loop on a real broker: nothing lost, nothing twice, whatever happens to assignments and transactions."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ async def test_every_record_is_handed_over_once_and_in_order(stream: Stream) -> 
     for partition in range(3):
         stream.produce(numbered(0, 2000), partition=partition)
     positions = Positions()
-    async with running(stream.intake(), worker := Worker(positions)):
+    async with running(stream.reading(), worker := Worker(positions)):
         await positions.until(await stream.ends())
     assert all_once(positions) == [b"%d" % number for number in range(2000)] * 3
     assert sum(len(part.records) for batch in worker.committed for part in batch) == 6000
@@ -48,7 +48,7 @@ async def test_records_come_through_raw(stream: Stream) -> None:
     ]
     stream.produce(sent)
     positions = Positions()
-    async with running(stream.intake(), Worker(positions)):
+    async with running(stream.reading(), Worker(positions)):
         await positions.until(await stream.ends())
     assert [(each.key, each.value, list(each.headers)) for each in positions.records] == sent
 
@@ -58,7 +58,7 @@ async def test_a_record_larger_than_a_partitions_share_of_a_fetch_comes_through(
     stream.produce([(b"a", b"first", ()), (b"k", large, ()), (b"b", b"last", ())], message_max_bytes=20_000_000)
     stream.produce(numbered(0, 10), partition=1)
     positions = Positions()
-    async with running(stream.intake(), Worker(positions)):
+    async with running(stream.reading(), Worker(positions)):
         await positions.until(await stream.ends())
     assert all_once(positions) == [b"first", large, b"last", *(b"%d" % number for number in range(10))]
 
@@ -69,10 +69,10 @@ async def test_positions_reach_the_end_beyond_markers_and_aborted_records(stream
         with transaction(stream.bootstrap, stream.prefix, commit=commit) as producer:
             producer.produce(topic, b"%r" % commit, partition=0)
     positions = Positions()
-    intake = stream.intake()
-    async with running(intake, Worker(positions)):
+    reading = stream.reading()
+    async with running(reading, Worker(positions)):
         await positions.until({("orders", 0): 8})
-        ends = await intake.ends()
+        ends = await reading.ends()
         assert ends == await stream.ends()
         assert ends["orders", 0] == 8
     assert positions.next_offset["orders", 0] == 8
@@ -81,36 +81,36 @@ async def test_positions_reach_the_end_beyond_markers_and_aborted_records(stream
 
 async def test_the_end_is_fresh_and_counts_what_an_open_transaction_has_sent(stream: Stream) -> None:
     positions = Positions()
-    intake = stream.intake()
-    async with running(intake, worker := Worker(positions)):
+    reading = stream.reading()
+    async with running(reading, worker := Worker(positions)):
         await until(lambda: bool(worker.claims))
         for count in range(1, 20):
             stream.produce([(b"k", b"v", ())])
-            assert (await intake.ends())["orders", 0] == count
+            assert (await reading.ends())["orders", 0] == count
         await positions.until({("orders", 0): 19})
         with transaction(stream.bootstrap, stream.prefix) as producer:
             producer.produce(stream.prefix + "orders", b"in a transaction", partition=0)
             producer.flush()
-            assert (await intake.ends())["orders", 0] == 20
+            assert (await reading.ends())["orders", 0] == 20
             stream.produce([(b"k", b"behind it", ())])
-            assert (await intake.ends())["orders", 0] == 21
+            assert (await reading.ends())["orders", 0] == 21
             stream.produce([(b"k", b"v", ())], partition=1)
             await positions.until({("orders", 1): 1})
             assert positions.next_offset["orders", 0] == 19
-            assert await intake.consumer.ends_of("orders") == {0: 21, 1: 1, 2: 0}
-            assert intake.consumer.decided_until(("orders", 0)) == 19
+            assert await reading.consumer.ends_of("orders") == {0: 21, 1: 1, 2: 0}
+            assert reading.consumer.decided_until(("orders", 0)) == 19
         await positions.until({("orders", 0): 22})
-        assert (await intake.ends())["orders", 0] == 22, "with the marker of its end"
+        assert (await reading.ends())["orders", 0] == 22, "with the marker of its end"
 
 
 async def test_a_transaction_that_was_open_before_a_start_is_counted(stream: Stream) -> None:
     left_open(stream.bootstrap, stream.prefix, stream.prefix + "orders")
-    intake = stream.intake()
-    async with running(intake, worker := Worker(Positions())):
+    reading = stream.reading()
+    async with running(reading, worker := Worker(Positions())):
         await until(lambda: bool(worker.claims))
-        assert (await intake.ends())["orders", 0] == 1
-        assert await intake.consumer.ends_of("orders") == {0: 1, 1: 0, 2: 0}
-        assert intake.consumer.decided_until(("orders", 0)) == 0
+        assert (await reading.ends())["orders", 0] == 1
+        assert await reading.consumer.ends_of("orders") == {0: 1, 1: 0, 2: 0}
+        assert reading.consumer.decided_until(("orders", 0)) == 0
 
 
 @pytest.mark.parametrize("commit", [True, False], ids=["committed", "aborted"])
@@ -118,13 +118,13 @@ async def test_a_position_reaches_a_high_watermark_that_only_a_marker_or_aborted
     stream: Stream, commit: bool
 ) -> None:
     positions = Positions()
-    intake = stream.intake()
-    async with running(intake, worker := Worker(positions)):
+    reading = stream.reading()
+    async with running(reading, worker := Worker(positions)):
         await until(lambda: bool(worker.claims))
         with transaction(stream.bootstrap, stream.prefix, commit=commit) as producer:
             producer.produce(stream.prefix + "orders", b"in a transaction", partition=0)
             producer.flush()
-            targets = await intake.consumer.ends_of("orders")
+            targets = await reading.consumer.ends_of("orders")
             assert targets is not None
         await positions.until({("orders", 0): targets[0]})
         await positions.until({("orders", 0): 2})
@@ -132,34 +132,34 @@ async def test_a_position_reaches_a_high_watermark_that_only_a_marker_or_aborted
 
 
 async def test_the_ends_of_a_topic_are_those_of_all_its_partitions_or_none(stream: Stream) -> None:
-    intake = stream.intake(topic_ids=await stream.topic_ids())
-    async with running(intake, worker := Worker(Positions())):
+    reading = stream.reading(topic_ids=await stream.topic_ids())
+    async with running(reading, worker := Worker(Positions())):
         await until(lambda: bool(worker.claims))
-        assert await intake.consumer.ends_of("cases") == {0: 0, 1: 0, 2: 0}
-        assert await intake.consumer.ends_of("nowhere") is None
-        assert len(await intake.ends()) == 6
+        assert await reading.consumer.ends_of("cases") == {0: 0, 1: 0, 2: 0}
+        assert await reading.consumer.ends_of("nowhere") is None
+        assert len(await reading.ends()) == 6
         delete_topic(stream.bootstrap, stream.prefix + "cases")
         while "cases" in await stream.topic_ids():
             pass
         left = {("orders", number): 0 for number in range(3)}
         async with asyncio.timeout(30):  # the group rebalances: for a moment it has no partitions
-            while (ends := await intake.ends()) != left:
+            while (ends := await reading.ends()) != left:
                 assert ends == {}
                 await asyncio.sleep(0)  # nothing is asked for no partitions, so nothing else would run
-        assert await intake.consumer.ends_of("cases") is None
+        assert await reading.consumer.ends_of("cases") is None
         await make_topic(stream.bootstrap, 3, stream.prefix + "cases")
-        assert await intake.consumer.ends_of("cases") is None
+        assert await reading.consumer.ends_of("cases") is None
 
 
 async def test_added_partitions_are_counted_immediately(stream: Stream) -> None:
-    intake = stream.intake()
-    async with running(intake, worker := Worker(Positions())):
+    reading = stream.reading()
+    async with running(reading, worker := Worker(Positions())):
         await until(lambda: bool(worker.claims))
-        assert await intake.consumer.partition_counts() == {"orders": 3, "cases": 3}
+        assert await reading.consumer.partition_counts() == {"orders": 3, "cases": 3}
         client = AdminClient({"bootstrap.servers": stream.bootstrap})
         more = NewPartitions(stream.prefix + "cases", 5)
         client.create_partitions([more], operation_timeout=10)[more.topic].result(10)
-        assert await intake.consumer.partition_counts() == {"orders": 3, "cases": 5}
+        assert await reading.consumer.partition_counts() == {"orders": 3, "cases": 5}
 
 
 async def test_the_offsets_that_kafka_has_committed_are_never_read(stream: Stream) -> None:
@@ -169,7 +169,7 @@ async def test_the_offsets_that_kafka_has_committed_are_never_read(stream: Strea
     client.alter_consumer_group_offsets([ahead])[ahead.group_id].result(10)
     positions = Positions({("orders", 0): 100})
     worker = Worker(positions, seconds=0.5)  # the claim is slow: what Kafka committed could be fetched meanwhile
-    async with running(stream.intake(), worker):
+    async with running(stream.reading(), worker):
         await until(lambda: bool(worker.claims))
         worker.seconds = 0
         await positions.until(await stream.ends())
@@ -179,15 +179,15 @@ async def test_the_offsets_that_kafka_has_committed_are_never_read(stream: Strea
 
 async def test_a_paused_partition_is_not_read_until_it_is_resumed(stream: Stream) -> None:
     positions = Positions()
-    intake = stream.intake()
-    async with running(intake, worker := Worker(positions)):
+    reading = stream.reading()
+    async with running(reading, worker := Worker(positions)):
         await until(lambda: bool(worker.claims))
-        intake.block(("orders", 0))
+        reading.block(("orders", 0))
         stream.produce(numbered(0, 10))
         stream.produce(numbered(0, 10), partition=1)
         await positions.until({("orders", 1): 10})
         assert ("orders", 0) not in positions.next_offset
-        intake.unblock(("orders", 0))
+        reading.unblock(("orders", 0))
         await positions.until(await stream.ends())
     assert all_once(positions) == [b"%d" % number for number in range(10)] * 2
 
@@ -195,9 +195,9 @@ async def test_a_paused_partition_is_not_read_until_it_is_resumed(stream: Stream
 async def test_what_is_taken_back_is_read_again_and_nothing_of_it_is_skipped(stream: Stream) -> None:
     stream.produce(numbered(0, 100))
     positions = Positions()
-    intake = stream.intake()
+    reading = stream.reading()
     worker = Worker(positions, seconds=0.005, waits={("orders", 0): 40})
-    async with running(intake, worker):
+    async with running(reading, worker):
         await positions.until({("orders", 0): 40})
         for count in range(20, 420, 20):  # other partitions go on meanwhile
             stream.produce(numbered(count - 20, count), partition=1)
@@ -214,7 +214,7 @@ async def test_a_header_name_that_is_not_utf_8_stops_no_partition(stream: Stream
     await produce_raw(stream.bootstrap, stream.prefix + "orders", with_broken_name("zstd", strange, b"abcd"))
     stream.produce(numbered(4, 7))
     positions = Positions()
-    async with running(stream.intake(), Worker(positions)):
+    async with running(stream.reading(), Worker(positions)):
         await positions.until(await stream.ends())
     assert all_once(positions) == [b"%d" % number for number in range(7)]
 
@@ -229,7 +229,7 @@ class Loud(Worker):
         print(decoded[0].records[0].offset, flush=True)
 bootstrap, prefix = sys.argv[1:]
 print("starting", flush=True)
-asyncio.run(Stream(bootstrap, prefix).intake(batch_size=10).run(Loud(Positions()), asyncio.Event()))
+asyncio.run(Stream(bootstrap, prefix).reading(batch_size=10).run(Loud(Positions()), asyncio.Event()))
 """
 
 
@@ -256,7 +256,7 @@ async def test_failed_transactions_are_read_again_and_nothing_is_skipped(stream:
         stream.produce(numbered(0, 1000), partition=partition)
     positions = Positions()
     worker = Worker(positions, seconds=0.002)
-    async with running(stream.intake(batch_size=100), worker):
+    async with running(stream.reading(batch_size=100), worker):
         for part in range(1, 6):
             worker.fail = 3
             await positions.until_applied(part * 500)
@@ -265,11 +265,11 @@ async def test_failed_transactions_are_read_again_and_nothing_is_skipped(stream:
     assert worker.failures == 15
 
 
-async def test_a_database_that_stays_unreachable_ends_the_intake_in_bounded_time(stream: Stream) -> None:
+async def test_a_database_that_stays_unreachable_ends_the_loop_in_bounded_time(stream: Stream) -> None:
     stream.produce(numbered(0, 10))
     worker = Worker(Positions(), fail=1000)
     with pytest.raises(ConnectionError, match="the database is away"):
-        await asyncio.wait_for(stream.intake().run(worker, asyncio.Event()), 40)
+        await asyncio.wait_for(stream.reading().run(worker, asyncio.Event()), 40)
     assert not worker.positions.applied
 
 
@@ -282,15 +282,15 @@ class CannotClaim(Worker):
 
 async def test_a_claim_that_fails_ends_the_loop(stream: Stream) -> None:
     with pytest.raises(ConnectionError, match="the database is away"):
-        await asyncio.wait_for(stream.intake().run(CannotClaim(Positions()), asyncio.Event()), 20)
+        await asyncio.wait_for(stream.reading().run(CannotClaim(Positions()), asyncio.Event()), 20)
 
 
 async def test_workers_that_come_and_go_apply_every_record_once(stream: Stream) -> None:
     positions = Positions()
     produced = 0
-    async with running(stream.intake("always", 50), Worker(positions, seconds=0.005)) as always:
+    async with running(stream.reading("always", 50), Worker(positions, seconds=0.005)) as always:
         for _ in range(4):
-            async with running(stream.intake("guest", 50), guest := Worker(positions, seconds=0.005)):
+            async with running(stream.reading("guest", 50), guest := Worker(positions, seconds=0.005)):
                 for _ in range(20):
                     for partition in range(3):
                         stream.produce(numbered(produced, produced + 20), partition=partition)
@@ -314,7 +314,7 @@ async def test_a_partition_added_after_setup_does_not_stop_the_others(stream: St
     for partition in range(3):
         stream.produce(numbered(0, 10), partition=partition)
     positions = Positions()
-    async with running(stream.intake(), SetUpForTwo(positions)):
+    async with running(stream.reading(), SetUpForTwo(positions)):
         await positions.until({("orders", 0): 10, ("orders", 1): 10})
     assert all_once(positions) == [b"%d" % number for number in range(10)] * 2
 
@@ -328,9 +328,9 @@ async def members(stream: Stream) -> int:
 
 async def test_a_worker_that_stops_leaves_its_partitions_to_the_others_immediately(stream: Stream) -> None:
     staying, leaving = Worker(Positions()), Worker(Positions())
-    async with running(stream.intake("staying"), staying):
+    async with running(stream.reading("staying"), staying):
         await until(lambda: len(staying.claims) == 1)
-        async with running(stream.intake("leaving"), leaving):
+        async with running(stream.reading("leaving"), leaving):
             await until(lambda: bool(leaving.claims) and len(staying.claims) > 1)
             assert await members(stream) == 2
         assert await members(stream) == 1
@@ -338,6 +338,6 @@ async def test_a_worker_that_stops_leaves_its_partitions_to_the_others_immediate
 
 async def test_a_worker_with_every_partition_keeps_its_membership_for_its_successor(stream: Stream) -> None:
     worker = Worker(Positions())
-    async with running(stream.intake(), worker):
+    async with running(stream.reading(), worker):
         await until(lambda: bool(worker.claims))
     assert await members(stream) == 1

@@ -66,19 +66,19 @@ async def test_a_partition_whose_fetches_fail_is_halted_and_recovers_by_itself(
     stream.produce(numbered(0, 50))
     broken.code = code
     vitals = Vitals(metrics=(metrics := Measured("ingest")))
-    intake = stream.intake(vitals=vitals)
+    reading = stream.reading(vitals=vitals)
     with logged() as lines:
-        async with running(intake, Worker(positions := Positions())):
-            await until(lambda: intake.halted_by == {("orders", 0): error_name(code)})
+        async with running(reading, Worker(positions := Positions())):
+            await until(lambda: reading.halted_by == {("orders", 0): error_name(code)})
             assert vitals.unready() == [f"without orders/0, which is halted: {error_name(code)}"]
             stream.produce(numbered(0, 10), partition=1)
             await positions.until({("orders", 1): 10})
-            intake.block(("orders", 0))
-            intake.unblock(("orders", 0))
-            assert Place(stream.prefix + "orders", 0) in intake.consumer.client.paused()
+            reading.block(("orders", 0))
+            reading.unblock(("orders", 0))
+            assert Place(stream.prefix + "orders", 0) in reading.consumer.client.paused()
             broken.code = NO_ERROR
             await positions.until({("orders", 0): 50})
-            assert intake.halted == []
+            assert reading.halted == []
             assert vitals.unready() == []
     assert [line["error"] for line in lines if line["level"] == "error"] == [error_name(code)]
     labels = f'error="{error_name(code)}",partition="0",topic="orders"'
@@ -88,29 +88,29 @@ async def test_a_partition_whose_fetches_fail_is_halted_and_recovers_by_itself(
 
 async def test_a_partition_that_fails_for_long_is_seldom_fetched(stream: Stream, broken: Broken) -> None:
     broken.code = CORRUPT
-    intake = stream.intake()
-    async with running(intake, Worker(Positions())):
-        await until(lambda: len(intake.halted) == 1)
+    reading = stream.reading()
+    async with running(reading, Worker(Positions())):
+        await until(lambda: len(reading.halted) == 1)
         await asyncio.sleep(3)  # nothing but time shows how often it is asked
         assert broken.fetches <= 6
 
 
 async def test_an_error_of_a_whole_fetch_is_reported_for_each_partition(stream: Stream, broken: Broken) -> None:
     broken.whole = 71
-    intake = stream.intake()
-    async with running(intake, Worker(Positions())):
-        await until(lambda: set(intake.halted_by.values()) == {"INVALID_FETCH_SESSION_EPOCH"})
+    reading = stream.reading()
+    async with running(reading, Worker(Positions())):
+        await until(lambda: set(reading.halted_by.values()) == {"INVALID_FETCH_SESSION_EPOCH"})
         broken.whole = NO_ERROR
-        await until(lambda: intake.halted == [])
+        await until(lambda: reading.halted == [])
 
 
 @pytest.mark.parametrize("ends", [ValueError("a defect"), None])
 async def test_a_fetch_task_that_ends_ends_the_worker(
     stream: Stream, monkeypatch: pytest.MonkeyPatch, ends: Exception | None
 ) -> None:
-    intake = stream.intake()
+    reading = stream.reading()
     worker = Worker(Positions())
-    ending = asyncio.create_task(intake.run(worker, asyncio.Event()))
+    ending = asyncio.create_task(reading.run(worker, asyncio.Event()))
     await until(lambda: bool(worker.claims))
 
     def fail(*_: object) -> None:
@@ -123,12 +123,12 @@ async def test_a_fetch_task_that_ends_ends_the_worker(
 
 async def test_the_end_of_any_task_of_the_client_ends_the_worker(stream: Stream) -> None:
     for name in ("_coordinator._coordination_task", "_client._sync_task"):
-        intake = stream.intake()
+        reading = stream.reading()
         worker = Worker(Positions())
-        ending = asyncio.create_task(intake.run(worker, asyncio.Event()))
+        ending = asyncio.create_task(reading.run(worker, asyncio.Event()))
         await until(lambda worker=worker: bool(worker.claims))  # type: ignore[misc]
         owner, task = name.split(".")
-        getattr(getattr(intake.consumer.client, owner), task).cancel()
+        getattr(getattr(reading.consumer.client, owner), task).cancel()
         with pytest.raises(TaskEnded):
             await asyncio.wait_for(ending, 20)
 

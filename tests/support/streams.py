@@ -24,13 +24,13 @@ class Stream:
     bootstrap: str
     prefix: str
 
-    def intake(
+    def reading(
         self,
         instance: str = "one",
         batch_size: int = 500,
         topic_ids: Mapping[str, str] | None = None,
         vitals: Vitals | None = None,
-    ) -> "Intake":
+    ) -> "Reading":
         consumer = Consumer(
             kafka=KafkaAccess(self.bootstrap),
             topics=TOPICS,
@@ -40,7 +40,7 @@ class Stream:
             batch_size=batch_size,
             topic_ids=topic_ids,
         )
-        return Intake(consumer, vitals or Vitals())
+        return Reading(consumer, vitals or Vitals())
 
     def produce(self, messages: list[Message], topic: str = "orders", partition: int = 0, **options: object) -> None:
         produce(self.bootstrap, self.prefix + topic, messages, partition=partition, **options)
@@ -63,7 +63,7 @@ class Stream:
 
 
 @dataclass(slots=True)
-class Intake:
+class Reading:
     """A consumer with a loop, once it runs."""
 
     consumer: Consumer
@@ -106,10 +106,10 @@ class Intake:
 
 
 @contextlib.asynccontextmanager
-async def running(intake: Intake, worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
+async def running(reading: Reading, worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
     """A loop at work, stopped in order at the end."""
     stop = asyncio.Event()
-    task = asyncio.create_task(intake.run(worker, stop))
+    task = asyncio.create_task(reading.run(worker, stop))
     try:
         yield task
     finally:
