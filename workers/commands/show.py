@@ -103,7 +103,8 @@ def in_words(decision: Decision) -> str:
     if "reason" in details:
         words.append(f"({details['reason']})")
     if "days_left" in details:
-        words.append(f"({details['days_left']} days left)")
+        days = details["days_left"]
+        words.append(f"({days} day left)" if days == 1 else f"({days} days left)")
     if "case_id" in details:
         words.append(f"(case {details['case_id']} against {details['root_account_id']})")
     words += [f"{name.replace('_', ' ')} {_short(at)}" for name, at in decision.instants.items()]
