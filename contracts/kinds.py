@@ -48,7 +48,7 @@ DECISIONS: tuple[Kind, ...] = (
         Topic.REACTIVATION_EXPIRIES,
         ("S5",),
         "S5: no effective order within the temporary activation; suspended again and locked out.",
-        reason="The temporary activation ended without a paid order (S5).",
+        reason="The temporary activation ended without an effective order (S5).",
         by_deadline=True,
     ),
     Kind(

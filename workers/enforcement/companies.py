@@ -106,7 +106,7 @@ def apply_cases(context: AccountContext, changes: Mapping[str, CompanyChange], p
 
 
 def publish_company(change: CompanyChange, outbox: Outbox) -> None:
-    """Publish what changed of the company itself, and begin to fan-out it to its members."""
+    """Publish what changed of the company itself, and begin its fan-out to the members."""
     row, cause = change.company.row, change.company.fanout_cause
     key = row.company_key
     found = difference(company_decisions(key, change.terminations), change.company.published)

@@ -1,6 +1,6 @@
 """The end of a fan-out's way round: the signal that all accounts of a terminated company are decided, and how many.
 
-Owns `company_termination_completed` (CONTRACTS): sent once for each termination, after every member was decided by a
+Owns `company_termination_completed`: sent once for each termination, after every member was decided by a
 version of the company that has it, also where nobody was hit. It is a signal and never withdrawn. A fan-out repeats
 until it began its way with the company's newest version; terminations that it began with are completed whatever comes
 meanwhile, so that they need not wait for a company against which cases never end.
