@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workers import arguments as may
-from workers import letters, upkeep
+from workers import cli_dead_letters, cli_position_and_log
 from workers.arguments import Json
 from workers.ops.stderr import open_standard_descriptors
 from workers.ops.terminal import Terminal
-from workers.running import CANNOT_RUN, NOT_DONE, fail, one_clear_line, read_settings, run, say, worker
+from workers.run_command import CANNOT_RUN, NOT_DONE, fail, one_clear_line, read_settings, run, say, worker
 
 if TYPE_CHECKING:
     from workers.settings import Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-app.add_typer(letters.app, name="dead-letters")
-app.add_typer(upkeep.app)
+app.add_typer(cli_dead_letters.app, name="dead-letters")
+app.add_typer(cli_position_and_log.app)
 terminal = Terminal()
 
 
@@ -59,7 +59,7 @@ def setup_command() -> None:
 def work() -> None:
     """Run every worker in one process tree until Ctrl-C or SIGTERM."""
     from workers.ops import logs
-    from workers.processes import run_supervisor
+    from workers.supervisor import run_supervisor
     from workers.wiring import open_worker
 
     logs.configure("work")

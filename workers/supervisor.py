@@ -14,8 +14,10 @@ from dataclasses import dataclass
 
 from workers import timeouts
 from workers.ops import metrics as names
-from workers.ops.health import Vitals
+from workers.ops.health import Vitals, serving
 from workers.ops.logs import Log
+from workers.ops.metrics import Measured
+from workers.settings import Settings
 
 log = Log()
 
@@ -36,6 +38,29 @@ class WorkerProcess:
     name: str
     arguments: Sequence[str]
     environment: Mapping[str, str]
+
+
+async def run_supervisor(settings: Settings) -> int:
+    """Every worker in a process of its own, until SIGTERM; returns the exit code for the shell."""
+    processes = worker_processes(settings)
+    if not settings.metrics_port:
+        return await supervise(processes, Vitals())
+    metrics = Measured("work")
+    vitals = Vitals(metrics=metrics)
+    async with serving(settings.metrics_host, settings.metrics_port, vitals, metrics):
+        return await supervise(processes, vitals)
+
+
+def worker_processes(settings: Settings) -> list[WorkerProcess]:
+    """The processes of `standing work`; each has a metrics port of its own, whatever the number of ingests."""
+    workers: list[tuple[str, dict[str, str]]] = [(name, {}) for name in ("timers", "fanout", "relay")]
+    for number in range(settings.ingests):
+        name = settings.instance
+        workers.append(("ingest", {} if name is None else {"STANDING_INSTANCE": f"{name}-{number}"}))
+    return [
+        WorkerProcess(name, [name], {**environment, "STANDING_METRICS_PORT": str(settings.metrics_port and port)})
+        for port, (name, environment) in enumerate(workers, settings.metrics_port + 1)
+    ]
 
 
 async def supervise(workers: Sequence[WorkerProcess], vitals: Vitals) -> int:

@@ -15,8 +15,8 @@ import yaml
 
 from workers import timeouts
 from workers.devservers.cache import kafka_classpath
-from workers.processes import worker_processes
 from workers.settings import Settings
+from workers.supervisor import worker_processes
 
 PROJECT = Path(__file__).parents[2]
 

@@ -18,8 +18,8 @@ from tests.support.facts import Message, enrolled, paid
 from tests.support.long import long
 from workers.commands.positions import set_to_start
 from workers.commands.setup import run_setup
+from workers.lost_topics import TopicLost
 from workers.settings import Settings
-from workers.topics import TopicLost
 from workers.wiring import open_database, open_kafka
 
 SELLERS = [f"seller-{number}" for number in range(20)]

@@ -13,7 +13,7 @@ from tests.support.deployment import Deployment, opened
 from tests.support.facts import enrolled, paid
 from tests.support.noted_metrics import Noted
 from tests.support.raw import send_to
-from workers import processes
+from workers import run_worker
 from workers.commands.hold import CannotRelease, hold, release, release_by_force
 from workers.commands.status import read_status
 from workers.ops.health import Vitals
@@ -69,7 +69,7 @@ async def test_deadline_is_not_released_before_every_partition_was_read_to_its_e
 async def fanouts(made: Worker, database: Database, kafka: Kafka) -> tuple[int, float]:
     """How many companies are still to be judged, by `standing status` and by the metric that an alert rests on."""
     metrics = Noted()
-    await processes.sampler(made, Vitals(metrics=metrics)).sample()
+    await run_worker.sampler(made, Vitals(metrics=metrics)).sample()
     return (await read_status(database, kafka)).fanouts, metrics.values["standing_fanouts"]
 
 

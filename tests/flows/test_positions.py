@@ -9,8 +9,8 @@ from tests.support.facts import enrolled, paid
 from tests.support.raw import send_to
 from workers.commands.positions import PositionRefused, set_position, set_to_start
 from workers.commands.setup import run_setup
+from workers.lost_topics import TopicLost
 from workers.store.records import Position
-from workers.topics import TopicLost
 from workers.wiring import Database
 
 ORDERS = "order-status"

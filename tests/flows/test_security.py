@@ -31,7 +31,7 @@ from workers.kafka.admin import cluster_id
 from workers.kafka.last_record import last_record
 from workers.ops.terminal import Terminal
 from workers.recovery.replaying import replay_topics
-from workers.running import one_clear_line
+from workers.run_command import one_clear_line
 from workers.wiring import open_database, open_worker
 
 pytestmark = pytest.mark.skipif(find_spec(WITH_TLS) is None, reason="there is no PostgreSQL with TLS for this system")

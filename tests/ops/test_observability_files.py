@@ -11,8 +11,8 @@ import yaml
 
 from tests.ops.promql import NotPromQL, Query
 from workers.ops.metrics import METRICS, Metric
-from workers.processes import worker_processes
 from workers.settings import Settings
+from workers.supervisor import worker_processes
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 ALERTS: list[Mapping[str, Any]] = yaml.safe_load((DEPLOY / "alerts.yml").read_text())["groups"][0]["rules"]

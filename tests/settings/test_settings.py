@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from pydantic import ValidationError
 
-from workers.running import one_clear_line, read_settings
+from workers.run_command import one_clear_line, read_settings
 from workers.settings import Settings
 
 SECRET = "hush-hush"  # noqa: S105

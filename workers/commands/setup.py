@@ -10,12 +10,12 @@ from workers.codec.policies import load_policies
 from workers.kafka.admin import Admin, TopicSpec, cluster_id, compare_settings, ensure_topics
 from workers.kafka.broker_settings import check_brokers
 from workers.kafka.topic_settings import COMPACTED, KEPT, Needed, of_inputs
+from workers.lost_topics import check_topics
 from workers.ops.clock import WallClock
 from workers.settings import Settings
 from workers.store.connections import connect, database_of
 from workers.store.deployment import known_topics, record_topics, set_up
 from workers.store.statements import statement
-from workers.topics import check_topics
 from workers.wiring import wanted
 
 WRITTEN = (*OUTPUT_TOPICS, CHECKPOINTS_TOPIC)

@@ -13,12 +13,12 @@ from workers.checkpoints import published_seqs
 from workers.commands.setup import topic_specs
 from workers.commands.stuck import Inputs, halts, of_partitions, of_topics
 from workers.kafka.admin import compare_settings, existing
+from workers.lost_topics import find_lost, in_words, written_to
 from workers.ops.clock import WallClock
 from workers.rules.calendar import Instant, written
 from workers.store.records import Position
 from workers.store.state import COUNTED_TO, read_state, unpublished
 from workers.store.statements import statement
-from workers.topics import find_lost, in_words, written_to
 from workers.wiring import Database, Kafka
 
 MOST_NAMED = 20

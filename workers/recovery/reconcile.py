@@ -21,6 +21,7 @@ from workers.codec.terminations import read_terminations, termination_key, write
 from workers.enforcement.outbox import Outbox
 from workers.kafka.admin import Admin, TopicMissing, cluster_id
 from workers.kafka.whole_topics import WholeTopics
+from workers.lost_topics import find_lost, in_words, written_to
 from workers.ops.clock import WallClock
 from workers.ops.refused import Refused
 from workers.ops.terminal import Terminal
@@ -43,7 +44,6 @@ from workers.store.log_parts import extend_log
 from workers.store.records import AccountRow, Changes, CompanyRow, CurrentDecision, Fanout, ShardHead
 from workers.store.statements import statement
 from workers.store.transaction import read_progress
-from workers.topics import find_lost, in_words, written_to
 from workers.wiring import wanted
 
 

@@ -6,7 +6,7 @@ import typer
 
 from workers import arguments as may
 from workers.ops.terminal import Terminal
-from workers.running import fail, run
+from workers.run_command import fail, run
 
 if TYPE_CHECKING:
     from workers.settings import Settings

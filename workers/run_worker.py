@@ -1,7 +1,4 @@
-"""The processes of `standing work`, each as it runs until SIGTERM: its parts, its vitals, its loop.
-
-Owns what belongs to which process.
-"""
+"""What each of `standing ingest`, `timers`, `fanout` and `relay` opens and runs until SIGTERM."""
 
 import asyncio
 from functools import partial
@@ -13,35 +10,21 @@ from workers import fanout, relay, timers
 from workers.checkpoints import CHECKPOINTS_TOPIC, Checkpoint
 from workers.kafka import admin
 from workers.kafka.last_record import last_record
-from workers.lifetime import beside, listening, stop_on_signals, vital
+from workers.lost_topics import check_topics, written_to
 from workers.measuring import Sampler, reach_kafka
 from workers.ops.clock import WallClock
-from workers.ops.health import Vitals, serving
+from workers.ops.health import Vitals
 from workers.ops.logs import Log
-from workers.ops.metrics import Measured
 from workers.ops.slots import NameTaken, owner_name, take_slot
 from workers.settings import Settings
 from workers.standby import until_gone
 from workers.store.deployment import adopt_server
 from workers.store.log_parts import make_room
 from workers.store.statements import statement
-from workers.supervisor import WorkerProcess, supervise
-from workers.topics import check_topics, written_to
 from workers.wiring import Worker, open_worker
+from workers.worker_lifetime import beside, listening, stop_on_signals, vital
 
 log = Log()
-
-
-def worker_processes(settings: Settings) -> list[WorkerProcess]:
-    """The processes of `standing work`; each has a metrics port of its own, whatever the number of ingests."""
-    workers: list[tuple[str, dict[str, str]]] = [(name, {}) for name in ("timers", "fanout", "relay")]
-    for number in range(settings.ingests):
-        name = settings.instance
-        workers.append(("ingest", {} if name is None else {"STANDING_INSTANCE": f"{name}-{number}"}))
-    return [
-        WorkerProcess(name, [name], {**environment, "STANDING_METRICS_PORT": str(settings.metrics_port and port)})
-        for port, (name, environment) in enumerate(workers, settings.metrics_port + 1)
-    ]
 
 
 def sampler(made: Worker, vitals: Vitals) -> Sampler:
@@ -54,17 +37,6 @@ def sampler(made: Worker, vitals: Vitals) -> Sampler:
 
     clock, allowed_lateness = made.enforcement.clock, made.settings.allowed_lateness
     return Sampler(made.store, vitals.metrics, vitals.failed, clock, allowed_lateness, published)
-
-
-async def run_supervisor(settings: Settings) -> int:
-    """Every worker in a process of its own, until SIGTERM; returns the exit code for the shell."""
-    processes = worker_processes(settings)
-    if not settings.metrics_port:
-        return await supervise(processes, Vitals())
-    metrics = Measured("work")
-    vitals = Vitals(metrics=metrics)
-    async with serving(settings.metrics_host, settings.metrics_port, vitals, metrics):
-        return await supervise(processes, vitals)
 
 
 async def run_ingest(settings: Settings) -> None:

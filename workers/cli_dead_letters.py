@@ -7,7 +7,7 @@ import typer
 from workers import arguments as may
 from workers.arguments import Json
 from workers.ops.terminal import Terminal
-from workers.running import NOT_DONE, fail, run
+from workers.run_command import NOT_DONE, fail, run
 
 if TYPE_CHECKING:
     from workers.settings import Settings

@@ -8,7 +8,7 @@ import typer
 
 from workers.kafka.admin import KafkaRefused, KafkaUnreachable
 from workers.ops.refused import Refused
-from workers.running import CANNOT_RUN, NOT_DONE, one_clear_line
+from workers.run_command import CANNOT_RUN, NOT_DONE, one_clear_line
 
 AWAY = (
     KafkaUnreachable("no answer"),

@@ -90,7 +90,7 @@ def _first(error: Exception) -> Exception:
 def worker(name: str) -> None:
     """Run one worker process: logs to standard error, ends with its supervisor."""
     with one_clear_line():
-        from workers import processes, supervisor
+        from workers import run_worker, supervisor
         from workers.ops import logs
 
     log = logs.configure(name)
@@ -98,7 +98,7 @@ def worker(name: str) -> None:
     gc.freeze()  # imported objects live as long as the process
     gc.set_threshold(50_000, 20, 20)  # a batch allocates many small objects and frees them all at its end
     try:
-        run(processes.RUNS[name], unreachable=NOT_DONE)
+        run(run_worker.RUNS[name], unreachable=NOT_DONE)
     except typer.Exit:
         raise
     except Exception as error:
