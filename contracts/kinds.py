@@ -134,7 +134,7 @@ COMPLETED = Kind(
     "company_termination_completed",
     Topic.COMPANY_TERMINATIONS,
     (),
-    "T2: every account of a terminated company is decided. A signal: it has no `decision_id` and is never withdrawn.",
+    "T2: every account of a terminated company was judged. A signal: it has no `decision_id` and is never withdrawn.",
     of_company=True,
 )
 STANDING = Kind("account_standing", Topic.ACCOUNT_STANDING, (), "The current standing of an account.")

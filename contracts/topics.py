@@ -61,7 +61,7 @@ class Topic(StrEnum):
         "out",
         "company key",
         "delete",
-        "A company was terminated (T2), its termination was reversed (X3), or all of its accounts are decided.",
+        "A company was terminated (T2), its termination was reversed (X3), or all of its accounts have been judged.",
     )
     ACCOUNT_TERMINATIONS = (
         "account-terminations",

@@ -44,7 +44,9 @@ class Status:
     unpublished: int
     unpublished_seconds: float
     fanouts: int
-    """Companies whose members are still to be judged, without those that only have deferred members."""
+    """Companies whose members are still to be judged, without those that wait for deferred or quarantined members and
+    without quarantined fan-outs.
+    """
     fanouts_idle: int
     """Those of them without progress for over a minute."""
     dead_letters: int

@@ -64,7 +64,8 @@ ACCOUNTS = Metric(
     "standing_accounts_total",
     "counter",
     _DECIDING,
-    "Accounts processed: by the `fast` path, which only moves their last order, or `judged` from their history.",
+    "Accounts processed: `fast`, from the account's row alone (an order moved its clock or was its first, or timers "
+    "moved its next check), or `judged` from their history.",
     ("path",),
 )
 QUARANTINED = Metric(
@@ -169,7 +170,8 @@ FANOUTS = Metric(
     "standing_fanouts",
     "gauge",
     ("timers",),
-    "Companies whose members are being judged, without those that only have deferred members.",
+    "Companies whose members are being judged, without those that wait for deferred or quarantined members, and "
+    "without quarantined fan-outs.",
 )
 PAUSED = Metric(
     "standing_partition_paused",

@@ -32,7 +32,9 @@ class LeftToDo:
     accounts_quarantined: int
     dead_letters: int
     fanouts: int
-    """Companies whose members must still be judged, except those that only wait for the watermark."""
+    """Companies whose members must still be judged, except those that wait for deferred or quarantined members and
+    except quarantined fan-outs.
+    """
     fanouts_idle: int
     """Fan-outs that no worker has advanced for more than `timeouts.STUCK_SECONDS`."""
 
