@@ -22,7 +22,7 @@ from workers.kafka.security import KafkaAccess
 from workers.ops.logs import Log
 from workers.ops.refused import Refused
 from workers.store.connections import connect_types
-from workers.store.deployment import Server, server_of
+from workers.store.deployment import Server, connected_server
 from workers.store.statements import statement
 
 log = Log()
@@ -189,7 +189,7 @@ class Guard:
     async def connected(self, connection: Any) -> None:
         """Prepare a new connection of a pool; raises what `compare` raises, or Moved."""
         await connect_types(connection)
-        if self._admitted is None or await server_of(connection) == self._admitted:
+        if self._admitted is None or await connected_server(connection) == self._admitted:
             return
         log.warning("another database server answers; comparing it with what was published")
         await self.compare(connection)
@@ -202,7 +202,7 @@ class Guard:
         Later connections to this server are admitted unless it moved; the relay, which adopts the server, and readers
         pass `even_moved`.
         """
-        server = await server_of(connection)
+        server = await connected_server(connection)
         try:
             await compare_published(self.kafka, self.prefix, connection)
         except (NoAnswer, KafkaUnreachable, KafkaException) as error:

@@ -282,19 +282,19 @@ def generate(
     out: Annotated[Path | None, may.output_file("Write to this JSONL file instead of the topics.")] = None,
 ) -> None:
     """Generate a seeded, realistic input history, to the topics or to a file."""
-    from workers.demo.generate import Wish, sized, write_history
+    from workers.demo.generate import HistoryParameters, sized, write_history
 
     may.check_span(start, days)
-    wish = Wish(seed, accounts, companies, may.instant_of(start), days, late, doubled, bad)
+    parameters = HistoryParameters(seed, accounts, companies, may.instant_of(start), days, late, doubled, bad)
     if facts is not None:
-        wish = sized(wish, facts)
+        parameters = sized(parameters, facts)
     with one_clear_line():
-        count = write_history(terminal, wish, read_settings(), out)
-    terminal.line(f"{count:,} messages of {wish.accounts:,} accounts")
+        count = write_history(terminal, parameters, read_settings(), out)
+    terminal.line(f"{count:,} messages of {parameters.accounts:,} accounts")
 
 
-@app.command()
-def replay(
+@app.command("replay")
+def replay_command(
     files: may.Files = None,
     watermark: Annotated[
         str | None, may.an_instant("Enforce deadlines up to this instant instead of the live watermark.")
@@ -304,13 +304,13 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Decide the input topics, or files, again; exit 1 if the published decisions differ."""
-    from workers.recovery import compare, replaying
+    from workers.recovery import compare, replay
 
     until = None if watermark is None else may.instant_of(watermark)
 
     async def work(settings: "Settings") -> None:
         bars = Terminal(error=True) if as_json else terminal
-        differences = await replaying.replay(bars, settings, replaying.Wish(files or (), until, against, write))
+        differences = await replay.replay(bars, settings, replay.ReplayOptions(files or (), until, against, write))
         if as_json:
             terminal.json(differences.as_json())
         else:

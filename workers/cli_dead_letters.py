@@ -89,11 +89,11 @@ def redrive_letters(
     if bool(places) == filters:
         fail("give places, or --all, or one or more of --reason, --topic and --since")
     began = None if since is None else may.instant_of(since)
-    wish = redrive.Wish(places or (), reason or (), topic or (), began)
+    selection = redrive.Selection(places or (), reason or (), topic or (), began)
 
     async def work(settings: "Settings") -> None:
         async with open_kafka(settings) as kafka, open_database(settings, "dead-letters", kafka=kafka) as database:
-            done = await redrive.redrive(database, kafka, wish)
+            done = await redrive.redrive(database, kafka, selection)
         show.redriven(terminal, done)
         if done.refused:
             raise typer.Exit(NOT_DONE)

@@ -13,7 +13,7 @@ from tests.support.database_deployment import DatabaseDeployment, deployed
 from tests.support.played_consumer import ORDERS, PLACES, SAMPLE, PlayedConsumer, fetch, ingest, orders, process
 from workers import timeouts
 from workers.commands import redrive
-from workers.commands.redrive import ORIGIN, Wish, outgoing
+from workers.commands.redrive import ORIGIN, Selection, outgoing
 from workers.kafka.security import KafkaAccess
 from workers.kafka.transactional_producer import Outgoing, PublishError
 from workers.wiring import Database, Kafka
@@ -73,13 +73,17 @@ def offsets(messages: Sequence[Outgoing]) -> list[bytes]:
 async def test_two_concurrent_redrives_send_each_letter_once(database_url: str, kafka: type[PlayedProducer]) -> None:
     async with with_letters(database_url, ".x.xx") as (_, made):
         places = [f"order-status/1/{offset}" for offset in (1, 3, 4)]
-        wishes = [Wish(places=places), Wish(reasons=["invalid_message"]), Wish(topics=["order-status"])]
-        done = await asyncio.gather(*(redrive.redrive(*made, wish) for wish in wishes))
+        selections = [
+            Selection(places=places),
+            Selection(reasons=["invalid_message"]),
+            Selection(topics=["order-status"]),
+        ]
+        done = await asyncio.gather(*(redrive.redrive(*made, selection) for selection in selections))
         assert sorted(offsets(kafka.published)) == [place.encode() for place in places]
         assert sum(each.sent for each in done) == 3
-        again = await redrive.redrive(*made, Wish(places=places))
+        again = await redrive.redrive(*made, Selection(places=places))
         assert (again.sent, again.already) == (0, places)
-        assert (await redrive.redrive(*made, Wish())).sent == 0
+        assert (await redrive.redrive(*made, Selection())).sent == 0
         assert len(kafka.published) == 3
 
 
@@ -89,10 +93,10 @@ async def test_what_kafka_refused_is_sent_by_the_next_redrive(
     async with with_letters(database_url, "x.") as (deployment, made):
         monkeypatch.setattr(kafka, "refuses", True)
         with pytest.raises(PublishError):
-            await redrive.redrive(*made, Wish())
+            await redrive.redrive(*made, Selection())
         assert await deployment.pool.fetchval("select count(*) from redriven") == 0
         monkeypatch.setattr(kafka, "refuses", False)
-        assert (await redrive.redrive(*made, Wish())).sent == 1
+        assert (await redrive.redrive(*made, Selection())).sent == 1
         assert offsets(kafka.published) == [b"order-status/1/0"]
         assert kafka.published[0].topic == "p.order-status"
         assert kafka.published[0].partition == 1
@@ -109,17 +113,23 @@ async def test_a_redrive_that_gets_no_connection_gives_up_and_sends_nothing(
             for _ in range(kept):  # of six
                 await others.enter_async_context(deployment.pool.acquire(timeout=5))
             with pytest.raises(TimeoutError):
-                await redrive.redrive(*made, Wish())
+                await redrive.redrive(*made, Selection())
         assert kafka.published == []
-        assert (await redrive.redrive(*made, Wish())).sent == 1
+        assert (await redrive.redrive(*made, Selection())).sent == 1
 
 
 async def test_letters_are_chosen_by_reason_topic_and_time(database_url: str, kafka: type[PlayedProducer]) -> None:
     async with with_letters(database_url, "xx") as (deployment, made):
         now = deployment.enforcement.clock.wall()
-        for wish in (Wish(reasons=["too_large"]), Wish(topics=["complaints"]), Wish(since=now + 1_000_000)):
-            assert (await redrive.redrive(*made, wish)).sent == 0
-        found = await redrive.redrive(*made, Wish(reasons=["invalid_message", "too_large"], since=now - 60_000_000))
+        for selection in (
+            Selection(reasons=["too_large"]),
+            Selection(topics=["complaints"]),
+            Selection(since=now + 1_000_000),
+        ):
+            assert (await redrive.redrive(*made, selection)).sent == 0
+        found = await redrive.redrive(
+            *made, Selection(reasons=["invalid_message", "too_large"], since=now - 60_000_000)
+        )
         assert found.sent == len(kafka.published) == 2
 
 

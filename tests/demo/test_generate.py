@@ -10,10 +10,10 @@ from workers.cli import app
 from workers.codec.batch import Batch
 from workers.codec.decoding import Decoder
 from workers.codec.policies import load_policies
-from workers.demo.generate import Generated, Wish, history, sized
+from workers.demo.generate import Generated, HistoryParameters, history, sized
 from workers.settings import Settings
 
-SMALL = Wish(seed=7, accounts=60, companies=20, days=400)
+SMALL = HistoryParameters(seed=7, accounts=60, companies=20, days=400)
 
 
 class Record:
@@ -28,7 +28,7 @@ class Record:
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
     assert history(SMALL) == history(SMALL)
-    assert history(SMALL) != history(Wish(seed=8, accounts=60, companies=20, days=400))
+    assert history(SMALL) != history(HistoryParameters(seed=8, accounts=60, companies=20, days=400))
 
 
 def test_messages_come_in_the_order_of_their_arrival_and_never_before_they_happened() -> None:
@@ -41,17 +41,17 @@ def test_every_message_is_one_of_the_contracts_and_every_bad_one_is_refused() ->
     decoder = Decoder(load_policies(Settings().policies), 1 << 20)
     for bad, all_good in ((0.0, True), (0.2, False)):
         batch = Batch()
-        found = history(Wish(seed=3, accounts=60, companies=20, days=400, late=0, doubled=0, bad=bad))
+        found = history(HistoryParameters(seed=3, accounts=60, companies=20, days=400, late=0, doubled=0, bad=bad))
         for topic in INPUT_TOPICS:
             records = [Record(each, offset) for offset, each in enumerate(found) if each.topic == topic]
             decoder.decode(topic, records, batch, 2**60)
         assert (len(batch.rejected) == 0) is all_good
-        good = len(history(Wish(seed=3, accounts=60, companies=20, days=400, late=0, doubled=0, bad=0)))
+        good = len(history(HistoryParameters(seed=3, accounts=60, companies=20, days=400, late=0, doubled=0, bad=0)))
         assert bad == 0 or abs(len(batch.rejected) / good - bad) < 0.05
 
 
 def test_every_topic_has_messages_and_late_and_doubled_ones_are_as_many_as_asked() -> None:
-    found = history(Wish(seed=5, accounts=200, companies=50, late=0.1, doubled=0.2, bad=0))
+    found = history(HistoryParameters(seed=5, accounts=200, companies=50, late=0.1, doubled=0.2, bad=0))
     assert {each.topic for each in found} == set(INPUT_TOPICS)
     doubled = len(found) - len({each.value for each in found})
     assert 0.12 < doubled / len(found) < 0.21

@@ -10,9 +10,9 @@ from contextlib import suppress
 
 from tests.faults.deployment import FaultyDeployment
 from tests.support.checker import Verdict
-from workers.demo.generate import Generated, Wish, history
+from workers.demo.generate import Generated, HistoryParameters, history
 
-MESSAGES = history(Wish(seed=7, accounts=100, companies=30, days=400, late=0.1, doubled=0.05, bad=0.003))
+MESSAGES = history(HistoryParameters(seed=7, accounts=100, companies=30, days=400, late=0.1, doubled=0.05, bad=0.003))
 LATE = MESSAGES[100::20]
 """Messages that arrive after everything else, months late."""
 IN_TIME = [each for number, each in enumerate(MESSAGES) if number < 100 or number % 20]

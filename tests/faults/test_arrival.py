@@ -11,9 +11,9 @@ import pytest
 
 from tests.faults.deployment import FaultyDeployment
 from tests.support.long import long
-from workers.demo.generate import Generated, Wish, history
+from workers.demo.generate import Generated, HistoryParameters, history
 
-GOOD = history(Wish(seed=7, accounts=100, companies=30, days=400, late=0.1, doubled=0.05, bad=0))
+GOOD = history(HistoryParameters(seed=7, accounts=100, companies=30, days=400, late=0.1, doubled=0.05, bad=0))
 
 
 def shuffled(messages: Sequence[Generated]) -> list[Generated]:

@@ -15,7 +15,7 @@ from contracts.kinds import DEADLINE_KINDS
 from tests.support.checker import check
 from tests.support.deployment import Deployment, workers_of
 from tests.support.policies import POLICIES
-from workers.demo.generate import Generated, Wish, history
+from workers.demo.generate import Generated, HistoryParameters, history
 from workers.rules.calendar import DAY
 
 WIDE = {"STANDING_INGESTS": "2"}
@@ -24,7 +24,7 @@ LATENESS_DAYS = 6
 
 
 def made(seed: int, **wanted: float) -> list[Generated]:
-    return history(replace(Wish(), seed=seed, accounts=60, companies=25, **wanted))  # type: ignore[arg-type]
+    return history(replace(HistoryParameters(), seed=seed, accounts=60, companies=25, **wanted))  # type: ignore[arg-type]
 
 
 def windows(messages: Sequence[Generated], days: int, random: Random) -> Iterator[list[Generated]]:

@@ -25,12 +25,12 @@ from tests.support.facts import case, enrolled, paid
 from workers.checkpoints import CHECKPOINTS_TOPIC
 from workers.commands.drain import drain
 from workers.commands.hold import hold
-from workers.commands.redrive import Wish, redrive
+from workers.commands.redrive import Selection, redrive
 from workers.commands.status import read_status
 from workers.kafka.admin import cluster_id
 from workers.kafka.last_record import last_record
 from workers.ops.terminal import Terminal
-from workers.recovery.replaying import replay_topics
+from workers.recovery.replay import replay_topics
 from workers.run_command import one_clear_line
 from workers.wiring import open_database, open_worker
 
@@ -105,7 +105,7 @@ async def test_each_process_does_its_work_with_its_own_role_and_no_password_show
         reader.drain()
         reader.send([paid("clock", "2016-09-18 00:00")])
         async with opened(reader.settings) as made:
-            assert (await redrive(*made, Wish())).sent == 1
+            assert (await redrive(*made, Selection())).sent == 1
             assert await drain(*made, 60, lambda _: None)
             assert (await read_status(*made)).stuck == []
         assert [ask(port, "/ready") for port in range(first, first + 4)] == [(200, "ok\n")] * 4

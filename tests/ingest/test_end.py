@@ -15,7 +15,7 @@ from contracts.topics import INPUT_TOPICS
 from tests.support.database_deployment import deployed
 from tests.support.played_consumer import SAMPLE, PlayedConsumer, ingest
 from workers.kafka.admin import Admin
-from workers.kafka.listener import Listener
+from workers.kafka.consumer_listener import ConsumerListener
 from workers.kafka.security import KafkaAccess
 
 NOWHERE = KafkaAccess("127.0.0.1:1")
@@ -31,7 +31,7 @@ class EndingConsumer(PlayedConsumer):
 
     failed: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
-    async def start(self, listener: Listener) -> None:
+    async def start(self, listener: ConsumerListener) -> None:
         await super().start(listener)
         await self.failed
 

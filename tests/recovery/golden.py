@@ -9,11 +9,10 @@ import asyncio
 from pathlib import Path
 
 from workers.demo.cast import cast
-from workers.demo.generate import Wish, history, json_line
+from workers.demo.generate import HistoryParameters, history, json_line
 from workers.ops.terminal import Terminal
 from workers.recovery.compare import Differences
-from workers.recovery.replaying import Wish as Replaying
-from workers.recovery.replaying import replay
+from workers.recovery.replay import ReplayOptions, replay
 from workers.rules import RULES_VERSION
 from workers.settings import Settings
 
@@ -22,10 +21,10 @@ GOLDEN = HERE / "histories"
 RAISE_IT = "the past is judged otherwise than before: raise RULES_VERSION in workers/rules/__init__.py"
 WRITE_ANEW = "RULES_VERSION was changed: run `python -m tests.recovery.golden` and read the difference line by line"
 SETTINGS = Settings(policies=HERE / "policies", allowed_lateness_seconds=0)
-WISHES = {
-    "calm": Wish(seed=11, accounts=8, companies=4, late=0, doubled=0, bad=0),
-    "late-and-doubled": Wish(seed=12, accounts=8, companies=3, late=0.3, doubled=0.2, bad=0.02),
-    "one-company": Wish(seed=13, accounts=8, companies=1, late=0.1, doubled=0.05, bad=0.01),
+HISTORIES = {
+    "calm": HistoryParameters(seed=11, accounts=8, companies=4, late=0, doubled=0, bad=0),
+    "late-and-doubled": HistoryParameters(seed=12, accounts=8, companies=3, late=0.3, doubled=0.2, bad=0.02),
+    "one-company": HistoryParameters(seed=13, accounts=8, companies=1, late=0.1, doubled=0.05, bad=0.01),
 }
 
 
@@ -44,7 +43,7 @@ def names() -> list[str]:
 
 async def replayed(name: str) -> Differences:
     """What these rules decide otherwise than is kept."""
-    return await replay(Terminal(), SETTINGS, Replaying(files=[facts_of(name)], against=decisions_of(name)))
+    return await replay(Terminal(), SETTINGS, ReplayOptions(files=[facts_of(name)], against=decisions_of(name)))
 
 
 def version_file() -> Path:
@@ -61,11 +60,11 @@ async def write() -> None:
     """Make what is decided today golden."""
     if of_these_rules() and not all([(await replayed(name)).equal for name in names()]):
         raise SystemExit(RAISE_IT)
-    histories = {name: history(wish) for name, wish in WISHES.items()} | {"cast": cast()}
+    histories = {name: history(parameters) for name, parameters in HISTORIES.items()} | {"cast": cast()}
     for name, messages in histories.items():
         facts_of(name).write_text("".join(json_line(each) + "\n" for each in messages), encoding="utf-8")
-        wish = Replaying(files=[facts_of(name)], write=decisions_of(name))
-        done = await replay(Terminal(), SETTINGS, wish)
+        options = ReplayOptions(files=[facts_of(name)], write=decisions_of(name))
+        done = await replay(Terminal(), SETTINGS, options)
         print(f"{name}: {done.facts} facts, {done.compared} decisions")
     version_file().write_text(f"{RULES_VERSION}\n")
 

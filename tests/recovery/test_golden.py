@@ -9,7 +9,7 @@ import pytest
 from tests.recovery import golden
 from tests.recovery.golden import RAISE_IT, SETTINGS, WRITE_ANEW, decisions_of, facts_of, names, replayed
 from workers.ops.terminal import Terminal
-from workers.recovery.replaying import BadHistory, Wish, replay
+from workers.recovery.replay import BadHistory, ReplayOptions, replay
 
 
 def test_the_golden_decisions_are_of_these_rules() -> None:
@@ -42,7 +42,7 @@ async def test_a_decision_that_is_missing_changed_or_too_much_is_a_difference(tm
     extra = lines[2] | {"decision_id": "another"}
     damaged = tmp_path / "damaged.jsonl"
     damaged.write_bytes(b"\n".join(orjson.dumps(each) for each in [changed, extra, *lines[2:]]))
-    done = await replay(Terminal(), SETTINGS, Wish(files=[facts_of("cast")], against=damaged))
+    done = await replay(Terminal(), SETTINGS, ReplayOptions(files=[facts_of("cast")], against=damaged))
     assert {each["decision_id"]: each["difference"] for each in done.found} == {
         lines[0]["decision_id"]: "not published",
         lines[1]["decision_id"]: "differs",
@@ -59,4 +59,4 @@ async def test_a_file_that_is_no_history_is_refused_with_its_line(tmp_path: Path
     file.write_text(facts_of("cast").read_text(encoding="utf-8") + line, encoding="utf-8")
     count = len(file.read_bytes().splitlines())
     with pytest.raises(BadHistory, match=f"line {count}: "):
-        await replay(Terminal(), SETTINGS, Wish(files=[file]))
+        await replay(Terminal(), SETTINGS, ReplayOptions(files=[file]))

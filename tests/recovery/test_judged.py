@@ -12,8 +12,8 @@ from tests.support.facts import Message, enrolled, paid
 from workers.codec.messages import ce_id
 from workers.codec.policies import load_policies
 from workers.kafka.fetched_records import FetchedRecord
-from workers.recovery.published import Published
-from workers.recovery.replay import Replay
+from workers.recovery.decide_again import Replay
+from workers.recovery.published_decisions import Published
 from workers.recovery.snapshot import Judged
 from workers.rules.calendar import Instant
 from workers.store.records import MINUS_INFINITY, LogRow, Progress

@@ -13,7 +13,7 @@ from tests.simulator.scenario import PARTITIONS
 from tests.support.scheduled_store import STEP
 from workers.ingest.partition import Partition
 from workers.ingest.worker import Ingest
-from workers.kafka.listener import Listener
+from workers.kafka.consumer_listener import ConsumerListener
 from workers.rules.calendar import Instant
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class PlayedConsumer:
     seen: int = -1
     worker: Ingest = field(init=False)
 
-    async def start(self, listener: Listener) -> None:
+    async def start(self, listener: ConsumerListener) -> None:
         """Nobody runs the loop: the scheduler takes its steps."""
 
     async def stop(self, owned: int) -> None:

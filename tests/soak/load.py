@@ -14,7 +14,7 @@ from itertools import count, islice
 from random import Random
 
 from tests.soak.sender import Input, Sender
-from workers.demo.generate import Generated, Wish, history
+from workers.demo.generate import Generated, HistoryParameters, history
 from workers.rules.calendar import DAY
 
 DAYS = 730
@@ -34,18 +34,18 @@ def waves(seed: int, facts: int) -> Iterator[Generated]:
     standing: list[Generated] = []
     for number in count():
         shift = number * DAYS // 2 * DAY
-        wish = Wish(
+        parameters = HistoryParameters(
             seed=seed + number,
             accounts=accounts,
             companies=accounts // 3 + 1,
-            start=Wish().start + shift,
+            start=HistoryParameters().start + shift,
             days=DAYS,
             late=0.03,
             doubled=0.02,
             first_account=number * accounts,
         )
-        standing = list(merge(standing, history(wish), key=lambda each: each.arrives_at))
-        until = wish.start + DAYS // 2 * DAY
+        standing = list(merge(standing, history(parameters), key=lambda each: each.arrives_at))
+        until = parameters.start + DAYS // 2 * DAY
         yield from (each for each in standing if each.arrives_at < until)
         standing = [each for each in standing if each.arrives_at >= until]
 

@@ -8,7 +8,7 @@ from tests.soak.floors import too_little
 from tests.soak.load import disturbed, waves
 from tests.soak.sender import Input, Sender
 from tests.soak.watching import Reader
-from workers.demo.generate import Wish, history
+from workers.demo.generate import HistoryParameters, history
 from workers.devservers.servers import free_port
 
 FACTS = 3000
@@ -23,7 +23,7 @@ def test_the_facts_follow_from_the_seed_and_never_end() -> None:
 
 
 def test_nothing_is_missing_of_what_is_shuffled_and_repeated() -> None:
-    given = history(Wish(seed=5, accounts=200, companies=60))
+    given = history(HistoryParameters(seed=5, accounts=200, companies=60))
     found = list(disturbed(Random(5), given))  # noqa: S311
     assert found != given
     assert len(found) > len(given)

@@ -14,7 +14,7 @@ from tests.support.database_deployment import SHARDS, policies_of, wanted
 from tests.support.policies import SAMPLE
 from workers.checkpoints import CHECKPOINTS_TOPIC, Guard, Moved
 from workers.devservers.stack import LocalServers
-from workers.store.deployment import Server, server_of, set_up
+from workers.store.deployment import Server, connected_server, set_up
 
 MOVED = "update deployment set system_identifier = 'the former'"
 ADOPTED = "update deployment set system_identifier = $1"
@@ -42,7 +42,7 @@ async def moved(database_url: str) -> AsyncIterator[list[asyncpg.Connection]]:
 async def test_a_worker_uses_no_connection_to_a_server_that_moved_until_it_was_adopted(
     guard: Guard, moved: list[asyncpg.Connection]
 ) -> None:
-    here = await server_of(moved[0])
+    here = await connected_server(moved[0])
     guard._admitted = Server("the former", 1, 1, "then")
     for connection in moved:
         with pytest.raises(Moved):

@@ -16,7 +16,7 @@ from workers.ingest.heartbeat import Present
 from workers.ingest.partition import Partition, PartitionBatch
 from workers.ingest.processing import Processing
 from workers.ingest.worker import Ingest
-from workers.kafka.listener import Listener
+from workers.kafka.consumer_listener import ConsumerListener
 from workers.ops.clock import WallClock
 from workers.store.statements import statement
 
@@ -40,7 +40,7 @@ class PlayedConsumer:
     positions: dict[Partition, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(INPUT_TOPICS, 2))
 
-    async def start(self, listener: Listener) -> None:
+    async def start(self, listener: ConsumerListener) -> None:
         await listener.assigned(PLACES)
 
     async def stop(self, owned: int) -> None:

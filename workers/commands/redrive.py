@@ -26,7 +26,7 @@ CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Selection:
     """Which dead letters to send: those at places, or all that match and were not sent back before."""
 
     places: Sequence[str] = ()
@@ -49,14 +49,14 @@ class Redriven:
     refused: list[str] = field(default_factory=list)
 
 
-async def redrive(database: Database, kafka: Kafka, wish: Wish) -> Redriven:
+async def redrive(database: Database, kafka: Kafka, selection: Selection) -> Redriven:
     """Send dead letters back to their topics; raises NotFound where a place has no dead letter."""
     done = Redriven()
     producer = TransactionalProducer(kafka.access, f"{kafka.prefix}standing-redrive")
     chunk: dict[str, Outgoing] = {}
     try:
         await producer.open()
-        async with aclosing(_letters(database, wish)) as letters:
+        async with aclosing(_letters(database, selection)) as letters:
             async for place, letter, redriven_at in letters:
                 if redriven_at is not None:
                     done.already.append(place)
@@ -84,11 +84,13 @@ def _not_kept(letter: dict[str, Any]) -> str | None:
     return None
 
 
-async def _letters(database: Database, wish: Wish) -> AsyncGenerator[tuple[str, dict[str, Any], Instant | None]]:
+async def _letters(
+    database: Database, selection: Selection
+) -> AsyncGenerator[tuple[str, dict[str, Any], Instant | None]]:
     """The letters to send: place, content, and when each was sent back before."""
-    if wish.places:
-        rows = await database.pool.fetch(statement("letters_at"), list(wish.places))
-        missing = set(wish.places) - {row["subject"] for row in rows}
+    if selection.places:
+        rows = await database.pool.fetch(statement("letters_at"), list(selection.places))
+        missing = set(selection.places) - {row["subject"] for row in rows}
         if missing:
             named = ", ".join(sorted(missing))
             raise NotFound(f"no dead letter at {named}: a place takes the form TOPIC/PARTITION/OFFSET")
@@ -96,9 +98,9 @@ async def _letters(database: Database, wish: Wish) -> AsyncGenerator[tuple[str, 
             yield row["subject"], json.loads(row["letter"]), row["redriven_at"]
         return
     async with acquired(database.pool) as connection, connection.transaction(readonly=True):
-        async for row in connection.cursor(statement("letters_since"), wish.since, prefetch=CHUNK):
+        async for row in connection.cursor(statement("letters_since"), selection.since, prefetch=CHUNK):
             letter = json.loads(row["letter"])
-            if row["redriven_at"] is None and wish.fits(letter):
+            if row["redriven_at"] is None and selection.fits(letter):
                 yield row["subject"], letter, None
 
 

@@ -24,7 +24,7 @@ from workers import timeouts
 from workers.commands import setup
 from workers.commands.drain import Left, drain
 from workers.demo.cast import LATE, STORIES, Story, cast
-from workers.demo.generate import SHANGHAI, Generated, Wish, history, produce
+from workers.demo.generate import SHANGHAI, Generated, HistoryParameters, history, produce
 from workers.devservers.stack import LocalServers, local_servers
 from workers.kafka.whole_topics import WholeTopics
 from workers.ops.terminal import Terminal, bold
@@ -47,19 +47,22 @@ def main() -> None:
     try:
         with local_servers() as servers:
             _demonstrate(
-                terminal, servers, Wish(seed=arguments.seed, accounts=arguments.accounts), once=arguments.once
+                terminal,
+                servers,
+                HistoryParameters(seed=arguments.seed, accounts=arguments.accounts),
+                once=arguments.once,
             )
     except KeyboardInterrupt:
         terminal.line("stopped; nothing is left running")
 
 
-def _demonstrate(terminal: Terminal, servers: LocalServers, wish: Wish, *, once: bool) -> None:
+def _demonstrate(terminal: Terminal, servers: LocalServers, parameters: HistoryParameters, *, once: bool) -> None:
     environment = servers.environment | {"STANDING_CLOCK": "events", "STANDING_ALLOWED_LATENESS_SECONDS": "0"}
     os.environ.update(environment)
     settings = Settings()
     terminal.line("Kafka and PostgreSQL run; setting up topics and tables")
     asyncio.run(setup.run_setup(settings))
-    messages = sorted([*history(wish), *cast()], key=lambda each: each.arrives_at)
+    messages = sorted([*history(parameters), *cast()], key=lambda each: each.arrives_at)
     with _workers(environment):
         took = _play(terminal, settings, messages)
         published = read_published(settings)

@@ -41,7 +41,7 @@ class Generated:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class HistoryParameters:
     """The parameters of a history; `late`, `doubled` and `bad` are shares of all messages.
 
     With another `first_account` a second history uses other accounts.
@@ -64,28 +64,28 @@ def message(topic: str, key: str, at: Instant, /, **fields: Any) -> Generated:
     return Generated(topic, key, json.dumps(content, ensure_ascii=False).encode(), at, at)
 
 
-def history(wish: Wish) -> list[Generated]:
+def history(parameters: HistoryParameters) -> list[Generated]:
     """All messages in the order in which they arrive."""
-    random = Random(wish.seed)  # noqa: S311  # not a secret
+    random = Random(parameters.seed)  # noqa: S311  # not a secret
     found: list[Generated] = []
-    for number in range(wish.first_account, wish.first_account + wish.accounts):
-        found += _account(random, wish, f"seller-{number:06d}", random.randrange(wish.companies))
-    found += _cases(random, wish)
-    return disturbed(random, found, wish)
+    for number in range(parameters.first_account, parameters.first_account + parameters.accounts):
+        found += _account(random, parameters, f"seller-{number:06d}", random.randrange(parameters.companies))
+    found += _cases(random, parameters)
+    return disturbed(random, found, parameters)
 
 
-def disturbed(random: Random, messages: Iterable[Generated], wish: Wish) -> list[Generated]:
+def disturbed(random: Random, messages: Iterable[Generated], parameters: HistoryParameters) -> list[Generated]:
     """Make shares of the messages late, duplicated and malformed, and sort by arrival."""
     found: list[Generated] = []
     for each in messages:
         delay = random.randrange(SECOND, 60 * SECOND)
-        if random.random() < wish.late:
+        if random.random() < parameters.late:
             delay = round(60 * SECOND * 10 ** random.uniform(0, 4.3))  # a minute to two weeks
         arrived = replace(each, arrives_at=each.event_at + delay)
         found.append(arrived)
-        if random.random() < wish.doubled:
+        if random.random() < parameters.doubled:
             found.append(replace(arrived, arrives_at=arrived.arrives_at + random.randrange(SECOND, 3 * DAY)))
-        if random.random() < wish.bad:
+        if random.random() < parameters.bad:
             found.append(replace(arrived, value=_spoiled(random, arrived.value)))
     found.sort(key=lambda each: each.arrives_at)
     return found
@@ -107,12 +107,12 @@ def _spoiled(random: Random, value: bytes) -> bytes:
             return b"\xff\xfe not JSON at all"
 
 
-def _account(random: Random, wish: Wish, account_id: str, company: int) -> Iterator[Generated]:
+def _account(random: Random, parameters: HistoryParameters, account_id: str, company: int) -> Iterator[Generated]:
     """One seller's history: enrolment, orders at a seller's own pace, requests, sometimes a move or a closure."""
-    enrolled_at = wish.start + random.randrange(wish.days // 4 * DAY)
+    enrolled_at = parameters.start + random.randrange(parameters.days // 4 * DAY)
     yield _registered(account_id, f"{account_id}-enrolled", enrolled_at, company)
     pace = random.choice((10, 20, 30, 30, 60, 90, 150, 240)) * DAY
-    end = wish.start + wish.days * DAY
+    end = parameters.start + parameters.days * DAY
     at, number = enrolled_at, 0
     while (at := at + round(pace * random.expovariate(1.0)) + HOUR) < end:
         number += 1
@@ -121,7 +121,7 @@ def _account(random: Random, wish: Wish, account_id: str, company: int) -> Itera
         yield from _requests(random, account_id, enrolled_at, end)
     if random.random() < 0.05:
         moved_at = random.randrange(enrolled_at, end)
-        yield _registered(account_id, f"{account_id}-moved", moved_at, random.randrange(wish.companies))
+        yield _registered(account_id, f"{account_id}-moved", moved_at, random.randrange(parameters.companies))
     if random.random() < 0.03:
         closed_at = random.randrange(enrolled_at, end)
         yield message(
@@ -187,11 +187,11 @@ def _requests(random: Random, account_id: str, start: Instant, end: Instant) -> 
         )
 
 
-def _cases(random: Random, wish: Wish) -> Iterator[Generated]:
+def _cases(random: Random, parameters: HistoryParameters) -> Iterator[Generated]:
     """Complaints and inspections against some accounts: most dismissed, some upheld, a few reversed or withdrawn."""
-    for number in range(wish.first_account, wish.first_account + wish.accounts // 12):
-        account_id = f"seller-{wish.first_account + random.randrange(wish.accounts):06d}"
-        at = wish.start + random.randrange(30 * DAY, wish.days * DAY)
+    for number in range(parameters.first_account, parameters.first_account + parameters.accounts // 12):
+        account_id = f"seller-{parameters.first_account + random.randrange(parameters.accounts):06d}"
+        at = parameters.start + random.randrange(30 * DAY, parameters.days * DAY)
         inspection = random.random() < 0.2
         outcomes = ["upheld"] if inspection else ["opened", random.choice(("upheld", "dismissed", "dismissed"))]
         if outcomes[-1] == "upheld" and random.random() < 0.25:
@@ -266,17 +266,19 @@ def produce(
     return count
 
 
-def sized(wish: Wish, facts: int) -> Wish:
+def sized(parameters: HistoryParameters, facts: int) -> HistoryParameters:
     """The parameters for about `facts` messages, estimated from a small sample."""
-    sample = replace(wish, accounts=200)
+    sample = replace(parameters, accounts=200)
     accounts = max(1, round(facts / len(history(sample)) * sample.accounts))
-    return replace(wish, accounts=accounts, companies=max(1, accounts * wish.companies // wish.accounts))
+    return replace(
+        parameters, accounts=accounts, companies=max(1, accounts * parameters.companies // parameters.accounts)
+    )
 
 
-def write_history(terminal: Terminal, wish: Wish, settings: Settings, out: Path | None) -> int:
+def write_history(terminal: Terminal, parameters: HistoryParameters, settings: Settings, out: Path | None) -> int:
     """Write a history to a JSONL file, or to the topics of the settings, with a progress bar."""
     with terminal.busy("generating the history"):
-        messages = history(wish)
+        messages = history(parameters)
     with terminal.bars() as progress:
         task = progress.add_task("sent", total=len(messages))
         if out is None:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from workers.ingest.partition import OwnedPartition, Partition, PartitionBatch
-from workers.kafka.listener import Listener
+from workers.kafka.consumer_listener import ConsumerListener
 
 
 class Handler(Protocol):
@@ -32,7 +32,7 @@ class Handler(Protocol):
 class Kafka(Protocol):
     """What the loop asks of the consumer."""
 
-    async def start(self, listener: Listener) -> None: ...
+    async def start(self, listener: ConsumerListener) -> None: ...
 
     async def stop(self, owned: int) -> None: ...
 

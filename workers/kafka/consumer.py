@@ -24,9 +24,9 @@ from workers import timeouts
 from workers.kafka import fetch_errors as names
 from workers.kafka import internals
 from workers.kafka.admin import Admin, KafkaUnreachable, Partition, TopicState
+from workers.kafka.consumer_listener import ConsumerListener
 from workers.kafka.ends import NO_LEADER, high_watermarks
 from workers.kafka.fetched_records import FetchedRecord, UnreadableRecords
-from workers.kafka.listener import Listener
 from workers.kafka.security import KafkaAccess
 
 KAFKA_TRANSIENT = (KafkaError, KafkaUnreachable, KafkaException)
@@ -37,13 +37,13 @@ RECREATED = "the topic was deleted and recreated: the stored position is that of
 GONE = "its stored position is not in the topic: retention passed it, or the topic was recreated"
 
 
-Rebalance = Callable[[Listener], Awaitable[None]]
+Rebalance = Callable[[ConsumerListener], Awaitable[None]]
 """What a listener is told of a rebalance."""
 Tell = Callable[[Rebalance], Awaitable[None]]
 
 
 class Consumer:
-    """Reads the input topics; a `Listener` is told what happens to its partitions."""
+    """Reads the input topics; a `ConsumerListener` is told what happens to its partitions."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Consumer:
         self._batch_size = batch_size
         self._topic_ids = topic_ids or {}
         self._admin = Admin(kafka)
-        self._listener: Listener | None = None
+        self._listener: ConsumerListener | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._broker = _broker(kafka)
         self._broker.subscriber(
@@ -87,7 +87,7 @@ class Consumer:
 
     # -- its life ------------------------------------------------------------------------------------------
 
-    async def start(self, listener: Listener) -> None:
+    async def start(self, listener: ConsumerListener) -> None:
         """Join the group; returns once partitions are assigned, of which the listener is told before."""
         self._listener = listener
         internals.guard_fetches()
@@ -267,7 +267,7 @@ class Consumer:
         return self._consumer
 
     @property
-    def listener(self) -> Listener:
+    def listener(self) -> ConsumerListener:
         assert self._listener is not None, "the consumer is not running"
         return self._listener
 

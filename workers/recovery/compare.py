@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from workers.ops.terminal import Terminal, green, red
-from workers.recovery.published import Subject, Value, compared, subject_of
+from workers.recovery.published_decisions import Subject, Value, compared, subject_of
 from workers.rules.calendar import Instant, written
 
 SHOWN = 30

@@ -2,7 +2,7 @@
 
 It replays the input topics in memory and takes the published decisions with their sequence numbers from the output
 topics. Only the differences are published once the workers run. One transaction writes everything while no worker
-runs. If the database is complete and Kafka lost messages, `restoring` restores them instead.
+runs. If the database is complete and Kafka lost messages, `restore_kafka` restores them instead.
 """
 
 from collections.abc import Mapping
@@ -25,12 +25,12 @@ from workers.lost_topics import find_lost, in_words, written_to
 from workers.ops.clock import WallClock
 from workers.ops.refused import Refused
 from workers.ops.terminal import Terminal
-from workers.recovery.published import Published, Subject, Value, compared, subject_of
-from workers.recovery.published_log import restore_log
-from workers.recovery.refill import append_log, empty_tables, fill_tables, move_heads
-from workers.recovery.replay import Replay
-from workers.recovery.replaying import Replayed, decide_topics, read_published, whole_inputs
-from workers.recovery.restoring import Restored, restore
+from workers.recovery.decide_again import Replay
+from workers.recovery.published_decisions import Published, Subject, Value, compared, subject_of
+from workers.recovery.rebuild_log import restore_log
+from workers.recovery.rebuild_tables import append_log, empty_tables, fill_tables, move_heads
+from workers.recovery.replay import Replayed, decide_topics, read_published, whole_inputs
+from workers.recovery.restore_kafka import Restored, restore
 from workers.recovery.snapshot import Judged
 from workers.rules.calendar import written
 from workers.rules.company import Termination, case_details, company_decisions

@@ -1,165 +1,308 @@
-"""Decides an input history again with the engine's own code and the store in memory.
+"""`standing replay`: reads a history from the topics or from files, decides it again and compares.
 
-The order in which records are processed does not change the decisions in force at the end. Each account's deadlines
-are enforced up to where the live engine enforced them. Records that became dead letters are left out.
+It compares what the live engine had read, judged and logged at one instant. If the database does not answer, it
+compares everything in the topics, up to the latest deadline decision; that is exact only if no work is pending.
 """
 
-import gc
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from base64 import b64decode
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from uuid import UUID
+from pathlib import Path
+from typing import Any
 
+import asyncpg
 import orjson
 
-from contracts.topics import INPUT_TOPICS, Topic
+from contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS
+from workers import timeouts
 from workers.codec.batch import Batch
 from workers.codec.decoding import Decoder
-from workers.codec.messages import Record
-from workers.enforcement.inputs import Move
-from workers.enforcement.process import Done, Enforcement
+from workers.codec.messages import ce_id
+from workers.codec.policies import load_policies
+from workers.kafka import admin
+from workers.kafka.fetched_records import FetchedRecord
+from workers.kafka.whole_topics import CHUNK, WholeTopics
 from workers.ops.clock import WallClock
-from workers.recovery.memory import MemoryStore, run_alone
-from workers.recovery.published import Value
-from workers.recovery.snapshot import Judged
+from workers.ops.progress import Bars
+from workers.ops.refused import Refused, naming
+from workers.ops.terminal import Terminal
+from workers.recovery.compare import Differences, compare
+from workers.recovery.decide_again import Partition, Replay, every_partition, quiet_collector
+from workers.recovery.published_decisions import Published, Value, compared
+from workers.recovery.snapshot import Judged, Snapshot, take_snapshot
 from workers.rules.calendar import Instant
-from workers.rules.policy import Policies
-from workers.store.records import MINUS_INFINITY, LogRow, Position
-
-SHARDS = 1
-ALL = 1_000_000_000
-DEADLINES_EVERY = 100_000
-"""Records between two rounds of deadline enforcement. The interval decides how much is withdrawn later."""
-ACCOUNTS_AT_A_TIME = 1000
-"""Accounts that one transaction judges again."""
-
-Partition = tuple[str, int]
+from workers.settings import Settings
+from workers.store.connections import connect, connect_types
+from workers.store.records import MINUS_INFINITY
+from workers.store.statements import statement
 
 
-@dataclass
-class Replay:
-    """A history that is being replayed."""
+class BadHistory(Refused):
+    """A file is not a history, or the topics lack their beginning."""
 
-    policies: Policies
-    judged: Judged
-    """Up to where the deadlines of each account are enforced."""
-    places: Sequence[Partition]
-    """Every input partition, topics without prefix."""
-    max_record_bytes: int
-    dead: frozenset[tuple[str, int, int]] = frozenset()
-    facts: int = 0
-    in_force: dict[str, Value] = field(default_factory=dict)
-    """The decisions in force, by id."""
-    standings: dict[str, Value] = field(default_factory=dict)
-    refused: list[LogRow] = field(default_factory=list)
-    """New dead letters: records that the live engine accepted and the replay refuses."""
-    quarantined: dict[str, str] = field(default_factory=dict)
-    """Accounts that could not be evaluated, and why."""
 
-    watermark: Instant | None = field(init=False)
-    """Up to where deadlines are enforced while the history is read; None for none."""
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """What to replay (files or, if there are none, the topics), to which watermark, and where the decisions go."""
 
-    def __post_init__(self) -> None:
-        self.watermark = self.judged.furthest
-        self.store = MemoryStore(self.places, SHARDS)
-        self.store.tables.compared_until = self.watermark
-        clock = WallClock()
-        self._enforcement = Enforcement(self.store, self.policies, clock, 0, UUID(int=0), SHARDS)
-        self._decoder = Decoder(self.policies, self.max_record_bytes)
-        self._now = clock.wall()
-        self._judged_at = 0
+    files: Sequence[Path] = ()
+    watermark: Instant | None = None
+    against: Path | None = None
+    write: Path | None = None
 
-    def process(self, records: Mapping[Partition, Sequence[Record]]) -> None:
-        """Process some records of any partitions; those of one partition come in their order."""
-        batch = Batch()
-        moves = []
-        for place, read in records.items():
-            some = [each for each in read if (*place, each.offset) not in self.dead] if self.dead else read
-            if some:
-                latest = self._decoder.decode(place[0], some, batch, self._now).latest
-                moves.append(self._move(place, some[-1].offset + 1, latest, latest))
-                self.facts += len(some)
-        if moves:
-            self._follow(run_alone(self._enforcement.process_batch(batch, moves)))
-        if self.facts - self._judged_at >= DEADLINES_EVERY:
-            self._judge_deadlines()
 
-    def ended(self, place: Partition) -> None:
-        """Mark a partition as read to its end, so that it no longer holds the watermark back."""
-        position = self._position(place)
-        if self.watermark is not None and position.watermark != self.watermark:
-            move = self._move(place, position.next_offset, self.watermark)
-            run_alone(self._enforcement.process_batch(Batch(), [move]))
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A replayed history, and how long the replay took."""
 
-    def finish(self) -> None:
-        """Judge what is left after the last record."""
-        for place in self.places:
-            self.ended(place)
-        self._judge_deadlines()
-        self._judge_as_far_as_live()
+    replay: Replay
+    published: Published | None
+    seconds: float
+    ends: Mapping[Partition, int] = field(default_factory=dict)
+    """The end of each input partition that was read, topics without prefix."""
+    unread: int = 0
+    """Offsets that the live engine had not read."""
+    undecided: frozenset[str] = frozenset()
+    """Accounts that the live engine still had to judge again."""
 
-    def _judge_as_far_as_live(self) -> None:
-        """Judge accounts again that the live engine judged less far than the furthest, each up to its own instant.
 
-        This withdraws their decisions after that instant.
-        """
-        tables = self.store.tables
-        tables.compared_until = None  # without a watermark, an account is judged up to its `judged_until`
-        again = []
-        for account_id, row in tables.accounts.items():
-            until = self.judged.until(account_id)
-            if self.watermark is not None and until != self.watermark:
-                tables.accounts[account_id] = row._replace(judged_until=None if until == MINUS_INFINITY else until)
-                again.append(account_id)
-        for first in range(0, len(again), ACCOUNTS_AT_A_TIME):
-            self._follow(run_alone(self._enforcement.judge_again(sorted(again[first : first + ACCOUNTS_AT_A_TIME]))))
+async def replay(terminal: Terminal, settings: Settings, options: ReplayOptions) -> Differences:
+    """Replay, then compare with what was published or with a file, or write the decisions to a file."""
+    if options.files:
+        done = replay_files(terminal, settings, options.files, options.watermark)
+    else:
+        done = await replay_topics(terminal, settings, options.watermark)
+    made = done.replay
+    if options.write is not None:
+        write_decisions(options.write, made.in_force.values())
+        differences = Differences(len(made.in_force), written_to=options.write)
+    elif options.against is not None:
+        differences = compare(made.in_force, {each["decision_id"]: each for each in read_decisions(options.against)})
+    else:
+        published = done.published
+        if published is None:
+            with terminal.bars() as progress:
+                published = read_published(settings, progress)
+        sides = (made.in_force, published.in_force, made.standings, published.standings)
+        differences = compare(*(_decided(each, done.undecided) for each in sides))
+        differences.unread, differences.undecided = done.unread, len(done.undecided)
+        for value in published.duplicates:
+            differences.add("published twice", value, f"its sequence is {value['sequence']}")
+        for letter in made.refused if not options.files else ():
+            value = orjson.loads(letter.value)
+            differences.add("would be a dead letter", value, f"{value['reason']}: {value['detail']}")
+    for account_id, why in sorted(made.quarantined.items()):
+        differences.add("cannot be judged", {"account_id": account_id}, why)
+    differences.facts, differences.seconds, differences.watermark = made.facts, done.seconds, made.watermark
+    return differences
 
-    def _position(self, place: Partition) -> Position:
-        return self.store.tables.positions[place]
 
-    def _move(self, place: Partition, next_offset: int, until: Instant | None, latest: Instant | None = None) -> Move:
-        """Move a partition's watermark to its newest fact; a late fact corrects what that decides too early."""
-        position = self._position(place)
-        if until is not None:
-            until = None if self.watermark is None else min(until, self.watermark)
-        after = position._replace(next_offset=next_offset, watermark=until, latest_occurred_at=latest)
-        return Move(position, after)
+def _decided(values: Mapping[str, Value], undecided: Set[str]) -> dict[str, Value]:
+    """The values about other accounts than the undecided ones."""
+    return {name: value for name, value in values.items() if value.get("account_id") not in undecided}
 
-    def _judge_deadlines(self) -> None:
-        self._judged_at = self.facts
-        while (done := run_alone(self._enforcement.process_due(ALL))).accounts:
-            self._follow(done)
 
-    def _follow(self, done: Done) -> None:
-        """Run the fan-outs, and update the decisions in force by what was published."""
-        self.quarantined |= done.quarantined
-        while (fanout := self.store.next_fanout()) is not None:
-            self.quarantined |= run_alone(self._enforcement.process_fanout(fanout, ALL)).quarantined
-        [rows] = self.store.tables.log.values()
-        for row in rows:
-            if row.topic == Topic.DEAD_LETTERS:
-                self.refused.append(row)
+def write_decisions(file: Path, decisions: Iterable[Value]) -> None:
+    """Write decisions as JSON lines, ordered by instant, with the compared fields only."""
+    lines = sorted((each["effective_at"], each["decision_id"], orjson.dumps(compared(each))) for each in decisions)
+    with naming(file):
+        file.write_bytes(b"".join(line + b"\n" for _, _, line in lines))
+
+
+def read_decisions(file: Path) -> list[Value]:
+    """Read what `write_decisions` wrote; raises BadHistory for a line that is not a decision."""
+    with naming(file):
+        lines = file.read_bytes().splitlines()
+    found = []
+    for number, line in enumerate(lines):
+        try:
+            decision: Value = orjson.loads(line)
+            subject = decision["account_id"] if "account_id" in decision else decision["company"]["key"]
+            texts = (subject, *(decision[name] for name in ("decision_id", "kind", "effective_at")))
+            if not all(isinstance(each, str) for each in texts):
+                raise TypeError("a decision's id, kind, subject and instant must be strings")
+        except (ValueError, KeyError, TypeError) as error:
+            shape = "a line must be a decision, as `standing replay --write` writes it"
+            raise BadHistory(f"{file}, line {number + 1}: {error!r}; {shape}") from error
+        found.append(decision)
+    return found
+
+
+async def replay_topics(terminal: Terminal, settings: Settings, watermark: Instant | None) -> Replayed:
+    """Replay the input topics as far as the live engine has read them, and judge as far as it has, or to an instant.
+
+    If the database does not answer, replay everything, judged up to the latest deadline decision.
+    """
+    quiet_collector()
+    await admin.existing(admin.Admin(settings.kafka), [settings.topic_prefix + topic for topic in INPUT_TOPICS])
+    with terminal.bars() as progress:
+        async with _database(settings) as connection:
+            snapshot = None if connection is None else await take_snapshot(settings, connection)
+            inputs = whole_inputs(settings)  # after the snapshot, so their ends include every record it covers
+            if snapshot is None or connection is None:
+                published = read_published(settings, progress)
             else:
-                self._apply(row.topic, row.value)
-        rows.clear()
-
-    def _apply(self, topic: str, raw: bytes) -> None:
-        value: Value = orjson.loads(raw)
-        if topic == "account-standing":
-            self.standings[value["account_id"]] = value
-        elif "withdraws" in value:
-            del self.in_force[value["withdraws"]]
-        elif "decision_id" in value:
-            self.in_force[value["decision_id"]] = value
+                published = await _read_published_at(settings, progress, snapshot, connection)
+    if watermark is not None:
+        judged = Judged(watermark)
+    elif snapshot is not None:
+        judged = snapshot.judged
+    else:
+        judged = Judged(MINUS_INFINITY if published.deadline_until is None else published.deadline_until)
+    return decide_topics(terminal, settings, inputs, published, judged, snapshot)
 
 
-def every_partition(found: Iterable[Partition]) -> list[Partition]:
-    """The given partitions, and partition 0 of each input topic without one."""
-    places = set(found)
-    topics = {topic for topic, _ in places}
-    return sorted(places | {(topic, 0) for topic in INPUT_TOPICS if topic not in topics})
+def decide_topics(
+    terminal: Terminal,
+    settings: Settings,
+    inputs: WholeTopics,
+    published: Published,
+    judged: Judged,
+    snapshot: Snapshot | None = None,
+) -> Replayed:
+    """Replay the input topics from their starts to their ends, or as far as a snapshot has read them."""
+    with terminal.bars() as progress:
+        prefix = settings.topic_prefix
+        there = inputs.total
+        if snapshot is not None:
+            inputs.stop_at({(prefix + topic, number): each for (topic, number), each in snapshot.positions.items()})
+        names = {place: (place[0].removeprefix(prefix), place[1]) for place in inputs.ends}
+        replay = Replay(
+            load_policies(settings.policies),
+            judged,
+            every_partition(names.values()),
+            settings.max_record_bytes,
+            frozenset(published.dead),
+        )
+        begun = time.perf_counter()
+        task = progress.add_task("deciding", total=inputs.total)
+        open_places = set(names)
+        for chunk in inputs.read():
+            replay.process({names[place]: records for place, records in chunk.items()})
+            for place in open_places - inputs.unread():
+                replay.ended(names[place])
+            open_places &= inputs.unread()
+            progress.update(task, completed=inputs.done)
+        replay.finish()
+    ends = {names[place]: end for place, end in inputs.ends.items()}
+    undecided = frozenset() if snapshot is None else snapshot.undecided | published.restated
+    seconds = time.perf_counter() - begun
+    return Replayed(replay, published, seconds, ends, there - inputs.total, undecided)
 
 
-def quiet_collector() -> None:
-    """Make garbage collections rare: a history is many small long-lived objects without cycles."""
-    gc.freeze()
-    gc.set_threshold(200_000, 50, 100)
+def read_published(settings: Settings, progress: Bars) -> Published:
+    """Everything that the output topics contain."""
+    return _add_all(Published(), _outputs(settings), settings, progress).finish()
+
+
+async def _read_published_at(settings: Settings, progress: Bars, snapshot: Snapshot, connection: Any) -> Published:
+    """What was in the log at a snapshot: from the output topics, and from the log what these do not contain yet."""
+    outputs = _outputs(settings)
+    ends = dict(await connection.fetch(statement("shard_ends")))  # covers everything up to the ends of the topics
+    in_transaction = await admin.Admin(settings.kafka).high_watermarks(list(outputs.ends)) != outputs.ends
+    newest = {ce_id(snapshot.incarnation, row.shard, row.seq): row for row in snapshot.newest}
+    published = Published(later=frozenset(snapshot.later(ends)), newest=newest)
+    _add_all(published, outputs, settings, progress)
+    # A shard's last transaction may be committed in some partitions and still hide its rows in others.
+    published.add_logged(
+        row for row in published.newest.values() if in_transaction or row.seq > snapshot.checkpoints.get(row.shard, 0)
+    )
+    return published.finish()
+
+
+def whole_inputs(settings: Settings) -> WholeTopics:
+    """The input topics up to their present ends; raises BadHistory if they lack their beginning."""
+    inputs = WholeTopics(settings.kafka, settings.group, [settings.topic_prefix + topic for topic in INPUT_TOPICS])
+    cut = [f"{topic}/{partition} begins at {start}" for (topic, partition), start in inputs.starts.items() if start]
+    if cut:
+        raise BadHistory(f"a replay needs the whole history, but the topics lack their beginning: {', '.join(cut)}")
+    return inputs
+
+
+def _outputs(settings: Settings) -> WholeTopics:
+    topics = [settings.topic_prefix + topic for topic in OUTPUT_TOPICS]
+    return WholeTopics(settings.kafka, settings.group, topics, with_headers=True)
+
+
+def _add_all(published: Published, outputs: WholeTopics, settings: Settings, progress: Bars) -> Published:
+    task = progress.add_task("published", total=outputs.total)
+    for chunk in outputs.read():
+        for (topic, _), records in chunk.items():
+            published.add(topic.removeprefix(settings.topic_prefix), records)
+        progress.update(task, completed=outputs.done)
+    return published
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[Any]:
+    """A connection to the database, or None if it does not answer."""
+    try:
+        connection = await connect(
+            settings.database_url.get_secret_value(), timeout=timeouts.OPTIONAL_DATABASE_SECONDS
+        )
+    except (OSError, TimeoutError, asyncpg.PostgresError):
+        yield None
+        return
+    try:
+        await connect_types(connection)
+        yield connection
+    finally:
+        await connection.close(timeout=timeouts.OPTIONAL_DATABASE_SECONDS)
+
+
+def replay_files(
+    terminal: Terminal, settings: Settings, files: Sequence[Path], watermark: Instant | None
+) -> Replayed:
+    """Replay JSONL files, as `standing generate --out` writes them, one after the other."""
+    policies = load_policies(settings.policies)
+    records = [record for file in files for record in read_jsonl(file)]
+    until = _newest(records, Decoder(policies, settings.max_record_bytes))
+    if watermark is None and until is not None:
+        watermark = until - settings.allowed_lateness
+    places: list[Partition] = [(topic, 0) for topic in INPUT_TOPICS]
+    judged = Judged(MINUS_INFINITY if watermark is None else watermark)
+    replay = Replay(policies, judged, places, settings.max_record_bytes)
+    quiet_collector()
+    begun = time.perf_counter()
+    with terminal.bars() as progress:
+        task = progress.add_task("deciding", total=len(records))
+        for first in range(0, len(records), CHUNK):
+            chunk: dict[Partition, list[FetchedRecord]] = {}
+            for record in records[first : first + CHUNK]:
+                chunk.setdefault((record.topic, 0), []).append(record)
+            replay.process(chunk)
+            progress.update(task, completed=first + CHUNK)
+        replay.finish()
+    return Replayed(replay, None, time.perf_counter() - begun)
+
+
+def read_jsonl(file: Path) -> Iterator[FetchedRecord]:
+    """The messages of a file: `topic`, `key`, and `value` or, if it is not JSON, `raw` in base64."""
+    with naming(file), file.open("rb") as lines:
+        for number, line in enumerate(lines):
+            try:
+                content = orjson.loads(line)
+                topic, key = content["topic"], content["key"]
+                value = (
+                    b64decode(content["raw"], validate=True) if "raw" in content else orjson.dumps(content["value"])
+                )
+            except (ValueError, KeyError, TypeError) as error:
+                shape = "a line must be {topic, key, value}, as `standing generate --out` writes it"
+                raise BadHistory(f"{file}, line {number + 1}: {error!r}; {shape}") from error
+            if topic not in INPUT_TOPICS:
+                raise BadHistory(f"{file}, line {number + 1}: {topic!r} is not an input topic")
+            yield FetchedRecord(topic, 0, number, 0, None if key is None else str(key).encode(), value, ())
+
+
+def _newest(records: Sequence[FetchedRecord], decoder: Decoder) -> Instant | None:
+    """The latest instant of a valid message: the event time of the history."""
+    now = WallClock().wall()
+    newest: Instant | None = None
+    for first in range(0, len(records), CHUNK):
+        for topic in INPUT_TOPICS:
+            some = [each for each in records[first : first + CHUNK] if each.topic == topic]
+            latest = decoder.decode(topic, some, Batch(), now).latest
+            newest = latest if newest is None else max(newest, latest or newest)
+    return newest

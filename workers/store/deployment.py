@@ -133,7 +133,7 @@ def _difference(name: str, stored: object, here: object) -> str:
     return f"{name} is {here!r}, but the database was set up with {stored!r}; see `standing setup`"
 
 
-async def server_of(connection: Any) -> Server:
+async def connected_server(connection: Any) -> Server:
     """The server and the database that this connection reached."""
     return Server(*await connection.fetchrow(statement("server")))
 
@@ -151,7 +151,7 @@ async def check_rights(connection: Any) -> None:
 async def adopt_server(pool: asyncpg.Pool) -> None:
     """Record that the deployment is on this server now; its log must contain everything that was published."""
     async with acquired(pool) as connection:
-        server = await server_of(connection)
+        server = await connected_server(connection)
         await connection.execute(statement("adopt_server"), server.system_identifier, server.timeline)
 
 
@@ -224,7 +224,7 @@ async def _migrate(connection: asyncpg.Connection) -> list[str]:
 
 
 async def _insert_deployment(connection: asyncpg.Connection, wanted: Wanted) -> None:
-    server = await server_of(connection)
+    server = await connected_server(connection)
     incarnation = uuid4()
     columns = _columns(incarnation, wanted)
     await connection.execute(
@@ -254,7 +254,7 @@ def _columns(incarnation: UUID, wanted: Wanted) -> list[object]:
 
 async def _adopt(connection: asyncpg.Connection, row: Any, wanted: Wanted, now: Instant) -> list[str]:
     """Adopt the changes that a database allows after its first setup."""
-    server = await server_of(connection)
+    server = await connected_server(connection)
     if (row["system_identifier"], row["timeline"]) != (server.system_identifier, server.timeline):
         raise DeploymentMismatch(
             "this PostgreSQL server is not the one that was set up: it was restored or failed over; first start "
@@ -279,7 +279,7 @@ async def _adopt(connection: asyncpg.Connection, row: Any, wanted: Wanted, now: 
 
 async def adopt(connection: Any, incarnation: UUID, wanted: Wanted) -> None:
     """Make this the database of the deployment `incarnation`, on this server, after `check_same_deployment`."""
-    server = await server_of(connection)
+    server = await connected_server(connection)
     await connection.execute(statement("adopt_incarnation"), incarnation, server.system_identifier, server.timeline)
     await _update_columns(connection, _columns(incarnation, wanted))
 

@@ -7,7 +7,7 @@ import pytest
 
 from workers.checkpoints import Checkpoint
 from workers.enforcement.outbox import chain_hash
-from workers.recovery.published_log import Altered, _chained
+from workers.recovery.rebuild_log import Altered, _chained
 from workers.store.records import LogRow
 
 

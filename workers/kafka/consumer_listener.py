@@ -6,7 +6,7 @@ from typing import Protocol
 from workers.kafka.admin import Partition
 
 
-class Listener(Protocol):
+class ConsumerListener(Protocol):
     """Who is told what happens to the consumer; partitions are named without the prefix."""
 
     async def assigned(self, places: Collection[Partition]) -> None:

@@ -19,7 +19,7 @@ from workers.kafka.fetched_records import FetchedRecord
 from workers.kafka.whole_topics import WholeTopics
 from workers.ops.progress import Bars
 from workers.ops.refused import Refused
-from workers.recovery.refill import CHUNK, append_log
+from workers.recovery.rebuild_tables import CHUNK, append_log
 from workers.settings import Settings
 from workers.store.records import LogRow
 from workers.store.statements import statement
