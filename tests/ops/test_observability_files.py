@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.ops.promql import NotPromQL, Query
+from workers import run_worker  # noqa: F401  # the modules of all workers, whose errors `subclasses` finds
 from workers.ops.metrics import METRICS, Metric
 from workers.settings import Settings
 from workers.supervisor import worker_processes
