@@ -9,6 +9,8 @@ from typing import Literal, Self
 
 Direction = Literal["in", "out"]
 Cleanup = Literal["delete", "compact"]
+Partition = tuple[str, int]
+"""A topic, without the prefix unless a function says otherwise, and the number of a partition."""
 
 
 class Topic(StrEnum):

@@ -96,6 +96,11 @@ class Checkpoint:
             )
 
 
+def published_seq(shard: int, value: bytes | None) -> int:
+    """The last published seq of a shard by the value of its newest checkpoint record; raises CheckpointLost."""
+    return 0 if value is None else Checkpoint.decode(shard, value).seq
+
+
 async def read_checkpoints(kafka: KafkaAccess, prefix: str, shards: Sequence[int]) -> dict[int, Checkpoint]:
     """The checkpoints that a read_committed consumer sees; raises TopicMissing or CheckpointLost."""
     topic = prefix + CHECKPOINTS_TOPIC

@@ -38,5 +38,5 @@ async def _fanout_some(store: Store, enforcement: Enforcement, vitals: Vitals) -
     if fanout is not None:
         began = time.perf_counter()
         done = await enforcement.process_fanout(fanout, CHUNK)
-        decided(vitals.metrics, done, time.perf_counter() - began)
+        decided(vitals, done, time.perf_counter() - began)
     return fanout is not None

@@ -18,7 +18,7 @@ from workers.enforcement.process import Done
 from workers.kafka.admin import Admin, KafkaUnreachable
 from workers.kafka.last_record import NoAnswer
 from workers.kafka.security import KafkaAccess
-from workers.ops import metrics as names
+from workers.ops import metrics
 from workers.ops.clock import Clock
 from workers.ops.health import Vitals
 from workers.ops.logs import Log
@@ -33,19 +33,19 @@ log = Log()
 SAMPLE_SECONDS = 5.0
 
 
-def decided(metrics: Metrics, done: Done, seconds: float) -> None:
+def decided(vitals: Vitals, done: Done, seconds: float) -> None:
     """Count the results of one transaction, which took `seconds`."""
-    metrics.observe(names.TRANSACTION_SECONDS, seconds)
-    metrics.count(names.ACCOUNTS, done.fast, path="fast")
-    metrics.count(names.ACCOUNTS, done.accounts - done.fast, path="judged")
-    metrics.count(names.QUARANTINED, len(done.quarantined))
+    vitals.metrics.observe(metrics.TRANSACTION_SECONDS, seconds)
+    vitals.metrics.count(metrics.ACCOUNTS, done.fast, path="fast")
+    vitals.metrics.count(metrics.ACCOUNTS, done.accounts - done.fast, path="judged")
+    vitals.metrics.count(metrics.JUDGEMENTS_FAILED, len(done.quarantined))
     for reason, number in done.reasons.items():
-        metrics.count(names.DEAD_LETTERS, number, reason=reason)
+        vitals.metrics.count(metrics.DEAD_LETTERS, number, reason=reason)
     for kind, number in done.kinds.items():
         if kind.endswith(WITHDRAWN):
-            metrics.count(names.WITHDRAWALS, number, kind=kind.removesuffix(WITHDRAWN))
+            vitals.metrics.count(metrics.WITHDRAWALS, number, kind=kind.removesuffix(WITHDRAWN))
         elif kind != DEAD_LETTER.name:
-            metrics.count(names.DECISIONS, number, kind=kind)
+            vitals.metrics.count(metrics.DECISIONS, number, kind=kind)
 
 
 async def reach_kafka(kafka: KafkaAccess, vitals: Vitals) -> None:
@@ -92,32 +92,32 @@ class Sampler:
         self._watermark(state, now)
         self._left_to_do(state)
         await self._unpublished(state.shard_ends, now)
-        self.metrics.set(names.SAMPLED, now / SECOND)
+        self.metrics.set(metrics.SAMPLED, now / SECOND)
 
     def _watermark(self, state: State, now: Instant) -> None:
         watermark = state.watermark
-        self.metrics.set(names.WATERMARK, 0 if watermark is None else watermark / SECOND)
+        self.metrics.set(metrics.WATERMARK, 0 if watermark is None else watermark / SECOND)
         self.metrics.set(
-            names.WATERMARK_AGE, inf if watermark is None else (now - self.allowed_lateness - watermark) / SECOND
+            metrics.WATERMARK_AGE, inf if watermark is None else (now - self.allowed_lateness - watermark) / SECOND
         )
-        self.metrics.set(names.DEADLINES_HELD, state.progress.held is not None)
+        self.metrics.set(metrics.DEADLINES_HELD, state.progress.held is not None)
 
     def _left_to_do(self, state: State) -> None:
         left = state.left
         late = 0 if left.oldest_due is None or state.watermark is None else state.watermark - left.oldest_due
-        self.metrics.set(names.DUE, left.due)
-        self.metrics.set(names.OVERDUE, left.overdue)
-        self.metrics.set(names.OLDEST_DUE, late / SECOND)
-        self.metrics.set(names.ACCOUNTS_QUARANTINED, left.accounts_quarantined)
-        self.metrics.set(names.FANOUTS, left.fanouts)
-        self.metrics.clear(names.PAUSED)
+        self.metrics.set(metrics.DUE, left.due)
+        self.metrics.set(metrics.OVERDUE, left.overdue)
+        self.metrics.set(metrics.OLDEST_DUE, late / SECOND)
+        self.metrics.set(metrics.ACCOUNTS_QUARANTINED, left.accounts_quarantined)
+        self.metrics.set(metrics.FANOUTS, left.fanouts)
+        self.metrics.clear(metrics.PAUSED)
         for topic, partition in state.paused:
-            self.metrics.set(names.PAUSED, 1, topic=topic, partition=str(partition))
+            self.metrics.set(metrics.PAUSED, 1, topic=topic, partition=str(partition))
 
     async def _unpublished(self, shard_ends: Mapping[int, int], now: Instant) -> None:
         for shard, end in shard_ends.items():
             if self._seen.get(shard, 0) < end:
                 self._seen[shard] = await self.published(shard)
         found = await unpublished(self.store, shard_ends, self._seen, now)
-        self.metrics.set(names.UNPUBLISHED, found.messages)
-        self.metrics.set(names.UNPUBLISHED_AGE, found.seconds)
+        self.metrics.set(metrics.UNPUBLISHED, found.messages)
+        self.metrics.set(metrics.UNPUBLISHED_AGE, found.seconds)

@@ -21,12 +21,12 @@ from confluent_kafka import KafkaException
 
 from contracts.topics import OUTPUT_TOPICS
 from workers import timeouts
-from workers.checkpoints import CHECKPOINTS_TOPIC, Checkpoint, Moved
+from workers.checkpoints import CHECKPOINTS_TOPIC, Checkpoint, Moved, published_seq
 from workers.kafka.admin import KafkaUnreachable
 from workers.kafka.last_record import LeftOpen, NoAnswer
 from workers.kafka.security import KafkaAccess
 from workers.kafka.transactional_producer import Fenced, Outgoing, PublishError, TransactionalProducer
-from workers.ops import metrics as names
+from workers.ops import metrics
 from workers.ops.backoff import Backoff, try_once
 from workers.ops.blame import server_of
 from workers.ops.health import Vitals
@@ -53,8 +53,6 @@ TOPICS_SECONDS = 5.0
 TRIES = 20
 ROOM_SECONDS = 60.0
 """The interval between two checks that the log has empty parts."""
-ENDED = "standing_relay_ended"
-"""The channel on which a relay announces that it stops."""
 
 
 @dataclass(slots=True)
@@ -89,7 +87,7 @@ class Shard:
     async def published(self) -> tuple[int, bool]:
         """The last row that a read_committed consumer sees, and whether the log has more rows."""
         value = await self.producer.visible_value(self.prefix + CHECKPOINTS_TOPIC, self.number)
-        seq = 0 if value is None else Checkpoint.decode(self.number, value).seq
+        seq = published_seq(self.number, value)
         return seq, bool(await self.store.read_log(self.number, seq, 1))
 
     async def publish_some(self) -> int:
@@ -260,7 +258,7 @@ def _name(shard: Shard) -> str:
 def _recycled(shard: Shard, vitals: Vitals, error: Exception) -> None:
     vitals.has(_name(shard), really=False)
     log.warning("producer recycled", shard=shard.number, server=server_of(error), error=repr(error))
-    vitals.metrics.count(names.RECYCLED, shard=str(shard.number))
+    vitals.metrics.count(metrics.RECYCLED, shard=str(shard.number))
 
 
 async def _publish(
@@ -310,7 +308,7 @@ async def _publish_some(shard: Shard, vitals: Vitals) -> int:
     vitals.answered("database")
     if count:
         vitals.answered("kafka")
-        vitals.metrics.count(names.PUBLISHED, count, shard=str(shard.number))
-        vitals.metrics.observe(names.PUBLISH_MESSAGES, count)
-        vitals.metrics.observe(names.PUBLISH_SECONDS, time.perf_counter() - began)
+        vitals.metrics.count(metrics.PUBLISHED, count, shard=str(shard.number))
+        vitals.metrics.observe(metrics.PUBLISH_MESSAGES, count)
+        vitals.metrics.observe(metrics.PUBLISH_SECONDS, time.perf_counter() - began)
     return count

@@ -7,7 +7,7 @@ from confluent_kafka import KafkaException
 
 from contracts.topics import INPUT_TOPICS
 from workers import fanout, relay, timers
-from workers.checkpoints import CHECKPOINTS_TOPIC, Checkpoint
+from workers.checkpoints import CHECKPOINTS_TOPIC, published_seq
 from workers.kafka import admin
 from workers.kafka.last_record import last_record
 from workers.lost_topics import check_topics, written_to
@@ -18,6 +18,7 @@ from workers.ops.logs import Log
 from workers.ops.slots import NameTaken, owner_name, take_slot
 from workers.settings import Settings
 from workers.standby import until_gone
+from workers.store import channels
 from workers.store.deployment import adopt_server
 from workers.store.log_parts import make_room
 from workers.store.statements import statement
@@ -33,7 +34,7 @@ def sampler(made: Worker, vitals: Vitals) -> Sampler:
     async def published(shard: int) -> int:
         checkpoints = made.settings.topic_prefix + CHECKPOINTS_TOPIC
         record = await last_record(made.settings.kafka, checkpoints, shard)
-        return 0 if record is None or record.value is None else Checkpoint.decode(shard, record.value).seq
+        return published_seq(shard, None if record is None else record.value)
 
     clock, allowed_lateness = made.enforcement.clock, made.settings.allowed_lateness
     return Sampler(made.store, vitals.metrics, vitals.failed, clock, allowed_lateness, published)
@@ -110,7 +111,7 @@ async def run_timers(settings: Settings) -> None:
     async with (
         vital(settings, "timers", ("database",)) as vitals,
         open_worker(settings, "timers", waits=True) as made,
-        listening(made.pool, "standing_watermark") as listener,
+        listening(made.pool, channels.WATERMARK) as listener,
         beside(settings, sampler(made, vitals).run),
     ):
         await timers.run(made.enforcement, listener, vitals, stop)
@@ -122,7 +123,7 @@ async def run_fanout(settings: Settings) -> None:
     async with (
         vital(settings, "fanout", ("database",)) as vitals,
         open_worker(settings, "fanout", waits=True) as made,
-        listening(made.pool, "standing_fanout") as listener,
+        listening(made.pool, channels.FANOUTS) as listener,
     ):
         await fanout.run(made.store, made.enforcement, listener.bell(), vitals, stop)
 
@@ -133,8 +134,8 @@ async def run_relay(settings: Settings) -> None:
     async with (
         vital(settings, "relay", ("database", "kafka")) as vitals,
         open_worker(settings, "relay", connections=9) as made,
-        listening(made.pool, "standing_log") as listener,
-        listening(made.pool, relay.ENDED) as ended,
+        listening(made.pool, channels.LOG) as listener,
+        listening(made.pool, channels.RELAY_ENDED) as ended,
         beside(settings, partial(reach_kafka, settings.kafka, vitals)),
     ):
         asking = admin.Admin(settings.kafka)

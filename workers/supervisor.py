@@ -13,10 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from workers import timeouts
-from workers.ops import metrics as names
+from workers.ops import metrics
 from workers.ops.health import Vitals, serving
 from workers.ops.logs import Log
-from workers.ops.metrics import Measured
 from workers.settings import Settings
 
 log = Log()
@@ -45,9 +44,9 @@ async def run_supervisor(settings: Settings) -> int:
     processes = worker_processes(settings)
     if not settings.metrics_port:
         return await supervise(processes, Vitals())
-    metrics = Measured("work")
-    vitals = Vitals(metrics=metrics)
-    async with serving(settings.metrics_host, settings.metrics_port, vitals, metrics):
+    measured = metrics.Measured("work")
+    vitals = Vitals(metrics=measured)
+    async with serving(settings.metrics_host, settings.metrics_port, vitals, measured):
         return await supervise(processes, vitals)
 
 
@@ -82,7 +81,7 @@ async def supervise(workers: Sequence[WorkerProcess], vitals: Vitals) -> int:
 
 async def _keep(worker: WorkerProcess, number: int, lifeline: int, stop: asyncio.Event, vitals: Vitals) -> int:
     pause = 0.0
-    vitals.metrics.count(names.RESTARTS, 0, worker=worker.name)
+    vitals.metrics.count(metrics.RESTARTS, 0, worker=worker.name)
     loop = asyncio.get_running_loop()
     while not stop.is_set():
         started = loop.time()
@@ -107,7 +106,7 @@ async def _keep(worker: WorkerProcess, number: int, lifeline: int, stop: asyncio
             stop.set()
             return FATAL
         pause = 0.0 if loop.time() - started > STABLE_SECONDS else longer_pause(pause)
-        vitals.metrics.count(names.RESTARTS, worker=worker.name)
+        vitals.metrics.count(metrics.RESTARTS, worker=worker.name)
         log.warning("worker died", worker=worker.name, code=process.returncode, restart_in_seconds=pause)
         if await _wait(stop, pause):
             return 0
@@ -116,7 +115,7 @@ async def _keep(worker: WorkerProcess, number: int, lifeline: int, stop: asyncio
 
 def _note(worker: WorkerProcess, number: int, vitals: Vitals, *, running: bool) -> None:
     vitals.has(f"worker {number} ({worker.name})", running)
-    vitals.metrics.set(names.RUNNING, running, worker=worker.name, number=str(number))
+    vitals.metrics.set(metrics.RUNNING, running, worker=worker.name, number=str(number))
 
 
 def longer_pause(pause: float) -> float:

@@ -36,7 +36,7 @@ READING_SECONDS = 30.0
 """The next record of a topic that is read as a whole."""
 SESSION_SECONDS = 10
 """The time between two heartbeats of a consumer that keeps its partitions (`session.timeout.ms`)."""
-HEARTBEAT_SECONDS = 1
+GROUP_HEARTBEAT_SECONDS = 1
 """The time between two heartbeats of a consumer."""
 POLL_SECONDS = 120
 """The time between two polls of a consumer that keeps its partitions (`max.poll.interval.ms`)."""
@@ -99,7 +99,7 @@ ORDER = (
     (2 * PRODUCER_SECONDS, WATCHDOG_SECONDS, "opening a producer and committing does not make a loop stall"),
     (REACH_SECONDS + REQUEST_SECONDS, READY_SECONDS, "one slow request does not make an idle worker unready"),
     (PRODUCER_SECONDS, TRANSACTION_SECONDS, "a producer knows that its commit failed before the brokers abort it"),
-    (3 * HEARTBEAT_SECONDS, SESSION_SECONDS, "two heartbeats may be lost"),
+    (3 * GROUP_HEARTBEAT_SECONDS, SESSION_SECONDS, "two heartbeats may be lost"),
     (SESSION_SECONDS, POLL_SECONDS, "a dead worker loses its partitions sooner than a slow one"),
     (STATEMENT_SECONDS, POLL_SECONDS, "a slow statement costs no partitions"),
     (LEAVE_SECONDS, STOP_SECONDS, "the current batch ends before its worker ends itself"),

@@ -49,5 +49,5 @@ async def _process_due(enforcement: Enforcement, limit: int, vitals: Vitals) -> 
     done = await enforcement.process_due(limit)
     vitals.answered("database")
     if done.accounts:
-        decided(vitals.metrics, done, time.perf_counter() - began)
+        decided(vitals, done, time.perf_counter() - began)
     return done

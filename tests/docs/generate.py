@@ -14,8 +14,9 @@ import typer
 
 from contracts.kinds import kinds_of
 from contracts.topics import Topic
+from tests.support.causes import INITIAL, reachable
 from workers.cli import app
-from workers.ingest.transitions import INITIAL, Event, State, after, reachable, state_of
+from workers.ingest.transitions import Event, State, after, state_of
 from workers.kafka.topic_settings import COMPACTED, KEPT, of_inputs
 from workers.ops.metrics import METRICS
 from workers.settings import Settings
@@ -41,7 +42,7 @@ SETTINGS = {
     "partitions": "Partitions of each topic; the first `setup` fixes it.",
     "clock": "`wall`, or `events` for event time: the latest `occurred_at` read. For histories and demonstrations.",
     "allowed_lateness_seconds": "How long after a deadline late facts may still arrive before it is enforced.",
-    "console_port": "Reserved for the console, which this version does not have.",
+    "console_port": "Accepted and ignored: this version has no console.",
     "max_record_bytes": "Larger input records become dead letters (`too_large`).",
     "batch_size": "Most records that ingest processes in one transaction.",
     "shards": "Shards of the decision log; the first `setup` fixes it.",

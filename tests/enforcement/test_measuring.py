@@ -12,6 +12,7 @@ from tests.support.database_deployment import DatabaseDeployment, break_for
 from tests.support.noted_metrics import Noted
 from workers.enforcement import evaluate
 from workers.measuring import Sampler, decided
+from workers.ops.health import Vitals
 from workers.rules.calendar import SECOND
 from workers.store.state import COUNTED_TO
 from workers.store.statements import statement
@@ -42,16 +43,17 @@ async def test_a_transaction_counts_its_accounts_decisions_withdrawals_and_quara
     deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     metrics = Noted()
+    vitals = Vitals(metrics=metrics)
     decided(
-        metrics,
+        vitals,
         await deployment.reads(enrolled("2016-03-01", "a", "x", "e1"), enrolled("2016-03-01", "b", "y", "e2")),
         0.5,
     )
     await deployment.reaches(local("2016-09-01"))
-    decided(metrics, await deployment.reads(order("2016-08-20", "a", "o1")), 0.25)
+    decided(vitals, await deployment.reads(order("2016-08-20", "a", "o1")), 0.25)
     with monkeypatch.context() as broken:
         break_for(broken, evaluate, "judge", "b")
-        decided(metrics, await deployment.reads(order("2016-08-30", "b", "o2")), 0.125)
+        decided(vitals, await deployment.reads(order("2016-08-30", "b", "o2")), 0.125)
     assert metrics.values == {
         "standing_transaction_seconds": 0.125,
         "standing_accounts_total fast": 0,

@@ -16,7 +16,7 @@ from tests.support.policies import SAMPLE
 from tests.support.rules_engine import Message, decode
 from workers.codec.batch import Rejected
 from workers.enforcement import evaluate
-from workers.enforcement.inputs import Move
+from workers.enforcement.position_moves import Move
 from workers.enforcement.process import Done, Enforcement
 from workers.enforcement.unit_of_work import UnitOfWork
 from workers.ops.clock import WallClock

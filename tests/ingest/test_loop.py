@@ -6,10 +6,11 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
+from contracts.topics import Partition
 from tests.support.played_consumer import PlayedConsumer
 from tests.support.stored import Positions, Worker
 from workers.ingest.loop import Loop
-from workers.ingest.partition import Partition, PartitionBatch
+from workers.ingest.partition import PartitionBatch
 from workers.ops.health import Vitals
 
 PLACE = ("order-status", 0)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaError, NodeNotReadyError
 
+from contracts.topics import Partition
 from tests.support.database_deployment import deployed, records
 from tests.support.played_consumer import (
     ORDERS,
@@ -23,7 +24,6 @@ from tests.support.played_consumer import (
     running,
     until,
 )
-from workers.ingest.partition import Partition
 from workers.store.postgres import LostOwnership
 from workers.store.statements import statement
 

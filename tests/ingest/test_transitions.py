@@ -4,8 +4,8 @@ from itertools import product
 
 import pytest
 
+from tests.support.causes import INITIAL, reachable
 from workers.ingest.transitions import (
-    INITIAL,
     PRECEDENCE,
     TRANSITIONS,
     Cause,
@@ -14,7 +14,6 @@ from workers.ingest.transitions import (
     State,
     after,
     may_fetch,
-    reachable,
     state_of,
 )
 

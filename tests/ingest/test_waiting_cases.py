@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from contracts.topics import Partition
 from tests.support.scheduled_store import run_alone
-from workers.ingest.partition import OwnedPartition, Partition
+from workers.ingest.partition import OwnedPartition
 from workers.ingest.registry import CASES, REGISTRY, Registry
 from workers.store.records import Position
 

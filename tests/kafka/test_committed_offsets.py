@@ -6,11 +6,11 @@ import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from contracts.topics import Partition
 from tests.support.broker import numbered
 from tests.support.stored import Positions, Worker
 from tests.support.streams import Stream, all_once, running, until
 from workers import timeouts
-from workers.ingest.partition import Partition
 from workers.kafka import committed_offsets
 from workers.kafka.consumer import Consumer
 from workers.ops.health import Vitals

@@ -11,6 +11,7 @@ import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
+from contracts.topics import Partition
 from tests.support.broker import (
     Message,
     Servers,
@@ -26,7 +27,6 @@ from tests.support.broker import (
 from tests.support.stored import Positions, Worker
 from tests.support.streams import TOPICS, Stream, all_once, running, until
 from workers import timeouts
-from workers.ingest.partition import Partition
 
 
 async def test_every_record_is_handed_over_once_and_in_order(stream: Stream) -> None:

@@ -8,10 +8,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from contracts.topics import INPUT_TOPICS
+from contracts.topics import INPUT_TOPICS, Partition
 from tests.simulator.scenario import PARTITIONS
 from tests.support.scheduled_store import STEP
-from workers.ingest.partition import Partition
 from workers.ingest.worker import Ingest
 from workers.kafka.consumer_listener import ConsumerListener
 from workers.rules.calendar import Instant

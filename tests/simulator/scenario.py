@@ -14,10 +14,10 @@ from zlib import crc32
 
 import orjson
 
+from contracts.topics import Partition
 from tests.model.reading import Message
 from tests.model.story import activation, case, closed, enrolled, local, order, reapplication
 from tests.support.policies import HOURLY, SHORT
-from workers.ingest.partition import Partition
 from workers.rules.calendar import DAY, SECOND, Instant, written
 
 MINUTE: Instant = 60_000_000

@@ -13,6 +13,7 @@ from typing import Any, cast
 from unittest.mock import patch
 from uuid import UUID
 
+from contracts.topics import Partition
 from tests.model.reading import Message
 from tests.simulator.played_kafka import PLACES, Log, PlayedConsumer
 from tests.simulator.scenario import LONG_AFTER, PARTITIONS, POLICY_FILES, SHARDS, Arrival, Scenario, value_of
@@ -23,7 +24,6 @@ from workers.codec.decoding import Decoder
 from workers.enforcement import evaluate
 from workers.enforcement.process import Enforcement
 from workers.ingest.heartbeat import Present
-from workers.ingest.partition import Partition
 from workers.ingest.processing import Processing
 from workers.ingest.worker import Ingest
 from workers.kafka.transactional_producer import Outgoing, PublishError, TransactionalProducer

@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 
+from contracts.topics import Partition
 from tests.simulator.played_kafka import PlayedConsumer
 from tests.simulator.running import failure, quiet, run_some
 from tests.simulator.scenario import PARTITIONS, scenario
 from tests.support.scheduled_store import STEP
 from workers.codec.batch import Batch
 from workers.codec.decoding import Read
-from workers.enforcement.inputs import Move
+from workers.enforcement.position_moves import Move
 from workers.ingest.heartbeat import Heartbeat
-from workers.ingest.partition import OwnedPartition, Partition, RegistryWait
+from workers.ingest.partition import OwnedPartition, RegistryWait
 from workers.rules.calendar import Instant
 from workers.store.records import Position
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.store.sides import PLACES, InPostgres, Side, in_one
-from workers.enforcement.inputs import Move
+from workers.enforcement.position_moves import Move
 from workers.store.postgres import LostOwnership, Store
 from workers.store.records import AccountRow, Changes, DeadLetterWindowRow, Position, Progress
 

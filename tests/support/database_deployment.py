@@ -15,7 +15,7 @@ from tests.support.rules_engine import Message, from_scratch
 from workers.codec.batch import Batch
 from workers.codec.decoding import Decoder
 from workers.codec.policies import read_policies
-from workers.enforcement.inputs import Move
+from workers.enforcement.position_moves import Move
 from workers.enforcement.process import Done, Enforcement
 from workers.ops.clock import WallClock
 from workers.rules.calendar import Instant, written

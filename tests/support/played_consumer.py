@@ -8,12 +8,12 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from contracts.topics import INPUT_TOPICS
+from contracts.topics import INPUT_TOPICS, Partition
 from tests.support import policies
 from tests.support.database_deployment import DatabaseDeployment, policies_of, records
 from workers.codec.decoding import Decoder
 from workers.ingest.heartbeat import Present
-from workers.ingest.partition import Partition, PartitionBatch
+from workers.ingest.partition import PartitionBatch
 from workers.ingest.processing import Processing
 from workers.ingest.worker import Ingest
 from workers.kafka.consumer_listener import ConsumerListener

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from aiokafka import ConsumerRecord
 
+from contracts.topics import Partition
 from workers.codec.decoding import Read
-from workers.ingest.partition import OwnedPartition, Partition, PartitionBatch
+from workers.ingest.partition import OwnedPartition, PartitionBatch
 from workers.store.records import Position
 
 

@@ -5,10 +5,10 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
+from contracts.topics import Partition
 from tests.support.broker import Message, delete_topic, make_topic, produce
 from tests.support.stored import Positions, Worker
 from workers.ingest.loop import Loop
-from workers.ingest.partition import Partition
 from workers.kafka.admin import Admin, end_offsets
 from workers.kafka.consumer import Consumer
 from workers.kafka.security import KafkaAccess

@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from contracts.topics import INPUT_TOPICS
+from contracts.topics import INPUT_TOPICS, Partition
 from workers.checkpoints import published_seqs
-from workers.kafka.admin import Partition, end_offsets
+from workers.kafka.admin import end_offsets
 from workers.ops.clock import WallClock
 from workers.rules.calendar import Instant
 from workers.store.records import Position, Progress

@@ -6,7 +6,8 @@ The invariant: no ingest worker runs meanwhile, and a position stays within what
 from collections.abc import Mapping
 from typing import Any
 
-from workers.kafka.admin import Partition, existing
+from contracts.topics import Partition
+from workers.kafka.admin import existing
 from workers.ops.refused import Refused
 from workers.store.postgres import acquired
 from workers.store.statements import statement

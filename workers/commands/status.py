@@ -11,7 +11,7 @@ from contracts.topics import INPUT_TOPICS
 from workers import timeouts
 from workers.checkpoints import published_seqs
 from workers.commands.setup import topic_specs
-from workers.commands.stuck import Inputs, halts, of_partitions, of_topics
+from workers.commands.stuck import InputTopics, halts, of_partitions, of_topics
 from workers.kafka.admin import compare_settings, existing
 from workers.lost_topics import find_lost, in_words, written_to
 from workers.ops.clock import WallClock
@@ -111,7 +111,7 @@ async def read_status(database: Database, kafka: Kafka, *, fetching: bool = Fals
     return status
 
 
-async def _inputs(kafka: Kafka) -> Inputs:
+async def _inputs(kafka: Kafka) -> InputTopics:
     """The input topics as they are now; raises TopicMissing."""
     prefix, asking = kafka.prefix, kafka.admin
     topics = await existing(asking, [prefix + topic for topic in INPUT_TOPICS])
@@ -120,7 +120,7 @@ async def _inputs(kafka: Kafka) -> Inputs:
     ends = await asking.end_offsets(
         places
     )  # asked last: records between an end and its high watermark are in an open transaction
-    return Inputs(
+    return InputTopics(
         {topic.removeprefix(prefix): state for topic, state in topics.items()},
         {(topic.removeprefix(prefix), number): offset for (topic, number), offset in starts.items()},
         {(topic.removeprefix(prefix), number): offset for (topic, number), offset in ends.items()},

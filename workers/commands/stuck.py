@@ -6,15 +6,15 @@ Owns the limits and the texts. Pure: `status` reads the state of Kafka and of th
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from contracts.topics import Topic
+from contracts.topics import Partition, Topic
 from workers import timeouts
-from workers.kafka.admin import Partition, TopicState
+from workers.kafka.admin import TopicState
 from workers.rules.calendar import SECOND, Instant, written
 from workers.store.records import Position
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
+class InputTopics:
     """The input topics as the brokers have them now; names without the prefix."""
 
     topics: Mapping[str, TopicState]
@@ -28,7 +28,7 @@ class Inputs:
         return max(0, self.ends.get((position.topic, position.partition), 0) - position.next_offset)
 
 
-def halts(positions: Sequence[Position], inputs: Inputs, known_ids: Mapping[str, str]) -> dict[str, str]:
+def halts(positions: Sequence[Position], inputs: InputTopics, known_ids: Mapping[str, str]) -> dict[str, str]:
     """The partitions that cannot be read from their stored position, as topic/partition, and why."""
     found: dict[str, str] = {}
     for each in positions:
@@ -46,7 +46,7 @@ def halts(positions: Sequence[Position], inputs: Inputs, known_ids: Mapping[str,
     return found
 
 
-def of_topics(positions: Sequence[Position], inputs: Inputs) -> Iterator[str]:
+def of_topics(positions: Sequence[Position], inputs: InputTopics) -> Iterator[str]:
     """Topics that have more partitions than were set up."""
     for topic, state in inputs.topics.items():
         known = sum(each.topic == topic for each in positions)
@@ -58,7 +58,7 @@ def of_topics(positions: Sequence[Position], inputs: Inputs) -> Iterator[str]:
 
 
 def of_partitions(
-    positions: Sequence[Position], inputs: Inputs, named: Collection[str], now: Instant
+    positions: Sequence[Position], inputs: InputTopics, named: Collection[str], now: Instant
 ) -> Iterator[str]:
     """Partitions that were not read to their end lately, without those that are `named` already."""
     registry = [each for each in positions if each.topic == Topic.SELLER_ACCOUNTS]
@@ -88,6 +88,6 @@ def _is_late(position: Position, now: Instant) -> bool:
     return position.watermark is None or position.watermark < now - timeouts.STUCK_SECONDS * SECOND
 
 
-def _why(position: Position, inputs: Inputs) -> str:
+def _why(position: Position, inputs: InputTopics) -> str:
     is_open = (position.topic, position.partition) in inputs.in_transaction
     return "a transaction is open there, see `kafka-transactions.sh`" if is_open else "does ingest run?"

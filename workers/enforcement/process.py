@@ -15,9 +15,9 @@ from workers.enforcement.companies import Company, lock_needed, read_companies
 from workers.enforcement.completion import end_of_the_way
 from workers.enforcement.evaluate import Basis, evaluate
 from workers.enforcement.fast_path import later_check, sort_out
-from workers.enforcement.inputs import Move, PartitionInput
 from workers.enforcement.isolation import NOT_THE_ACCOUNTS, Attempt, isolated
 from workers.enforcement.outbox import Outbox
+from workers.enforcement.position_moves import Move, PendingMove
 from workers.enforcement.unit_of_work import Database, UnitOfWork
 from workers.ops.clock import Clock
 from workers.ops.logs import Log
@@ -66,7 +66,7 @@ class Work:
 
     lock_accounts: Callable[[UnitOfWork, Attempt], Awaitable[Locked]]
     batch: Batch = field(default_factory=Batch)
-    partitions: Sequence[PartitionInput] = ()
+    partitions: Sequence[PendingMove] = ()
     because: Because = field(default_factory=Because)
     """What it follows from, for accounts of which the batch holds no new fact."""
 
@@ -84,7 +84,7 @@ class Enforcement:
 
     # -- the entry points ----------------------------------------------------------------------------------
 
-    async def process_batch(self, batch: Batch, partitions: Sequence[PartitionInput]) -> Done:
+    async def process_batch(self, batch: Batch, partitions: Sequence[PendingMove]) -> Done:
         """Decide a batch that was read; the positions of its partitions move with it.
 
         Raises LostOwnership where a position is not as the caller knows it; nothing is written then.

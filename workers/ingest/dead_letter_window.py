@@ -9,6 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from contracts.topics import Partition
 from workers.codec.messages import Record
 from workers.store.records import DeadLetterWindowRow
 
@@ -35,7 +36,7 @@ class DeadLetterWindow:
         """The window that is stored in a row."""
         return cls(row.counted, tuple(json.loads(row.dead)), row.accepted_until, row.paused)
 
-    def row(self, place: tuple[str, int]) -> DeadLetterWindowRow:
+    def row(self, place: Partition) -> DeadLetterWindowRow:
         """The row that stores this window."""
         return DeadLetterWindowRow(*place, self.counted, json.dumps(self.dead), self.accepted_until, self.paused)
 

@@ -32,7 +32,7 @@ class Decoded:
         records = [each for each in self.batch.records if each.offset < offset]
         return Decoded(replace(self.batch, records=records, next_offset=offset), self.said, read_of(self.said))
 
-    def cases(self) -> list[int]:
+    def fact_offsets(self) -> list[int]:
         """The offsets of the facts."""
         return [fact.record.offset for facts in self.said.facts.values() for fact in facts]
 

@@ -5,7 +5,8 @@ Owns that alone. The invariant: no partition is shown as halted without a line i
 
 from collections.abc import Iterable, Mapping
 
-from workers.ingest.partition import OwnedPartition, Partition
+from contracts.topics import Partition
+from workers.ingest.partition import OwnedPartition
 from workers.ops.health import Vitals
 from workers.ops.logs import Log
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from contracts.topics import Partition
 from workers.codec.batch import Batch
-from workers.enforcement.inputs import Move
+from workers.enforcement.position_moves import Move
 from workers.ingest.dead_letter_window import DeadLetterWindow
-from workers.ingest.partition import Partition
 from workers.ingest.processing import Processing
 from workers.ops.clock import Clock
 from workers.ops.logs import Log

@@ -12,14 +12,15 @@ from typing import Any
 from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
 
+from contracts.topics import Partition
 from workers.ingest.halts import Halts
-from workers.ingest.partition import OwnedPartition, Partition, PartitionBatch, Pause, Resume, Seek
+from workers.ingest.partition import OwnedPartition, PartitionBatch, Pause, Resume, Seek
 from workers.ingest.protocols import Handler, Kafka
 from workers.kafka import fetch_errors
 from workers.kafka.admin import KafkaUnreachable
 from workers.kafka.committed_offsets import CommittedOffsets
 from workers.kafka.consumer import RECREATED
-from workers.ops import metrics as names
+from workers.ops import metrics
 from workers.ops.backoff import Backoff
 from workers.ops.blame import server_of
 from workers.ops.health import Vitals
@@ -215,7 +216,7 @@ class Loop:
     def fetch_failed(self, place: Partition, name: str, why: str) -> None:
         """A partition cannot be fetched from; it is tried again after a pause."""
         if (partition := self.owned.get(place)) is not None:
-            self._vitals.metrics.count(names.FETCH_ERRORS, topic=place[0], partition=str(place[1]), error=name)
+            self._vitals.metrics.count(metrics.FETCH_ERRORS, topic=place[0], partition=str(place[1]), error=name)
             partition.fetch_failed(name, asyncio.get_running_loop().time())
             self._halted(place, why)
 

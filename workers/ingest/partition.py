@@ -9,16 +9,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from contracts.topics import Partition
 from workers.codec.decoding import Read
 from workers.codec.messages import Record
 from workers.ingest.dead_letter_window import DeadLetterWindow
 from workers.ingest.fetch_failure import FetchFailure
-from workers.ingest.transitions import NONE, Cause, Causes, Event, State, after, may_fetch, state_of
-from workers.rules.calendar import Instant
+from workers.ingest.transitions import Cause, Causes, Event, State, after, initial, may_fetch, state_of
+from workers.rules.calendar import Instant, latest_of
 from workers.store.records import Position
-
-Partition = tuple[str, int]
-"""A topic without the prefix, and the number of a partition."""
 
 
 class Seek(NamedTuple):
@@ -94,7 +92,7 @@ class OwnedPartition:
 
     def __post_init__(self) -> None:
         self.fetch_offset = self.position.next_offset
-        self.causes = NONE if self.window.paused is None else frozenset({Cause.DEAD_LETTERS})
+        self.causes = initial(is_paused=self.window.paused is not None)
 
     @property
     def state(self) -> State:
@@ -191,11 +189,11 @@ class OwnedPartition:
     def advance(self, next_offset: int, read: Read, now: Instant) -> Position:
         """The position behind what was read."""
         position = self.position
-        latest = _later(position.latest_occurred_at, read.latest)
+        latest = latest_of(position.latest_occurred_at, read.latest)
         watermark = self._proved(next_offset)
         if watermark is None and read.stamp is not None and latest is not None:
             watermark = min(read.stamp, latest, now)
-        watermark = _later(position.watermark, watermark)
+        watermark = latest_of(position.watermark, watermark)
         return position._replace(next_offset=next_offset, watermark=watermark, latest_occurred_at=latest)
 
     def committed(self, position: Position, window: DeadLetterWindow) -> None:
@@ -253,9 +251,3 @@ class OwnedPartition:
     def _proved(self, next_offset: int) -> Instant | None:
         """Up to when everything is known to be read with this position; None where the end is not reached."""
         return self.asked_after if self.end is not None and next_offset >= self.end else None
-
-
-def _later(one: Instant | None, other: Instant | None) -> Instant | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return max(one, other)

@@ -10,16 +10,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from contracts.topics import Partition
 from workers.codec.batch import Batch, Rejected
 from workers.codec.decoding import Decoder, Read
-from workers.enforcement.inputs import Move
+from workers.enforcement.position_moves import Move
 from workers.enforcement.process import Enforcement
 from workers.ingest.dead_letter_window import DeadLetterWindow
 from workers.ingest.decoded import Decoded
-from workers.ingest.partition import OwnedPartition, Partition, PartitionBatch
+from workers.ingest.partition import OwnedPartition, PartitionBatch
 from workers.ingest.registry import CASES
 from workers.measuring import decided
-from workers.ops import metrics as names
+from workers.ops import metrics
 from workers.ops.clock import Clock
 from workers.ops.health import Vitals
 from workers.ops.logs import Log
@@ -37,7 +38,7 @@ PARTITIONS = "partitions of its own"
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
+class DecodedMove:
     """A batch of one partition as it is processed: how far it moves the position, and what its dead letters count."""
 
     part: Decoded
@@ -100,7 +101,7 @@ class Processing:
             self._forget(places)
             for each in claimed:
                 self.owned[each[:2]] = OwnedPartition(each, windows.get(each[:2], DeadLetterWindow()))
-            self.vitals.metrics.count(names.CLAIMS)
+            self.vitals.metrics.count(metrics.CLAIMS)
             self.vitals.has(PARTITIONS, really=bool(self.owned))
 
     async def release(self, places: Sequence[Partition]) -> None:
@@ -156,7 +157,7 @@ class Processing:
         if part.batch.topic != CASES:
             return part
         partition = self.owned[part.batch.place]
-        if (offset := partition.first_to_wait(part.cases())) is None:
+        if (offset := partition.first_to_wait(part.fact_offsets())) is None:
             return part
         partition.case_must_wait(covers=max(part.batch.next_offset, part.batch.decided_until))
         partition.cut(offset)
@@ -169,12 +170,12 @@ class Processing:
         whole = Batch()
         for part in parts:
             whole.add(part.said)
-        inputs = [Input(each, self.owned[each.batch.place], now) for each in parts]
+        inputs = [DecodedMove(each, self.owned[each.batch.place], now) for each in parts]
         began = time.perf_counter()
         done = await self.enforcement.process_batch(whole, inputs)
-        decided(self.vitals.metrics, done, time.perf_counter() - began)
+        decided(self.vitals, done, time.perf_counter() - began)
         records = sum(len(each.batch.records) for each in parts)
-        self.vitals.metrics.count(names.RECORDS, records)
-        self.vitals.metrics.observe(names.BATCH_RECORDS, records)
+        self.vitals.metrics.count(metrics.RECORDS, records)
+        self.vitals.metrics.observe(metrics.BATCH_RECORDS, records)
         for each, move in zip(inputs, done.moves, strict=True):
             each.committed(move)

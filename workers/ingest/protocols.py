@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from workers.ingest.partition import OwnedPartition, Partition, PartitionBatch
+from contracts.topics import Partition
+from workers.ingest.partition import OwnedPartition, PartitionBatch
 from workers.kafka.consumer_listener import ConsumerListener
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from workers.ingest.partition import OwnedPartition, Partition, RegistryWait
+from contracts.topics import Partition
+from workers.ingest.partition import OwnedPartition, RegistryWait
 from workers.store.records import Position
 
 REGISTRY = "seller-accounts"

@@ -4,9 +4,8 @@ Owns the table. A partition holds a set of causes, each a reason not to read it.
 state is that of the gravest cause. The diagram in docs/architecture.md is generated from this table.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import Enum, auto
-from itertools import combinations
 from typing import NamedTuple
 
 
@@ -69,9 +68,6 @@ TRANSITIONS: Mapping[Event, Change] = {
     Event.POSITION_LOST: Change(adds=frozenset({Cause.LOST_POSITION})),
 }
 
-INITIAL: tuple[Causes, ...] = (NONE, frozenset({Cause.DEAD_LETTERS}))
-"""With which causes a claim begins: a pause by dead letters is stored, nothing else is."""
-
 PRECEDENCE: Mapping[Cause, State] = {
     Cause.LOST_POSITION: State.HALTED_UNREADABLE,
     Cause.FETCH_ERROR: State.HALTED_UNREADABLE,
@@ -79,6 +75,11 @@ PRECEDENCE: Mapping[Cause, State] = {
     Cause.WAITING_CASE: State.BLOCKED_ON_REGISTRY,
 }
 """The state of each cause, the gravest first. BACKING_OFF adds nothing to FETCH_ERROR."""
+
+
+def initial(*, is_paused: bool) -> Causes:
+    """The causes with which a claim begins: a pause by dead letters is stored, nothing else is."""
+    return frozenset({Cause.DEAD_LETTERS}) if is_paused else NONE
 
 
 def after(causes: Causes, event: Event) -> Causes:
@@ -95,11 +96,3 @@ def state_of(causes: Causes) -> State:
 def may_fetch(causes: Causes) -> bool:
     """Whether the partition is fetched from: where nothing keeps it, or to try again after an error."""
     return causes <= {Cause.FETCH_ERROR}
-
-
-def reachable() -> Iterator[Causes]:
-    """Every set of causes that a partition can have."""
-    for count in range(len(Cause) + 1):
-        for each in map(frozenset, combinations(Cause, count)):
-            if Cause.BACKING_OFF not in each or Cause.FETCH_ERROR in each:
-                yield each

@@ -9,13 +9,14 @@ from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
+from contracts.topics import Partition
 from workers.ingest.heartbeat import Brokers, Heartbeat, Present
 from workers.ingest.loop import Loop
 from workers.ingest.processing import Processing
 from workers.ingest.protocols import Kafka
 from workers.ingest.registry import Ends, Registry
 from workers.kafka.consumer import KAFKA_TRANSIENT
-from workers.ops import metrics as names
+from workers.ops import metrics
 from workers.ops.backoff import Backoff, try_once
 from workers.ops.health import Vitals
 from workers.ops.logs import Log
@@ -23,7 +24,7 @@ from workers.store.postgres import TRANSIENT, LostOwnership
 
 log = Log()
 
-HEARTBEAT_SECONDS = 0.25
+END_CHECK_SECONDS = 0.25
 """How often an idle worker proves that it has read to the end; deadlines are late by this much at most."""
 WAITING_SECONDS = 0.02
 """How often it is looked whether a case that waits for the registry may go on."""
@@ -61,7 +62,7 @@ class Ingest:
         while not stop.is_set():
             self.vitals.turned("waiting cases")
             with suppress(TimeoutError):
-                async with asyncio.timeout(WAITING_SECONDS if self._cases_know_targets() else HEARTBEAT_SECONDS):
+                async with asyncio.timeout(WAITING_SECONDS if self._cases_know_targets() else END_CHECK_SECONDS):
                     await began.wait()
             began.clear()
             await try_once(self.let_cases_go_on, backoff, (*TRANSIENT, *KAFKA_TRANSIENT))
@@ -87,7 +88,7 @@ class Ingest:
 
     async def _beat(self, stop: asyncio.Event) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(HEARTBEAT_SECONDS):
+            async with asyncio.timeout(END_CHECK_SECONDS):
                 await stop.wait()
         await self.heartbeat.beat()
 
@@ -96,16 +97,16 @@ class Ingest:
 
     def measure(self) -> None:
         """Set the gauges of this worker's partitions."""
-        metrics, owned = self.vitals.metrics, self.processing.owned
-        halted: Mapping[tuple[str, int], str] = {
+        gauges, owned = self.vitals.metrics, self.processing.owned
+        halted: Mapping[Partition, str] = {
             place: name for place, each in owned.items() if (name := each.halted_by) is not None
         }
-        metrics.clear(names.LAG)
+        gauges.clear(metrics.LAG)
         for (topic, partition), each in owned.items():
-            metrics.set(names.LAG, each.lag, topic=topic, partition=str(partition))
-        metrics.set(names.PARTITIONS, len(owned))
-        metrics.set(names.HALTED, len(halted))
-        metrics.clear(names.HALTED_BY)
+            gauges.set(metrics.LAG, each.lag, topic=topic, partition=str(partition))
+        gauges.set(metrics.PARTITIONS, len(owned))
+        gauges.set(metrics.HALTED, len(halted))
+        gauges.clear(metrics.HALTED_BY)
         for (topic, partition), error in halted.items():
-            metrics.set(names.HALTED_BY, 1, topic=topic, partition=str(partition), error=error)
-        metrics.set(names.CASES_WAITING, sum(each.wait is not None for each in owned.values()))
+            gauges.set(metrics.HALTED_BY, 1, topic=topic, partition=str(partition), error=error)
+        gauges.set(metrics.CASES_WAITING, sum(each.wait is not None for each in owned.values()))

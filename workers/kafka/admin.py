@@ -18,6 +18,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from contracts.topics import Partition
 from workers.kafka.security import KafkaAccess
 from workers.kafka.topic_settings import Findings, Needed, compare
 from workers.ops.refused import Refused
@@ -25,7 +26,6 @@ from workers.timeouts import REQUEST_SECONDS, TOPICS_READY_SECONDS
 
 _RETRY_SECONDS = 0.05
 
-Partition = tuple[str, int]
 Answer = TypeVar("Answer")
 
 

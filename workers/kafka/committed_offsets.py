@@ -10,8 +10,8 @@ from typing import Protocol
 
 from aiokafka.errors import KafkaError
 
+from contracts.topics import Partition
 from workers import timeouts
-from workers.kafka.admin import Partition
 from workers.ops.logs import Log
 
 log = Log()

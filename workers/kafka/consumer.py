@@ -20,10 +20,10 @@ from confluent_kafka import KafkaException
 from faststream import AckPolicy, FastStream
 from faststream.kafka import KafkaBroker
 
+from contracts.topics import Partition
 from workers import timeouts
-from workers.kafka import fetch_errors as names
-from workers.kafka import internals
-from workers.kafka.admin import Admin, KafkaUnreachable, Partition, TopicState
+from workers.kafka import fetch_errors, internals
+from workers.kafka.admin import Admin, KafkaUnreachable, TopicState
 from workers.kafka.consumer_listener import ConsumerListener
 from workers.kafka.ends import NO_LEADER, high_watermarks
 from workers.kafka.fetched_records import FetchedRecord, UnreadableRecords
@@ -73,7 +73,7 @@ class Consumer:
             isolation_level="read_committed",
             ack_policy=AckPolicy.MANUAL,
             session_timeout_ms=timeouts.SESSION_SECONDS * 1000,
-            heartbeat_interval_ms=timeouts.HEARTBEAT_SECONDS * 1000,
+            heartbeat_interval_ms=timeouts.GROUP_HEARTBEAT_SECONDS * 1000,
             max_poll_interval_ms=timeouts.POLL_SECONDS * 1000,
             fetch_max_wait_ms=50,  # a partition that goes on after a pause waits so long for the fetch under way
             max_partition_fetch_bytes=2 * 1024 * 1024,
@@ -126,7 +126,7 @@ class Consumer:
 
     def _fetch_answered(self, place: TopicPartition, offset: int, code: int, is_empty: bool) -> None:
         if self._listener is not None:
-            error = names.error_name(code) if code else None
+            error = fetch_errors.error_name(code) if code else None
             self._listener.fetch_answered(self._named(place), offset, error, is_empty)
 
     # -- reading -------------------------------------------------------------------------------------------
@@ -144,10 +144,10 @@ class Consumer:
             return None
         except OffsetOutOfRangeError as error:
             for place in error.args[0]:
-                self.listener.position_lost(self._named(place), names.OFFSET_OUT_OF_RANGE, GONE)
+                self.listener.position_lost(self._named(place), fetch_errors.OFFSET_OUT_OF_RANGE, GONE)
             return None
         except UnreadableRecords as error:
-            self.listener.fetch_failed(self._named(error.place), names.CORRUPT_MESSAGE, str(error))
+            self.listener.fetch_failed(self._named(error.place), fetch_errors.CORRUPT_MESSAGE, str(error))
             return None
         except TopicAuthorizationFailedError as error:
             if not self.listener.is_halted(str(error.args[0]).removeprefix(self._prefix)):

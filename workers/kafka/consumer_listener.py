@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Protocol
 
-from workers.kafka.admin import Partition
+from contracts.topics import Partition
 
 
 class ConsumerListener(Protocol):

@@ -12,8 +12,8 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.fetch import FetchRequest
 
+from contracts.topics import Partition
 from workers import timeouts
-from workers.kafka.admin import Partition
 from workers.kafka.ends import NO_LEADER
 from workers.kafka.fetch_errors import CORRUPT_MESSAGE, LEADER_NOT_AVAILABLE, error_name
 from workers.kafka.fetched_records import GuardedRecords, UnreadableRecords

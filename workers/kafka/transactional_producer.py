@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from contracts.topics import Partition
 from workers import timeouts
 from workers.kafka.last_record import last_record
 from workers.kafka.security import KafkaAccess
@@ -93,7 +94,7 @@ class TransactionalProducer:
         found = await last_record(self._kafka, topic, partition)
         return None if found is None else found.value
 
-    async def abort_left_open(self, topics: Sequence[str], *places: tuple[str, int]) -> None:
+    async def abort_left_open(self, topics: Sequence[str], *places: Partition) -> None:
         """Abort transactions of this id that Kafka left open, in all partitions of `topics` and in `places`.
 
         A killed broker (seen with Kafka 4.3.1) may complete a transaction without writing all its markers. Its
@@ -167,7 +168,7 @@ class TransactionalProducer:
         producer.commit_transaction(timeouts.PRODUCER_SECONDS)
         self._usable()
 
-    def _abort_in(self, topics: Sequence[str], places: Sequence[tuple[str, int]]) -> None:
+    def _abort_in(self, topics: Sequence[str], places: Sequence[Partition]) -> None:
         producer = self._usable()
         found = producer.list_topics(timeout=timeouts.PRODUCER_SECONDS).topics
         everywhere = [(topic, number) for topic in topics if topic in found for number in found[topic].partitions]

@@ -11,8 +11,9 @@ from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from contracts.topics import Partition
 from workers import timeouts
-from workers.kafka.admin import KafkaUnreachable, Partition
+from workers.kafka.admin import KafkaUnreachable
 from workers.kafka.fetched_records import FetchedRecord
 from workers.kafka.last_record import NoAnswer
 from workers.kafka.security import KafkaAccess

@@ -68,7 +68,7 @@ ACCOUNTS = Metric(
     "moved its next check), or `judged` from their history.",
     ("path",),
 )
-QUARANTINED = Metric(
+JUDGEMENTS_FAILED = Metric(
     "standing_judgements_failed_total",
     "counter",
     _DECIDING,

@@ -11,11 +11,11 @@ from uuid import UUID
 
 import orjson
 
-from contracts.topics import INPUT_TOPICS, Topic
+from contracts.topics import INPUT_TOPICS, Partition, Topic
 from workers.codec.batch import Batch
 from workers.codec.decoding import Decoder
 from workers.codec.messages import Record
-from workers.enforcement.inputs import Move
+from workers.enforcement.position_moves import Move
 from workers.enforcement.process import Done, Enforcement
 from workers.ops.clock import WallClock
 from workers.recovery.memory import MemoryStore, run_alone
@@ -31,8 +31,6 @@ DEADLINES_EVERY = 100_000
 """Records between two rounds of deadline enforcement. The interval decides how much is withdrawn later."""
 ACCOUNTS_AT_A_TIME = 1000
 """Accounts that one transaction judges again."""
-
-Partition = tuple[str, int]
 
 
 @dataclass

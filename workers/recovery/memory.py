@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequen
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from contracts.topics import Partition
 from workers.recovery.memory_tables import Tables, apply, end_fanout, is_unchanged, later, move_fanout
 from workers.rules.calendar import Instant
 from workers.rules.difference import Published
@@ -29,7 +30,7 @@ Result = TypeVar("Result")
 class MemoryStore:
     """The database of one deployment, in memory."""
 
-    def __init__(self, places: Iterable[tuple[str, int]], shards: int) -> None:
+    def __init__(self, places: Iterable[Partition], shards: int) -> None:
         self.tables = Tables(
             {place: Position(*place, 0, 0, None, None) for place in places},
             {shard: ShardHead(shard, 1, b"") for shard in range(shards)},

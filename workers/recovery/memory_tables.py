@@ -6,7 +6,8 @@ It asserts that keys are unique.
 from dataclasses import dataclass, field
 from typing import Any
 
-from workers.rules.calendar import Instant
+from contracts.topics import Partition
+from workers.rules.calendar import Instant, latest_of
 from workers.rules.facts import EffectiveOrder, OrderSpan
 from workers.store.records import (
     AccountRow,
@@ -26,10 +27,10 @@ from workers.store.records import (
 class Tables:
     """The committed rows."""
 
-    positions: dict[tuple[str, int], Position]
+    positions: dict[Partition, Position]
     heads: dict[int, ShardHead]
     compared_until: Instant | None = None
-    dead_letter_windows: dict[tuple[str, int], DeadLetterWindowRow] = field(default_factory=dict)
+    dead_letter_windows: dict[Partition, DeadLetterWindowRow] = field(default_factory=dict)
     accounts: dict[str, AccountRow] = field(default_factory=dict)
     facts: dict[str, dict[tuple[str, str], StoredFact]] = field(default_factory=dict)
     spans: dict[str, dict[Instant, OrderSpan]] = field(default_factory=dict)
@@ -141,16 +142,11 @@ def end_fanout(tables: Tables, fanout: Fanout) -> None:
 def later(stored: Position, moved: Position) -> Position:
     """The moved position; its instants never go back."""
     return moved._replace(
-        watermark=_greatest(stored.watermark, moved.watermark),
-        latest_occurred_at=_greatest(stored.latest_occurred_at, moved.latest_occurred_at),
+        watermark=latest_of(stored.watermark, moved.watermark),
+        latest_occurred_at=latest_of(stored.latest_occurred_at, moved.latest_occurred_at),
     )
 
 
 def _insert(table: dict[Any, Any], key: Any, row: object) -> None:
     assert key not in table, f"{key} is already in the table"
     table[key] = row
-
-
-def _greatest(one: Instant | None, other: Instant | None) -> Instant | None:
-    """The later of two instants; None if both are missing."""
-    return max((at for at in (one, other) if at is not None), default=None)

@@ -7,6 +7,7 @@ watermark is unknown until all partitions were read.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from contracts.topics import Partition
 from workers.recovery.memory_tables import Tables
 from workers.store.keys import stored, stored_key
 from workers.store.records import LogRow, ShardHead
@@ -20,7 +21,7 @@ async def empty_tables(connection: Any) -> None:
     await connection.execute(statement("empty_tables"))
 
 
-async def fill_tables(connection: Any, tables: Tables, ends: Mapping[tuple[str, int], int]) -> None:
+async def fill_tables(connection: Any, tables: Tables, ends: Mapping[Partition, int]) -> None:
     """Write the tables of a history that was read up to `ends`; `append_log` writes the log."""
     await _copy(connection, "accounts", tables.accounts.values())
     await _copy(connection, "facts", (fact for facts in tables.facts.values() for fact in facts.values()))

@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS
+from contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS, Partition
 from workers import timeouts
 from workers.codec.batch import Batch
 from workers.codec.decoding import Decoder
@@ -29,7 +29,7 @@ from workers.ops.progress import Bars
 from workers.ops.refused import Refused, naming
 from workers.ops.terminal import Terminal
 from workers.recovery.compare import Differences, compare
-from workers.recovery.decide_again import Partition, Replay, every_partition, quiet_collector
+from workers.recovery.decide_again import Replay, every_partition, quiet_collector
 from workers.recovery.published_decisions import Published, Value, compared
 from workers.recovery.snapshot import Judged, Snapshot, take_snapshot
 from workers.rules.calendar import Instant

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
+from contracts.topics import Partition
 from workers.checkpoints import compare_published, published_seqs
 from workers.codec.messages import ce_id
 from workers.rules.calendar import Instant
@@ -18,7 +19,6 @@ from workers.store.records import MINUS_INFINITY, LogRow
 from workers.store.statements import statement
 from workers.store.transaction import read_progress
 
-Partition = tuple[str, int]
 AT_A_TIME = 5000
 """The most rows of a Kafka transaction of the relay."""
 

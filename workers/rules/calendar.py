@@ -35,6 +35,13 @@ def written(at: Instant) -> str:
 
 
 @lru_cache(maxsize=100_000)
+def latest_of(one: Instant | None, other: Instant | None) -> Instant | None:
+    """The later of two instants; None if both are missing."""
+    if one is None or other is None:
+        return other if one is None else one
+    return max(one, other)
+
+
 def midnight(ordinal: int, zone: ZoneInfo) -> Instant:
     """The first instant in `zone` of a day, given as a proleptic Gregorian ordinal.
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import asyncpg
 
+from contracts.topics import Partition
 from workers import timeouts
 from workers.rules.calendar import Instant
+from workers.store import channels
 from workers.store.connections import DatabaseTimeout
 from workers.store.records import AccountRow, DeadLetterWindowRow, Fanout, LogRow, Position
 from workers.store.statements import statement
@@ -126,18 +128,18 @@ class Store:
         """Insert rows for new accounts, so that they can be locked."""
         await self.fetch(statement("insert_accounts"), account_ids)
 
-    async def claim_positions(self, partitions: Sequence[tuple[str, int]], owner: str) -> list[Position]:
+    async def claim_positions(self, partitions: Sequence[Partition], owner: str) -> list[Position]:
         """Take partitions over from their present owner, under a new epoch."""
         topics, numbers = columns(partitions, 2)
         rows = await self.fetch(statement("claim_positions"), topics, numbers, owner)
         return [Position(*row) for row in rows]
 
-    async def position_owners(self, partitions: Sequence[tuple[str, int]]) -> list[str]:
+    async def position_owners(self, partitions: Sequence[Partition]) -> list[str]:
         """The owners that claimed the partitions last."""
         topics, numbers = columns(partitions, 2)
         return [row[0] for row in await self.fetch(statement("position_owners"), topics, numbers)]
 
-    async def dead_letter_windows(self, partitions: Sequence[tuple[str, int]]) -> list[DeadLetterWindowRow]:
+    async def dead_letter_windows(self, partitions: Sequence[Partition]) -> list[DeadLetterWindowRow]:
         """The dead-letter windows of partitions; a partition without dead letters has none."""
         topics, numbers = columns(partitions, 2)
         return [
@@ -160,15 +162,15 @@ class Store:
 
     async def notify_watermark(self) -> None:
         """Wake the timers, because the watermark may have moved."""
-        await self.fetch(statement("notify"), "standing_watermark")
+        await self.fetch(statement("notify"), channels.WATERMARK)
 
     async def notify_fanout(self) -> None:
         """Wake the fan-out workers."""
-        await self.fetch(statement("notify"), "standing_fanout")
+        await self.fetch(statement("notify"), channels.FANOUTS)
 
     async def notify_relay_ended(self) -> None:
         """Tell a relay that stands by that this one ends."""
-        await self.fetch(statement("notify"), "standing_relay_ended")
+        await self.fetch(statement("notify"), channels.RELAY_ENDED)
 
     async def claim_fanout(self, lease_seconds: float) -> Fanout | None:
         """Lease a fan-out that no worker has leased, if there is one; its key is a stored key."""

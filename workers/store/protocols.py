@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from contracts.topics import Partition
 from workers.rules.calendar import Instant
 from workers.store.records import DeadLetterWindowRow, LogRow, Position
 
@@ -14,15 +15,15 @@ class InputPositions(Protocol):
         """Every input position."""
         ...
 
-    async def position_owners(self, partitions: Sequence[tuple[str, int]]) -> list[str]:
+    async def position_owners(self, partitions: Sequence[Partition]) -> list[str]:
         """The owners that claimed the partitions last."""
         ...
 
-    async def claim_positions(self, partitions: Sequence[tuple[str, int]], owner: str) -> list[Position]:
+    async def claim_positions(self, partitions: Sequence[Partition], owner: str) -> list[Position]:
         """Take partitions over from their present owner, under a new epoch."""
         ...
 
-    async def dead_letter_windows(self, partitions: Sequence[tuple[str, int]]) -> list[DeadLetterWindowRow]:
+    async def dead_letter_windows(self, partitions: Sequence[Partition]) -> list[DeadLetterWindowRow]:
         """The dead-letter windows of partitions; a partition without dead letters has none."""
         ...
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from contracts.topics import Partition
 from workers import timeouts
 from workers.rules.calendar import SECOND, Instant
 from workers.store.postgres import Store
@@ -47,7 +48,7 @@ class State:
     watermark: Instant | None
     """Deadlines are enforced up to here; None if none are enforced."""
     left: LeftToDo
-    paused: Mapping[tuple[str, int], str]
+    paused: Mapping[Partition, str]
     """Partitions that the dead-letter limiter paused, and why."""
     shard_ends: Mapping[int, int]
     """The last seq of each shard of the log."""

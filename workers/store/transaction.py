@@ -10,6 +10,7 @@ from typing import Any
 from workers.rules.calendar import Instant
 from workers.rules.difference import Published
 from workers.rules.facts import EffectiveOrder, OrderSpan
+from workers.store import channels
 from workers.store.keys import stored, stored_key
 from workers.store.records import (
     AccountRow,
@@ -174,7 +175,7 @@ class Transaction:
             await self.move_fanout(before, after)
         await self._each("begin_fanouts", [(stored_key(key), *rest) for key, *rest in changes.fanouts], 3)
         if changes.fanouts:
-            await self._connection.execute(statement("notify"), "standing_fanout")
+            await self._connection.execute(statement("notify"), channels.FANOUTS)
         await self._each("save_dead_letter_windows", changes.windows, 6)
         await self._each("move_positions", changes.positions, 6)
 

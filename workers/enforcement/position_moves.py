@@ -25,8 +25,8 @@ class Move:
         return self
 
 
-class PartitionInput(Protocol):
-    """What a batch holds of one partition."""
+class PendingMove(Protocol):
+    """A move that depends on which records of the batch are refused."""
 
     @property
     def before(self) -> Position:

@@ -1,0 +1,10 @@
+"""The channels of PostgreSQL's NOTIFY, with which one process wakes another. A notification carries no data."""
+
+WATERMARK = "standing_watermark"
+"""The watermark may have moved: deadlines may be due."""
+FANOUTS = "standing_fanout"
+"""A company has a fan-out to continue."""
+LOG = "standing_log"
+"""The decision log has new rows; `sql/move_shards.sql` sends it."""
+RELAY_ENDED = "standing_relay_ended"
+"""A relay stops."""
