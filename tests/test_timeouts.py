@@ -16,7 +16,7 @@ DOCUMENTS = " ".join(
 SAID = [
     ("A stop takes up to {} seconds", timeouts.GRACE_SECONDS),
     ("order, each for {} seconds", timeouts.CONNECT_SECONDS),
-    ("did what it asked within {} seconds", timeouts.READY_SECONDS),
+    ("did what the worker asked within the last {} seconds", timeouts.READY_SECONDS),
     ("statement may take {} seconds", timeouts.STATEMENT_SECONDS),
     ("decisions are unpublished* for over {} seconds", timeouts.STUCK_SECONDS),
     ("deadlines are overdue* by over {} seconds", timeouts.STUCK_SECONDS),

@@ -26,7 +26,7 @@ from workers.ops.metrics import Metrics
 from workers.ops.refused import Refused
 from workers.rules.calendar import SECOND, Instant
 from workers.store.postgres import TRANSIENT, LostOwnership, Store
-from workers.store.state import State, read_state, unpublished
+from workers.store.state import DeploymentState, read_state, unpublished
 
 log = Log()
 
@@ -94,7 +94,7 @@ class Sampler:
         await self._unpublished(state.shard_ends, now)
         self.metrics.set(metrics.SAMPLED, now / SECOND)
 
-    def _watermark(self, state: State, now: Instant) -> None:
+    def _watermark(self, state: DeploymentState, now: Instant) -> None:
         watermark = state.watermark
         self.metrics.set(metrics.WATERMARK, 0 if watermark is None else watermark / SECOND)
         self.metrics.set(
@@ -102,7 +102,7 @@ class Sampler:
         )
         self.metrics.set(metrics.DEADLINES_HELD, state.progress.held is not None)
 
-    def _left_to_do(self, state: State) -> None:
+    def _left_to_do(self, state: DeploymentState) -> None:
         left = state.left
         late = 0 if left.oldest_due is None or state.watermark is None else state.watermark - left.oldest_due
         self.metrics.set(metrics.DUE, left.due)

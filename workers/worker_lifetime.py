@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from workers import timeouts
-from workers.ops.health import Server, Vitals, serving
+from workers.ops.health import ServerName, Vitals, serving
 from workers.ops.logs import Log
 from workers.ops.metrics import Measured
 from workers.ops.stderr import end_process
@@ -47,7 +47,7 @@ def _end_now() -> None:
 
 
 @asynccontextmanager
-async def vital(settings: Settings, name: str, needs: tuple[Server, ...]) -> AsyncIterator[Vitals]:
+async def vital(settings: Settings, name: str, needs: tuple[ServerName, ...]) -> AsyncIterator[Vitals]:
     """The vitals of a worker, with a watchdog, and with a health server if a port is configured."""
     with Watchdog(name, settings.watchdog_seconds) as watchdog:
         if not settings.metrics_port:

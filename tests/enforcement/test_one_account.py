@@ -12,7 +12,7 @@ from tests.support.policies import SAMPLE
 from workers.codec.batch import ReceivedFact
 from workers.codec.facts import read_fact
 from workers.enforcement.account_context import read_context
-from workers.enforcement.companies import Company
+from workers.enforcement.companies import CompanyContext
 from workers.enforcement.evaluate import Basis, evaluate
 from workers.enforcement.outbox import Outbox
 from workers.rules.calendar import DAY, Instant
@@ -67,7 +67,7 @@ class One:
         context, _ = read_context(self.row, self.stored, facts, orders, POLICIES)
         changes = Changes()
         outbox = Outbox(0, changes, {})
-        companies = {key: Company(CompanyRow(key), ()) for key in context.company_keys}
+        companies = {key: CompanyContext(CompanyRow(key), ()) for key in context.company_keys}
         evaluate([context], Basis(POLICIES, watermark, companies), outbox)
         assert context.failed is None
         [self.row] = changes.accounts

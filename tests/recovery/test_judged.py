@@ -13,7 +13,7 @@ from workers.codec.messages import ce_id
 from workers.codec.policies import load_policies
 from workers.kafka.fetched_records import FetchedRecord
 from workers.recovery.decide_again import Replay
-from workers.recovery.published_decisions import Published
+from workers.recovery.published_decisions import PublishedMessages
 from workers.recovery.snapshot import Judged
 from workers.rules.calendar import Instant
 from workers.store.records import MINUS_INFINITY, LogRow, Progress
@@ -80,13 +80,13 @@ def test_messages_published_later_are_left_out_and_rows_only_in_the_log_are_adde
         if seq in (2, 3)
     ]
     del said[2]  # not published yet
-    published = Published(later=frozenset({names[4]}), newest={names[row.seq]: row for row in rows})
+    published = PublishedMessages(later=frozenset({names[4]}), newest={names[row.seq]: row for row in rows})
     for topic, record in said:
         published.add(topic, [record])
     published.add_logged(published.newest.values())
     assert published.finish().in_force.keys() == {"d1", "d2", "d3"}
     assert published.duplicates == []
-    published = Published()
+    published = PublishedMessages()
     for topic, record in (said[0], said[0]):
         published.add(topic, [record])
     assert len(published.finish().duplicates) == 1

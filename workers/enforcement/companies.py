@@ -27,7 +27,7 @@ log = Log()
 
 
 @dataclass(frozen=True, slots=True)
-class Company:
+class CompanyContext:
     """A company as it was loaded."""
 
     row: CompanyRow
@@ -41,7 +41,7 @@ class Company:
 class CompanyChange:
     """A company's terminations with the cases of all accounts applied; `because` of what, where they changed."""
 
-    company: Company
+    company: CompanyContext
     terminations: tuple[Termination, ...]
     changed_by: list[AccountContext] = field(default_factory=list)
     because: Because = field(default_factory=Because)
@@ -69,9 +69,9 @@ def read_companies(
     rows: Mapping[str, CompanyRow],
     published: Mapping[str, Sequence[Published]],
     causes: Mapping[str, str],
-) -> dict[str, Company]:
+) -> dict[str, CompanyContext]:
     """The companies of these accounts. The accounts of a company that cannot be read cannot be evaluated."""
-    companies: dict[str, Company] = {}
+    companies: dict[str, CompanyContext] = {}
     unreadable: dict[str, str] = {}
     for context in contexts:
         for key in sorted(context.company_keys):
@@ -79,7 +79,7 @@ def read_companies(
                 row = rows.get(key, CompanyRow(key))
                 try:
                     terminations = read_terminations(row.terminations)
-                    companies[key] = Company(row, terminations, published.get(key, ()), causes.get(key))
+                    companies[key] = CompanyContext(row, terminations, published.get(key, ()), causes.get(key))
                 except Exception as error:
                     log.exception("company cannot be read", company=key)
                     unreadable[key] = why_not(error, f"the terminations of company {key} cannot be read: ")

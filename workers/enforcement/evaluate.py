@@ -12,7 +12,7 @@ from hashlib import blake2b
 import orjson
 
 from workers.enforcement.account_context import AccountContext, changed_spans, why_not
-from workers.enforcement.companies import Company, CompanyChange, apply_cases, publish_company
+from workers.enforcement.companies import CompanyChange, CompanyContext, apply_cases, publish_company
 from workers.enforcement.outbox import Outbox
 from workers.ops.logs import Log
 from workers.rules.calendar import Instant
@@ -33,7 +33,7 @@ class Basis:
 
     policies: Policies
     watermark: Instant
-    companies: Mapping[str, Company] = field(default_factory=dict)
+    companies: Mapping[str, CompanyContext] = field(default_factory=dict)
     """Those that the accounts belong or belonged to."""
     because: Because = field(default_factory=Because)
     """What it follows from, for accounts without a new fact."""

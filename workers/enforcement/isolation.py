@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from workers.enforcement.account_context import why_not
-from workers.enforcement.unit_of_work import Database
+from workers.enforcement.unit_of_work import Transactions
 from workers.ops.logs import Log
 from workers.store.postgres import TRANSIENT, LostOwnership, UnknownAccounts
 
@@ -43,7 +43,7 @@ NOT_THE_ACCOUNTS = (*TRANSIENT, LostOwnership, UnknownAccounts)
 """Failures of a transaction that no account in it brings about."""
 
 
-async def isolated(database: Database, work: Callable[[Attempt], Awaitable[Result]]) -> Result:
+async def isolated(database: Transactions, work: Callable[[Attempt], Awaitable[Result]]) -> Result:
     """Do the work; an account that makes it fail is quarantined, with its facts, and the others go on.
 
     Raises the failure itself where no account brings it about, and CannotStore.

@@ -11,14 +11,14 @@ from uuid import UUID
 from workers.codec.batch import Batch, Rejected
 from workers.codec.terminations import read_because, read_terminations
 from workers.enforcement.account_context import AccountContext, open_context, why_not
-from workers.enforcement.companies import Company, lock_needed, read_companies
+from workers.enforcement.companies import CompanyContext, lock_needed, read_companies
 from workers.enforcement.completion import end_of_the_way
 from workers.enforcement.evaluate import Basis, evaluate
 from workers.enforcement.fast_path import later_check, sort_out
 from workers.enforcement.isolation import NOT_THE_ACCOUNTS, Attempt, isolated
 from workers.enforcement.outbox import Outbox
 from workers.enforcement.position_moves import Move, PendingMove
-from workers.enforcement.unit_of_work import Database, UnitOfWork
+from workers.enforcement.unit_of_work import Transactions, UnitOfWork
 from workers.ops.clock import Clock
 from workers.ops.logs import Log
 from workers.rules.calendar import Instant
@@ -75,7 +75,7 @@ class Work:
 class Enforcement:
     """The engine of one deployment: its database, its policies, and the numbers that do not change."""
 
-    database: Database
+    database: Transactions
     policies: Policies
     clock: Clock
     allowed_lateness: Instant
@@ -247,7 +247,7 @@ async def _lock(unit: UnitOfWork, account_ids: Sequence[str]) -> list[AccountRow
     return [AccountRow(*row) for row in await unit.lock_accounts(account_ids)] if account_ids else []
 
 
-async def _lock_companies(unit: UnitOfWork, contexts: Sequence[AccountContext]) -> dict[str, Company]:
+async def _lock_companies(unit: UnitOfWork, contexts: Sequence[AccountContext]) -> dict[str, CompanyContext]:
     """The companies that the accounts belong or belonged to, locked as their new facts require."""
     keys = sorted({key for context in contexts for key in context.company_keys})
     rows = await unit.companies(keys, lock_needed(contexts))

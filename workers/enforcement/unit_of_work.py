@@ -97,7 +97,7 @@ class UnitOfWork(Protocol):
         ...
 
 
-class Database(Protocol):
+class Transactions(Protocol):
     """Where units of work begin."""
 
     def transaction(self, *, rehearsal: bool = False) -> AbstractAsyncContextManager[UnitOfWork]:

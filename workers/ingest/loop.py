@@ -15,7 +15,7 @@ from confluent_kafka import KafkaException
 from contracts.topics import Partition
 from workers.ingest.halts import Halts
 from workers.ingest.partition import OwnedPartition, PartitionBatch, Pause, Resume, Seek
-from workers.ingest.protocols import Handler, Kafka
+from workers.ingest.protocols import Handler, InputConsumer
 from workers.kafka import fetch_errors
 from workers.kafka.admin import KafkaUnreachable
 from workers.kafka.committed_offsets import CommittedOffsets
@@ -35,7 +35,7 @@ TEND_SECONDS = 0.1
 class Loop:
     """Reads the owned partitions, and listens to what happens to the consumer."""
 
-    def __init__(self, kafka: Kafka, handler: Handler, vitals: Vitals) -> None:
+    def __init__(self, kafka: InputConsumer, handler: Handler, vitals: Vitals) -> None:
         self.kafka = kafka
         self.handler = handler
         self._vitals = vitals

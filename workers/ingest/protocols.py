@@ -30,7 +30,7 @@ class Handler(Protocol):
         ...
 
 
-class Kafka(Protocol):
+class InputConsumer(Protocol):
     """What the loop asks of the consumer."""
 
     async def start(self, listener: ConsumerListener) -> None: ...

@@ -13,7 +13,7 @@ from contracts.topics import Partition
 from workers.ingest.heartbeat import Brokers, Heartbeat, Present
 from workers.ingest.loop import Loop
 from workers.ingest.processing import Processing
-from workers.ingest.protocols import Kafka
+from workers.ingest.protocols import InputConsumer
 from workers.ingest.registry import Ends, Registry
 from workers.kafka.consumer import KAFKA_TRANSIENT
 from workers.ops import metrics
@@ -31,14 +31,14 @@ WAITING_SECONDS = 0.02
 TRIES = 8
 
 
-class Consumer(Kafka, Brokers, Ends, Protocol):
+class IngestKafka(InputConsumer, Brokers, Ends, Protocol):
     """What the worker asks of Kafka."""
 
 
 class Ingest:
     """One ingest worker."""
 
-    def __init__(self, processing: Processing, kafka: Consumer, present: Present, input_partitions: int) -> None:
+    def __init__(self, processing: Processing, kafka: IngestKafka, present: Present, input_partitions: int) -> None:
         self.processing = processing
         self.loop = Loop(kafka, processing, processing.vitals)
         self.registry = Registry(processing.store, kafka)

@@ -23,15 +23,15 @@ from workers.ops.watchdog import Watchdog
 LONGEST_LINE = 8192
 MOST_HEADERS = 100
 
-Server = Literal["database", "kafka"]
-_NAMES: dict[Server, str] = {"database": "PostgreSQL", "kafka": "Kafka"}
+ServerName = Literal["database", "kafka"]
+_NAMES: dict[ServerName, str] = {"database": "PostgreSQL", "kafka": "Kafka"}
 
 
 class PortTaken(Exception):
     """Another process listens on the port of the health server."""
 
 
-def _was_asked(server: Server, failed: Collection[str]) -> bool:
+def _was_asked(server: ServerName, failed: Collection[str]) -> bool:
     """Whether the worker got as far as asking the server: no server failed lately, or this one did."""
     return not failed or _NAMES[server] in failed
 
@@ -40,7 +40,7 @@ def _was_asked(server: Server, failed: Collection[str]) -> bool:
 class Vitals:
     """What liveness and readiness of one worker are derived from; its loops report to it."""
 
-    needs: tuple[Server, ...] = ()
+    needs: tuple[ServerName, ...] = ()
     """The servers that it needs to be ready."""
     metrics: Metrics = field(default_factory=Unmeasured)
     watchdog: Watchdog = field(default_factory=lambda: Watchdog("", timeouts.WATCHDOG_SECONDS))
@@ -54,7 +54,7 @@ class Vitals:
         """Report that a loop of the worker completed a round."""
         self.watchdog.turned(loop)
 
-    def answered(self, *servers: Server) -> None:
+    def answered(self, *servers: ServerName) -> None:
         """Report that these servers answered a request."""
         now = time.monotonic()
         for each in servers:

@@ -24,7 +24,7 @@ Value = Mapping[str, Any]
 
 
 @dataclass(slots=True)
-class Published:
+class PublishedMessages:
     """Everything that was published, and the decisions in force."""
 
     messages: int = 0
@@ -77,7 +77,7 @@ class Published:
             at = instant(value["effective_at"])
             self.deadline_until = at if self.deadline_until is None else max(at, self.deadline_until)
 
-    def finish(self) -> "Published":
+    def finish(self) -> "PublishedMessages":
         """Derive `in_force` and `duplicates` after the last message was added; returns itself."""
         for subject in self._ordered:
             before = 0

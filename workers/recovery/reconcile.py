@@ -26,7 +26,7 @@ from workers.ops.clock import WallClock
 from workers.ops.refused import Refused
 from workers.ops.terminal import Terminal
 from workers.recovery.decide_again import Replay
-from workers.recovery.published_decisions import Published, Subject, Value, compared, subject_of
+from workers.recovery.published_decisions import PublishedMessages, Subject, Value, compared, subject_of
 from workers.recovery.rebuild_log import restore_log
 from workers.recovery.rebuild_tables import append_log, empty_tables, fill_tables, move_heads
 from workers.recovery.replay import Replayed, decide_topics, read_published, whole_inputs
@@ -35,8 +35,7 @@ from workers.recovery.snapshot import Judged
 from workers.rules.calendar import written
 from workers.rules.company import Termination, case_details, company_decisions
 from workers.rules.decisions import Because
-from workers.rules.difference import Published as PublishedDecision
-from workers.rules.difference import difference
+from workers.rules.difference import Published, difference
 from workers.settings import Settings
 from workers.store.connections import connect, connect_types
 from workers.store.deployment import Wanted, adopt, check_same_deployment, known_topics
@@ -137,7 +136,7 @@ async def _check_no_workers(connection: Any) -> None:
         raise StillWorking(f"stop all workers first; running: {', '.join(working)}")
 
 
-async def _judged(settings: Settings, connection: Any, published: Published) -> Judged:
+async def _judged(settings: Settings, connection: Any, published: PublishedMessages) -> Judged:
     """Up to where deadlines are enforced: the watermark, which was at least at the latest deadline decision.
 
     Under a deadline hold each account is judged up to its own latest deadline decision.
@@ -213,7 +212,7 @@ def _adopt_published(replayed: Replayed) -> tuple[int, Outbox]:
     return accounts, outbox
 
 
-def _published_in_force(replay: Replay, published: Published) -> dict[Subject, dict[str, CurrentDecision]]:
+def _published_in_force(replay: Replay, published: PublishedMessages) -> dict[Subject, dict[str, CurrentDecision]]:
     """The published decisions in force; one that the replay decides differently has no content, so it differs."""
     contents = {
         each.decision_id: each.content for rows in replay.store.tables.in_force.values() for each in rows.values()
@@ -242,12 +241,12 @@ def _standing(standings: Mapping[str, Value], account_id: str) -> Value:
     return {name: each for name, each in value.items() if name not in left_out}
 
 
-def _adopt_company(row: CompanyRow, replay: Replay, published: Published, outbox: Outbox) -> CompanyRow:
+def _adopt_company(row: CompanyRow, replay: Replay, published: PublishedMessages, outbox: Outbox) -> CompanyRow:
     """Publish what is missing of a company; start its fan-out again if its completion was not published."""
     key, subject = row.company_key, (True, row.company_key)
     terminations = read_terminations(row.terminations)
     stands = replay.store.tables.in_force.get(subject, {}).values()
-    before = [PublishedDecision(each[2], each[3], each[4], each[5], each[6]) for each in stands]
+    before = [Published(each[2], each[3], each[4], each[5], each[6]) for each in stands]
     names = [value["company"]["name"] for value in published.values_of(subject)]
     name = terminations[-1].upheld.company_name if terminations else names[-1] if names else ""
     found = difference(company_decisions(key, terminations), before)
@@ -258,7 +257,7 @@ def _adopt_company(row: CompanyRow, replay: Replay, published: Published, outbox
     return row._replace(sequence=sequence, completed=orjson.dumps(completed).decode())
 
 
-def _was_completed(termination: Termination, subject: Subject, published: Published) -> bool:
+def _was_completed(termination: Termination, subject: Subject, published: PublishedMessages) -> bool:
     upheld = termination.upheld
     details = {"effective_at": written(upheld.at), **case_details(upheld, termination)}
     return any(

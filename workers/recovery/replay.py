@@ -30,7 +30,7 @@ from workers.ops.refused import Refused, naming
 from workers.ops.terminal import Terminal
 from workers.recovery.compare import Differences, compare
 from workers.recovery.decide_again import Replay, every_partition, quiet_collector
-from workers.recovery.published_decisions import Published, Value, compared
+from workers.recovery.published_decisions import PublishedMessages, Value, compared
 from workers.recovery.snapshot import Judged, Snapshot, take_snapshot
 from workers.rules.calendar import Instant
 from workers.settings import Settings
@@ -58,7 +58,7 @@ class Replayed:
     """A replayed history, and how long the replay took."""
 
     replay: Replay
-    published: Published | None
+    published: PublishedMessages | None
     seconds: float
     ends: Mapping[Partition, int] = field(default_factory=dict)
     """The end of each input partition that was read, topics without prefix."""
@@ -158,7 +158,7 @@ def decide_topics(
     terminal: Terminal,
     settings: Settings,
     inputs: WholeTopics,
-    published: Published,
+    published: PublishedMessages,
     judged: Judged,
     snapshot: Snapshot | None = None,
 ) -> Replayed:
@@ -192,18 +192,20 @@ def decide_topics(
     return Replayed(replay, published, seconds, ends, there - inputs.total, undecided)
 
 
-def read_published(settings: Settings, progress: Bars) -> Published:
+def read_published(settings: Settings, progress: Bars) -> PublishedMessages:
     """Everything that the output topics contain."""
-    return _add_all(Published(), _outputs(settings), settings, progress).finish()
+    return _add_all(PublishedMessages(), _outputs(settings), settings, progress).finish()
 
 
-async def _read_published_at(settings: Settings, progress: Bars, snapshot: Snapshot, connection: Any) -> Published:
+async def _read_published_at(
+    settings: Settings, progress: Bars, snapshot: Snapshot, connection: Any
+) -> PublishedMessages:
     """What was in the log at a snapshot: from the output topics, and from the log what these do not contain yet."""
     outputs = _outputs(settings)
     ends = dict(await connection.fetch(statement("shard_ends")))  # covers everything up to the ends of the topics
     in_transaction = await admin.Admin(settings.kafka).high_watermarks(list(outputs.ends)) != outputs.ends
     newest = {ce_id(snapshot.incarnation, row.shard, row.seq): row for row in snapshot.newest}
-    published = Published(later=frozenset(snapshot.later(ends)), newest=newest)
+    published = PublishedMessages(later=frozenset(snapshot.later(ends)), newest=newest)
     _add_all(published, outputs, settings, progress)
     # A shard's last transaction may be committed in some partitions and still hide its rows in others.
     published.add_logged(
@@ -226,7 +228,9 @@ def _outputs(settings: Settings) -> WholeTopics:
     return WholeTopics(settings.kafka, settings.group, topics, with_headers=True)
 
 
-def _add_all(published: Published, outputs: WholeTopics, settings: Settings, progress: Bars) -> Published:
+def _add_all(
+    published: PublishedMessages, outputs: WholeTopics, settings: Settings, progress: Bars
+) -> PublishedMessages:
     task = progress.add_task("published", total=outputs.total)
     for chunk in outputs.read():
         for (topic, _), records in chunk.items():

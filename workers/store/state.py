@@ -41,7 +41,7 @@ class LeftToDo:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class DeploymentState:
     """The progress of a deployment."""
 
     progress: Progress
@@ -54,7 +54,7 @@ class State:
     """The last seq of each shard of the log."""
 
 
-async def read_state(store: Store, allowed_lateness: Instant, counted_to: int = COUNTED_TO) -> State:
+async def read_state(store: Store, allowed_lateness: Instant, counted_to: int = COUNTED_TO) -> DeploymentState:
     """The present state; raises LostOwnership if the deployment changed since this process started."""
     async with store.transaction() as transaction:
         progress = await transaction.progress()
@@ -65,7 +65,7 @@ async def read_state(store: Store, allowed_lateness: Instant, counted_to: int = 
         statement("left_to_do"), due, overdue, timedelta(seconds=timeouts.STUCK_SECONDS), counted_to
     )
     paused = await store.fetch(statement("paused_partitions"))
-    return State(
+    return DeploymentState(
         progress,
         due,
         LeftToDo(**row),
