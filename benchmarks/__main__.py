@@ -46,9 +46,9 @@ def main() -> None:
 
 
 def _throughput(name: str) -> Part:
-    def part(console: Console, servers: LocalServers, wish: Namespace) -> Any:
+    def part(console: Console, servers: LocalServers, arguments: Namespace) -> Any:
         with console.status(f"orders, {name}"):
-            compared = throughput.compare(servers, name, wish.accounts, wish.messages, name == "zipf")
+            compared = throughput.compare(servers, name, arguments.accounts, arguments.messages, name == "zipf")
             costs = asyncio.run(compared)
         _orders(console, name, costs)
         return {system: [each.rate for each in runs] for system, runs in costs.items()}
@@ -56,30 +56,30 @@ def _throughput(name: str) -> Part:
     return part
 
 
-def _suspensions(console: Console, servers: LocalServers, wish: Namespace) -> Any:
-    rate = latency.suspensions(servers, wish.deadlines)
-    _floor(console, f"{wish.deadlines:,} deadlines at one midnight", rate, 5000, "suspensions a second")
+def _suspensions(console: Console, servers: LocalServers, arguments: Namespace) -> Any:
+    rate = latency.suspensions(servers, arguments.deadlines)
+    _floor(console, f"{arguments.deadlines:,} deadlines at one midnight", rate, 5000, "suspensions a second")
     return rate
 
 
-def _company(console: Console, servers: LocalServers, wish: Namespace) -> Any:
-    first, last = latency.company(servers, wish.members)
-    _floor(console, f"company of {wish.members:,}: first read after", -first * 1000, -300, "ms")
-    _floor(console, f"company of {wish.members:,}: last read after", -last, -3, "s")
+def _company(console: Console, servers: LocalServers, arguments: Namespace) -> Any:
+    first, last = latency.company(servers, arguments.members)
+    _floor(console, f"company of {arguments.members:,}: first read after", -first * 1000, -300, "ms")
+    _floor(console, f"company of {arguments.members:,}: last read after", -last, -3, "s")
     return [first, last]
 
 
-def _idle(console: Console, servers: LocalServers, wish: Namespace) -> Any:
-    p50, p99, back = latency.idle(servers, wish.samples)
+def _idle(console: Console, servers: LocalServers, arguments: Namespace) -> Any:
+    p50, p99, back = latency.idle(servers, arguments.samples)
     _floor(console, "idle latency p50", -p50, -40, "ms")
     _floor(console, "idle latency p99", -p99, -100, "ms")
     _floor(console, "a fact decided after kill -9 of ingest", -back, -3, "s")
     return [p50, p99, back]
 
 
-def _backlog(console: Console, servers: LocalServers, wish: Namespace) -> Any:
-    seconds, peaks = asyncio.run(backlog.memory(console, servers, wish.accounts, wish.waiting))
-    console.print(f"{wish.waiting:,} orders that waited were read in {seconds:.0f} s; a worker held at most")
+def _backlog(console: Console, servers: LocalServers, arguments: Namespace) -> Any:
+    seconds, peaks = asyncio.run(backlog.memory(console, servers, arguments.accounts, arguments.waiting))
+    console.print(f"{arguments.waiting:,} orders that waited were read in {seconds:.0f} s; a worker held at most")
     for name, (early, late) in sorted(peaks.items()):
         console.print(f"  {name}: {early:.0f} MB while the first tenth was read, {late:.0f} MB until the end")
     return {"seconds": seconds, "megabytes": peaks}
