@@ -68,7 +68,7 @@ LEASE_SECONDS = 5.0
 """
 GOODBYE_SECONDS = 2.0
 """The notification of a relay that ends."""
-STOP_SECONDS = 14.0
+STOP_SECONDS = 12.0
 """Stopping a worker; then it ends itself."""
 KILL_SECONDS = 15.0
 """Stopping a worker; then its supervisor kills it."""
@@ -104,7 +104,7 @@ ORDER = (
     (STATEMENT_SECONDS, POLL_SECONDS, "a slow statement costs no partitions"),
     (LEAVE_SECONDS, STOP_SECONDS, "the current batch ends before its worker ends itself"),
     (CLOSE_SECONDS, STOP_SECONDS, "a pool is closed before its worker ends itself"),
-    (STOP_SECONDS, KILL_SECONDS, "a worker ends itself before its supervisor kills it"),
+    (STOP_SECONDS + STDERR_SECONDS, KILL_SECONDS, "a worker ends itself before its supervisor kills it"),
     (KILL_SECONDS, GRACE_SECONDS, "a supervisor kills its workers before it is killed"),
     (STATEMENT_SECONDS, STUCK_SECONDS, "one slow statement is not reported as stuck"),
 )
