@@ -8,7 +8,7 @@ from confluent_kafka import KafkaException
 from contracts.topics import INPUT_TOPICS
 from workers import fanout, relay, timers
 from workers.checkpoints import CHECKPOINTS_TOPIC, published_seq
-from workers.kafka import admin
+from workers.kafka.admin import KafkaUnreachable
 from workers.kafka.last_record import last_record
 from workers.lost_topics import check_topics, written_to
 from workers.measuring import Sampler, reach_kafka
@@ -79,7 +79,7 @@ async def run_ingest(settings: Settings) -> None:
             try:
                 await ingest.run(stop)
             except* NameTaken as taken:
-                await _stand_by(settings, instance, str(taken.exceptions[0]), vitals, stop)
+                await _stand_by(made, instance, str(taken.exceptions[0]), vitals, stop)
                 if not stop.is_set():
                     raise
 
@@ -89,16 +89,15 @@ async def _server_clock(made: Worker) -> int:
     return int(row[0])
 
 
-async def _stand_by(settings: Settings, instance: str, why: str, vitals: Vitals, stop: asyncio.Event) -> None:
+async def _stand_by(made: Worker, instance: str, why: str, vitals: Vitals, stop: asyncio.Event) -> None:
     """Wait until nobody else has the name in the consumer group."""
     log.error("two ingest workers have one name", why=why)
     vitals.has("a name of its own", really=False)
-    asking = admin.Admin(settings.kafka)
 
     async def is_there() -> bool:
         try:
-            return instance in await asking.fixed_names(settings.group)
-        except (admin.KafkaUnreachable, KafkaException) as error:
+            return instance in await made.kafka.admin.fixed_names(made.settings.group)
+        except (KafkaUnreachable, KafkaException) as error:
             vitals.failed(error)
             return True
 
@@ -138,8 +137,7 @@ async def run_relay(settings: Settings) -> None:
         listening(made.pool, channels.RELAY_ENDED) as ended,
         beside(settings, partial(reach_kafka, settings.kafka, vitals)),
     ):
-        asking = admin.Admin(settings.kafka)
-        check = partial(check_topics, asking, settings.topic_prefix, written_to(made.deployment.topic_ids))
+        check = partial(check_topics, made.kafka.admin, settings.topic_prefix, written_to(made.deployment.topic_ids))
         await check()
         shards = [
             relay.Shard(
@@ -153,7 +151,7 @@ async def run_relay(settings: Settings) -> None:
             )
             for number in range(made.deployment.shards)
         ]
-        if made.guard.moved:
+        if made.kafka.guard.moved:
             for shard in shards:
                 await shard.open()
             await adopt_server(made.pool)

@@ -62,12 +62,12 @@ class Worker:
     store: Store
     policies: "Policies"
     enforcement: "Enforcement"
-    guard: "Guard"
+    kafka: Kafka
 
     async def compare(self) -> None:
         """Compare what was published with the log once more; raises SetBack or CheckpointLost."""
         async with acquired(self.pool) as connection:
-            await self.guard.compare(connection, even_moved=True)
+            await self.kafka.guard.compare(connection, even_moved=True)
 
 
 def wanted(settings: Settings, policies: "Policies", cluster_id: str) -> Wanted:
@@ -175,4 +175,4 @@ async def open_worker(
             deployment.incarnation,
             deployment.shards,
         )
-        yield Worker(settings, database.pool, deployment, database.store, policies, enforcement, kafka.guard)
+        yield Worker(settings, database.pool, deployment, database.store, policies, enforcement, kafka)
