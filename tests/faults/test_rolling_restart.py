@@ -69,7 +69,7 @@ class Stream:
             await asyncio.sleep(EVERY_SECONDS)
         await asyncio.to_thread(producer.flush, 30)
 
-    def take_in(self, consumer: Consumer) -> None:
+    def read_one(self, consumer: Consumer) -> None:
         message = consumer.poll(0.1)
         if message is not None:
             assert message.error() is None, message.error()
@@ -81,7 +81,7 @@ class Stream:
         topic = f"{self.deployment.prefix}restorations"
         consumer.assign([TopicPartition(topic, number, 0) for number in range(2)])
         while True:
-            await asyncio.to_thread(self.take_in, consumer)
+            await asyncio.to_thread(self.read_one, consumer)
 
     def took(self, began: float, ended: float) -> list[float]:
         """Seconds that the facts sent between two instants took, in order."""

@@ -117,9 +117,8 @@ async def _inputs(kafka: Kafka) -> InputTopics:
     topics = await existing(asking, [prefix + topic for topic in INPUT_TOPICS])
     places = [(topic, number) for topic, state in topics.items() for number in range(state.partitions)]
     starts, watermarks = await asking.start_offsets(places), await asking.high_watermarks(places)
-    ends = await asking.end_offsets(
-        places
-    )  # asked last: records between an end and its high watermark are in an open transaction
+    # Asked last: records between an end and its high watermark are in an open transaction.
+    ends = await asking.end_offsets(places)
     return InputTopics(
         {topic.removeprefix(prefix): state for topic, state in topics.items()},
         {(topic.removeprefix(prefix), number): offset for (topic, number), offset in starts.items()},
