@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from contracts.fields import instant
 from contracts.order_status import EFFECTIVE, OrderStatus
-from workers.settings import Settings
+from workers.settings import read_settings
 from workers.store.connections import connect_types
 
 SCHEMA = """
@@ -41,12 +41,12 @@ PLANS = {"enable_hashjoin": "off", "enable_mergejoin": "off", "enable_seqscan": 
 
 async def main() -> None:
     """Read until the process is ended."""
-    settings = Settings()
+    settings = read_settings()
     validate = TypeAdapter(OrderStatus).validator.validate_json
-    connection = await asyncpg.connect(settings.database_url.get_secret_value())
+    connection = await asyncpg.connect(settings.database_url)
     await connection.execute(SCHEMA)
     await connection.close()
-    connection = await asyncpg.connect(settings.database_url.get_secret_value(), server_settings=PLANS)
+    connection = await asyncpg.connect(settings.database_url, server_settings=PLANS)
     await connect_types(connection)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap,

@@ -9,7 +9,7 @@ from faststream import FastStream
 from faststream.kafka import KafkaBroker
 
 from contracts.order_status import EFFECTIVE, OrderStatus
-from workers.settings import Settings
+from workers.settings import read_settings
 
 SCHEMA = """
 create table if not exists plain_accounts (
@@ -27,8 +27,8 @@ where plain_accounts.last_effective_at < excluded.last_effective_at
 
 async def main() -> None:
     """Read until the process is ended."""
-    settings = Settings()
-    pool: Any = await asyncpg.create_pool(settings.database_url.get_secret_value(), min_size=1, max_size=2)
+    settings = read_settings()
+    pool: Any = await asyncpg.create_pool(settings.database_url, min_size=1, max_size=2)
     await pool.execute(SCHEMA)
     broker = KafkaBroker(settings.kafka_bootstrap, logger=None)
 

@@ -29,7 +29,7 @@ def test_each_limit_is_shorter_than_what_relies_on_it(shorter: float, longer: fl
 
 
 def test_the_watchdog_of_the_settings_is_the_one_that_is_compared() -> None:
-    assert Settings.model_fields["watchdog_seconds"].default == timeouts.WATCHDOG_SECONDS
+    assert Settings().watchdog_seconds == timeouts.WATCHDOG_SECONDS
 
 
 @pytest.mark.parametrize(("words", "seconds"), SAID, ids=[words for words, _ in SAID])

@@ -15,7 +15,7 @@ from workers import cli_dead_letters, cli_position_and_log
 from workers.arguments import Json
 from workers.ops.stderr import open_standard_descriptors
 from workers.ops.terminal import Terminal
-from workers.run_command import CANNOT_RUN, NOT_DONE, fail, one_clear_line, read_settings, run, say, worker
+from workers.run_command import CANNOT_RUN, NOT_DONE, fail, one_clear_line, run, say, worker
 
 if TYPE_CHECKING:
     from workers.settings import Settings
@@ -289,6 +289,8 @@ def generate(
     if facts is not None:
         parameters = sized(parameters, facts)
     with one_clear_line():
+        from workers.settings import read_settings
+
         count = write_history(terminal, parameters, read_settings(), out)
     terminal.line(f"{count:,} messages of {parameters.accounts:,} accounts")
 

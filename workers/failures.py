@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import asyncpg
 from confluent_kafka import KafkaException
-from pydantic import ValidationError
 
 from workers.checkpoints import Moved
 from workers.enforcement.isolation import CannotStore
@@ -57,12 +56,6 @@ class Failure:
 def failure_of(error: Exception) -> Failure | None:
     """The failure of an expected error; None for a defect, which needs a traceback."""
     match error:
-        case ValidationError():
-            first = error.errors()[0]
-            field = "".join(
-                f" STANDING_{part}".upper() for part in first["loc"]
-            )  # empty for an error of several fields
-            return Failure((f"bad setting{field}: {first['msg']}",))
         case Refused():
             return Failure(tuple(map(str, error.args)))
         case PortTaken() | Moved() | LostOwnership() | TaskEnded() | CannotStore() | NameTaken():

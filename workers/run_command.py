@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from workers.ops.refused import Refused
 from workers.ops.terminal import Terminal, one_line
 
 if TYPE_CHECKING:
@@ -65,21 +64,13 @@ def run(work: "Work", unreachable: int = CANNOT_RUN) -> None:
     with one_clear_line(unreachable):
         if not __debug__:
             fail("Python runs without assertions (PYTHONOPTIMIZE or -O), which the engine relies on: unset it")
+        from workers.settings import read_settings
+
         settings = read_settings()
         try:
             uvloop.run(work(settings))
         except ExceptionGroup as group:
             raise _first(group) from group
-
-
-def read_settings() -> "Settings":
-    """The settings of the environment and `.env`; raises ValidationError or Refused."""
-    from workers.settings import Settings
-
-    try:
-        return Settings()
-    except UnicodeDecodeError as error:
-        raise Refused(f".env is not UTF-8: {error}") from error
 
 
 def _first(error: Exception) -> Exception:

@@ -131,7 +131,7 @@ async def open_database(
             "tzdata_version": version("tzdata"),
             "policies": policies_text(_stamps(policies)),
         }
-    pool = await open_pool(settings.database_url.get_secret_value(), **options)
+    pool = await open_pool(settings.database_url, **options)
     try:
         deployment = await load_deployment(pool, expected)
         if kafka is not None:

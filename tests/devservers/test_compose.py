@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def test_compose_has_one_service_for_each_worker_that_waits_for_the_setup() -> N
     for worker in workers:
         assert found[worker]["command"] == [worker]
         assert found[worker]["depends_on"] == {"setup": {"condition": "service_completed_successfully"}}
-    known = {f"STANDING_{name.upper()}" for name in Settings.model_fields}
+    known = {f"STANDING_{each.name.upper()}" for each in fields(Settings)}
     assert set(found["ingest"]["environment"]) <= known
 
 

@@ -6,6 +6,7 @@ document is written by hand. `test_generated` fails where a document says someth
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -75,19 +76,18 @@ def topics() -> str:
 
 def settings() -> str:
     """The settings, from `workers/settings.py`."""
-    fields = Settings.model_fields
-    assert fields.keys() == SETTINGS.keys(), f"described: {fields.keys() ^ SETTINGS.keys()}"
+    defaults = {each.name: each.default for each in fields(Settings)}
+    assert defaults.keys() == SETTINGS.keys(), f"described: {defaults.keys() ^ SETTINGS.keys()}"
     return rows(
         ["variable", "default", "for"],
-        [[f"`STANDING_{name.upper()}`", _default(fields[name].default), SETTINGS[name]] for name in fields],
+        [[f"`STANDING_{name.upper()}`", _default(default), SETTINGS[name]] for name, default in defaults.items()],
     )
 
 
 def _default(value: object) -> str:
     if isinstance(value, Path):
         return f"`{value.relative_to(PROJECT)}`"
-    shown = value.get_secret_value() if hasattr(value, "get_secret_value") else value
-    return "-" if shown in (None, "") else f"`{shown}`"
+    return "-" if value in (None, "") else f"`{value}`"
 
 
 def commands() -> str:

@@ -134,8 +134,7 @@ async def test_a_recreated_topic_is_read_from_its_start_after_the_documented_ste
     async with deployment.working():
         await processed(deployment)
     await make_anew_and_fill(deployment, AdminClient({"bootstrap.servers": deployment.bootstrap, "log_level": 0}))
-    given = {name.removeprefix("STANDING_").lower(): value for name, value in deployment.workers.items()}
-    settings = Settings.model_validate(given)
+    settings = Settings.of(deployment.workers)
     with pytest.raises(TopicLost, match="order-status was deleted and recreated"):
         await run_setup(settings)
     async with open_kafka(settings) as kafka, open_database(settings, "test", kafka=kafka) as database:

@@ -20,8 +20,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from pydantic import SecretStr
-
 from tests.soak.dead_letters import DeadLetters
 from tests.soak.faults import Faults
 from tests.soak.floors import too_little
@@ -167,9 +165,8 @@ class Soak:
 
     def _settings(self) -> Settings:
         return Settings(
-            _env_file=None,  # type: ignore[call-arg]  # pydantic takes it
             kafka_bootstrap=self.servers.kafka.bootstrap,
-            database_url=SecretStr(self.figures.database_url),
+            database_url=self.figures.database_url,
             topic_prefix=PREFIX,
             partitions=PARTITIONS,
             shards=2,

@@ -48,10 +48,7 @@ class Deployment:
     @property
     def settings(self) -> Settings:
         """The same settings, for what the test does itself."""
-        named: dict[str, Any] = {
-            name.removeprefix("STANDING_").lower(): value for name, value in self.environment.items()
-        }
-        return Settings(_env_file=None, **named)  # type: ignore[call-arg]  # pydantic takes it
+        return Settings.of(self.environment)
 
     def standing(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one command of `standing` to its end."""
@@ -142,7 +139,7 @@ async def check_all(deployment: Deployment) -> Verdict:
     settings = deployment.settings
     verdict = await check(
         settings.kafka_bootstrap,
-        settings.database_url.get_secret_value(),
+        settings.database_url,
         settings.topic_prefix,
         settings.policies,
         settings.clock,

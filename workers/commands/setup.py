@@ -45,7 +45,7 @@ async def run_setup(settings: Settings) -> list[str]:
     """
     policies = load_policies(settings.policies)
     expected = wanted(settings, policies, await cluster_id(settings.kafka))
-    url = settings.database_url.get_secret_value()
+    url = settings.database_url
     done = await _create_database(url)
     connection = await connect(url)
     try:

@@ -29,7 +29,7 @@ from workers.devservers.stack import LocalServers, local_servers
 from workers.kafka.whole_topics import WholeTopics
 from workers.ops.terminal import Terminal, bold
 from workers.rules.calendar import DAY, moment
-from workers.settings import Settings
+from workers.settings import Settings, read_settings
 from workers.wiring import open_database, open_kafka
 
 ENVIRONMENT_FILE = Path(".standing") / "env"
@@ -59,7 +59,7 @@ def main() -> None:
 def _demonstrate(terminal: Terminal, servers: LocalServers, parameters: HistoryParameters, *, once: bool) -> None:
     environment = servers.environment | {"STANDING_CLOCK": "events", "STANDING_ALLOWED_LATENESS_SECONDS": "0"}
     os.environ.update(environment)
-    settings = Settings()
+    settings = read_settings()
     terminal.line("Kafka and PostgreSQL run; setting up topics and tables")
     asyncio.run(setup.run_setup(settings))
     messages = sorted([*history(parameters), *cast()], key=lambda each: each.arrives_at)

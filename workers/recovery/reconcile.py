@@ -77,7 +77,7 @@ async def reconcile(terminal: Terminal, settings: Settings) -> Reconciled | Rest
     Raises StillWorking, BadHistory (the input topics lack their beginning), Altered or DeploymentMismatch.
     """
     expected = wanted(settings, load_policies(settings.policies), await cluster_id(settings.kafka))
-    connection = await connect(settings.database_url.get_secret_value())
+    connection = await connect(settings.database_url)
     try:
         await connect_types(connection)
         await check_same_deployment(connection, expected)

@@ -243,9 +243,7 @@ def _add_all(
 async def _database(settings: Settings) -> AsyncIterator[Any]:
     """A connection to the database, or None if it does not answer."""
     try:
-        connection = await connect(
-            settings.database_url.get_secret_value(), timeout=timeouts.OPTIONAL_DATABASE_SECONDS
-        )
+        connection = await connect(settings.database_url, timeout=timeouts.OPTIONAL_DATABASE_SECONDS)
     except (OSError, TimeoutError, asyncpg.PostgresError):
         yield None
         return
