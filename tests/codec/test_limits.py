@@ -61,7 +61,7 @@ def refused(topic: str, **fields: Any) -> list[str]:
             each.reason
             for each in decoded(Sent(topic, json.dumps(content(topic, **fields, **more)).encode())).rejected
         )
-        for more in ({}, {"extra": 1})  # with another field an order is left to the model
+        for more in ({}, {"extra": "more"})  # with another field an order is left to the model
     }
     [reasons] = found
     return list(reasons)

@@ -107,7 +107,7 @@ async def test_the_clock_of_an_account_moves_while_it_is_quiet_and_no_longer(sid
         (QUIET, move("unknown"), None),
     ]:
         await in_one(side, "write", Changes(accounts=[row]))
-        assert list(await in_one(side, "move_clocks", given)) == ([] if after else given.account_ids)
+        assert set(await in_one(side, "move_clocks", given)) == ({"a"} if after else set())
         assert (await side.tables())["accounts"] == [after or row]
 
 
@@ -127,7 +127,7 @@ async def test_a_clock_is_moved_by_what_the_transaction_that_was_waited_for_left
             await first.write(Changes(accounts=[after]))
             waiting = asyncio.create_task(in_one(side, "move_clocks", move()))
             await side.waits(waiting)
-        assert list(await waiting) == ([] if is_moved else ["a"])
+        assert set(await waiting) == ({"a"} if is_moved else set())
         moved = after._replace(last_effective_at=40, last_order_id="o40", quiet_until=60)
         assert (await side.tables())["accounts"] == [moved if is_moved else after]
 
@@ -136,8 +136,8 @@ async def test_a_moved_account_is_locked_and_one_that_is_not_quiet_is_not(side: 
     await side.store.insert_accounts(["a", "b"])
     await in_one(side, "write", Changes(accounts=[QUIET, QUIET._replace(account_id="b", quiet_until=None)]))
     async with side.store.transaction() as first:
-        assert list(await first.move_clocks(move("b"))) == ["b"]
-        assert list(await first.move_clocks(move())) == []
+        assert set(await first.move_clocks(move("b"))) == set()
+        assert set(await first.move_clocks(move())) == {"a"}
         async with side.store.transaction() as second:
             with pytest.raises(AccountsLocked):
                 await second.lock_accounts(["a"], wait=False)

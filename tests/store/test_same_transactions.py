@@ -84,7 +84,7 @@ class Maker:
         changes.positions = [self.moved(each) for each in before]
         return [
             ("lock_positions", before),
-            ("move_clocks", self.moves()),
+            ("move_clocks", self.moves({*ACCOUNTS, "unknown"} - set(ids))),
             ("lock_accounts", ids),
             ("histories", known),
             ("progress", changes.positions),
@@ -94,10 +94,10 @@ class Maker:
             *self.append(),
         ]
 
-    def moves(self) -> ClockMoves:
+    def moves(self, account_ids: set[str]) -> ClockMoves:
         """Orders about the instants that the rows have, of accounts with and without a row."""
         moves = ClockMoves(since=self.random.choice([0, 5 * 10**8, 10**9 + self.made // 2]), quiet_until=self.at())
-        for account_id in sorted(self.some([*ACCOUNTS, "unknown"], 8)):
+        for account_id in sorted(self.some(sorted(account_ids), 8)):
             row = self.tables.accounts.get(account_id, AccountRow(account_id))
             near = [at for at in (row.span_start, row.last_effective_at, row.quiet_until) if at is not None] or [9]
             first = self.random.choice(near) + self.random.randint(-1, 2)

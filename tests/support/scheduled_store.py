@@ -212,19 +212,17 @@ class ScheduledTransaction:
         await STEP
         return await self._inner.progress(moved)
 
-    async def move_clocks(self, moves: ClockMoves) -> list[str]:
+    async def move_clocks(self, moves: ClockMoves) -> set[str]:
         await STEP
-        others = set(moves.account_ids).difference(moved_clocks(self.tables, moves))  # neither waited for nor locked
+        quiet, moved = moved_clocks(self.tables, moves), set()
         for index, account_id in enumerate(moves.account_ids):
-            if account_id in others:
-                continue
-            row: Row = ("account", account_id)
-            await self._wait(row, alone=True)
-            if await self._inner.move_clocks(moves.only(index)):  # it changed meanwhile
-                others.add(account_id)
-            else:
-                self._hold(row, alone=True)
-        return sorted(others)
+            if account_id in quiet:  # the others are neither waited for nor locked
+                row: Row = ("account", account_id)
+                await self._wait(row, alone=True)
+                if await self._inner.move_clocks(moves.only(index)):  # it is still quiet after the wait
+                    self._hold(row, alone=True)
+                    moved.add(account_id)
+        return moved
 
     async def lock_accounts(self, account_ids: Sequence[str], *, wait: bool = True) -> list[AccountRow]:
         await STEP

@@ -95,14 +95,10 @@ class Enforcement:
             apart = batch.facts.keys() | attempt.quarantined.keys() if attempt.quarantined else batch.facts
             if attempt.in_order:
                 await unit.lock_accounts(chosen)
-            moves = clock_moves(chosen, batch.orders, apart, self.policies)
-            left = await unit.move_clocks(moves)
-            moved = len(moves.account_ids) - len(left)
-            if moved:
-                known = set(moves.account_ids).difference(left)
-                chosen = [each for each in chosen if each not in known] if len(known) < len(chosen) else ()
-            rows = await unit.lock_accounts(chosen, wait=not moved)
-            return Locked(moved + len(rows), *sort_out(rows, batch.orders, apart, self.policies))
+            moved = await unit.move_clocks(clock_moves(chosen, batch.orders, apart, self.policies))
+            left = [each for each in chosen if each not in moved] if len(moved) < len(chosen) else ()
+            rows = await unit.lock_accounts(left, wait=not moved)
+            return Locked(len(chosen), *sort_out(rows, batch.orders, apart, self.policies))
 
         account_ids = batch.account_ids()
         return await self._process(Work(lock_accounts, batch, partitions))

@@ -38,7 +38,7 @@ class UnitOfWork(Protocol):
         ...
 
     async def move_clocks(self, moves: ClockMoves) -> Collection[str]:
-        """Move the clocks of the accounts that are quiet, and lock them; returns the other accounts."""
+        """Move the clocks of the accounts that are quiet, and lock them; returns these accounts."""
         ...
 
     async def lock_accounts(self, account_ids: Sequence[str], *, wait: bool = True) -> list[AccountRow]:

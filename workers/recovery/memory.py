@@ -3,7 +3,7 @@
 A transaction's writes are applied to the tables together when it ends.
 """
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -85,10 +85,10 @@ class MemoryTransaction:
         latest = max((at for each in positions if (at := each.latest_occurred_at) is not None), default=None)
         return Progress(min(known) if len(known) == len(read) else None, self.tables.compared_until, latest, None)
 
-    async def move_clocks(self, moves: ClockMoves) -> list[str]:
+    async def move_clocks(self, moves: ClockMoves) -> Collection[str]:
         moved = moved_clocks(self.tables, moves)
         self._writes.append(lambda: self.tables.accounts.update(moved))
-        return [each for each in moves.account_ids if each not in moved]
+        return moved.keys()
 
     async def lock_accounts(self, account_ids: Sequence[str], *, wait: bool = True) -> list[AccountRow]:
         accounts = self.tables.accounts

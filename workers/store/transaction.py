@@ -80,17 +80,16 @@ class Transaction:
             raise LostOwnership("the deployment is not the one this worker started with")
         return found[0]
 
-    async def move_clocks(self, moves: ClockMoves) -> list[str]:
-        """Move the clocks of quiet accounts, and lock them in the order of their ids; returns the other accounts.
+    async def move_clocks(self, moves: ClockMoves) -> set[str]:
+        """Move the clocks of quiet accounts, and lock them in the order of their ids; returns these accounts.
 
         It waits for a transaction that holds an account, then looks at the row as that one left it.
         """
         if not moves.account_ids:
-            return []
+            return set()
         ids, firsts, lasts = lines(moves.account_ids), lines(moves.first_at), lines(moves.last_at)
         given = (ids, firsts, lasts, lines(moves.last_order_ids), moves.since, moves.quiet_until)
-        rows = await self._connection.fetch(statement("move_clocks"), *given)
-        return [row[0] for row in rows]
+        return {row[0] for row in await self._connection.fetch(statement("move_clocks"), *given)}
 
     async def lock_accounts(self, account_ids: Sequence[str], *, wait: bool = True) -> list[AccountRow]:
         """Lock accounts in the order of their ids; raises UnknownAccounts if some have no row, and AccountsLocked
