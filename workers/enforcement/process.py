@@ -96,8 +96,8 @@ class Enforcement:
             if attempt.in_order:
                 await unit.lock_accounts(chosen)
             moved = await unit.move_clocks(clock_moves(chosen, batch.orders, apart, self.policies))
-            left = [each for each in chosen if each not in moved] if len(moved) < len(chosen) else ()
-            rows = await unit.lock_accounts(left, wait=not moved)
+            left = [each for each in chosen if each not in moved]
+            rows = await unit.lock_accounts(left, wait=not moved) if left else []
             return Locked(len(chosen), *sort_out(rows, batch.orders, apart, self.policies))
 
         account_ids = batch.account_ids()
