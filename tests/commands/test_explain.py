@@ -48,7 +48,7 @@ async def test_an_instant_between_two_orders_shows_neither_the_later_one_nor_its
     assert [each["kind"] for each in said["decisions"]] == ["account_enrolled"]
     assert [each["kind"] for each in said["published"]] == ["account_enrolled"]
     assert "not before 2016-09-06 16:00:00 UTC" in text
-    assert "1 messages published" in text
+    assert "messages published: 1 (withdrawals: 0)" in text
     for later in ("june", "2016-06", "2016-12", "terminated", "suspended on"):
         assert later not in json.dumps(said), later
         assert later not in text, later

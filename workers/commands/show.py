@@ -93,7 +93,7 @@ def explanation(terminal: Terminal, found: "Explanation") -> None:
     decisions = [(_short(each.effective_at), each.clause, in_words(each)) for each in judgement.decisions]
     terminal.table(("when", "clause", "decision"), decisions, "Decisions")
     withdrawn = sum(message["kind"].endswith(WITHDRAWN) for message in found.log)
-    terminal.line(f"{len(found.log)} messages published, {withdrawn} of them withdrawals")
+    terminal.line(f"messages published: {len(found.log)} (withdrawals: {withdrawn})")
 
 
 def in_words(decision: Decision) -> str:

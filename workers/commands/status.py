@@ -17,7 +17,7 @@ from workers.lost_topics import find_lost, in_words, written_to
 from workers.ops.clock import WallClock
 from workers.rules.calendar import Instant, written
 from workers.store.records import Position
-from workers.store.state import COUNTED_TO, read_state, unpublished
+from workers.store.state import COUNTED_TO, Counts, read_state, unpublished
 from workers.store.statements import statement
 from workers.wiring import Database, Kafka
 
@@ -26,30 +26,15 @@ MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class Status(Counts):
     """How far a deployment is; instants are microseconds, ages seconds."""
 
     lag: dict[str, int]
     """Records not read yet, by topic/partition."""
     watermark: Instant | None
     held: str | None
-    due: int
-    """Accounts whose deadline the watermark has passed."""
-    overdue: int
-    """Accounts whose deadline it passed by over a minute."""
-    waiting: int
-    """Accounts whose next deadline is ahead."""
-    accounts_quarantined: int
-    """Accounts whose evaluation failed."""
     unpublished: int
     unpublished_seconds: float
-    fanouts: int
-    """Companies whose members are still to be judged, without those that wait for deferred or quarantined members and
-    without quarantined fan-outs.
-    """
-    fanouts_idle: int
-    """Those of them without progress for over a minute."""
-    dead_letters: int
     quarantined: dict[str, str] = field(default_factory=dict)
     """Why, for the first quarantined accounts and for the companies whose members cannot be judged."""
     paused: dict[str, str] = field(default_factory=dict)
@@ -90,7 +75,7 @@ async def read_status(database: Database, kafka: Kafka, *, fetching: bool = Fals
         unpublished=left.messages,
         unpublished_seconds=left.seconds,
         paused={f"{topic}/{partition}": why for (topic, partition), why in state.paused.items()},
-        **{each.name: getattr(state.left, each.name) for each in fields(state.left) if each.name != "oldest_due"},
+        **{each.name: getattr(state.left, each.name) for each in fields(Counts)},
     )
     status.quarantined.update(await store.quarantined("", MOST_NAMED))
     status.quarantined.update(map(tuple, await store.fetch(statement("quarantined_fanouts"))))

@@ -19,15 +19,13 @@ COUNTED_TO = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class LeftToDo:
+class Counts:
     """The pending work, counted up to a limit."""
 
     due: int
     """Accounts whose deadline the watermark has passed."""
     overdue: int
     """Accounts whose deadline it has passed by more than `timeouts.STUCK_SECONDS`."""
-    oldest_due: Instant | None
-    """The earliest deadline that is due."""
     waiting: int
     """Accounts whose next deadline is ahead of the watermark."""
     accounts_quarantined: int
@@ -38,6 +36,14 @@ class LeftToDo:
     """
     fanouts_idle: int
     """Fan-outs that no worker has advanced for more than `timeouts.STUCK_SECONDS`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftToDo(Counts):
+    """The counts, and the age of the oldest work."""
+
+    oldest_due: Instant | None
+    """The earliest deadline that is due."""
 
 
 @dataclass(frozen=True, slots=True)
