@@ -23,10 +23,12 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+unexport PYTHONDONTWRITEBYTECODE  # or every process of the tests compiles the project again
+
 PROCESSES ?= 3
 PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
-unit: setup  ## run the tests that need no server, in less than a minute
-	$(PYTEST) -m "not server"
+unit: setup  ## run the quick tests that need no server, in less than a minute
+	EXAMPLES=0.25 $(PYTEST) -m "not server and not model"
 
 test: setup  ## run every check and test, on a real Kafka and PostgreSQL that the tests install and start
 	@$(MAKE) --no-print-directory -j 2 lint suite

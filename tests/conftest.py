@@ -23,11 +23,11 @@ STARTS_SERVERS = {"servers", "faulty", "own_servers"}
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of servers, and run them first: the quick ones fill what time is left at the end."""
+    """Mark the tests of servers. The longest files come first: the quick ones fill what time is left at the end."""
     for each in items:
         if STARTS_SERVERS & set(getattr(each, "fixturenames", ())):
             each.add_marker("server")
-    items.sort(key=lambda each: each.get_closest_marker("server") is None)
+    items.sort(key=lambda each: [each.get_closest_marker(mark) is None for mark in ("model", "server")])
 
 
 @pytest.fixture(autouse=True)

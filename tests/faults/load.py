@@ -12,10 +12,7 @@ from tests.faults.deployment import FaultyDeployment
 from tests.support.checker import Verdict
 from workers.demo.generate import Generated, HistoryParameters, history
 
-MESSAGES = history(HistoryParameters(seed=7, accounts=100, companies=30, days=400, late=0.1, doubled=0.05, bad=0.003))
-LATE = MESSAGES[100::20]
-"""Messages that arrive after everything else, months late."""
-IN_TIME = [each for number, each in enumerate(MESSAGES) if number < 100 or number % 20]
+PARAMETERS = HistoryParameters(seed=7, accounts=100, companies=30, days=400, late=0.1, doubled=0.05, bad=0.003)
 PIECES, PAUSE_SECONDS = 60, 0.4
 """The longest history during a fault lasts half a minute."""
 
@@ -30,19 +27,22 @@ async def feed(deployment: FaultyDeployment, messages: Sequence[Generated], over
 
 
 async def under_load(deployment: FaultyDeployment, fault: Callable[[], Awaitable[None]]) -> Verdict:
-    """Stream a history while a fault happens, then what came late; all must be decided and right."""
+    """Stream a history while a fault happens, then a part that is months late; all must be decided and right."""
+    messages = history(PARAMETERS)
+    late = messages[100::20]
+    in_time = [each for number, each in enumerate(messages) if number < 100 or number % 20]
     async with deployment.working():
         over = asyncio.Event()
-        streaming = asyncio.create_task(feed(deployment, IN_TIME, over))
+        streaming = asyncio.create_task(feed(deployment, in_time, over))
         await deployment.at_work()
         await fault()
         ended = time.monotonic()
         over.set()
         await streaming
-        await deployment.streamed(IN_TIME)
+        await deployment.streamed(in_time)
         took = time.monotonic() - ended
-        await deployment.stream(LATE)
-        await deployment.streamed(MESSAGES)
+        await deployment.stream(late)
+        await deployment.streamed(messages)
         await deployment.published()
     _, verdict = await deployment.at_rest()
     died = [each for each in deployment.exits if each[1]]

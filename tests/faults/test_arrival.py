@@ -13,7 +13,7 @@ from tests.faults.deployment import FaultyDeployment
 from tests.support.long import long
 from workers.demo.generate import Generated, HistoryParameters, history
 
-GOOD = history(HistoryParameters(seed=7, accounts=100, companies=30, days=400, late=0.1, doubled=0.05, bad=0))
+GOOD = HistoryParameters(seed=7, accounts=100, companies=30, days=400, late=0.1, doubled=0.05, bad=0)
 
 
 def shuffled(messages: Sequence[Generated]) -> list[Generated]:
@@ -50,7 +50,7 @@ def backwards(messages: Sequence[Generated]) -> list[Generated]:
 async def test_the_same_decisions_are_in_force_in_any_order_of_arrival(
     deployment: FaultyDeployment, arrival: Callable[[Sequence[Generated]], list[Generated]]
 ) -> None:
-    messages = [replace(each, arrives_at=0) for each in arrival(GOOD)]  # sent at one go
+    messages = [replace(each, arrives_at=0) for each in arrival(history(GOOD))]  # sent at one go
     async with deployment.working():
         await deployment.stream(messages)
         await deployment.streamed(messages)

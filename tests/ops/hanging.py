@@ -2,9 +2,10 @@
 
 HANGS = """
 import time
-from workers.ops.watchdog import Watchdog
-with Watchdog("the worker", 2) as watchdog:
-    for _ in range(30):
+from workers.ops import watchdog
+watchdog.ROUND_SECONDS = 0.5
+with watchdog.Watchdog("the worker", 2) as watchdog:
+    for _ in range(3):
         watchdog.turned("one")
         watchdog.turned("another")
         time.sleep(0.1)

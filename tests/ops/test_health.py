@@ -15,10 +15,10 @@ from workers.checkpoints import NotCompared
 from workers.kafka.admin import KafkaUnreachable
 from workers.kafka.last_record import NoAnswer
 from workers.kafka.transactional_producer import PublishError
+from workers.ops import watchdog
 from workers.ops.blame import named
 from workers.ops.health import PortTaken, Vitals, serving
 from workers.ops.metrics import LAG, METRICS, RECORDS, Measured
-from workers.ops.watchdog import Watchdog
 from workers.store.connections import DatabaseTimeout
 from workers.store.postgres import LostOwnership
 
@@ -111,9 +111,10 @@ def test_an_error_names_the_server_that_gave_it(error: Exception, line: str) -> 
     assert named(error).startswith(line)
 
 
-async def test_a_worker_with_a_stalled_loop_is_neither_alive_nor_ready() -> None:
-    with Watchdog("the worker", 4) as watchdog:
-        vitals = Vitals(watchdog=watchdog)
+async def test_a_worker_with_a_stalled_loop_is_neither_alive_nor_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "ROUND_SECONDS", 0.5)
+    with watchdog.Watchdog("the worker", 4) as watching:
+        vitals = Vitals(watchdog=watching)
         async with served(vitals, Measured("ingest")) as port:
             vitals.turned("polls")
             vitals.turned("heartbeats")
@@ -193,8 +194,8 @@ async def test_a_scrape_of_many_partitions_gives_way_to_others_between_the_metri
 
 
 def test_a_loop_counts_as_dead_at_half_of_the_watchdog_s_time() -> None:
-    watchdog = Watchdog("the worker", 120)
-    vitals = Vitals(watchdog=watchdog)
+    watching = watchdog.Watchdog("the worker", 120)
+    vitals = Vitals(watchdog=watching)
     for stalled, problems in ((59, []), (60, ["polls has made no progress for 60 s"])):
-        watchdog._stalled = {"polls": stalled, "heartbeats": 0}
+        watching._stalled = {"polls": stalled, "heartbeats": 0}
         assert vitals.dead() == vitals.unready() == problems

@@ -18,11 +18,15 @@ LOGS = """
 import logging, os, sys
 from workers.ops import logs
 log = logs.configure("a worker")
-for number in range(20_000):
+for number in range(10_000):
     log.warning("a line", number=number, padding="x" * 100)
 os.write(1, b"logged")
 os.read(0, 1)
 raise ValueError("the last words")
+"""
+ENDS_SOON = """
+from workers import timeouts
+timeouts.STDERR_SECONDS = 0.2
 """
 SAYS_TWICE = """
 import logging
@@ -63,23 +67,25 @@ def test_a_late_reader_gets_the_newest_lines_and_the_number_of_the_others() -> N
     lines = read.splitlines()
     assert lines[-1] == "ValueError: the last words"
     logged = [json.loads(line)["number"] for line in lines if line.startswith("{")]
-    assert logged[-1] == 19_999
+    assert logged[-1] == 9_999
     dropped = sum(int(line.split()[1]) for line in lines if line.startswith("standing: "))
     assert dropped > 0
-    assert len(logged) + dropped == 20_000
+    assert len(logged) + dropped == 10_000
 
 
 def test_a_process_ends_though_nobody_reads_its_last_lines() -> None:
     with unread_pipe() as (unread, _):
         ended = subprocess.run(
-            program(LOGS), input=b"", stdout=subprocess.PIPE, stderr=unread, timeout=20, check=False
+            program(ENDS_SOON + LOGS), input=b"", stdout=subprocess.PIPE, stderr=unread, timeout=20, check=False
         )
     assert (ended.returncode, ended.stdout) == (1, b"logged")
 
 
 def test_the_watchdog_ends_a_process_while_nobody_reads_its_standard_error() -> None:
     with unread_pipe() as (unread, _):
-        ended = subprocess.run(program(HANGS), stdout=subprocess.PIPE, stderr=unread, timeout=20, check=False)
+        ended = subprocess.run(
+            program(ENDS_SOON + HANGS), stdout=subprocess.PIPE, stderr=unread, timeout=20, check=False
+        )
     assert (ended.returncode, ended.stdout) == (EXIT_CODE, b"alive\n")
 
 

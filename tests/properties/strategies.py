@@ -39,7 +39,7 @@ Apia's leave out a whole day, 30 December 2011."""
 
 def examples(number: int) -> settings:
     """So many examples of a property; EXAMPLES multiplies them."""
-    number *= int(os.environ.get("EXAMPLES", "1"))
+    number = round(number * float(os.environ.get("EXAMPLES", "1")))
     return settings(max_examples=number, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 

@@ -53,11 +53,13 @@ def check_arrival(seed: int) -> None:
     assert not any(map(engine.breaks_the_rule, engine.rows)), (seed, history)
 
 
-@pytest.mark.parametrize("seed", range(300))
-def test_judged_from_scratch_as_in_the_model_compressed_or_not(seed: int) -> None:
-    check_from_scratch(seed)
+@pytest.mark.parametrize("first", range(0, 300, 30))
+def test_judged_from_scratch_as_in_the_model_compressed_or_not(first: int) -> None:
+    for seed in range(first, first + 30):
+        check_from_scratch(seed)
 
 
-@pytest.mark.parametrize("seed", range(300))
-def test_enforced_message_by_message_as_in_the_model(seed: int) -> None:
-    check_arrival(seed)
+@pytest.mark.parametrize("first", range(0, 300, 30))
+def test_enforced_message_by_message_as_in_the_model(first: int) -> None:
+    for seed in range(first, first + 30):
+        check_arrival(seed)

@@ -14,6 +14,7 @@ from tests.properties.strategies import FAR
 from workers.enforcement import fast_path
 
 
+@pytest.mark.model
 def test_every_sequence_of_three_facts_ends_as_in_the_model() -> None:
     assert main(["--length", "3", "--processes", "2"]) == 0
 

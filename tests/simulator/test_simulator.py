@@ -13,11 +13,12 @@ from tests.simulator.running import failure, quiet, run_some, smallest
 from tests.simulator.scenario import SHARDS, scenario
 from tests.simulator.simulation import World
 from tests.support.scheduled_store import ScheduledStore, ScheduledTransaction, run_alone
-from workers.enforcement import evaluate, fast_path
+from workers.enforcement import fast_path
 from workers.relay import Shard
 from workers.store.records import Position
 
 
+@pytest.mark.model
 @pytest.mark.parametrize("seed", [1, secrets.randbelow(10**9)], ids=["fixed", "fresh"])
 def test_five_hundred_histories_end_as_in_the_model(seed: int) -> None:
     assert main(["--seed", str(seed), "--histories", "500", "--processes", "2"]) == 0
@@ -37,8 +38,8 @@ def lies_inside_always(*_: object, **__: object) -> bool:
     return True
 
 
-def quiet_for_ever(**_: object) -> int:
-    return 2**62
+def moves_the_clock_always(at: int, *, last_effective_at: int, **_: object) -> bool:
+    return at > last_effective_at
 
 
 async def forgets_its_checkpoint(self: Shard) -> None:
@@ -50,11 +51,12 @@ async def expects_whatever_is_stored(self: ScheduledTransaction, expected: list[
         await self.lock(("position", each[:2]))
 
 
+@pytest.mark.model
 @pytest.mark.parametrize(
     ("owner", "name", "fault"),
     [
         (fast_path, "lies_inside", lies_inside_always),
-        (evaluate, "quiet_until", quiet_for_ever),
+        (fast_path, "moves_only_the_clock", moves_the_clock_always),
         (Shard, "open", forgets_its_checkpoint),
         (ScheduledTransaction, "lock_positions", expects_whatever_is_stored),
     ],

@@ -18,6 +18,8 @@ from workers.ingest.partition import OwnedPartition, RegistryWait
 from workers.rules.calendar import Instant
 from workers.store.records import Position
 
+pytestmark = pytest.mark.model
+
 FOR_EVER = 2**62
 UNREAD = "is unread"
 BEYOND = "complete beyond every clock"

@@ -14,9 +14,6 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from jgo.env import EnvironmentBuilder, LinkStrategy
-from jgo.maven import MavenContext
-
 from workers.ops.terminal import Terminal
 
 KAFKA = "org.apache.kafka:kafka_2.13:4.3.1"
@@ -57,6 +54,9 @@ def kafka_classpath() -> str:
 
 def _fetch_kafka(directory: Path) -> str:
     """Download Kafka and its logging backend; resolved together they would mix versions."""
+    from jgo.env import EnvironmentBuilder, LinkStrategy
+    from jgo.maven import MavenContext
+
     directory.mkdir(parents=True, exist_ok=True)
     context = MavenContext(repo_cache=directory / "maven")
     builder = EnvironmentBuilder(context=context, cache_dir=directory / "jgo", link_strategy=LinkStrategy.HARD)

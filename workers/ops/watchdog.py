@@ -14,6 +14,8 @@ from workers.ops.stderr import end_process
 EXIT_CODE = 75
 """`EX_TEMPFAIL`: a restart may help."""
 
+ROUND_SECONDS = 1.0
+"""The length of a round, which counts as a second."""
 START = "start"
 """The name that is watched until the first loop reports progress."""
 
@@ -52,7 +54,9 @@ class Watchdog:
         return self._stalled
 
     def _watch(self) -> None:
-        while not self._ended.wait(1.0):  # counts rounds instead of reading a clock: SIGSTOP stops the count too
+        while not self._ended.wait(
+            ROUND_SECONDS
+        ):  # counts rounds instead of reading a clock: SIGSTOP stops the count too
             turned, self._turned = self._turned, set()
             watched = ({*self._stalled, *turned} - {START}) or {START}
             self._stalled = {loop: 0 if loop in turned else self._stalled.get(loop, 0) + 1 for loop in watched}
