@@ -61,7 +61,6 @@ async def run_ingest(settings: Settings) -> None:
                 prefix=settings.topic_prefix,
                 group=settings.group,
                 instance_id=instance,
-                batch_size=settings.batch_size,
                 topic_ids=made.deployment.topic_ids,
             )
             processing = Processing(
@@ -73,7 +72,7 @@ async def run_ingest(settings: Settings) -> None:
                 vitals=vitals,
             )
             present = Present(WallClock(), made.store, settings.clock == "events")
-            ingest = Ingest(processing, consumer, present, settings.partitions)
+            ingest = Ingest(processing, consumer, present, settings.partitions, settings.batch_size)
             vitals.has(PARTITIONS, really=False)
             vitals.metrics.before_scrape(ingest.measure)
             try:

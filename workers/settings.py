@@ -115,7 +115,7 @@ class Settings:
     allowed_lateness_seconds: float = _setting(600, _between(float, 0, 366 * 86_400))
     console_port: int = _setting(8480, _between(int, 0, 65_535))
     max_record_bytes: int = _setting(1024 * 1024, _between(int, 1, 1024**3))
-    batch_size: int = _setting(5000, _between(int, 1, 50_000))
+    batch_size: int = _setting(20_000, _between(int, 1, 50_000))
     shards: int = _setting(1, _between(int, 1, 64))
     ingests: int = _setting(2, _between(int, 1, 64))
     metrics_port: int = _setting(0, _between(int, 0, 65_000))

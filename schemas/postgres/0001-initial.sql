@@ -64,9 +64,10 @@ create table accounts (
     span_start         timestamptz,                     -- start of the last span of effective orders
     last_effective_at  timestamptz,
     last_order_id      text,
+    quiet_until        timestamptz,                     -- before it, newer orders only move last_effective_at
     quarantined        text                             -- why its last evaluation failed; null: it did not
 ) with (
-    fillfactor = 30,  -- a row doubles in size with its first order, and a HOT update needs room in the page
+    fillfactor = 50,  -- a row grows with its first order, and a HOT update needs room in the page
     -- No plan needs statistics. While analyze runs, no old version can be pruned, and updates leave their page.
     autovacuum_analyze_threshold = 2147483647
 );

@@ -1,9 +1,13 @@
 """The fast path's conditions: for each a history in which leaving it out would lose or keep a wrong decision."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from tests.model.story import activation, case, closed, enrolled, local, order
-from tests.support.database_deployment import DatabaseDeployment
+from tests.support.companies import waits_for
+from tests.support.database_deployment import DatabaseDeployment, policies_of
 from tests.support.rules_engine import Message
 from workers.rules.calendar import DAY
 
@@ -202,3 +206,36 @@ async def test_no_next_check_is_later_than_a_full_evaluation_would_set(deploymen
     assert all(row["next_check"] <= policy_in_force.first_deadline(row["last_effective_at"]) for row in rows)
     await deployment.reaches(local("2016-12-01"))
     await deployment.check(local("2016-12-01"))
+
+
+async def test_a_batch_that_meets_a_held_account_after_it_moved_others_begins_again_and_waits_holding_none(
+    deployment: DatabaseDeployment,
+) -> None:
+    for name in ("a", "b"):
+        await deployment.reads(enrolled("2016-03-01 10:00", name, name, f"e-{name}"))
+    await deployment.reads(order("2016-03-02", "b", "o1"))
+    async with deployment.store.transaction() as other:
+        await other.lock_accounts(["a"])
+        reading = asyncio.create_task(
+            deployment.reads(order("2016-03-03", "b", "o2"), order("2016-03-03", "a", "o3"))
+        )
+        await waits_for(deployment, "from accounts")
+        await other.lock_accounts(["b"], wait=False)
+    done = await reading
+    assert (done.accounts, done.judged, done.quarantined) == (2, 0, {})
+    await deployment.check(local("2016-03-04"))
+
+
+@pytest.mark.parametrize("deployment", [(policy("p", "2016-02-01", 180),)], indirect=True)
+async def test_orders_under_a_policy_that_was_adopted_later_are_judged_by_it(deployment: DatabaseDeployment) -> None:
+    """The account is quiet for 180 days by what was known when it was evaluated; the new policy leaves it 20."""
+    await deployment.reads(ENROLLED)
+    await deployment.reads(order("2016-03-02", order_id="o1"))
+    later = policies_of(policy("p", "2016-02-01", 180), policy("q", "2016-03-10", 20))
+    deployment.policies, deployment.enforcement = later, replace(deployment.enforcement, policies=later)
+    assert (await deployment.reads(order("2016-03-12", order_id="o2"))).judged == 1
+    assert (await deployment.reads(order("2016-03-13", order_id="o3"))).judged == 0
+    assert await at_the_end(deployment, "2016-05-01") == [
+        ("account_enrolled", "2016-03-01"),
+        ("account_suspended", "2016-04-03"),
+    ]

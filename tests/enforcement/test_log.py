@@ -9,6 +9,7 @@ from tests.model.story import case, enrolled, local, order
 from tests.support.database_deployment import SHARDS, DatabaseDeployment
 from workers.rules.calendar import DAY
 from workers.store.statements import statement
+from workers.store.transaction import lines
 
 
 async def story(deployment: DatabaseDeployment) -> None:
@@ -116,12 +117,16 @@ async def test_the_statements_of_the_hot_path_find_accounts_by_their_key(deploym
     ids = [f"a{number}" for number in range(1, 5001)]
     instants = [local("2016-03-02")] * 5000
     for name, arguments in (
-        ("lock_accounts", ("\n".join(ids),)),
-        ("move_last_orders", ("\n".join(ids), "\n".join(map(str, instants)), "\n".join(ids))),
-        ("begin_spans", (ids, instants, ids)),
+        ("lock_accounts", (ids,)),
+        ("lock_free_accounts", (ids,)),
+        ("move_clocks", (lines(ids), lines(instants), lines(instants), lines(ids), instants[0], instants[0])),
+        ("begin_spans", (ids, instants, ids, instants)),
         ("claim_due", (instants[0], 400)),
     ):
         plan = "\n".join(row[0] for row in await deployment.pool.fetch(f"explain {statement(name)}", *arguments))
         index = "accounts_next_check" if name == "claim_due" else "accounts_pkey"
         assert index in plan, plan
         assert "Seq Scan" not in plan, plan
+        if name == "move_clocks":  # it locks the accounts in the order in which they are given
+            assert "Nested Loop" in plan, plan
+            assert plan.index("Function Scan") < plan.index("Index Scan"), plan

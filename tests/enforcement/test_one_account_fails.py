@@ -216,15 +216,14 @@ async def test_the_fast_path_of_an_account_that_fails_stops_no_other(
     deployment: DatabaseDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await deployment.reads(*(enrolled("2016-03-01", name, name, f"e-{name}") for name in NAMES))
-    await deployment.reads(*(order("2016-03-02", name, f"o-{name}") for name in NAMES))
-    real = history.moves_only_the_clock
+    real = history.begins_the_first_span
 
     def fails(at: Instant, **named: Any) -> bool:
         if at == local("2016-03-03"):
             raise Broken
         return real(at, **named)
 
-    monkeypatch.setattr(fast_path, "moves_only_the_clock", fails)
+    monkeypatch.setattr(fast_path, "begins_the_first_span", fails)
     later = {name: "2016-03-03" if name == BAD else "2016-03-04" for name in NAMES}
     done = await deployment.reads(*(order(at, name, f"p-{name}") for name, at in later.items()))
     assert (done.fast, done.quarantined) == (9, {})

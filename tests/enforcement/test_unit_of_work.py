@@ -101,13 +101,13 @@ def test_locks_are_taken_in_one_order_and_positions_are_written_with_all_else() 
     assert engine.position(REGISTRY).next_offset == 3
 
 
-def test_orders_that_only_move_the_clock_need_two_locks_and_one_write() -> None:
+def test_orders_that_only_move_the_clock_lock_no_account_beforehand() -> None:
     engine = InMemory()
     engine.reads(enrolled("2016-03-01"))
     engine.reads(order("2016-03-02", order_id="o1"))
     move = Move(engine.position(ORDERS), engine.position(ORDERS)._replace(next_offset=1))
     done = engine.reads(order("2016-03-03", order_id="o2"), partitions=[move])
-    assert engine.calls == ["lock_positions", "lock_accounts", "write"]
+    assert engine.calls == ["lock_positions", "move_clocks", "write"]
     assert (done.accounts, done.fast, done.judged) == (1, 1, 0)
 
 

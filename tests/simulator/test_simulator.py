@@ -13,7 +13,7 @@ from tests.simulator.running import failure, quiet, run_some, smallest
 from tests.simulator.scenario import SHARDS, scenario
 from tests.simulator.simulation import World
 from tests.support.scheduled_store import ScheduledStore, ScheduledTransaction, run_alone
-from workers.enforcement import fast_path
+from workers.enforcement import evaluate, fast_path
 from workers.relay import Shard
 from workers.store.records import Position
 
@@ -38,8 +38,8 @@ def lies_inside_always(*_: object, **__: object) -> bool:
     return True
 
 
-def moves_the_clock_always(at: int, *, last_effective_at: int, **_: object) -> bool:
-    return at > last_effective_at
+def quiet_for_ever(**_: object) -> int:
+    return 2**62
 
 
 async def forgets_its_checkpoint(self: Shard) -> None:
@@ -56,7 +56,7 @@ async def expects_whatever_is_stored(self: ScheduledTransaction, expected: list[
     ("owner", "name", "fault"),
     [
         (fast_path, "lies_inside", lies_inside_always),
-        (fast_path, "moves_only_the_clock", moves_the_clock_always),
+        (evaluate, "quiet_until", quiet_for_ever),
         (Shard, "open", forgets_its_checkpoint),
         (ScheduledTransaction, "lock_positions", expects_whatever_is_stored),
     ],

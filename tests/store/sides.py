@@ -92,7 +92,7 @@ class InTurns:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.inner, name)
-        return lambda *given: self.turns.take(method(*given))
+        return lambda *given, **named: self.turns.take(method(*given, **named))
 
     def transaction(self) -> "InTurns":
         return InTurns(self.inner.transaction(), self.turns)

@@ -8,8 +8,16 @@ import pytest
 from tests.store.sides import Side, in_one, locked
 from workers.rules.difference import Published
 from workers.rules.facts import EffectiveOrder, OrderSpan
-from workers.store.postgres import UnknownAccounts
-from workers.store.records import AccountRow, Changes, CompanyRow, CurrentDecision, StoredFact, StoredHistory
+from workers.store.postgres import AccountsLocked, UnknownAccounts
+from workers.store.records import (
+    AccountRow,
+    Changes,
+    ClockMoves,
+    CompanyRow,
+    CurrentDecision,
+    StoredFact,
+    StoredHistory,
+)
 
 ONE, TWO, THREE = (str(UUID(int=number)) for number in (1, 2, 3))
 
@@ -71,6 +79,72 @@ async def test_a_transaction_that_found_an_unknown_account_has_released_its_lock
         await in_one(side, "lock_accounts", ["a"])
 
 
+QUIET = AccountRow("a", "active", span_start=10, last_effective_at=20, last_order_id="o20", quiet_until=50)
+
+
+def move(account_id: str = "a", first: int = 30, last: int = 40, since: int = 0) -> ClockMoves:
+    """Orders of one account, of which the first and the last are given."""
+    return ClockMoves([account_id], [first], [last], [f"o{last}"], since, quiet_until=60)
+
+
+async def test_the_clock_of_an_account_moves_while_it_is_quiet_and_no_longer(side: Side) -> None:
+    moved = QUIET._replace(last_effective_at=40, last_order_id="o40", quiet_until=60)
+    inside = QUIET._replace(last_effective_at=21, last_order_id="o21", quiet_until=60)
+    await side.store.insert_accounts(["a"])
+    for row, given, after in [
+        (QUIET, move(), moved),
+        (QUIET, move(first=11), moved),  # an older order inside the span
+        (QUIET, move(first=11, last=21), inside),
+        (QUIET, move(last=49), moved._replace(last_effective_at=49, last_order_id="o49")),
+        (QUIET._replace(quiet_until=70), move(), moved._replace(quiet_until=70)),
+        (QUIET, move(since=20), moved),
+        (QUIET, move(since=21), None),  # quiet by policies that may lack the newest
+        (QUIET, move(last=50), None),
+        (QUIET, move(first=10), None),  # an order before the span, or at its start
+        (QUIET, move(first=15, last=20), None),
+        (QUIET._replace(quiet_until=None), move(), None),
+        (AccountRow("a", "active", quiet_until=50), move(), None),
+        (QUIET, move("unknown"), None),
+    ]:
+        await in_one(side, "write", Changes(accounts=[row]))
+        assert set(await in_one(side, "move_clocks", given)) == ({"a"} if after else set())
+        assert (await side.tables())["accounts"] == [after or row]
+
+
+async def test_a_clock_is_moved_by_what_the_transaction_that_was_waited_for_left(side: Side) -> None:
+    """Under read committed, the update compares the row again after its wait."""
+    await side.store.insert_accounts(["a"])
+    for after, is_moved in [
+        (QUIET._replace(last_effective_at=35), True),
+        (QUIET._replace(standing="suspended", quiet_until=None), False),
+        (QUIET._replace(quiet_until=40), False),
+        (QUIET._replace(last_effective_at=40), False),
+        (QUIET._replace(span_start=30), False),
+    ]:
+        await in_one(side, "write", Changes(accounts=[QUIET]))
+        async with side.store.transaction() as first:
+            await first.lock_accounts(["a"])
+            await first.write(Changes(accounts=[after]))
+            waiting = asyncio.create_task(in_one(side, "move_clocks", move()))
+            await side.waits(waiting)
+        assert set(await waiting) == ({"a"} if is_moved else set())
+        moved = after._replace(last_effective_at=40, last_order_id="o40", quiet_until=60)
+        assert (await side.tables())["accounts"] == [moved if is_moved else after]
+
+
+async def test_a_moved_account_is_locked_and_one_that_is_not_quiet_is_not(side: Side) -> None:
+    await side.store.insert_accounts(["a", "b"])
+    await in_one(side, "write", Changes(accounts=[QUIET, QUIET._replace(account_id="b", quiet_until=None)]))
+    async with side.store.transaction() as first:
+        assert set(await first.move_clocks(move("b"))) == set()
+        assert set(await first.move_clocks(move())) == {"a"}
+        async with side.store.transaction() as second:
+            with pytest.raises(AccountsLocked):
+                await second.lock_accounts(["a"], wait=False)
+        async with side.store.transaction() as third:
+            assert [row[0] for row in await third.lock_accounts(["b"], wait=False)] == ["b"]
+
+
 async def due(side: Side, watermark: int, limit: int) -> list[str]:
     """The claimed accounts."""
     return [row.account_id for row in await in_one(side, "claim_due", watermark, limit)]
@@ -106,15 +180,18 @@ async def test_a_claim_skips_locked_accounts_and_locks_what_it_returns(side: Sid
     assert await due(side, 9, 9) == ids
 
 
-async def test_only_the_next_check_is_rearmed(side: Side) -> None:
+async def test_only_the_next_check_and_how_long_it_is_quiet_are_rearmed(side: Side) -> None:
     await side.store.insert_accounts(["a", "b"])
-    rows = [AccountRow(each, "active", True, 1, 2, 3, b"said", 4, 5, "o5") for each in ("a", "b")]
+    rows = [AccountRow(each, "active", True, 1, 2, 3, b"said", 4, 5, "o5", 6) for each in ("a", "b")]
     await in_one(side, "write", Changes(accounts=rows))
     async with side.store.transaction() as transaction:
         await transaction.claim_due(9, 1_000)
-        await transaction.write(Changes(rearmed=[("b", 77)]))
+        await transaction.write(Changes(rearmed=[("b", 77, 78)]))
         await transaction.write(Changes(accounts=[rows[0]._replace(next_check=None)]))
-    assert (await side.tables())["accounts"] == [rows[0]._replace(next_check=None), rows[1]._replace(next_check=77)]
+    assert (await side.tables())["accounts"] == [
+        rows[0]._replace(next_check=None),
+        rows[1]._replace(next_check=77, quiet_until=78),
+    ]
 
 
 async def test_a_next_check_that_was_written_before_is_rearmed(side: Side) -> None:
@@ -122,16 +199,15 @@ async def test_a_next_check_that_was_written_before_is_rearmed(side: Side) -> No
     async with side.store.transaction() as transaction:
         await transaction.lock_accounts(["a"])
         await transaction.write(Changes(accounts=[AccountRow("a", "active", next_check=5)]))
-        await transaction.write(Changes(rearmed=[("a", 77)]))
+        await transaction.write(Changes(rearmed=[("a", 77, None)]))
     assert (await side.tables())["accounts"] == [AccountRow("a", "active", next_check=77)]
 
 
 def everything() -> Changes:
     """Something in every field."""
     return Changes(
-        moved=[("moved", 90, "o90")],
-        begun=[("begun", 50, "o50")],
-        accounts=[AccountRow("judged", "suspended", True, 1, -2, 3, b"\0said", -4, 5, "o5", "why")],
+        begun=[("begun", 50, "o50", 55)],
+        accounts=[AccountRow("judged", "suspended", True, 1, -2, 3, b"\0said", -4, 5, "o5", 6, "why")],
         facts=[StoredFact("judged", "complaints", "f1", -7, '{"a":"ä"}')],
         spans_removed=[("judged", 10), ("judged", 30)],
         spans_added=[("judged", span(10, 40)), ("judged", span(60, 60))],
@@ -153,7 +229,7 @@ async def prepare(side: Side) -> None:
         await transaction.companies(["c1"], "update")
         await transaction.write(
             Changes(
-                begun=[("moved", 20, "o20")],
+                begun=[("moved", 20, "o20", 95)],
                 facts=[StoredFact("other", "complaints", "f1", 1, "{}"), StoredFact("judged", "x", "f1", 2, "{}")],
                 spans_added=[("judged", span(10, 20)), ("judged", span(30, 40)), ("other", span(30, 30))],
                 published=[
@@ -172,9 +248,9 @@ async def test_every_field_of_the_changes_is_written(side: Side) -> None:
     await in_one(side, "write", everything())
     assert (await side.tables()) == before | {
         "accounts": [
-            AccountRow("begun", span_start=50, last_effective_at=50, last_order_id="o50"),
+            AccountRow("begun", span_start=50, last_effective_at=50, last_order_id="o50", quiet_until=55),
             *everything().accounts,
-            AccountRow("moved", span_start=20, last_effective_at=90, last_order_id="o90"),
+            AccountRow("moved", span_start=20, last_effective_at=20, last_order_id="o20", quiet_until=95),
             AccountRow("other"),
         ],
         "facts": sorted([*before["facts"], *everything().facts]),
@@ -205,7 +281,7 @@ async def test_a_transaction_that_ends_with_an_error_leaves_every_table_as_it_wa
         async with side.store.transaction() as transaction:
             await transaction.companies(["c1", "c2"], "update")
             await transaction.write(everything())
-            await transaction.write(Changes(rearmed=[("other", 4)]))
+            await transaction.write(Changes(rearmed=[("other", 4, None)]))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -229,8 +305,9 @@ async def test_the_last_span_of_a_history_ends_where_the_row_says(side: Side) ->
     changes = everything()
     changes.accounts = [AccountRow("judged", last_effective_at=75, last_order_id="o75")]
     await in_one(side, "write", changes)
+    await in_one(side, "move_clocks", move("moved", first=90, last=90))
     async with side.store.transaction() as transaction:
-        rows = [AccountRow(*row) for row in await transaction.lock_accounts(["judged", "moved", "begun", "other"])]
+        rows = await transaction.lock_accounts(["judged", "moved", "begun", "other"])
         found = await transaction.histories(rows)
     for each in found.values():
         each.facts.sort()

@@ -20,6 +20,7 @@ from workers.store.postgres import LostOwnership, UnknownAccounts
 from workers.store.records import (
     AccountRow,
     Changes,
+    ClockMoves,
     CompanyRow,
     CurrentDecision,
     DeadLetterWindowRow,
@@ -83,6 +84,7 @@ class Maker:
         changes.positions = [self.moved(each) for each in before]
         return [
             ("lock_positions", before),
+            ("move_clocks", self.moves({*ACCOUNTS, "unknown"} - set(ids))),
             ("lock_accounts", ids),
             ("histories", known),
             ("progress", changes.positions),
@@ -92,6 +94,19 @@ class Maker:
             *self.append(),
         ]
 
+    def moves(self, account_ids: set[str]) -> ClockMoves:
+        """Orders about the instants that the rows have, of accounts with and without a row."""
+        moves = ClockMoves(since=self.random.choice([0, 5 * 10**8, 10**9 + self.made // 2]), quiet_until=self.at())
+        for account_id in sorted(self.some(sorted(account_ids), 8)):
+            row = self.tables.accounts.get(account_id, AccountRow(account_id))
+            near = [at for at in (row.span_start, row.last_effective_at, row.quiet_until) if at is not None] or [9]
+            first = self.random.choice(near) + self.random.randint(-1, 2)
+            moves.account_ids.append(account_id)
+            moves.first_at.append(first)
+            moves.last_at.append(max(first, self.random.choice(near) + self.random.randint(-1, 2)))
+            moves.last_order_ids.append(f"o{self.new()}")
+        return moves
+
     def deadline(self) -> list[Call]:
         watermark, limit = self.random.randrange(1000) * 1_000_000, self.random.choice([1, 3, 100])
         due = [row for row in self.tables.accounts.values() if row.next_check is not None and row.quarantined is None]
@@ -99,7 +114,7 @@ class Maker:
             (row for row in due if (row.next_check or 0) <= watermark), key=lambda row: row.next_check or 0
         )
         rearmed = self.some(soonest[:limit])
-        moved = [(row.account_id, at) for row in rearmed if (at := self.at()) is not None]
+        moved = [(row.account_id, at, self.at()) for row in rearmed if (at := self.at()) is not None]
         judged = [row for row in soonest[:limit] if row not in rearmed]
         return [
             ("progress",),
@@ -164,11 +179,9 @@ class Maker:
         changes = Changes()
         for row in rows:
             at = self.new() + 10**9
-            kind = self.random.choice(["moved or begun", "judged", "nothing"])
-            if kind == "moved or begun" and row.last_effective_at is not None:
-                changes.moved.append((row.account_id, at, f"o{at}"))
-            elif kind == "moved or begun" and not self.tables.spans.get(row.account_id):
-                changes.begun.append((row.account_id, at, f"o{at}"))
+            kind = self.random.choice(["begun", "judged", "nothing"])
+            if kind == "begun" and not self.tables.spans.get(row.account_id):
+                changes.begun.append((row.account_id, at, f"o{at}", self.at()))
             elif kind == "judged":
                 self.judged(row, changes)
             self.decided(False, row.account_id, changes)
@@ -208,6 +221,7 @@ class Maker:
                 None if end is None else end.at - 1,
                 None if end is None else end.at,
                 None if end is None else end.order_id,
+                None if end is None else end.at + random.choice([-1, 5, 10**10]),
                 "why" if random.random() < 0.1 else None,
             )
         )

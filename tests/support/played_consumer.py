@@ -46,7 +46,7 @@ class PlayedConsumer:
     async def stop(self, owned: int) -> None:
         """Nothing is to be stopped."""
 
-    async def poll(self) -> Mapping[Partition, Sequence[Any]] | None:
+    async def poll(self, most: int) -> Mapping[Partition, Sequence[Any]] | None:
         await asyncio.sleep(0.01)
         return {}
 

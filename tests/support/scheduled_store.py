@@ -10,12 +10,14 @@ from types import TracebackType
 from typing import Any
 
 from workers.recovery.memory import MemoryStore, MemoryTransaction
+from workers.recovery.memory_tables import moved_clocks
 from workers.rules.calendar import Instant
 from workers.rules.difference import Published
-from workers.store.postgres import READ_BYTES, UnknownAccounts
+from workers.store.postgres import READ_BYTES, AccountsLocked, UnknownAccounts
 from workers.store.records import (
     AccountRow,
     Changes,
+    ClockMoves,
     CompanyRow,
     DeadLetterWindowRow,
     Fanout,
@@ -210,8 +212,22 @@ class ScheduledTransaction:
         await STEP
         return await self._inner.progress(moved)
 
-    async def lock_accounts(self, account_ids: Sequence[str]) -> list[AccountRow]:
+    async def move_clocks(self, moves: ClockMoves) -> set[str]:
         await STEP
+        quiet, moved = moved_clocks(self.tables, moves), set()
+        for index, account_id in enumerate(moves.account_ids):
+            if account_id in quiet:  # the others are neither waited for nor locked
+                row: Row = ("account", account_id)
+                await self._wait(row, alone=True)
+                if await self._inner.move_clocks(moves.only(index)):  # it is still quiet after the wait
+                    self._hold(row, alone=True)
+                    moved.add(account_id)
+        return moved
+
+    async def lock_accounts(self, account_ids: Sequence[str], *, wait: bool = True) -> list[AccountRow]:
+        await STEP
+        if not wait and not all(self.store.free(("account", each), self, alone=True) for each in account_ids):
+            raise AccountsLocked
         unknown = [each for each in account_ids if each not in self.tables.accounts]
         for account_id in sorted(set(account_ids).difference(unknown)):
             await self.lock(("account", account_id))

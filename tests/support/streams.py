@@ -37,10 +37,9 @@ class Stream:
             prefix=self.prefix,
             group=f"{self.prefix}group",
             instance_id=instance,
-            batch_size=batch_size,
             topic_ids=topic_ids,
         )
-        return Reading(consumer, vitals or Vitals())
+        return Reading(consumer, vitals or Vitals(), batch_size)
 
     def produce(self, messages: list[Message], topic: str = "orders", partition: int = 0, **options: object) -> None:
         produce(self.bootstrap, self.prefix + topic, messages, partition=partition, **options)
@@ -68,10 +67,11 @@ class Reading:
 
     consumer: Consumer
     vitals: Vitals
+    batch_size: int
     _loop: Loop | None = None
 
     async def run(self, worker: Worker, stop: asyncio.Event) -> None:
-        self._loop = Loop(self.consumer, worker, self.vitals)
+        self._loop = Loop(self.consumer, worker, self.vitals, self.batch_size)
         await self._loop.run(stop)
 
     @property

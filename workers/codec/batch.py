@@ -52,6 +52,8 @@ class Batch:
         """Add what was read after this batch. It may take over the parts of `other`."""
         if not self.orders:
             self.orders = other.orders
+        elif self.orders.keys().isdisjoint(other.orders):  # an account's orders are in one partition, as a rule
+            self.orders |= other.orders
         else:
             for account_id, orders in other.orders.items():
                 found = self.orders.get(account_id)

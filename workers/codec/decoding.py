@@ -23,11 +23,11 @@ from workers.rules.calendar import SECOND, Instant
 from workers.rules.policy import Policies
 
 FUTURE_LIMIT: Instant = 5 * 60 * SECOND
-_NONE: Instant = -(2**62)
 _TRACE_CONTEXT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 """The header `traceparent` of W3C Trace Context: version, trace id, parent id and flags."""
 
 _ORDER = TypeAdapter(OrderStatus)
+Order = OrderStatus | PlainOrder
 _FACTS: dict[str, TypeAdapter[Complaint | SellerAccount | AccountRequest]] = {
     "complaints": TypeAdapter(Complaint),
     "seller-accounts": TypeAdapter(SellerAccount),
@@ -63,51 +63,45 @@ class Decoder:
         return self._decode_facts(topic, records, into, now)
 
     def _decode_orders(self, records: Sequence[Record], into: Batch, now: Instant) -> Read:
-        latest: Instant = _NONE
-        stamp = 0
-        validate, most, limit = _ORDER.validator.validate_json, self._max_record_bytes, now + FUTURE_LIMIT
-        orders = into.orders
+        """Decode orders: all at once where all are plain, each by itself where one is not."""
+        values = [record.value or b"" for record in records]
+        found = None if max(map(len, values), default=0) > self._max_record_bytes else read_plain(values)
+        if found is not None and not _is_ahead(max(found[1], default=0), now):
+            return _add_orders(records, *found, into)
+        read = Read()
         for record in records:
-            value = record.value
-            if value is None or len(value) > most:
-                self._refuse_unread(record, "order-status", into)
-                continue
-            try:
-                plain = read_plain(value)
-                if plain is None:
-                    order: OrderStatus | PlainOrder = validate(value)
-                    at = instant(order.occurred_at)
-                else:
-                    order, at = plain
-            except ValueError as error:
-                into.rejected.append(_bad(record, "order-status", error))
-                continue
-            if at > limit:
-                into.rejected.append(_in_future(record, "order-status", order.occurred_at))
-                continue
-            stamp = record.timestamp
-            if at > latest:  # noqa: PLR1730  # calling max for each order costs as much as the rest
-                latest = at
-            if order.status in EFFECTIVE and order.previous_status not in EFFECTIVE:
-                account_id = order.account_id
-                found = orders.get(account_id)
-                if found is None:
-                    orders[account_id] = [(at, order.order_id)]
-                else:
-                    found.append((at, order.order_id))
-                if record.headers:
-                    _trace(record, account_id, into)
-        return Read() if latest == _NONE else Read(latest, _arrival(stamp))
+            if (one := self._decode_order(record, into, now)) is not None:
+                read = read.then(_add_orders([record], [one[0]], [one[1]], into))
+        return read
+
+    def _decode_order(self, record: Record, into: Batch, now: Instant) -> tuple[Order, Instant] | None:
+        """An order and its instant; None where it becomes a dead letter."""
+        if (value := self._value(record, "order-status", into)) is None:
+            return None
+        order: Order
+        try:
+            found = read_plain([value])
+            if found is None:
+                order = _ORDER.validate_json(value)
+                at = instant(order.occurred_at)
+            else:
+                [order], [at] = found
+        except ValueError as error:
+            into.rejected.append(_bad(record, "order-status", error))
+            return None
+        if _is_ahead(at, now):
+            into.rejected.append(_in_future(record, "order-status", order.occurred_at))
+            return None
+        return order, at
 
     def _decode_facts(self, topic: str, records: Sequence[Record], into: Batch, now: Instant) -> Read:
         latest: Instant | None = None
         stamp: Instant | None = None
         for record in records:
-            if record.value is None or len(record.value) > self._max_record_bytes:
-                self._refuse_unread(record, topic, into)
+            if (value := self._value(record, topic, into)) is None:
                 continue
             try:
-                message = _FACTS[topic].validate_json(record.value)
+                message = _FACTS[topic].validate_json(value)
                 at = instant(message.occurred_at)
             except ValueError as error:
                 into.rejected.append(_bad(record, topic, error))
@@ -133,7 +127,7 @@ class Decoder:
         at: Instant,
         now: Instant,
     ) -> Rejected | None:
-        if at > now + FUTURE_LIMIT:
+        if _is_ahead(at, now):
             return _in_future(record, topic, message.occurred_at)
         if not isinstance(message, Complaint) or message.outcome != "upheld":
             return None
@@ -142,12 +136,32 @@ class Decoder:
             return Rejected(record, topic, "unknown_category", detail)
         return None
 
-    def _refuse_unread(self, record: Record, topic: str, into: Batch) -> None:
+    def _value(self, record: Record, topic: str, into: Batch) -> bytes | None:
+        """A record's value; None where it is not read, and the record becomes a dead letter."""
         if record.value is None:
             into.rejected.append(Rejected(record, topic, "invalid_json", "the value is null"))
-            return
-        detail = f"{len(record.value)} bytes, over the limit of {self._max_record_bytes}"
-        into.rejected.append(Rejected(record, topic, "too_large", detail))
+        elif len(record.value) > self._max_record_bytes:
+            detail = f"{len(record.value)} bytes, over the limit of {self._max_record_bytes}"
+            into.rejected.append(Rejected(record, topic, "too_large", detail))
+        else:
+            return record.value
+        return None
+
+
+def _add_orders(records: Sequence[Record], orders: Sequence[Order], instants: Sequence[Instant], into: Batch) -> Read:
+    """Add what is effective of good records; this is the loop of the hot path."""
+    by_account = into.orders
+    for record, order, at in zip(records, orders, instants, strict=True):
+        if order.status in EFFECTIVE and order.previous_status not in EFFECTIVE:
+            account_id = order.account_id
+            found = by_account.get(account_id)
+            if found is None:
+                by_account[account_id] = [(at, order.order_id)]
+            else:
+                found.append((at, order.order_id))
+            if record.headers:
+                _trace(record, account_id, into)
+    return Read(max(instants), _arrival(records[-1].timestamp)) if records else Read()
 
 
 def keep_before(batch: Batch, offset: int) -> None:
@@ -187,6 +201,10 @@ def _bad(record: Record, topic: str, error: ValueError) -> Rejected:
         return Rejected(record, topic, "invalid_json", str(strict))
     field = ".".join(str(part) for part in first["loc"])
     return Rejected(record, topic, "invalid_message", f"{field}: {first['msg']}" if field else first["msg"])
+
+
+def _is_ahead(at: Instant, now: Instant) -> bool:
+    return at > now + FUTURE_LIMIT
 
 
 def _in_future(record: Record, topic: str, occurred_at: str) -> Rejected:

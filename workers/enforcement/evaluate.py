@@ -19,6 +19,7 @@ from workers.rules.calendar import Instant
 from workers.rules.company import Termination
 from workers.rules.decisions import Because
 from workers.rules.difference import difference
+from workers.rules.history import quiet_until
 from workers.rules.judge import judge
 from workers.rules.policy import Policies
 from workers.rules.standing import Standing
@@ -73,7 +74,7 @@ def _evaluate(contexts: Sequence[AccountContext], basis: Basis, outbox: Outbox) 
                 outbox.back_to(checkpoint)
         if context.failed is not None:
             row = _keep_facts(context, outbox.changes)
-            outbox.changes.accounts.append(row._replace(quarantined=context.failed))
+            outbox.changes.accounts.append(row._replace(quiet_until=None, quarantined=context.failed))
     return all(context.failed is None for context in changing)
 
 
@@ -104,14 +105,18 @@ def _publish_account(
         said = standing_digest(judgement.standing)
         if said != row.standing_digest:
             outbox.standing(context.account_id, judgement.standing, sequence)
+    last, next_check, quiet = row.last_effective_at, judgement.next_check, None
+    if judgement.status == "active" and not judgement.deferred and last is not None:
+        quiet = quiet_until(last_effective_at=last, next_check=next_check, policies=basis.policies)
     outbox.changes.accounts.append(
         row._replace(
             standing=judgement.status,
             deferred=judgement.deferred,
-            next_check=judgement.next_check,
+            next_check=next_check,
             judged_until=None if until == MINUS_INFINITY else until,
             sequence=sequence,
             standing_digest=said,
+            quiet_until=quiet,
             quarantined=None,
         )
     )

@@ -1,81 +1,110 @@
-"""The fast path: what is decided from an account's row alone.
+"""The fast path: what is decided without an account's history.
 
-Over 99 % of a marketplace's orders end here: those of active accounts that only move the clock. So this reads no
-history and builds no objects. It may send an account to the judgement needlessly; it never keeps one from it (see
-`workers.rules.history`).
+Over 99 % of a marketplace's orders end here: those of active accounts that only move the clock. They are one
+conditional update, which reads no row into Python (`clock_moves`). Of the accounts that it leaves alone, the row
+tells some that need no judgement either (`sort_out`). Both may send an account to the judgement needlessly; they
+never keep one from it (see `workers.rules.history`).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from workers.ops.logs import Log
 from workers.rules.calendar import Instant
-from workers.rules.history import begins_the_first_span, lies_inside, moves_only_the_clock
+from workers.rules.history import begins_the_first_span, lies_inside, quiet_until
 from workers.rules.policy import Policies
-from workers.store.records import AccountRow, Changes
+from workers.store.records import AccountRow, Changes, ClockMoves
 
 log = Log()
 
+Orders = Mapping[str, list[tuple[Instant, str]]]
+
+
+def clock_moves(account_ids: Iterable[str], orders: Orders, apart: Collection[str], policies: Policies) -> ClockMoves:
+    """The accounts of which a batch has nothing but orders, none of them `apart`, as the conditional update takes
+    them. `account_ids` are sorted, and so are the moves.
+
+    All their orders are under one policy, the newest of the batch, and so must be the last orders of their accounts
+    (`ClockMoves.since`).
+    """
+    newest = max((order[0] for own in orders.values() for order in own), default=None)
+    policy = None if newest is None else policies.in_force(newest)
+    if policy is None:
+        return ClockMoves()
+    moves = ClockMoves(since=policy.effective_from)
+    ids, firsts, lasts, order_ids = moves.account_ids, moves.first_at, moves.last_at, moves.last_order_ids
+    for account_id in account_ids:
+        own = orders.get(account_id)
+        if own is None or account_id in apart:
+            continue
+        last_at, order_id = own[0] if len(own) == 1 else max(own)
+        first_at = last_at if len(own) == 1 else min(own)[0]
+        if first_at >= moves.since:
+            ids.append(account_id)
+            firsts.append(first_at)
+            lasts.append(last_at)
+            order_ids.append(order_id)
+    if lasts:
+        moves.quiet_until = policies.first_deadline_after(min(lasts))
+    return moves
+
 
 def sort_out(
-    rows: Iterable[AccountRow],
-    orders: Mapping[str, list[tuple[Instant, str]]],
-    apart: Collection[str],
-    policies: Policies,
+    rows: Iterable[AccountRow], orders: Orders, apart: Collection[str], policies: Policies
 ) -> tuple[list[AccountRow], Changes]:
-    """The accounts that must be judged, those `apart` among them, and what changes of the others: the last order of
-    some moves, and the first of others begins a span.
+    """The locked accounts that must be judged, those `apart` among them, and what changes of the others: the first
+    order of some begins a span. Orders inside the last span change nothing.
     """
     judged: list[AccountRow] = []
     changes = Changes()
-    moved, begun = changes.moved, changes.begun
     for row in rows:
-        account_id, standing, deferred, next_check, until, sequence, _, span_start, last_at, last_id, quarantined = (
-            row
-        )
         # A quarantined account may be judged again; an order may cure the deadline behind which facts are deferred.
-        if account_id in apart or standing != "active" or quarantined is not None or deferred:
-            judged.append(AccountRow(*row))
+        if row.account_id in apart or row.standing != "active" or row.quarantined is not None or row.deferred:
+            judged.append(row)
             continue
-        own = orders[account_id]
         try:
-            if span_start is None or last_at is None or last_id is None:
-                if len(own) == 1 and begins_the_first_span(
-                    own[0][0], decisions=sequence, next_check=next_check, judged_until=until, policies=policies
-                ):
-                    begun.append((account_id, *own[0]))
-                else:
-                    judged.append(AccountRow(*row))
-                continue
-            last = _after(own, span_start, (last_at, last_id), next_check, policies)
+            begins = _begun(row, orders[row.account_id], policies)
         except Exception:  # the judgement, which fails for this account alone, says why
-            last = None
-        if last is None:
-            judged.append(AccountRow(*row))
-        elif last[0] != last_at:
-            moved.append((account_id, *last))
+            begins = None
+        if begins is not None:
+            changes.begun.append(begins)
+        elif not _change_nothing(row, orders[row.account_id]):
+            judged.append(row)
     return judged, changes
 
 
-def _after(
-    orders: Sequence[tuple[Instant, str]],
-    span_start: Instant,
-    last: tuple[Instant, str],
-    next_check: Instant | None,
-    policies: Policies,
-) -> tuple[Instant, str] | None:
-    """The account's last order after these; None where one of them needs a judgement."""
-    for order in sorted(orders) if len(orders) > 1 else orders:
-        at = last[0]
-        if moves_only_the_clock(order[0], last_effective_at=at, next_check=next_check, policies=policies):
-            last = order
-        elif order != last and not lies_inside(order[0], span_start=span_start, last_effective_at=at):
-            return None
-    return last
+def _begun(
+    row: AccountRow, own: Sequence[tuple[Instant, str]], policies: Policies
+) -> tuple[str, Instant, str, Instant | None] | None:
+    """The first span of an account, which its only order begins and nothing else follows from; None otherwise."""
+    if row.span_start is not None or len(own) > 1:
+        return None
+    [(at, order_id)] = own
+    if not begins_the_first_span(
+        at, decisions=row.sequence, next_check=row.next_check, judged_until=row.judged_until, policies=policies
+    ):
+        return None
+    return (
+        row.account_id,
+        at,
+        order_id,
+        quiet_until(last_effective_at=at, next_check=row.next_check, policies=policies),
+    )
 
 
-def later_check(row: AccountRow, watermark: Instant, policies: Policies) -> Instant | None:
-    """The next check of a due account whose last order moved its deadline beyond the watermark; None where it must be
-    judged.
+def _change_nothing(row: AccountRow, own: Sequence[tuple[Instant, str]]) -> bool:
+    """Whether each of these orders is inside the account's last span, or is its last one again."""
+    start, last = row.span_start, row.last_effective_at
+    if start is None or last is None:
+        return False
+    return all(
+        lies_inside(order[0], span_start=start, last_effective_at=last) or order == (last, row.last_order_id)
+        for order in own
+    )
+
+
+def later_check(row: AccountRow, watermark: Instant, policies: Policies) -> tuple[Instant, Instant | None] | None:
+    """The next check of a due account whose last order moved its deadline beyond the watermark, and its new
+    `quiet_until`; None where it must be judged.
     """
     last = row.last_effective_at
     if row.standing != "active" or row.deferred or last is None:
@@ -85,9 +114,11 @@ def later_check(row: AccountRow, watermark: Instant, policies: Policies) -> Inst
         if policy is None:
             return None
         next_check, following = policy.first_deadline(last), policies.next_start(last)
+        if following is not None:
+            next_check = min(next_check, following)
+        if next_check <= watermark:
+            return None
+        return next_check, quiet_until(last_effective_at=last, next_check=next_check, policies=policies)
     except Exception:
         log.exception("account is judged: when it is due cannot be computed", account_id=row.account_id)
         return None
-    if following is not None:
-        next_check = min(next_check, following)
-    return next_check if next_check > watermark else None

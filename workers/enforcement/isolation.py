@@ -11,7 +11,7 @@ from typing import TypeVar
 from workers.enforcement.account_context import why_not
 from workers.enforcement.unit_of_work import Transactions
 from workers.ops.logs import Log
-from workers.store.postgres import TRANSIENT, LostOwnership, UnknownAccounts
+from workers.store.postgres import TRANSIENT, AccountsLocked, LostOwnership, UnknownAccounts
 
 log = Log()
 
@@ -26,6 +26,8 @@ class Attempt:
     """Accounts that are not to be evaluated, and why."""
     only: Sequence[str] | None = None
     """The accounts that are rehearsed; None where it is no rehearsal."""
+    in_order: bool = False
+    """All accounts are locked first, in the order of their ids."""
     account_ids: Sequence[str] = ()
     """The accounts that it was about, sorted."""
 
@@ -49,10 +51,13 @@ async def isolated(database: Transactions, work: Callable[[Attempt], Awaitable[R
     Raises the failure itself where no account brings it about, and CannotStore.
     """
     quarantined: dict[str, str] = {}
+    in_order = False
     while True:
-        attempt = Attempt(quarantined)
+        attempt = Attempt(quarantined, in_order=in_order)
         try:
             return await work(attempt)
+        except AccountsLocked:
+            in_order = True
         except UnknownAccounts as unknown:
             await database.insert_accounts(unknown.account_ids)
         except NOT_THE_ACCOUNTS:
@@ -76,7 +81,7 @@ async def _culprit(work: Callable[[Attempt], Awaitable[object]], failed: Attempt
     async def failure(account_ids: Sequence[str]) -> str | None:
         """Why the work fails with these accounts alone; None where it does not."""
         try:
-            await work(Attempt(failed.quarantined, account_ids))
+            await work(Attempt(failed.quarantined, account_ids, in_order=True))
         except NOT_THE_ACCOUNTS:
             raise
         except Exception as error:

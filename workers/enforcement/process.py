@@ -14,7 +14,7 @@ from workers.enforcement.account_context import AccountContext, open_context, wh
 from workers.enforcement.companies import CompanyContext, lock_needed, read_companies
 from workers.enforcement.completion import end_of_the_way
 from workers.enforcement.evaluate import Basis, evaluate
-from workers.enforcement.fast_path import later_check, sort_out
+from workers.enforcement.fast_path import clock_moves, later_check, sort_out
 from workers.enforcement.isolation import NOT_THE_ACCOUNTS, Attempt, isolated
 from workers.enforcement.outbox import Outbox
 from workers.enforcement.position_moves import Move, PendingMove
@@ -92,11 +92,13 @@ class Enforcement:
 
         async def lock_accounts(unit: UnitOfWork, attempt: Attempt) -> Locked:
             chosen = attempt.chosen(account_ids)
-            if not chosen:
-                return Locked()
-            rows = await unit.lock_accounts(chosen)
-            judged = batch.facts.keys() | attempt.quarantined.keys() if attempt.quarantined else batch.facts
-            return Locked(len(rows), *sort_out(rows, batch.orders, judged, self.policies))
+            apart = batch.facts.keys() | attempt.quarantined.keys() if attempt.quarantined else batch.facts
+            if attempt.in_order:
+                await unit.lock_accounts(chosen)
+            moved = await unit.move_clocks(clock_moves(chosen, batch.orders, apart, self.policies))
+            left = [each for each in chosen if each not in moved]
+            rows = await unit.lock_accounts(left, wait=not moved) if left else []
+            return Locked(len(chosen), *sort_out(rows, batch.orders, apart, self.policies))
 
         account_ids = batch.account_ids()
         return await self._process(Work(lock_accounts, batch, partitions))
@@ -112,14 +114,14 @@ class Enforcement:
                 rows = await unit.claim_due(watermark, limit)
                 attempt.chosen(sorted(row.account_id for row in rows))
             else:
-                rows = await _lock(unit, attempt.only)
+                rows = await unit.lock_accounts(attempt.only)
             changes, judged = Changes(), []
             for row in rows:
                 later = None if row.account_id in attempt.quarantined else later_check(row, watermark, self.policies)
                 if later is None:
                     judged.append(row)
                 else:
-                    changes.rearmed.append((row.account_id, later))
+                    changes.rearmed.append((row.account_id, *later))
             return Locked(len(rows), judged, changes)
 
         return await self._process(Work(lock_accounts))
@@ -149,7 +151,7 @@ class Enforcement:
             if not members:
                 return Locked()
             changes = Changes(fanouts_moved=[(fanout, fanout._replace(cursor=members[-1]))])
-            return Locked(len(members), await _lock(unit, members), changes)
+            return Locked(len(members), await unit.lock_accounts(members), changes)
 
         done = await self._process(Work(lock_accounts, because=because))
         return done if done.accounts else await self._complete(fanout)
@@ -164,7 +166,7 @@ class Enforcement:
 
     async def _again(self, account_ids: Sequence[str], chosen: Callable[[AccountRow], bool]) -> Done:
         async def lock_accounts(unit: UnitOfWork, attempt: Attempt) -> Locked:
-            rows = await _lock(unit, attempt.chosen(sorted(set(account_ids))))
+            rows = await unit.lock_accounts(attempt.chosen(sorted(set(account_ids))))
             judged = [row for row in rows if chosen(row)]
             return Locked(len(judged), judged)
 
@@ -241,10 +243,6 @@ class Enforcement:
         log.error("fan-out quarantined", company=fanout.company_key, exc_info=error)
         await self.database.quarantine_fanout(fanout, why_not(error))
         return Done()
-
-
-async def _lock(unit: UnitOfWork, account_ids: Sequence[str]) -> list[AccountRow]:
-    return [AccountRow(*row) for row in await unit.lock_accounts(account_ids)] if account_ids else []
 
 
 async def _lock_companies(unit: UnitOfWork, contexts: Sequence[AccountContext]) -> dict[str, CompanyContext]:

@@ -4,7 +4,7 @@ Owns the two Protocols and no code. Locks are taken in one order everywhere, eac
 companies, fan-outs, shards of the log. `workers.enforcement.process` has that order in one function.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from workers.rules.difference import Published
 from workers.store.records import (
     AccountRow,
     Changes,
+    ClockMoves,
     CompanyRow,
     Fanout,
     LogRow,
@@ -36,8 +37,14 @@ class UnitOfWork(Protocol):
         """
         ...
 
-    async def lock_accounts(self, account_ids: Sequence[str]) -> Sequence[AccountRow]:
-        """Lock accounts; raises UnknownAccounts where some have no row. The rows unpack as AccountRow does."""
+    async def move_clocks(self, moves: ClockMoves) -> Collection[str]:
+        """Move the clocks of the accounts that are quiet, and lock them; returns these accounts."""
+        ...
+
+    async def lock_accounts(self, account_ids: Sequence[str], *, wait: bool = True) -> list[AccountRow]:
+        """Lock accounts; raises UnknownAccounts where some have no row. A transaction that holds accounts already
+        must not `wait`: it raises AccountsLocked where another holds one of these.
+        """
         ...
 
     async def claim_due(self, watermark: Instant, limit: int) -> list[AccountRow]:

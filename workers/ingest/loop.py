@@ -6,6 +6,7 @@ each owned partition wants it to.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Collection, Iterable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from confluent_kafka import KafkaException
 from contracts.topics import Partition
 from workers.ingest.halts import Halts
 from workers.ingest.partition import OwnedPartition, PartitionBatch, Pause, Resume, Seek
+from workers.ingest.poll_size import FIRST, PollSize
 from workers.ingest.protocols import Handler, InputConsumer
 from workers.kafka import fetch_errors
 from workers.kafka.admin import KafkaUnreachable
@@ -35,10 +37,11 @@ TEND_SECONDS = 0.1
 class Loop:
     """Reads the owned partitions, and listens to what happens to the consumer."""
 
-    def __init__(self, kafka: InputConsumer, handler: Handler, vitals: Vitals) -> None:
+    def __init__(self, kafka: InputConsumer, handler: Handler, vitals: Vitals, batch_size: int = FIRST) -> None:
         self.kafka = kafka
         self.handler = handler
         self._vitals = vitals
+        self._size = PollSize(batch_size)
         self._halts = Halts(vitals)
         self._offsets = CommittedOffsets(vitals.failed)
         self._working: asyncio.Task[None] | None = None
@@ -91,13 +94,14 @@ class Loop:
         self._vitals.turned("polls")
         asked = {place: (each, each.fetch_offset) for place, each in self.owned.items()}
         try:
-            records = await self.kafka.poll()
+            records = await self.kafka.poll(self._size.records)
         except KafkaError as error:
             await self._poll_failed(error)
             return []
         if records is None:
             return []  # the next poll begins with a seek to where this one began
         self._poll_backoff.succeeded()
+        self._size.polled(sum(map(len, records.values())))
         batches = []
         for place, (partition, asked_from) in asked.items():
             if self.owned.get(place) is not partition or (reached := self.kafka.position(place)) == asked_from:
@@ -124,12 +128,14 @@ class Loop:
                         self.kafka.resume(place)
 
     async def _work(self, decoded: Any) -> None:
+        began = time.perf_counter()
         try:
             await self.handler.process(decoded)
         except Exception as error:
             log.warning("batch rolled back", server=server_of(error), error=repr(error))
             await self._guard(self._recover(error))
         else:
+            self._size.worked(time.perf_counter() - began)
             self._work_backoff.succeeded()
             self.align()
 

@@ -37,8 +37,8 @@ class InputConsumer(Protocol):
 
     async def stop(self, owned: int) -> None: ...
 
-    async def poll(self) -> Mapping[Partition, Sequence[Any]] | None:
-        """What was fetched; None where records may have been lost with an error, so that they are fetched again."""
+    async def poll(self, most: int) -> Mapping[Partition, Sequence[Any]] | None:
+        """What was fetched, at most so many records; None where some may be lost with an error: fetch them again."""
         ...
 
     def assigned(self) -> Collection[Partition]: ...

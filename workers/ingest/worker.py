@@ -12,6 +12,7 @@ from typing import Protocol
 from contracts.topics import Partition
 from workers.ingest.heartbeat import Brokers, Heartbeat, Present
 from workers.ingest.loop import Loop
+from workers.ingest.poll_size import FIRST
 from workers.ingest.processing import Processing
 from workers.ingest.protocols import InputConsumer
 from workers.ingest.registry import Ends, Registry
@@ -38,9 +39,16 @@ class IngestKafka(InputConsumer, Brokers, Ends, Protocol):
 class Ingest:
     """One ingest worker."""
 
-    def __init__(self, processing: Processing, kafka: IngestKafka, present: Present, input_partitions: int) -> None:
+    def __init__(
+        self,
+        processing: Processing,
+        kafka: IngestKafka,
+        present: Present,
+        input_partitions: int,
+        batch_size: int = FIRST,
+    ) -> None:
         self.processing = processing
-        self.loop = Loop(kafka, processing, processing.vitals)
+        self.loop = Loop(kafka, processing, processing.vitals, batch_size)
         self.registry = Registry(processing.store, kafka)
         self.heartbeat = Heartbeat(processing, kafka, present, input_partitions, self.loop.align)
 

@@ -53,13 +53,11 @@ class Consumer:
         prefix: str,
         group: str,
         instance_id: str,
-        batch_size: int,
         topic_ids: Mapping[str, str] | None = None,
     ) -> None:
         self._kafka = kafka
         self._topics = topics
         self._prefix = prefix
-        self._batch_size = batch_size
         self._topic_ids = topic_ids or {}
         self._admin = Admin(kafka)
         self._listener: ConsumerListener | None = None
@@ -131,14 +129,14 @@ class Consumer:
 
     # -- reading -------------------------------------------------------------------------------------------
 
-    async def poll(self) -> Mapping[Partition, Sequence[FetchedRecord]] | None:
-        """What was fetched; raises KafkaError.
+    async def poll(self, most: int) -> Mapping[Partition, Sequence[FetchedRecord]] | None:
+        """What was fetched, at most so many records; raises KafkaError.
 
         None where the listener is told of an error instead. Positions can have moved over records that were lost with
         the error, so what is between the position before and after such a poll must be fetched again.
         """
         try:
-            records = await self.client.getmany(timeout_ms=POLL_MILLISECONDS, max_records=self._batch_size)
+            records = await self.client.getmany(timeout_ms=POLL_MILLISECONDS, max_records=most)
         except NoOffsetForPartitionError:  # the listener says where to read; Kafka's committed offsets do not count
             await asyncio.sleep(POLL_MILLISECONDS / 1000)
             return None

@@ -189,16 +189,9 @@ class GuardedPartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  
                 raise UnreadableRecords(self._tp, self.next_fetch_offset, repr(error)) from error
 
     def _consumer_record(self, tp: TopicPartition, record: Any) -> FetchedRecord:
-        headers = record.headers
-        self._left -= len(record.key or b"") + len(record.value or b"")
+        key, value, headers = record.key, record.value, record.headers
+        self._left -= len(key or b"") + len(value or b"")
         for name, content in headers or ():
             self._left -= HEADER_BYTES + len(name) + len(content or b"")
-        return FetchedRecord(
-            tp.topic,
-            tp.partition,
-            record.offset,
-            record.timestamp,
-            record.key,
-            record.value,
-            tuple(headers) if headers else (),
-        )
+        fields = (tp.topic, tp.partition, record.offset, record.timestamp, key, value, tuple(headers or ()))
+        return tuple.__new__(FetchedRecord, fields)  # half the time of a call with seven arguments

@@ -3,18 +3,19 @@
 A transaction's writes are applied to the tables together when it ends.
 """
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from contracts.topics import Partition
-from workers.recovery.memory_tables import Tables, apply, end_fanout, is_unchanged, later, move_fanout
+from workers.recovery.memory_tables import Tables, apply, end_fanout, is_unchanged, later, move_fanout, moved_clocks
 from workers.rules.calendar import Instant
 from workers.rules.difference import Published
 from workers.store.postgres import LostOwnership, UnknownAccounts
 from workers.store.records import (
     AccountRow,
     Changes,
+    ClockMoves,
     CompanyRow,
     Fanout,
     LogRow,
@@ -84,7 +85,12 @@ class MemoryTransaction:
         latest = max((at for each in positions if (at := each.latest_occurred_at) is not None), default=None)
         return Progress(min(known) if len(known) == len(read) else None, self.tables.compared_until, latest, None)
 
-    async def lock_accounts(self, account_ids: Sequence[str]) -> list[AccountRow]:
+    async def move_clocks(self, moves: ClockMoves) -> Collection[str]:
+        moved = moved_clocks(self.tables, moves)
+        self._writes.append(lambda: self.tables.accounts.update(moved))
+        return moved.keys()
+
+    async def lock_accounts(self, account_ids: Sequence[str], *, wait: bool = True) -> list[AccountRow]:
         accounts = self.tables.accounts
         unknown = [each for each in account_ids if each not in accounts]
         if unknown:

@@ -12,6 +12,7 @@ from workers.rules.facts import EffectiveOrder, OrderSpan
 from workers.store.records import (
     AccountRow,
     Changes,
+    ClockMoves,
     CompanyRow,
     CurrentDecision,
     DeadLetterWindowRow,
@@ -66,16 +67,29 @@ class Tables:
         return key in self.quarantined_fanouts or (self.fanouts[key].deferred and self.undecided(key) > 0)
 
 
+def moved_clocks(tables: Tables, moves: ClockMoves) -> dict[str, AccountRow]:
+    """The rows of the accounts whose clocks `moves` moves."""
+    found = {}
+    for account_id, first_at, last_at, order_id in zip(
+        moves.account_ids, moves.first_at, moves.last_at, moves.last_order_ids, strict=True
+    ):
+        row = tables.accounts.get(account_id)
+        if row is None or row.span_start is None or row.last_effective_at is None or row.quiet_until is None:
+            continue
+        if row.span_start < first_at and moves.since <= row.last_effective_at < last_at < row.quiet_until:
+            quiet = latest_of(row.quiet_until, moves.quiet_until)
+            found[account_id] = row._replace(last_effective_at=last_at, last_order_id=order_id, quiet_until=quiet)
+    return found
+
+
 def apply(tables: Tables, changes: Changes) -> None:
     """Apply all changes of one transaction, as the SQL statements do."""
-    for account_id, at, order_id in changes.moved:
+    for account_id, at, order_id, quiet in changes.begun:
         row = tables.accounts[account_id]
-        tables.accounts[account_id] = row._replace(last_effective_at=at, last_order_id=order_id)
-    for account_id, at, order_id in changes.begun:
-        row = tables.accounts[account_id]
-        tables.accounts[account_id] = row._replace(span_start=at, last_effective_at=at, last_order_id=order_id)
-    for account_id, at in changes.rearmed:
-        tables.accounts[account_id] = tables.accounts[account_id]._replace(next_check=at)
+        row = row._replace(span_start=at, last_effective_at=at, last_order_id=order_id, quiet_until=quiet)
+        tables.accounts[account_id] = row
+    for account_id, at, quiet in changes.rearmed:
+        tables.accounts[account_id] = tables.accounts[account_id]._replace(next_check=at, quiet_until=quiet)
     tables.accounts |= {row.account_id: row for row in changes.accounts}
     _apply_histories(tables, changes)
     for of_company, subject, decision_id in changes.withdrawn:
@@ -96,7 +110,7 @@ def _apply_histories(tables: Tables, changes: Changes) -> None:
         tables.spans.get(account_id, {}).pop(first_at, None)
     for account_id, span in changes.spans_added:
         _insert(tables.spans.setdefault(account_id, {}), span.first.at, span)
-    for account_id, at, order_id in changes.begun:
+    for account_id, at, order_id, _ in changes.begun:
         order = EffectiveOrder(at, order_id)
         _insert(tables.spans.setdefault(account_id, {}), at, OrderSpan(order, order))
 

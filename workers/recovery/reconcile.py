@@ -195,7 +195,8 @@ def _adopt_published(replayed: Replayed) -> tuple[int, Outbox]:
         decided, stands = _in_order(made.get(subject, {})), _in_order(tables.in_force.get(subject, {}))
         ours, theirs = (_standing(each.standings, account_id) for each in (replay, published))
         if decided != stands or ours != theirs:
-            row = row._replace(standing_digest=None, deferred=True, next_check=0)  # due once there is a watermark
+            # due once there is a watermark
+            row = row._replace(standing_digest=None, deferred=True, next_check=0, quiet_until=None)
             accounts += 1
         tables.accounts[account_id] = row
     changes = Changes()

@@ -54,23 +54,16 @@ def _join(one: OrderSpan, other: OrderSpan) -> OrderSpan:
     return OrderSpan(first, last)
 
 
-def moves_only_the_clock(
-    order_at: Instant,
-    *,
-    last_effective_at: Instant,
-    next_check: Instant | None,
-    policies: Policies,
-) -> bool:
-    """Whether an order of an ACTIVE account decides nothing and only moves `last_effective_at`.
+def quiet_until(*, last_effective_at: Instant, next_check: Instant | None, policies: Policies) -> Instant | None:
+    """The instant before which a newer order of an ACTIVE account, under the policy of its last one, decides nothing:
+    it only moves `last_effective_at`. None where every order needs a judgement.
 
-    Every condition is needed: without any one of them, simulations lost decisions or kept wrong ones. The order is
-    newer than the last one. One policy is in force at both. The order comes before the first notice or deadline
-    after the last one. None of these notices was decided yet: `next_check` is no later than the first of them.
+    Both conditions are needed: without either, simulations lost decisions or kept wrong ones. The order comes before
+    the first notice or deadline after the last one. None of these notices was decided yet: `next_check` is no later
+    than the first of them. What holds for the last order holds for each newer one that only moved the clock.
     """
-    if next_check is None or order_at <= last_effective_at:
-        return False
-    deadline = policies.deadline_after(last_effective_at)
-    return deadline is not None and order_at < deadline[1] and next_check <= deadline[0]
+    deadline = policies.first_deadline_after(last_effective_at)
+    return None if next_check is None or deadline is None or next_check > deadline else deadline
 
 
 def lies_inside(order_at: Instant, *, span_start: Instant, last_effective_at: Instant) -> bool:
@@ -90,7 +83,8 @@ def begins_the_first_span(
     """
     if next_check is None or decisions > 1 or order_at >= next_check:
         return False
-    deadline, earliest = policies.deadline_after(order_at), policies.deadline_after(policies.first_start)
-    if deadline is None or earliest is None or next_check > deadline[0]:
+    deadline = policies.first_deadline_after(order_at)
+    earliest = policies.first_deadline_after(policies.first_start)
+    if deadline is None or earliest is None or next_check > deadline:
         return False
-    return judged_until is None or not order_at < earliest[0] <= judged_until
+    return judged_until is None or not order_at < earliest <= judged_until

@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from workers.rules.calendar import DAY, SECOND, Instant, local_ordinal, midnight, period_end
+from workers.rules.calendar import DAY, Instant, local_ordinal, midnight, period_end
 from workers.rules.facts import CaseFact
 
 
@@ -95,7 +95,6 @@ class Policy:
 
 
 Notices = tuple[tuple[Instant, int], ...]
-_QUARTER: Instant = 900 * SECOND
 
 
 def _elapsed_period(start: Instant, days: int, notices: tuple[int, ...]) -> tuple[Instant, Notices]:
@@ -118,13 +117,11 @@ def _in_order(notices: Iterable[tuple[Instant, int]]) -> Notices:
 class Policies:
     """One or more policies in the order in which they take effect."""
 
-    __slots__ = ("_deadlines", "_starts", "all")
+    __slots__ = ("_starts", "all")
 
     def __init__(self, policies: Sequence[Policy]) -> None:
         self.all = tuple(sorted(policies, key=lambda policy: policy.effective_from))
         self._starts = [policy.effective_from for policy in self.all]
-        self._deadlines: dict[int, tuple[Instant, Instant, tuple[Instant, Instant]]] = {}
-        """A cache of `deadline_after` by quarter of an hour: the bounds within which a result holds, and it."""
 
     @property
     def first_start(self) -> Instant:
@@ -147,28 +144,10 @@ class Policies:
         index = bisect_right(self._starts, after)
         return self._starts[index] if index < len(self._starts) else None
 
-    def deadline_after(self, last_effective_at: Instant) -> tuple[Instant, Instant] | None:
-        """What bounds the fast path after an effective order; None before the first policy.
-
-        The first instant is the order's first notice or deadline. The second is the same or, if that is earlier, the
-        start of the next policy.
-        """
-        bucket = last_effective_at // _QUARTER
-        known = self._deadlines.get(bucket)
-        if known is not None and known[0] <= last_effective_at < known[1]:
-            return known[2]
+    def first_deadline_after(self, last_effective_at: Instant) -> Instant | None:
+        """The first notice or deadline after an effective order; None before the first policy."""
         policy = self.in_force(last_effective_at)
-        if policy is None:
-            return None
-        first = policy.first_deadline(last_effective_at)
-        following = self.next_start(last_effective_at)
-        found = (first, first if following is None else min(first, following))
-        if policy.day_count == "calendar":
-            day = local_ordinal(last_effective_at, policy.zone)
-            begins = max(midnight(day, policy.zone), policy.effective_from)
-            ends = midnight(day + 1, policy.zone)
-            self._deadlines[bucket] = (begins, ends if following is None else min(ends, following), found)
-        return found
+        return None if policy is None else policy.first_deadline(last_effective_at)
 
     def between(self, start: Instant, end: Instant) -> tuple[Policy, ...]:
         """Every policy in force at some instant from `start` to `end`, both included."""

@@ -17,9 +17,9 @@ from workers.store import channels
 from workers.store.connections import DatabaseTimeout
 from workers.store.records import AccountRow, DeadLetterWindowRow, Fanout, LogRow, Position
 from workers.store.statements import statement
-from workers.store.transaction import LostOwnership, Transaction, UnknownAccounts, columns
+from workers.store.transaction import AccountsLocked, LostOwnership, Transaction, UnknownAccounts, columns
 
-__all__ = ["LostOwnership", "Transaction", "UnknownAccounts"]
+__all__ = ["AccountsLocked", "LostOwnership", "Transaction", "UnknownAccounts"]
 
 TRANSIENT = (
     OSError,  # no connection, or no answer in time

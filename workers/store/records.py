@@ -50,6 +50,8 @@ class AccountRow(NamedTuple):
     span_start: Instant | None = None
     last_effective_at: Instant | None = None
     last_order_id: str | None = None
+    quiet_until: Instant | None = None
+    """Before it, newer orders only move the clock; None where every order needs a judgement. It may be too early."""
     quarantined: str | None = None
     """Why its last evaluation failed; None if it succeeded."""
 
@@ -142,15 +144,38 @@ class ShardHead(NamedTuple):
 
 
 @dataclass(slots=True)
+class ClockMoves:
+    """The orders of a batch by account, as columns: they move the clocks of the accounts that are quiet beyond them.
+
+    An account is moved where its first order is after `span_start`, its last one after `last_effective_at` and before
+    `quiet_until`, and its `last_effective_at` not before `since`.
+    """
+
+    account_ids: list[str] = field(default_factory=list)
+    """Sorted: the order in which they are locked."""
+    first_at: list[Instant] = field(default_factory=list)
+    last_at: list[Instant] = field(default_factory=list)
+    last_order_ids: list[str] = field(default_factory=list)
+    since: Instant = MINUS_INFINITY
+    """The start of the policy of all these orders. An account whose last order is older is judged by it first."""
+    quiet_until: Instant | None = None
+    """What the moved accounts are quiet until at least."""
+
+    def only(self, index: int) -> "ClockMoves":
+        """One of the moves."""
+        at = slice(index, index + 1)
+        columns = self.account_ids[at], self.first_at[at], self.last_at[at], self.last_order_ids[at]
+        return ClockMoves(*columns, self.since, self.quiet_until)
+
+
+@dataclass(slots=True)
 class Changes:
     """Everything that one transaction writes except the log, as sets of rows."""
 
-    moved: list[tuple[str, Instant, str]] = field(default_factory=list)
-    """The fast path: account id, instant and id of the last effective order."""
-    begun: list[tuple[str, Instant, str]] = field(default_factory=list)
-    """The same for an account's first order, which starts a span."""
-    rearmed: list[tuple[str, Instant]] = field(default_factory=list)
-    """Accounts whose deadline is later than in their row: account id, next check."""
+    begun: list[tuple[str, Instant, str, Instant | None]] = field(default_factory=list)
+    """The fast path for an account's first order, which starts a span: account id, instant, order id, quiet until."""
+    rearmed: list[tuple[str, Instant, Instant | None]] = field(default_factory=list)
+    """Accounts whose deadline is later than in their row: account id, next check, quiet until."""
     accounts: list[AccountRow] = field(default_factory=list)
     facts: list[StoredFact] = field(default_factory=list)
     spans_removed: list[tuple[str, Instant]] = field(default_factory=list)

@@ -7,6 +7,8 @@ locks in one order: positions, accounts, companies, fan-outs, shards, each sorte
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import asyncpg
+
 from workers.rules.calendar import Instant
 from workers.rules.difference import Published
 from workers.rules.facts import EffectiveOrder, OrderSpan
@@ -15,6 +17,7 @@ from workers.store.keys import stored, stored_key
 from workers.store.records import (
     AccountRow,
     Changes,
+    ClockMoves,
     CompanyRow,
     Fanout,
     LogRow,
@@ -29,6 +32,10 @@ from workers.store.statements import statement
 
 class LostOwnership(Exception):
     """Another worker owns a partition, or the deployment changed; this worker must write nothing."""
+
+
+class AccountsLocked(Exception):
+    """Other transactions hold accounts that this one would lock out of order: start again, and lock all in order."""
 
 
 class UnknownAccounts(Exception):
@@ -73,13 +80,34 @@ class Transaction:
             raise LostOwnership("the deployment is not the one this worker started with")
         return found[0]
 
-    async def lock_accounts(self, account_ids: Sequence[str]) -> list[AccountRow]:
-        """Lock accounts in the order of their ids; raises UnknownAccounts if some have no row."""
-        rows = await self._connection.fetch(statement("lock_accounts"), lines(account_ids))
+    async def move_clocks(self, moves: ClockMoves) -> set[str]:
+        """Move the clocks of quiet accounts, and lock them in the order of their ids; returns these accounts.
+
+        It waits for a transaction that holds an account, then looks at the row as that one left it.
+        """
+        if not moves.account_ids:
+            return set()
+        ids, firsts, lasts = lines(moves.account_ids), lines(moves.first_at), lines(moves.last_at)
+        given = (ids, firsts, lasts, lines(moves.last_order_ids), moves.since, moves.quiet_until)
+        return {row[0] for row in await self._connection.fetch(statement("move_clocks"), *given)}
+
+    async def lock_accounts(self, account_ids: Sequence[str], *, wait: bool = True) -> list[AccountRow]:
+        """Lock accounts in the order of their ids; raises UnknownAccounts if some have no row, and AccountsLocked
+        if it would have to `wait` and must not.
+        """
+        if not account_ids:
+            return []
+        name = "lock_accounts" if wait else "lock_free_accounts"
+        try:
+            rows = [AccountRow(*row) for row in await self._connection.fetch(statement(name), account_ids)]
+        except asyncpg.LockNotAvailableError as error:
+            if wait:
+                raise
+            raise AccountsLocked from error
         if len(rows) != len(account_ids):
-            known = {row[0] for row in rows}
+            known = {row.account_id for row in rows}
             raise UnknownAccounts([each for each in account_ids if each not in known])
-        return rows  # type: ignore[no-any-return]  # records unpack as AccountRow does, without the cost
+        return rows
 
     async def claim_due(self, watermark: Instant, limit: int) -> list[AccountRow]:
         """Lock up to `limit` accounts with a due deadline, except those that are locked."""
@@ -149,12 +177,9 @@ class Transaction:
 
     async def write(self, changes: Changes) -> None:
         """Write all changes set by set, the positions last; this also locks the fan-outs."""
-        if changes.moved:
-            as_lines = (lines(column) for column in zip(*changes.moved, strict=True))
-            await self._connection.execute(statement("move_last_orders"), *as_lines)
-        await self._each("begin_spans", changes.begun, 3)
-        await self._each("rearm_accounts", changes.rearmed, 2)
-        await self._each("update_accounts", changes.accounts, 11)
+        await self._each("begin_spans", changes.begun, 4)
+        await self._each("rearm_accounts", changes.rearmed, 3)
+        await self._each("update_accounts", changes.accounts, 12)
         await self._copy("facts", changes.facts)
         await self._each("delete_spans", changes.spans_removed, 2)
         await self._copy(
@@ -163,7 +188,7 @@ class Transaction:
                 (account_id, span.first.at, span.first.order_id, span.last.at, span.last.order_id)
                 for account_id, span in changes.spans_added
             ]
-            + [(account_id, at, order_id, at, order_id) for account_id, at, order_id in changes.begun],
+            + [(account_id, at, order_id, at, order_id) for account_id, at, order_id, _ in changes.begun],
         )
         withdrawn = [(of_company, stored_key(subject), each) for of_company, subject, each in changes.withdrawn]
         await self._each("delete_current_decisions", withdrawn, 3)
@@ -212,7 +237,7 @@ class Transaction:
 
 
 def lines(values: Iterable[object]) -> str:
-    """Values as lines for the hot statements: asyncpg's check of each array element took a tenth of a worker's time.
+    """Values as lines for the hot statement: asyncpg's check of each array element took a tenth of a worker's time.
 
     No id contains a control character or is empty.
     """
