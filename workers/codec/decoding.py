@@ -18,7 +18,7 @@ from contracts.seller_accounts import SellerAccount
 from workers.codec.batch import Batch, ReceivedFact, Rejected
 from workers.codec.facts import content, read_fact
 from workers.codec.messages import Record
-from workers.codec.plain_orders import PlainOrder, read_plain
+from workers.codec.plain_orders import read_plain
 from workers.rules.calendar import SECOND, Instant
 from workers.rules.policy import Policies
 
@@ -27,7 +27,6 @@ _TRACE_CONTEXT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})
 """The header `traceparent` of W3C Trace Context: version, trace id, parent id and flags."""
 
 _ORDER = TypeAdapter(OrderStatus)
-Order = OrderStatus | PlainOrder
 _FACTS: dict[str, TypeAdapter[Complaint | SellerAccount | AccountRequest]] = {
     "complaints": TypeAdapter(Complaint),
     "seller-accounts": TypeAdapter(SellerAccount),
@@ -63,36 +62,42 @@ class Decoder:
         return self._decode_facts(topic, records, into, now)
 
     def _decode_orders(self, records: Sequence[Record], into: Batch, now: Instant) -> Read:
-        """Decode orders: all at once where all are plain, each by itself where one is not."""
-        values = [record.value or b"" for record in records]
-        found = None if max(map(len, values), default=0) > self._max_record_bytes else read_plain(values)
-        if found is not None and not _is_ahead(max(found[1], default=0), now):
-            return _add_orders(records, *found, into)
-        read = Read()
-        for record in records:
-            if (one := self._decode_order(record, into, now)) is not None:
-                read = read.then(_add_orders([record], [one[0]], [one[1]], into))
-        return read
+        """Decode orders; this is the loop of the hot path."""
+        latest, last, most, limit = -1, None, self._max_record_bytes, now + FUTURE_LIMIT
+        by_account = into.orders
+        values = [b"" if (value := record.value) is None or len(value) > most else value for record in records]
+        for record, plain in zip(records, read_plain(values), strict=True):
+            found = self._decode_order(record, into) if plain is None else plain
+            if found is None:
+                continue
+            order, at = found
+            if at > limit:
+                into.rejected.append(_in_future(record, "order-status", order.occurred_at))
+                continue
+            last = record
+            if at > latest:  # noqa: PLR1730  # calling max for each order costs as much as the rest
+                latest = at
+            if order.status in EFFECTIVE and order.previous_status not in EFFECTIVE:
+                account_id = order.account_id
+                own = by_account.get(account_id)
+                if own is None:
+                    by_account[account_id] = [(at, order.order_id)]
+                else:
+                    own.append((at, order.order_id))
+                if record.headers:
+                    _trace(record, account_id, into)
+        return Read() if last is None else Read(latest, _arrival(last.timestamp))
 
-    def _decode_order(self, record: Record, into: Batch, now: Instant) -> tuple[Order, Instant] | None:
-        """An order and its instant; None where it becomes a dead letter."""
+    def _decode_order(self, record: Record, into: Batch) -> tuple[OrderStatus, Instant] | None:
+        """An order as the contract's model reads it, and its instant; None where it becomes a dead letter."""
         if (value := self._value(record, "order-status", into)) is None:
             return None
-        order: Order
         try:
-            found = read_plain([value])
-            if found is None:
-                order = _ORDER.validate_json(value)
-                at = instant(order.occurred_at)
-            else:
-                [order], [at] = found
+            order = _ORDER.validate_json(value)
+            return order, instant(order.occurred_at)
         except ValueError as error:
             into.rejected.append(_bad(record, "order-status", error))
             return None
-        if _is_ahead(at, now):
-            into.rejected.append(_in_future(record, "order-status", order.occurred_at))
-            return None
-        return order, at
 
     def _decode_facts(self, topic: str, records: Sequence[Record], into: Batch, now: Instant) -> Read:
         latest: Instant | None = None
@@ -127,7 +132,7 @@ class Decoder:
         at: Instant,
         now: Instant,
     ) -> Rejected | None:
-        if _is_ahead(at, now):
+        if at > now + FUTURE_LIMIT:
             return _in_future(record, topic, message.occurred_at)
         if not isinstance(message, Complaint) or message.outcome != "upheld":
             return None
@@ -146,22 +151,6 @@ class Decoder:
         else:
             return record.value
         return None
-
-
-def _add_orders(records: Sequence[Record], orders: Sequence[Order], instants: Sequence[Instant], into: Batch) -> Read:
-    """Add what is effective of good records; this is the loop of the hot path."""
-    by_account = into.orders
-    for record, order, at in zip(records, orders, instants, strict=True):
-        if order.status in EFFECTIVE and order.previous_status not in EFFECTIVE:
-            account_id = order.account_id
-            found = by_account.get(account_id)
-            if found is None:
-                by_account[account_id] = [(at, order.order_id)]
-            else:
-                found.append((at, order.order_id))
-            if record.headers:
-                _trace(record, account_id, into)
-    return Read(max(instants), _arrival(records[-1].timestamp)) if records else Read()
 
 
 def keep_before(batch: Batch, offset: int) -> None:
@@ -201,10 +190,6 @@ def _bad(record: Record, topic: str, error: ValueError) -> Rejected:
         return Rejected(record, topic, "invalid_json", str(strict))
     field = ".".join(str(part) for part in first["loc"])
     return Rejected(record, topic, "invalid_message", f"{field}: {first['msg']}" if field else first["msg"])
-
-
-def _is_ahead(at: Instant, now: Instant) -> bool:
-    return at > now + FUTURE_LIMIT
 
 
 def _in_future(record: Record, topic: str, occurred_at: str) -> Rejected:

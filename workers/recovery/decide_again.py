@@ -21,7 +21,7 @@ from workers.ops.clock import WallClock
 from workers.recovery.memory import MemoryStore, run_alone
 from workers.recovery.published_decisions import Value
 from workers.recovery.snapshot import Judged
-from workers.rules.calendar import Instant
+from workers.rules.calendar import Instant, latest_of
 from workers.rules.policy import Policies
 from workers.store.records import MINUS_INFINITY, LogRow, Position
 
@@ -53,18 +53,27 @@ class Replay:
     quarantined: dict[str, str] = field(default_factory=dict)
     """Accounts that could not be evaluated, and why."""
 
+    newest: Instant | None = None
+    """The latest instant of a fact so far."""
     watermark: Instant | None = field(init=False)
     """Up to where deadlines are enforced while the history is read; None for none."""
 
     def __post_init__(self) -> None:
-        self.watermark = self.judged.furthest
         self.store = MemoryStore(self.places, SHARDS)
-        self.store.tables.compared_until = self.watermark
+        self._reached()
         clock = WallClock()
         self._enforcement = Enforcement(self.store, self.policies, clock, 0, UUID(int=0), SHARDS)
         self._decoder = Decoder(self.policies, self.max_record_bytes)
         self._now = clock.wall()
         self._judged_at = 0
+
+    def reach(self, watermark: Instant) -> None:
+        """Enforce all deadlines up to a later watermark from now on."""
+        self.judged = Judged(watermark)
+        self._reached()
+
+    def _reached(self) -> None:
+        self.watermark = self.store.tables.compared_until = self.judged.furthest
 
     def process(self, records: Mapping[Partition, Sequence[Record]]) -> None:
         """Process some records of any partitions; those of one partition come in their order."""
@@ -75,6 +84,7 @@ class Replay:
             if some:
                 latest = self._decoder.decode(place[0], some, batch, self._now).latest
                 moves.append(self._move(place, some[-1].offset + 1, latest, latest))
+                self.newest = latest_of(self.newest, latest)
                 self.facts += len(some)
         if moves:
             self._follow(run_alone(self._enforcement.process_batch(batch, moves)))

@@ -9,6 +9,7 @@ from base64 import b64decode
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,11 @@ import orjson
 
 from contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS, Partition
 from workers import timeouts
-from workers.codec.batch import Batch
-from workers.codec.decoding import Decoder
 from workers.codec.messages import ce_id
 from workers.codec.policies import load_policies
 from workers.kafka import admin
 from workers.kafka.fetched_records import FetchedRecord
-from workers.kafka.whole_topics import CHUNK, WholeTopics
-from workers.ops.clock import WallClock
+from workers.kafka.whole_topics import WholeTopics
 from workers.ops.progress import Bars
 from workers.ops.refused import Refused, naming
 from workers.ops.terminal import Terminal
@@ -37,6 +35,9 @@ from workers.settings import Settings
 from workers.store.connections import connect, connect_types
 from workers.store.records import MINUS_INFINITY
 from workers.store.statements import statement
+
+AT_A_TIME = 20_000
+"""Lines of a file that are processed as one batch."""
 
 
 class BadHistory(Refused):
@@ -257,54 +258,42 @@ async def _database(settings: Settings) -> AsyncIterator[Any]:
 def replay_files(
     terminal: Terminal, settings: Settings, files: Sequence[Path], watermark: Instant | None
 ) -> Replayed:
-    """Replay JSONL files, as `standing generate --out` writes them, one after the other."""
-    policies = load_policies(settings.policies)
-    records = [record for file in files for record in read_jsonl(file)]
-    until = _newest(records, Decoder(policies, settings.max_record_bytes))
-    if watermark is None and until is not None:
-        watermark = until - settings.allowed_lateness
+    """Replay JSONL files, as `standing generate --out` writes them, one after the other, in one pass.
+
+    Without a watermark, deadlines are enforced up to the newest fact, less the allowed lateness.
+    """
     places: list[Partition] = [(topic, 0) for topic in INPUT_TOPICS]
     judged = Judged(MINUS_INFINITY if watermark is None else watermark)
-    replay = Replay(policies, judged, places, settings.max_record_bytes)
+    replay = Replay(load_policies(settings.policies), judged, places, settings.max_record_bytes)
     quiet_collector()
     begun = time.perf_counter()
-    with terminal.bars() as progress:
-        task = progress.add_task("deciding", total=len(records))
-        for first in range(0, len(records), CHUNK):
-            chunk: dict[Partition, list[FetchedRecord]] = {}
-            for record in records[first : first + CHUNK]:
-                chunk.setdefault((record.topic, 0), []).append(record)
-            replay.process(chunk)
-            progress.update(task, completed=first + CHUNK)
+    with terminal.bars(download=True) as progress:
+        for file in files:
+            with naming(file), file.open("rb") as lines:
+                task = progress.add_task(f"deciding {file.name}", total=file.stat().st_size)
+                records = read_jsonl(file, lines)
+                while some := list(islice(records, AT_A_TIME)):
+                    chunk: dict[Partition, list[FetchedRecord]] = {}
+                    for record in some:
+                        chunk.setdefault((record.topic, 0), []).append(record)
+                    replay.process(chunk)
+                    progress.update(task, completed=lines.tell())
+                    if watermark is None and replay.newest is not None:
+                        replay.reach(replay.newest - settings.allowed_lateness)
         replay.finish()
     return Replayed(replay, None, time.perf_counter() - begun)
 
 
-def read_jsonl(file: Path) -> Iterator[FetchedRecord]:
-    """The messages of a file: `topic`, `key`, and `value` or, if it is not JSON, `raw` in base64."""
-    with naming(file), file.open("rb") as lines:
-        for number, line in enumerate(lines):
-            try:
-                content = orjson.loads(line)
-                topic, key = content["topic"], content["key"]
-                value = (
-                    b64decode(content["raw"], validate=True) if "raw" in content else orjson.dumps(content["value"])
-                )
-            except (ValueError, KeyError, TypeError) as error:
-                shape = "a line must be {topic, key, value}, as `standing generate --out` writes it"
-                raise BadHistory(f"{file}, line {number + 1}: {error!r}; {shape}") from error
-            if topic not in INPUT_TOPICS:
-                raise BadHistory(f"{file}, line {number + 1}: {topic!r} is not an input topic")
-            yield FetchedRecord(topic, 0, number, 0, None if key is None else str(key).encode(), value, ())
-
-
-def _newest(records: Sequence[FetchedRecord], decoder: Decoder) -> Instant | None:
-    """The latest instant of a valid message: the event time of the history."""
-    now = WallClock().wall()
-    newest: Instant | None = None
-    for first in range(0, len(records), CHUNK):
-        for topic in INPUT_TOPICS:
-            some = [each for each in records[first : first + CHUNK] if each.topic == topic]
-            latest = decoder.decode(topic, some, Batch(), now).latest
-            newest = latest if newest is None else max(newest, latest or newest)
-    return newest
+def read_jsonl(file: Path, lines: Iterable[bytes]) -> Iterator[FetchedRecord]:
+    """The messages in the lines of a file: `topic`, `key`, and `value` or, if it is not JSON, `raw` in base64."""
+    for number, line in enumerate(lines):
+        try:
+            content = orjson.loads(line)
+            topic, key = content["topic"], content["key"]
+            value = b64decode(content["raw"], validate=True) if "raw" in content else orjson.dumps(content["value"])
+        except (ValueError, KeyError, TypeError) as error:
+            shape = "a line must be {topic, key, value}, as `standing generate --out` writes it"
+            raise BadHistory(f"{file}, line {number + 1}: {error!r}; {shape}") from error
+        if topic not in INPUT_TOPICS:
+            raise BadHistory(f"{file}, line {number + 1}: {topic!r} is not an input topic")
+        yield FetchedRecord(topic, 0, number, 0, None if key is None else str(key).encode(), value, ())
