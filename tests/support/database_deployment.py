@@ -177,13 +177,13 @@ def break_for(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, account_i
 
 
 @asynccontextmanager
-async def deployed(url: str, policies: Policies) -> AsyncIterator[DatabaseDeployment]:
+async def deployed(url: str, policies: Policies, connections: int = 6) -> AsyncIterator[DatabaseDeployment]:
     """A fresh deployment in the empty database at `url`, its partitions claimed."""
     asked = wanted(policies)
     connection = await connect(url)
     await set_up(connection, asked, 0)
     await connection.close()
-    pool = await open_pool(url, name="test", connections=6)
+    pool = await open_pool(url, name="test", connections=connections)
     try:
         deployment = await load_deployment(pool, expected(asked))
         store = Store(pool, deployment.fingerprint)
