@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -31,12 +32,19 @@ def locked(file: str) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9.-]+)==(\S+)", (PROJECT / file).read_text(), re.MULTILINE))
 
 
+@cache
+def modules_of(path: Path) -> set[str]:
+    """The modules that a file imports."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return modules | {
+        node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level
+    }
+
+
 def imported(*packages: str) -> set[str]:
     """The distributions whose modules are imported below the packages."""
-    trees = [ast.parse(path.read_text()) for package in packages for path in (PROJECT / package).rglob("*.py")]
-    nodes = [node for tree in trees for node in ast.walk(tree)]
-    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    modules |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+    modules = {name for each in packages for path in (PROJECT / each).rglob("*.py") for name in modules_of(path)}
     known = packages_distributions()
     tops = {module.split(".")[0] for module in modules} - sys.stdlib_module_names
     return {known[top][0].lower().replace("_", "-") for top in tops if top in known} - {"standing"}
@@ -70,8 +78,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(PROJECT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(PROJECT / name, copy)
-    build = ["-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--wheel-dir", str(directory)]
-    subprocess.run([sys.executable, *build, str(copy)], check=True, cwd=directory)
+    build = f"from setuptools.build_meta import build_wheel; build_wheel({str(directory)!r})"
+    subprocess.run([sys.executable, "-c", build], check=True, cwd=copy, capture_output=True)
     [found] = directory.glob("standing-*.whl")
     return found
 

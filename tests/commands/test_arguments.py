@@ -72,6 +72,9 @@ GOOD = {
 }
 
 
+COMMAND_LINE = typer.main.get_command(cli.app)
+
+
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every command, with the words that call it."""
     for name, each in getattr(command, "commands", {}).items():
@@ -94,7 +97,7 @@ def nonsense(parameter: Any) -> list[str]:
 
 def tries() -> Iterator[Any]:
     """Every parameter with every value: the arguments of the call, and the name that the line must give."""
-    for path, command in commands(typer.main.get_command(cli.app)):
+    for path, command in commands(COMMAND_LINE):
         for tried in command.params:
             if getattr(tried, "is_flag", False):
                 continue
@@ -112,7 +115,8 @@ def tries() -> Iterator[Any]:
 
 @pytest.fixture(autouse=True)
 def nothing_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No server runs, so a command that starts to work fails."""
+    """No server runs, so a command that starts to work fails. The command line is built once."""
+    monkeypatch.setattr(typer.main, "get_command", lambda _: COMMAND_LINE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STANDING_KAFKA_BOOTSTRAP", "127.0.0.1:1")
     monkeypatch.setenv("STANDING_DATABASE_URL", "postgresql://127.0.0.1:1/none")
