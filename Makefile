@@ -63,7 +63,7 @@ exhaust: setup  ## run every short sequence of facts at the decisive instants, a
 mutants: setup  ## apply each of the mutants to the engine and check that a test fails; ARGS='--only NAME'
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
-bench: setup  ## measure the engine, beside a plain handler and a hand-written loop
+bench: setup  ## measure the engine, beside hand-written loops; ARGS="--help"
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 docs: setup  ## regenerate what follows from the code: schemas, AsyncAPI, tables of the documents

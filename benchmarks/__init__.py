@@ -1,1 +1,1 @@
-"""What the engine costs, beside a plain handler and a hand-written loop, on the same servers in the same run."""
+"""What the engine costs, beside hand-written loops on the same servers in the same run."""

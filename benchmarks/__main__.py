@@ -1,138 +1,92 @@
-"""`make bench`: measures, and prints tables with ratios and the floors that are missed; it asserts no times."""
+"""`make bench`: measures, and prints tables and what was wanted; it asserts no times."""
 
 import argparse
-import asyncio
 import json
 import os
-import statistics
+import sys
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backlog, latency, throughput
-from benchmarks.measure import Cost
+from benchmarks import backlog, commands, growth, latency, throughput
+from benchmarks.measure import Figure
 from workers.devservers.stack import LocalServers, local_servers
 
-Part = Callable[[Console, LocalServers, Namespace], Any]
+Part = Callable[[Console, LocalServers, Namespace], list[Figure]]
+
+PARTS: dict[str, Part] = {
+    "uniform": lambda to, servers, its: throughput.compare(to, servers, "uniform", its.accounts, its.messages),
+    "zipf": lambda to, servers, its: throughput.compare(to, servers, "zipf", its.accounts, its.messages),
+    "enrolment": lambda to, servers, its: throughput.enrol(to, servers, its.accounts),
+    "suspensions": lambda to, servers, its: latency.suspensions(to, servers, its.deadlines),
+    "company": lambda to, servers, its: latency.company(to, servers, its.members),
+    "idle": lambda to, servers, its: latency.idle(to, servers, its.samples, its.seconds),
+    "start": lambda to, servers, its: commands.start(to, servers),
+    "replay": lambda to, servers, its: commands.replay(to, servers, its.facts),
+}
+"""What is measured, each by a part of its own."""
+ON_DEMAND: dict[str, Part] = {
+    "growth": lambda to, servers, its: growth.growth(to, servers, its.sizes, its.grown_messages),
+    "backlog": lambda to, servers, its: backlog.memory(to, servers, its.accounts, its.waiting),
+}
+"""Measured only where `--only` names it: it takes minutes."""
 
 
 def main() -> None:
     """Run the parts that were asked for."""
-    parser = argparse.ArgumentParser(prog="make bench")
-    parser.add_argument("--messages", type=int, default=1_000_000)
-    parser.add_argument("--accounts", type=int, default=100_000)
-    parser.add_argument("--deadlines", type=int, default=50_000)
-    parser.add_argument("--members", type=int, default=10_000)
-    parser.add_argument("--samples", type=int, default=300)
-    parser.add_argument("--waiting", type=int, default=5_000_000, help="orders of the backlog")
-    parser.add_argument("--only", choices=[*PARTS, *ON_DEMAND], action="append")
-    parser.add_argument("--json", type=Path)
+    parser = argparse.ArgumentParser(prog="make bench", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--only", choices=[*PARTS, *ON_DEMAND], action="append", help="a part; may be repeated")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    for name, default, meaning in (
+        ("messages", 1_750_000, "orders, uniform and Zipf; seven rounds share them"),
+        ("accounts", 100_000, "accounts of orders and enrolments"),
+        ("deadlines", 50_000, "suspensions at one midnight"),
+        ("members", 10_000, "accounts of the company"),
+        ("samples", 300, "facts, one at a time, of the idle deployment"),
+        ("seconds", 20, "for which the idle deployment is watched"),
+        ("facts", 1_000_000, "of the history that is replayed"),
+        ("waiting", 5_000_000, "orders of the backlog"),
+        ("grown-messages", 1_000_000, "orders for each size of growth"),
+    ):
+        parser.add_argument(f"--{name}", type=int, default=default, help=meaning)
+    parser.add_argument("--sizes", type=int, nargs="+", default=growth.SIZES, help="accounts of growth")
     arguments = parser.parse_args()
-    console = Console(width=max(110, Console().width))
+    console = Console(width=max(140, Console().width))
     console.print(f"{os.cpu_count()} cores; load before the run {os.getloadavg()[0]:.1f}")
+    parts = {name: part for name, part in (PARTS | ON_DEMAND).items() if name in (arguments.only or PARTS)}
     with local_servers() as servers:
-        parts = (PARTS | ON_DEMAND).items()
-        wanted = arguments.only or PARTS
-        found = {name: part(console, servers, arguments) for name, part in parts if name in wanted}
+        try:
+            found = {name: part(console, servers, arguments) for name, part in parts.items()}
+        except throughput.TooFewMessages as error:
+            sys.exit(f"too few to measure: {error}")
+    _print(console, [figure for figures in found.values() for figure in figures])
     if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=2))
+        as_json = {name: [asdict(figure) for figure in figures] for name, figures in found.items()}
+        arguments.json.write_text(json.dumps(as_json, indent=2))
 
 
-# -- the parts: each measures, prints, and returns its figures -------------------------------------------------
-
-
-def _throughput(name: str) -> Part:
-    def part(console: Console, servers: LocalServers, arguments: Namespace) -> Any:
-        with console.status(f"orders, {name}"):
-            compared = throughput.compare(servers, name, arguments.accounts, arguments.messages, name == "zipf")
-            costs = asyncio.run(compared)
-        _orders(console, name, costs)
-        return {system: [each.rate for each in runs] for system, runs in costs.items()}
-
-    return part
-
-
-def _suspensions(console: Console, servers: LocalServers, arguments: Namespace) -> Any:
-    rate = latency.suspensions(servers, arguments.deadlines)
-    _floor(console, f"{arguments.deadlines:,} deadlines at one midnight", rate, 5000, "suspensions a second")
-    return rate
-
-
-def _company(console: Console, servers: LocalServers, arguments: Namespace) -> Any:
-    first, last = latency.company(servers, arguments.members)
-    _floor(console, f"company of {arguments.members:,}: first read after", -first * 1000, -300, "ms")
-    _floor(console, f"company of {arguments.members:,}: last read after", -last, -3, "s")
-    return [first, last]
-
-
-def _idle(console: Console, servers: LocalServers, arguments: Namespace) -> Any:
-    p50, p99, back = latency.idle(servers, arguments.samples)
-    _floor(console, "idle latency p50", -p50, -40, "ms")
-    _floor(console, "idle latency p99", -p99, -100, "ms")
-    _floor(console, "a fact decided after kill -9 of ingest", -back, -3, "s")
-    return [p50, p99, back]
-
-
-def _backlog(console: Console, servers: LocalServers, arguments: Namespace) -> Any:
-    seconds, peaks = asyncio.run(backlog.memory(console, servers, arguments.accounts, arguments.waiting))
-    console.print(f"{arguments.waiting:,} orders that waited were read in {seconds:.0f} s; a worker held at most")
-    for name, (early, late) in sorted(peaks.items()):
-        console.print(f"  {name}: {early:.0f} MB while the first tenth was read, {late:.0f} MB until the end")
-    return {"seconds": seconds, "megabytes": peaks}
-
-
-PARTS: dict[str, Part] = {
-    "uniform": _throughput("uniform"),
-    "zipf": _throughput("zipf"),
-    "suspensions": _suspensions,
-    "company": _company,
-    "idle": _idle,
-}
-ON_DEMAND: dict[str, Part] = {"backlog": _backlog}
-"""Measured only where `--only` names it: it takes minutes."""
-
-
-def _orders(console: Console, name: str, costs: Mapping[str, list[Cost]]) -> None:
-    names = sorted({process for runs in costs.values() for each in runs for process in each.cpu_microseconds})
-    table = Table(
-        "system", "messages/s", "ratio", *(f"{each} µs" for each in names), "WAL B", "HOT", "MB", title=name
-    )
-    engine = statistics.median(each.rate for each in costs["engine"])
-    for system, runs in costs.items():
-        rate = statistics.median(each.rate for each in runs)
-        last = runs[-1]
-        table.add_row(
-            system,
-            f"{rate:,.0f}",
-            "" if system == "enrolment" else f"{engine / rate:.2f} x",
-            *(f"{last.cpu_microseconds.get(each, 0):.1f}" for each in names),
-            f"{last.wal_bytes:.0f}",
-            f"{last.hot_share:.1%}" if system.startswith("en") else "",
-            f"{last.resident_megabytes:.0f}",
-        )
+def _print(console: Console, figures: list[Figure]) -> None:
+    table = Table("", "measured", "wanted", "hand-written loop", "ratio", "wanted", "", title="figures")
+    for each in figures:
+        wanted = _limit("at least", each.at_least) or _limit("at most", each.at_most)
+        ratio_wanted = _limit("at least", each.ratio_at_least)
+        verdict = "" if not wanted and not ratio_wanted else "[red]MISSED" if each.missed else "[green]ok"
+        loop, ratio = (_limit("", value).strip() for value in (each.loop, each.ratio))
+        table.add_row(each.what, f"{_number(each.value)} {each.unit}", wanted, loop, ratio, ratio_wanted, verdict)
     console.print(table)
-    alone, hand, plain = (
-        statistics.median(each.rate for each in costs[system])
-        for system in (throughput.ALONE, throughput.LOOP, "plain handler")
-    )
-    runs = [*costs[throughput.ENGINES], *costs[throughput.ALONE]]
-    wal, hot = (statistics.median(getattr(each, name) for each in runs) for name in ("wal_bytes", "hot_share"))
-    _floor(console, f"orders, {name}", engine, 60_000, "messages a second")
-    _floor(console, "one ingest beside the plain handler", alone / plain, 50, "times")
-    _floor(console, "one ingest beside the hand-written loop", alone / hand, 0.9, "times")
-    _floor(console, "WAL for each message", -wal, -300, "bytes")
-    _floor(console, "HOT share of the account updates", hot * 100, 99, "%")
 
 
-def _floor(console: Console, what: str, found: float, floor: float, unit: str) -> None:
-    """One figure against its floor; limits from above are given as negative numbers."""
-    verdict = "[green]ok[/green]" if found >= floor else "[red]MISSED[/red]"
-    sign = "at most" if floor < 0 else "at least"
-    console.print(f"{what}: {abs(found):,.2f} {unit} ({sign} {abs(floor):,g}) {verdict}", highlight=False)
+def _limit(words: str, value: float | None) -> str:
+    return "" if value is None else f"{words} {_number(value)}"
+
+
+def _number(value: float) -> str:
+    """Three digits, or all of those before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 if __name__ == "__main__":

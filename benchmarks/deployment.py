@@ -1,19 +1,19 @@
 """One deployment under measurement: its settings, its processes, what it reads and what it publishes."""
 
-import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from benchmarks.messages import Message
 from workers.devservers.stack import LocalServers
 
 PROJECT = Path(__file__).parents[1]
@@ -50,27 +50,26 @@ class Deployment:
         """`standing setup`."""
         self.run("workers.cli", "setup")
 
-    def run(self, module: str, *arguments: str) -> None:
+    def run(self, module: str, *arguments: str) -> "Ran":
         """Run a module to its end."""
-        subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            env=os.environ | self.environment,
-            cwd=PROJECT,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        return run(self.environment, module, *arguments)
 
     @contextmanager
     def running(self, module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-        """A process of the deployment while the block runs."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments], env=os.environ | self.environment, cwd=PROJECT
-        )
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.wait(30)
+        """A process of the deployment while the block runs; if the block fails, what it logged is printed."""
+        with tempfile.TemporaryFile() as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments], env=os.environ | self.environment, cwd=PROJECT, stderr=log
+            )
+            try:
+                yield process
+            except BaseException:
+                log.seek(0)
+                sys.stderr.buffer.write(log.read())
+                raise
+            finally:
+                process.terminate()
+                process.wait(30)
 
     def producer(self, linger_milliseconds: int = 5) -> Producer:
         """A quick producer for the input topics."""
@@ -85,8 +84,8 @@ class Deployment:
             }
         )
 
-    def send(self, messages: Iterator[tuple[str, str, bytes]]) -> None:
-        """Send (topic, key, value) and wait until the brokers have them."""
+    def send(self, messages: Iterable[Message]) -> None:
+        """Send messages and wait until the brokers have them."""
         producer = self.producer()
         for count, (topic, key, value) in enumerate(messages, 1):
             producer.produce(self.prefix + topic, value, key)
@@ -119,6 +118,29 @@ class Deployment:
         return consumer
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A process that ended: what it printed, how long it took, and the most memory that it held."""
+
+    output: bytes
+    seconds: float
+    megabytes: float
+
+
+def run(environment: Mapping[str, str], module: str, *arguments: str) -> Ran:
+    """Run a module to its end; raises CalledProcessError if it fails."""
+    began = time.monotonic()
+    command = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(command, env=os.environ | environment, cwd=PROJECT, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        output = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise subprocess.CalledProcessError(process.returncode, command, output)
+    return Ran(output, time.monotonic() - began, used.ru_maxrss / 1e3)
+
+
 def read_until(consumer: Consumer, kind: str, count: int, seconds: float) -> list[float]:
     """The instants (time.monotonic) at which `count` messages of a kind were read; fewer after `seconds`."""
     needle = f'"kind":"{kind}"'.encode()
@@ -132,23 +154,11 @@ def read_until(consumer: Consumer, kind: str, count: int, seconds: float) -> lis
     return found
 
 
-def value(**fields: Any) -> bytes:
-    """A message's value."""
-    return json.dumps(fields).encode()
-
-
-def enrolments(accounts: Sequence[str], company_of: Sequence[str], when: str) -> Iterator[tuple[str, str, bytes]]:
-    """An enrolment of each account under its company."""
-    for account, company in zip(accounts, company_of, strict=True):
-        yield (
-            "seller-accounts",
-            account,
-            value(
-                event_id=f"enrol-{account}",
-                account_id=account,
-                status="enrolled",
-                company_id=company,
-                company_name=f"Trading house {company}",
-                occurred_at=when,
-            ),
-        )
+def counted(messages: Iterable[Message], done: Callable[[int], None]) -> Iterator[Message]:
+    """The same messages, with the progress told."""
+    count = 0
+    for count, each in enumerate(messages, 1):
+        if count % 10_000 == 0:
+            done(count)
+        yield each
+    done(count)

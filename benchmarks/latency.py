@@ -1,95 +1,147 @@
-"""Deadlines at one midnight, a company of many accounts, idle latency, and the way back after a kill -9."""
+"""Deadlines at one midnight, a company of many accounts, and the time until one fact is decided."""
 
+import asyncio
 import os
 import signal
 import statistics
 import subprocess
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 from confluent_kafka import Consumer, Producer
+from rich.console import Console
+from rich.table import Table
 
-from benchmarks.deployment import Deployment, enrolments, read_until, value
+from benchmarks import handwritten
+from benchmarks.deployment import Deployment, read_until
+from benchmarks.measure import Figure, cpu_seconds, workers_of
+from benchmarks.messages import Message, enrolment, enrolments, order, seller, value
 from workers.devservers.stack import LocalServers
 
-ENROLLED = "2016-03-01T10:00:00+08:00"
-"""Suspended on 29 August 2016 at 00:00 in Shanghai, where no order comes."""
+ROUNDS = 2
+BEFORE_MIDNIGHT = "2016-08-28T23:00:00+08:00"
+AFTER_MIDNIGHT = "2016-08-29T01:00:00+08:00"
+"""The midnight at which `benchmarks.messages.enrolments` are suspended."""
+UPDATES = "select n_tup_upd from pg_stat_user_tables where relname = 'positions'"
 
 
-def _clock(deployment: Deployment, when: str) -> None:
-    """One later fact of an account that no other measure uses: the present, and the watermark, move up to it."""
-    deployment.send(iter([("order-status", "clock", _order("clock", when))]))
+def suspensions(console: Console, servers: LocalServers, count: int) -> list[Figure]:
+    """Suspensions a second of the engine and of the hand-written loop, in turn."""
+    rates: dict[str, list[float]] = {"engine": [], "hand-written loop": []}
+    for number in range(ROUNDS):
+        systems = [("engine", _engine_suspends), ("hand-written loop", _loop_suspends)]
+        for name, measure in systems if number % 2 == 0 else systems[::-1]:
+            with console.status(f"{count:,} deadlines at one midnight, {name}"):
+                rates[name].append(measure(servers, f"midnight{number}", count))
+    engine, loop = rates.values()
+    ratio = statistics.median(one / other for one, other in zip(engine, loop, strict=True))
+    rate, of_loop = statistics.median(engine), statistics.median(loop)
+    return [Figure("suspensions at one midnight", rate, "a second", at_least=10_000, loop=of_loop, ratio=ratio)]
 
 
-def _order(account: str, when: str) -> bytes:
-    return value(
-        event_id=f"{account}-{when}", order_id=f"{account}-{when}", account_id=account, status="awaiting_shipment",
-        occurred_at=when,
-    )  # fmt: skip
-
-
-def suspensions(servers: LocalServers, count: int) -> float:
-    """Suspensions a second: decided, stored and read back, from the fact that lets their midnight pass."""
-    deployment = Deployment(servers, "midnight")
+def _engine_suspends(servers: LocalServers, name: str, count: int) -> float:
+    """From the fact that lets the midnight pass to the last suspension that is read."""
+    deployment = Deployment(servers, name)
     deployment.set_up()
-    sellers = [f"seller-{number:06d}" for number in range(count)]
     with deployment.running("workers.cli", "work"):
-        deployment.send(enrolments(sellers, sellers, ENROLLED))
-        deployment.run("workers.cli", "drain", "--timeout", "300")
-        _clock(deployment, "2016-08-28T23:00:00+08:00")
-        deployment.run("workers.cli", "drain", "--timeout", "300")
+        deployment.send(enrolments(count, members=1))
+        _drain(deployment)
+        deployment.send([_clock(BEFORE_MIDNIGHT)])
+        _drain(deployment)
         reader = deployment.reader("suspensions")
         began = time.monotonic()
-        _clock(deployment, "2016-08-29T01:00:00+08:00")
-        found = read_until(reader, "account_suspended", count, 120)
-        reader.close()
+        deployment.send([_clock(AFTER_MIDNIGHT)])
+        return count / (_last_read(reader, count) - began)
+
+
+def _loop_suspends(servers: LocalServers, name: str, count: int) -> float:
+    """From the instant of the deadlines to the last message that is read; to the topics of the same deployment."""
+    deployment = Deployment(servers, name + "hand")
+    deployment.set_up()
+    due = asyncio.run(_prepare_deadlines(deployment, count))
+    reader = deployment.reader("suspensions")
+    with deployment.running("benchmarks.handwritten", "deadlines"):
+        return count / (_last_read(reader, count) - time.monotonic() + time.time() - due.timestamp())
+
+
+async def _prepare_deadlines(deployment: Deployment, count: int) -> datetime:
+    connection = await deployment.connect()
+    await connection.execute(handwritten.DEADLINES)
+    due: datetime = await connection.fetchval(handwritten.FILL_DEADLINES, [seller(number) for number in range(count)])
+    await connection.execute("vacuum hand_deadlines")
+    await connection.close()
+    return due
+
+
+def _last_read(reader: Consumer, count: int) -> float:
+    found = read_until(reader, "account_suspended", count, 120)
+    reader.close()
     assert len(found) == count, f"only {len(found)} of {count} suspensions were read"
-    return count / (found[-1] - began)
+    return found[-1]
 
 
-def company(servers: LocalServers, count: int) -> tuple[float, float]:
-    """Seconds from a case to the first and to the last termination read, of a company of `count` accounts."""
+def _clock(when: str) -> Message:
+    """A fact of an account that no other measure uses: the present, and the watermark, move up to it."""
+    return order("clock", f"clock-{when}", when)
+
+
+def _drain(deployment: Deployment) -> None:
+    deployment.run("workers.cli", "drain", "--timeout", "300")
+
+
+def company(console: Console, servers: LocalServers, count: int) -> list[Figure]:
+    """Figures from a case to the terminations that are read, of a company of `count` accounts."""
     deployment = Deployment(servers, "company", "wall")
     deployment.set_up()
-    sellers = [f"seller-{number:06d}" for number in range(count)]
-    with deployment.running("workers.cli", "work"):
-        now = datetime.now(UTC).isoformat()
-        deployment.send(enrolments(sellers, ["one"] * count, now))
-        deployment.run("workers.cli", "drain", "--timeout", "300")
+    with console.status(f"company of {count:,}"), deployment.running("workers.cli", "work"):
+        deployment.send(enrolments(count, count, datetime.now(UTC).isoformat()))
+        _drain(deployment)
         reader = deployment.reader("account-terminations")
         case = value(
-            event_id="c1", case_id="k1", account_id=sellers[0], source="platform_inspection",
+            event_id="c1", case_id="k1", account_id=seller(0), source="platform_inspection",
             category="refusal_of_trade_assurance", outcome="upheld", occurred_at=datetime.now(UTC).isoformat(),
         )  # fmt: skip
         producer = deployment.producer(linger_milliseconds=0)
         producer.list_topics(timeout=10)  # connected, as a service that sends a case is
         began = time.monotonic()
-        producer.produce(deployment.prefix + "complaints", case, sellers[0])
+        producer.produce(deployment.prefix + "complaints", case, seller(0))
+        producer.flush()
         found = read_until(reader, "account_terminated", count, 120)
         reader.close()
     assert len(found) == count, f"only {len(found)} of {count} terminations were read"
-    return found[0] - began, found[-1] - began
+    return [
+        Figure(f"company of {count:,}: first termination read", (found[0] - began) * 1000, "ms", at_most=50),
+        Figure(f"company of {count:,}: last termination read", found[-1] - began, "s", at_most=1),
+    ]
 
 
-def idle(servers: LocalServers, samples: int) -> tuple[float, float, float]:
-    """Milliseconds from a fact produced to its decision read (p50, p99), and seconds until the first after a kill."""
+def idle(console: Console, servers: LocalServers, samples: int, seconds: int) -> list[Figure]:
+    """Figures of an idle deployment: what it costs, one fact at a time, and the first fact after a kill."""
     deployment = Deployment(servers, "idle", "wall")
     deployment.set_up()
-    took: list[float] = []
-    with deployment.running("workers.cli", "work") as supervisor:
-        deployment.run("workers.cli", "drain", "--timeout", "60")
+    with console.status("idle"), deployment.running("workers.cli", "work") as supervisor:
+        _drain(deployment)
         reader, producer = deployment.reader("restorations"), deployment.producer(linger_milliseconds=0)
-        for number in range(samples + 10):
-            took.append(_one(deployment, producer, reader, f"seller-{number}"))
+        took = sorted([_one(deployment, producer, reader, seller(number)) for number in range(samples + 10)][10:])
+        costs = asyncio.run(_costs(deployment, supervisor.pid, seconds))
         back = _after_a_kill(deployment, producer, reader, supervisor)
         reader.close()
-    settled = sorted(took[10:])
-    return statistics.median(settled) * 1000, settled[int(len(settled) * 0.99)] * 1000, back
+    table = Table("process", "share of a core", title=f"an idle deployment, over {seconds} s")
+    for name, share in costs.items():
+        if name != "positions":
+            table.add_row(name, f"{share:.1%}")
+    console.print(table)
+    return [
+        Figure("idle: fact produced to decision read, p50", statistics.median(took) * 1000, "ms", at_most=12),
+        Figure("idle: fact produced to decision read, p99", took[int(len(took) * 0.99)] * 1000, "ms", at_most=25),
+        Figure("next fact decided after kill -9 of ingest", back, "s", at_most=0.8),
+        Figure("idle: each ingest, of a core", costs["ingest"] * 100, "%", at_most=1),
+        Figure("idle: row versions of positions", costs["positions"], "a second", at_most=8),
+    ]
 
 
 def _one(deployment: Deployment, producer: Producer, reader: Consumer, account: str) -> float:
-    topic, key, content = next(enrolments([account], [account], datetime.now(UTC).isoformat()))
+    topic, key, content = enrolment(account, account, datetime.now(UTC).isoformat())
     began = time.monotonic()
     producer.produce(deployment.prefix + topic, content, key)
     producer.flush()
@@ -98,10 +150,38 @@ def _one(deployment: Deployment, producer: Producer, reader: Consumer, account: 
     return found[0] - began
 
 
+async def _costs(deployment: Deployment, supervisor: int, seconds: int) -> dict[str, float]:
+    """The share of a core that each process takes, processes of one name on average, and updates of `positions` a
+    second.
+    """
+    connection = await deployment.connect()
+    names = workers_of(supervisor) | {
+        supervisor: "supervisor",  # its workers' time is subtracted
+        deployment.servers.postgres.pid: "PostgreSQL",
+        deployment.servers.kafka.pid: "Kafka",
+    }
+
+    async def look() -> dict[str, float]:
+        await connection.execute("select pg_stat_clear_snapshot()")
+        found = {"positions": float(await connection.fetchval(UPDATES))}
+        of = list(names.values())
+        for pid, name in names.items():
+            found[name] = found.get(name, 0.0) + cpu_seconds(pid) / of.count(name)
+        found["supervisor"] -= sum(found[name] * of.count(name) for name in set(workers_of(supervisor).values()))
+        return found
+
+    await asyncio.sleep(seconds / 4)  # what the measures before left behind: statistics, lingering fetches
+    before = await look()
+    await asyncio.sleep(seconds)
+    after = await look()
+    await connection.close()
+    return {name: (after[name] - before[name]) / seconds for name in after}
+
+
 def _after_a_kill(
     deployment: Deployment, producer: Producer, reader: Consumer, supervisor: subprocess.Popen[bytes]
 ) -> float:
-    for child in Path(f"/proc/{supervisor.pid}/task/{supervisor.pid}/children").read_text().split():
-        if Path(f"/proc/{child}/cmdline").read_bytes().endswith(b"\0ingest\0"):
-            os.kill(int(child), signal.SIGKILL)
+    for pid, name in workers_of(supervisor.pid).items():
+        if name == "ingest":
+            os.kill(pid, signal.SIGKILL)
     return _one(deployment, producer, reader, "after-the-kill")

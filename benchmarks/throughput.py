@@ -1,153 +1,180 @@
-"""Order messages a second: the engine, the hand-written loop and the plain handler, in turn, with one final state.
+"""Orders a second: the engine and the hand-written loop in turn, over the same topic, with one final state.
 
-The engine runs as `standing work` does, with several ingest workers, and with one alone beside the hand-written loop,
-which is one process too.
+Each reads as one process and as two. In a round the engine and the loop read the same orders, one after the other.
 """
 
 import asyncio
+import statistics
 import time
-from bisect import bisect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
-from itertools import accumulate
-from random import Random
+from dataclasses import dataclass, replace
 
 import asyncpg
+from rich.console import Console
+from rich.table import Table
 
-from benchmarks.deployment import Deployment, enrolments, value
-from benchmarks.measure import Cost, cost, read, resident_bytes
+from benchmarks import handwritten
+from benchmarks.deployment import Deployment
+from benchmarks.measure import Cost, Figure, cost, read, typical
+from benchmarks.messages import enrolments, orders
 from workers.devservers.stack import LocalServers
-from workers.settings import Settings
 
-BEGIN = datetime(2016, 3, 2, tzinfo=UTC)
-PLAIN_MESSAGES = 4000
-ROUNDS = 4
-ENGINES = "engine"
-ALONE = "engine, one ingest"
-LOOP = "hand-written loop"
-
-ENGINE = "select sum(next_offset)::bigint from positions where topic = 'order-status'"
-EPOCHS = "select max(epoch) from positions where topic = 'order-status'"
-OWNERS = "select count(distinct owner) from positions where topic = 'order-status' and epoch > $1"
-HAND = "select coalesce(sum(next_offset), 0)::bigint from hand_positions"
-PLAIN = "select coalesce(sum(read), 0)::bigint from plain_done"
+ROUNDS = 6
+"""After one that is not measured, in which most accounts have their first order."""
+PROCESSES = {2: "two processes", 1: "one process"}
 
 
-def orders(accounts: Sequence[str], first: int, count: int, zipf: bool) -> Iterator[tuple[str, str, bytes]]:
-    """Orders that become effective, a second apart; all accounts alike, or a few busy ones (Zipf, exponent 1)."""
-    random = Random(first)  # noqa: S311
-    weights = list(accumulate(1 / rank for rank in range(1, len(accounts) + 1))) if zipf else []
-    for number in range(first, first + count):
-        at = (BEGIN + timedelta(seconds=number)).isoformat().replace("+00:00", ".000000Z")
-        index = bisect(weights, random.random() * weights[-1]) if zipf else random.randrange(len(accounts))
-        account = accounts[index]
-        yield (
-            "order-status",
-            account,
-            value(
-                event_id=f"event-{number:09d}",
-                order_id=f"order-{number:09d}",
-                account_id=account,
-                status="awaiting_shipment",
-                previous_status="awaiting_prepayment",
-                occurred_at=at,
-                amount={"value": "1250.00", "currency": "USD"},
-            ),
-        )
+@dataclass(frozen=True, slots=True)
+class System:
+    """What reads a topic: the command of process {number} of {processes}, and its positions with their owners."""
+
+    name: str
+    command: str
+    positions: str
 
 
-async def compare(
-    servers: LocalServers, name: str, accounts: int, messages: int, zipf: bool
-) -> Mapping[str, list[Cost]]:
-    """Costs of each system by round; raises AssertionError where their final states differ."""
+ENGINE = System(
+    "engine", "workers.cli ingest", "select next_offset, owner from positions where topic = 'order-status'"
+)
+ENROLLING = replace(ENGINE, positions="select next_offset, owner from positions where topic = 'seller-accounts'")
+_OF_LOOP = "select next_offset, owner from {}.hand_positions"
+LOOP = System(
+    "hand-written loop",
+    "benchmarks.handwritten orders contract {number} {processes}",
+    _OF_LOOP.format("contract"),
+)
+LEAN = System("lean loop", "benchmarks.handwritten orders lean {number} {processes}", _OF_LOOP.format("lean"))
+
+
+class TooFewMessages(Exception):
+    """All messages were read before there was anything to measure."""
+
+
+def compare(console: Console, servers: LocalServers, name: str, accounts: int, messages: int) -> list[Figure]:
+    """Figures of uniform or Zipf orders; raises AssertionError where the final states differ."""
+    with console.status(f"orders, {name}"):
+        found = asyncio.run(_compare(servers, name, accounts, messages))
+    show(console, f"orders, {name}, {accounts:,} accounts", {key: typical(runs) for key, runs in found.items()})
+    figures = []
+    for processes, named in PROCESSES.items():
+        engine, loop, lean = (found[system, processes] for system in (ENGINE.name, LOOP.name, LEAN.name))
+        ratio = statistics.median(one.rate / other.rate for one, other in zip(engine, loop, strict=True))
+        rate = typical(engine).rate, "a second"
+        of = f"orders, {name}, {named}"
+        wanted = 225_000 if name == "zipf" and processes > 1 else None
+        figures.append(Figure(of, *rate, at_least=wanted, loop=typical(loop).rate, ratio=ratio, ratio_at_least=1.2))
+        figures.append(Figure(f"{of}: lean loop", typical(lean).rate, "a second"))
+    return figures
+
+
+async def _compare(
+    servers: LocalServers, name: str, accounts: int, messages: int
+) -> Mapping[tuple[str, int], list[Cost]]:
+    """Costs of each system, by its name and number of processes."""
     deployment = Deployment(servers, name)
     deployment.set_up()
-    sellers = [f"seller-{number:07d}" for number in range(accounts)]
-    deployment.send(
-        enrolments(sellers, [f"c{number // 3}" for number in range(accounts)], "2016-03-01T10:00:00+08:00")
-    )
+    deployment.send(enrolments(accounts))
     connection = await deployment.connect()
-    found: dict[str, list[Cost]] = {"enrolment": [], ENGINES: [], ALONE: [], LOOP: [], "plain handler": []}
-    enrolled = "select sum(next_offset)::bigint from positions where topic = 'seller-accounts'"
-    found["enrolment"].append(await _until(deployment, connection, enrolled, accounts, "workers.cli", "ingest"))
-    share = messages // ROUNDS
-    for number in range(ROUNDS):
-        deployment.send(orders(sellers, number * share, share, zipf))
-        target = (number + 1) * share
-        many = number % 2 == 0
-        systems = [
-            (ENGINES if many else ALONE, ENGINE, "workers.cli", "ingest", Settings().ingests if many else 1),
-            (LOOP, HAND, "benchmarks.handwritten", "", 1),
-        ]
-        for system, progress, module, argument, count in systems if number < ROUNDS // 2 else systems[::-1]:
-            found[system].append(await _until(deployment, connection, progress, target, module, argument, count))
-    await _same_state(connection, "hand_accounts", "a.account_id")
-    found["plain handler"].append(await _plain(servers, f"{name}p", sellers, zipf))
+    await run(deployment, connection, ENROLLING, 1, accounts)
+    for kind in handwritten.READ:
+        await connection.execute(handwritten.ORDERS.format(kind=kind))
+    found: dict[tuple[str, int], list[Cost]] = {}
+    share = messages // (ROUNDS + 1)
+    for number in range(ROUNDS + 1):
+        deployment.send(orders(accounts, number * share, share, name == "zipf"))
+        processes = list(PROCESSES)[number % 2]
+        for system in (ENGINE, LOOP, LEAN) if number // 2 % 2 == 0 else (LEAN, LOOP, ENGINE):
+            spent = await run(deployment, connection, system, processes, (number + 1) * share)
+            if number:
+                found.setdefault((system.name, processes), []).append(spent)
+    for kind in handwritten.READ:
+        different = await connection.fetchval(handwritten.DIFFERENT.format(kind=kind))
+        assert different == 0, f"{different} accounts differ between the engine and the {kind} loop"
     await connection.close()
     return found
 
 
-async def _plain(servers: LocalServers, name: str, sellers: Sequence[str], zipf: bool) -> Cost:
-    """The plain handler on a small share of the same orders, its state compared with the engine's own."""
-    deployment = Deployment(servers, name)
+def enrol(console: Console, servers: LocalServers, accounts: int) -> list[Figure]:
+    """Figures of enrolments, read by two ingests and by one."""
+    costs = {}
+    for processes in PROCESSES:
+        with console.status(f"enrolments, {processes} at work"):
+            costs[ENGINE.name, processes] = asyncio.run(_enrol(servers, accounts, processes))
+    show(console, f"enrolments, {accounts:,} accounts", costs)
+    two, one = costs.values()
+    return [
+        Figure("enrolments, two processes", two.rate, "a second", at_least=16_000),
+        Figure("enrolments, one process", one.rate, "a second"),
+        Figure("WAL of an enrolment", two.wal, "bytes", at_most=1500),
+    ]
+
+
+async def _enrol(servers: LocalServers, accounts: int, processes: int) -> Cost:
+    deployment = Deployment(servers, f"enrol{processes}")
     deployment.set_up()
-    some = sellers[:1000]
-    deployment.send(enrolments(some, some, "2016-03-01T10:00:00+08:00"))
-    deployment.send(orders(some, 0, PLAIN_MESSAGES, zipf))
+    deployment.send(enrolments(accounts))
     connection = await deployment.connect()
-    spent = await _until(deployment, connection, PLAIN, PLAIN_MESSAGES, "benchmarks.plain", "")
-    await _until(deployment, connection, ENGINE, PLAIN_MESSAGES, "workers.cli", "ingest")
-    await _same_state(connection, "plain_accounts", "a.account_id")
+    spent = await run(deployment, connection, ENROLLING, processes, accounts)
     await connection.close()
     return spent
 
 
-async def _until(
+async def run(
     deployment: Deployment,
     connection: asyncpg.Connection,
-    progress: str,
+    system: System,
+    processes: int,
     target: int,
-    module: str,
-    argument: str,
-    processes: int = 1,
+    told: Callable[[int], None] = lambda _: None,
 ) -> Cost:
-    """Run a system, of some processes, from the first batch committed with all of them at work to the last."""
-    before_any = await connection.fetchval(EPOCHS) if processes > 1 else 0
+    """Run a system, from the first batch that is committed with all of its processes at work to offset `target`.
+
+    Raises TooFewMessages if they are at work only after the end.
+    """
+    earlier = {owner for _, owner in await connection.fetch(system.positions)}
     with ExitStack() as stack:
-        running = [
-            stack.enter_context(deployment.running(module, *filter(None, [argument]))) for _ in range(processes)
-        ]
+        commands = (system.command.format(number=number, processes=processes) for number in range(processes))
+        running = [stack.enter_context(deployment.running(*command.split())) for command in commands]
         pids = [process.pid for process in running]
-        owners = 0 if processes > 1 else 1
-        while owners < processes:
+
+        async def look() -> tuple[int, set[str]]:
+            ended = [process.returncode for process in running if process.poll() is not None]
+            assert not ended, f"{system.name} ended with {ended}"
             await asyncio.sleep(0.005)
-            owners = await connection.fetchval(OWNERS, before_any)
-        start = now = await _progress(connection, progress)
-        while now <= start:
-            await asyncio.sleep(0.005)
-            now = await _progress(connection, progress)
-        began, first = time.monotonic(), now
-        before = await read(connection, deployment.servers, pids)
-        while await _progress(connection, progress) < target:
-            assert all(process.poll() is None for process in running), f"{module} ended"
-            await asyncio.sleep(0.005)
-        seconds = time.monotonic() - began
-        after = await read(connection, deployment.servers, pids)
-        return cost(max(1, target - first), seconds, before, after, sum(map(resident_bytes, pids)))
+            rows = await connection.fetch(system.positions)
+            now = sum(row[0] for row in rows)
+            told(now)
+            return now, {row[1] for row in rows} - earlier
+
+        first, owners = await look()
+        while len(owners) < processes:
+            first, owners = await look()
+        start = first
+        while start == first < target:
+            first, _ = await look()
+        if first >= target:
+            raise TooFewMessages(f"{target:,} messages were read before {processes} of {system.name} were at work")
+        began, before = time.monotonic(), await read(connection, deployment.servers, pids)
+        now = first
+        while now < target:
+            now, _ = await look()
+        seconds, after = time.monotonic() - began, await read(connection, deployment.servers, pids)
+        return cost(target - first, seconds, before, after, pids)
 
 
-async def _progress(connection: asyncpg.Connection, query: str) -> int:
-    try:
-        return await connection.fetchval(query) or 0
-    except asyncpg.UndefinedTableError:
-        return 0
+def show(console: Console, title: str, costs: Mapping[tuple[str, int], Cost]) -> None:
+    """A row for each system and number of processes."""
+    table = Table("", "a second", *COLUMNS, title=title)
+    for (system, processes), each in costs.items():
+        table.add_row(f"{system}, {PROCESSES[processes]}", f"{each.rate:,.0f}", *cells(each))
+    console.print(table)
 
 
-async def _same_state(connection: asyncpg.Connection, table: str, account_id: str) -> None:
-    different = await connection.fetchval(
-        f"select count(*) from accounts a full join {table} b on b.account_id = {account_id} "  # noqa: S608
-        "where a.last_effective_at is distinct from b.last_effective_at "
-        "or a.last_order_id is distinct from b.last_order_id"
-    )
-    assert different == 0, f"{different} accounts differ between the engine and {table}"
+COLUMNS = ("worker µs", "PostgreSQL µs", "Kafka µs", "WAL B", "page images", "HOT", "MB")
+
+
+def cells(each: Cost) -> list[str]:
+    """What a message cost, in the order of `COLUMNS`."""
+    cpu = [f"{each.cpu[process]:.1f}" for process in ("worker", "PostgreSQL", "Kafka")]
+    return [*cpu, f"{each.wal:.0f}", f"{each.page_images:.3f}", f"{each.hot:.1%}", f"{each.resident:.0f}"]
