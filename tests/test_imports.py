@@ -1,7 +1,13 @@
-"""Tests stand alone: what several of them need is in `tests/support` or in a module beside them."""
+"""Tests stand alone: what several of them need is in `tests/support` or in a module beside them. And what a command
+imports: each of the large libraries costs it a tenth of a second.
+"""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 TESTS = Path(__file__).parent
 
@@ -37,3 +43,19 @@ def test_shared_test_code_imports_no_directory_of_tests_except_the_model() -> No
     shared = {each for file in (TESTS / "support").rglob("*.py") for each in imported(file)}
     from_tests = {each.split(".")[1] for each in shared if each.startswith("tests.")}
     assert from_tests <= {"model", "support"}
+
+
+@pytest.mark.parametrize(
+    "needed",
+    [
+        "workers.settings, workers.wiring, workers.checkpoints, workers.commands.status, workers.commands.show",
+        "workers.settings, workers.wiring, workers.codec.policies, workers.commands.explain, workers.commands.show",
+    ],
+    ids=["status", "explain"],
+)
+def test_a_command_starts_without_the_libraries_that_only_workers_need(needed: str) -> None:
+    large = {"aiokafka", "email", "faststream", "pydantic", "rich.console"}
+    script = f"import sys, workers.cli, {needed}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "workers.cli" in done.stdout.split()
+    assert not large & set(done.stdout.split())

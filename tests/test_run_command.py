@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import asyncpg
+import click
 import pytest
-import typer
 
 from workers.kafka.admin import KafkaRefused, KafkaUnreachable
 from workers.ops.refused import Refused
@@ -46,7 +46,7 @@ def named(error: Exception) -> str:
 def test_a_worker_whose_server_is_unreachable_is_restarted_and_one_that_is_refused_is_not(
     error: Exception, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(typer.Exit) as ended, one_clear_line(unreachable=NOT_DONE):
+    with pytest.raises(click.exceptions.Exit) as ended, one_clear_line(unreachable=NOT_DONE):
         raise error
     assert ended.value.exit_code == code
     [line] = capsys.readouterr().err.splitlines()
@@ -55,7 +55,7 @@ def test_a_worker_whose_server_is_unreachable_is_restarted_and_one_that_is_refus
 
 
 def test_a_file_that_cannot_be_opened_is_named_and_no_server_is_blamed(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit) as ended, one_clear_line():
+    with pytest.raises(click.exceptions.Exit) as ended, one_clear_line():
         Path("/no/such\x1b file").open()  # noqa: SIM115  # it is never open
     assert ended.value.exit_code == CANNOT_RUN
     assert capsys.readouterr().err == "standing: /no/such\\x1b file: No such file or directory\n"
@@ -64,6 +64,6 @@ def test_a_file_that_cannot_be_opened_is_named_and_no_server_is_blamed(capsys: p
 def test_an_error_of_several_lines_is_printed_as_one_with_control_characters_escaped(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(typer.Exit), one_clear_line():
+    with pytest.raises(click.exceptions.Exit), one_clear_line():
         raise Refused("first\n   second \x1b[2J\u202e\n\nDETAIL: third")
     assert capsys.readouterr().err == "standing: first second \\x1b[2J\\u202e DETAIL: third\n"

@@ -10,9 +10,9 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Any, get_args
 
-import typer
+import click
 
 from contracts.reasons import Reason
 from contracts.topics import INPUT_TOPICS
@@ -30,14 +30,14 @@ MOST_PARTITIONS = 1_000_000
 MOST_RECORDS = 10**12
 
 
-def _each(problem: Callable[[Any], str | None]) -> Callable[[Any], Any]:
-    """A callback that refuses a value, or a list with a value, for which `problem` returns a reason."""
+def _each(problem: Callable[[Any], str | None]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """A callback that refuses a value, or several with a value, for which `problem` returns a reason."""
 
-    def check(value: Any) -> Any:
-        for one in value if isinstance(value, list) else [value]:
+    def check(_: click.Context, __: click.Parameter, value: Any) -> Any:
+        for one in value if isinstance(value, tuple) else [value]:
             reason = None if one is None else problem(one)
             if reason is not None:
-                raise typer.BadParameter(reason)
+                raise click.BadParameter(reason)
         return value
 
     return check
@@ -86,7 +86,7 @@ def _problem_of_instant(text: str) -> str | None:
 def check_span(start: str, days: int) -> None:
     """Refuse a span of time that ends after the latest instant."""
     if instant_of(start) + days * DAY > _LAST:
-        raise typer.BadParameter(
+        raise click.BadParameter(
             f"{days:,} days after {moment(instant_of(start)):%Y} is too late", param_hint="--days"
         )
 
@@ -125,58 +125,65 @@ def _problem_of_input(path: Path) -> str | None:
     return None
 
 
-_instant = _each(_problem_of_instant)
-_share = _each(_finite(0, 1))
-_input = _each(_problem_of_input)
-_output = _each(_problem_of_output)
-_place = _each(_problem_of_place)
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _account = _each(lambda text: _problem_of_text(text, _ID_LENGTH))
-Account = Annotated[str, typer.Argument(help="The id of the account.", callback=_account)]
-Accounts = Annotated[
-    list[str] | None,
-    typer.Argument(help="Only these accounts; by default all that are quarantined.", callback=_account),
-]
-CompanyKey = Annotated[str, typer.Argument(help="The company key.", callback=_each(_problem_of_key))]
-_why = _each(lambda text: _problem_of_text(text, _WHY_LENGTH))
-Why = Annotated[str, typer.Argument(help="The reason, which `status` shows.", callback=_why)]
-Timeout = Annotated[float, typer.Option(help="Seconds to wait.", callback=_each(_finite(0, _MOST_SECONDS)))]
+_topic = _each(_one_of(INPUT_TOPICS))
+_place = _each(_problem_of_place)
+_PLACE_HELP = "TOPIC/PARTITION/OFFSET, as `list` prints it."
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+account = click.argument("account", callback=_account, help="The id of the account.")
+accounts = click.argument(
+    "accounts", nargs=-1, callback=_account, help="Only these accounts; by default all that are quarantined."
+)
+company_key = click.argument("key", callback=_each(_problem_of_key), help="The company key.")
+why = click.argument(
+    "why", callback=_each(lambda text: _problem_of_text(text, _WHY_LENGTH)), help="The reason, which `status` shows."
+)
+timeout = click.option("--timeout", default=600.0, callback=_each(_finite(0, _MOST_SECONDS)), help="Seconds to wait.")
+files = click.argument(
+    "files",
+    nargs=-1,
+    type=Path,
+    callback=_each(_problem_of_input),
+    help="JSONL files instead of the input topics.",
+)
+reasons = click.option(
+    "--reason",
+    multiple=True,
+    callback=_each(_one_of(get_args(Reason))),
+    help="All with this reason; may be repeated.",
+)
+topics = click.option("--topic", multiple=True, callback=_topic, help="All of this topic; may be repeated.")
+topic = click.argument("topic", callback=_topic, help="The input topic, without the prefix.")
+place = click.argument("place", callback=_place, help=_PLACE_HELP)
+places = click.argument("places", nargs=-1, callback=_place, help=_PLACE_HELP)
 
 
-def share(help_text: str) -> Any:
+def flag(name: str, help_text: str) -> Callable[[Any], Any]:
+    """An option without a value."""
+    return click.option(name, is_flag=True, help=help_text)
+
+
+def share(name: str, default: float, help_text: str) -> Callable[[Any], Any]:
     """An option that is a share, from 0 to 1."""
-    return typer.Option(help=help_text, callback=_share)
+    return click.option(name, default=default, callback=_each(_finite(0, 1)), help=help_text)
 
 
-def an_instant(help_text: str) -> Any:
+def an_instant(name: str, help_text: str, default: str | None = None) -> Callable[[Any], Any]:
     """An option that is an instant, with an offset."""
-    return typer.Option(help=help_text, callback=_instant)
+    return click.option(name, default=default, callback=_each(_problem_of_instant), help=help_text)
 
 
-def input_file(help_text: str) -> Any:
+def number(name: str, least: int, most: int, help_text: str, default: int | None = None) -> Callable[[Any], Any]:
+    """An option that is a whole number within limits."""
+    return click.option(name, type=click.IntRange(least, most), default=default, help=help_text)
+
+
+def input_file(name: str, help_text: str) -> Callable[[Any], Any]:
     """An option that is a file to be read."""
-    return typer.Option(help=help_text, callback=_input)
+    return click.option(name, type=Path, callback=_each(_problem_of_input), help=help_text)
 
 
-def output_file(help_text: str) -> Any:
+def output_file(name: str, help_text: str) -> Callable[[Any], Any]:
     """An option that is a file to be written."""
-    return typer.Option(help=help_text, callback=_output)
-
-
-Files = Annotated[list[Path] | None, typer.Argument(help="JSONL files instead of the input topics.", callback=_input)]
-Reasons = Annotated[
-    list[str] | None,
-    typer.Option(help="All with this reason; may be repeated.", callback=_each(_one_of(get_args(Reason)))),
-]
-Topics = Annotated[
-    list[str] | None,
-    typer.Option(help="All of this topic; may be repeated.", callback=_each(_one_of(INPUT_TOPICS))),
-]
-Topic = Annotated[
-    str, typer.Argument(help="The input topic, without the prefix.", callback=_each(_one_of(INPUT_TOPICS)))
-]
-Place = Annotated[str, typer.Argument(help="TOPIC/PARTITION/OFFSET, as `list` prints it.", callback=_place)]
-Places = Annotated[
-    list[str] | None, typer.Argument(help="TOPIC/PARTITION/OFFSET, as `list` prints it.", callback=_place)
-]
+    return click.option(name, type=Path, callback=_each(_problem_of_output), help=help_text)

@@ -6,13 +6,13 @@ Each command imports only what it needs, which saves it a second at start.
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
+from click.exceptions import Exit
 
 from workers import arguments as may
 from workers import cli_dead_letters, cli_position_and_log
-from workers.arguments import Json
 from workers.ops.stderr import open_standard_descriptors
 from workers.ops.terminal import Terminal
 from workers.run_command import CANNOT_RUN, NOT_DONE, fail, one_clear_line, run, say, worker
@@ -20,26 +20,22 @@ from workers.run_command import CANNOT_RUN, NOT_DONE, fail, one_clear_line, run,
 if TYPE_CHECKING:
     from workers.settings import Settings
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-app.add_typer(cli_dead_letters.app, name="dead-letters")
-app.add_typer(cli_position_and_log.app)
 terminal = Terminal()
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(_: click.Context, __: click.Parameter, wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
         terminal.line(f"standing {version('standing')}")
-        raise typer.Exit
+        raise Exit(0)
 
 
-@app.callback()
-def options(
-    show_version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
+@click.group(no_args_is_help=False, context_settings={"max_content_width": 118})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
+)
+def app() -> None:
     """Enforce the Trade Assurance rules: read facts from Kafka, publish decisions to Kafka."""
 
 
@@ -67,7 +63,7 @@ def work() -> None:
     async def supervise(settings: "Settings") -> None:
         async with open_worker(settings, "work", connections=1):
             pass  # where no worker can run, the supervisor would restart them for ever
-        raise typer.Exit(await run_supervisor(settings))
+        raise Exit(await run_supervisor(settings))
 
     run(supervise, unreachable=NOT_DONE)
 
@@ -91,14 +87,8 @@ def fanout() -> None:
 
 
 @app.command()
-def relay(
-    reconcile: Annotated[
-        bool,
-        typer.Option(
-            "--reconcile", help="Restore what the database or Kafka lost of the published decisions, then exit."
-        ),
-    ] = False,
-) -> None:
+@may.flag("--reconcile", "Restore what the database or Kafka lost of the published decisions, then exit.")
+def relay(reconcile: bool) -> None:
     """Publish the decision log to Kafka, each row exactly once."""
     if not reconcile:
         worker("relay")
@@ -126,7 +116,8 @@ def stack() -> None:
 
 
 @app.command("status")
-def status_command(as_json: Json = False) -> None:
+@may.as_json
+def status_command(as_json: bool) -> None:
     """Show how far each part of the deployment is; exit 1 if anything is stuck."""
     from workers.commands import show, status
     from workers.wiring import open_database, open_kafka
@@ -142,13 +133,14 @@ def status_command(as_json: Json = False) -> None:
         else:
             show.status(terminal, found)
         if found.stuck:
-            raise typer.Exit(NOT_DONE)
+            raise Exit(NOT_DONE)
 
     run(work)
 
 
 @app.command("drain")
-def drain_command(timeout: may.Timeout = 600.0) -> None:
+@may.timeout
+def drain_command(timeout: float) -> None:
     """Wait until every fact now in the input topics is decided and every decision is visible; exit 1 on a timeout."""
     from workers.commands import drain, show
     from workers.wiring import open_database, open_kafka
@@ -160,13 +152,14 @@ def drain_command(timeout: may.Timeout = 600.0) -> None:
         ):
             with show.draining(terminal) as report:
                 if not await drain.drain(database, kafka, timeout, report):
-                    raise typer.Exit(NOT_DONE)
+                    raise Exit(NOT_DONE)
 
     run(work)
 
 
 @app.command("hold")
-def hold_command(why: may.Why) -> None:
+@may.why
+def hold_command(why: str) -> None:
     """Stop deadline enforcement, for a backfill or an emergency; facts are still read and judged."""
     from workers.commands import hold
     from workers.wiring import open_database
@@ -184,11 +177,8 @@ def hold_command(why: may.Why) -> None:
 
 
 @app.command()
-def release(
-    force: Annotated[
-        bool, typer.Option("--force", help="Release even if a partition is not read to its end.")
-    ] = False,
-) -> None:
+@may.flag("--force", "Release even if a partition is not read to its end.")
+def release(force: bool) -> None:
     """Resume deadline enforcement; refused until every partition is read to its end."""
     from workers.commands import hold
     from workers.wiring import open_database, open_kafka
@@ -205,13 +195,10 @@ def release(
 
 
 @app.command("explain")
-def explain_command(
-    account: may.Account,
-    at: Annotated[
-        str | None, may.an_instant("Show the account at this instant, inclusive, by the facts known today.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
+@may.account
+@may.an_instant("--at", "Show the account at this instant, inclusive, by the facts known today.")
+@may.as_json
+def explain_command(account: str, at: str | None, as_json: bool) -> None:
     """Show why an account stands as it does, since when, until when, and what cures it."""
     from workers.codec.policies import load_policies
     from workers.commands import explain, show
@@ -230,7 +217,9 @@ def explain_command(
 
 
 @app.command()
-def company(key: may.CompanyKey, as_json: Json = False) -> None:
+@may.company_key
+@may.as_json
+def company(key: str, as_json: bool) -> None:
     """Show a company's accounts, terminations and re-application dates; KEY begins with id: or name:."""
     from workers.commands import show
     from workers.commands.company import view_company
@@ -248,38 +237,44 @@ def company(key: may.CompanyKey, as_json: Json = False) -> None:
 
 
 @app.command("retry")
-def retry_command(
-    accounts: may.Accounts = None,
-) -> None:
+@may.accounts
+def retry_command(accounts: Sequence[str]) -> None:
     """Evaluate quarantined accounts and companies again after a repair; exit 1 if any still fail."""
     from workers.commands import retry, show
     from workers.wiring import open_worker
 
     async def work(settings: "Settings") -> None:
         async with open_worker(settings, "retry", waits=True) as made:
-            done = await retry.retry(made, accounts or ())
+            done = await retry.retry(made, accounts)
         show.retried(terminal, done)
         if done.remaining:
-            raise typer.Exit(NOT_DONE)
+            raise Exit(NOT_DONE)
 
     run(work)
 
 
 @app.command()
+@click.option("--seed", default=1, help="The same seed gives the same bytes.")
+@may.number("--accounts", 1, 10_000_000, "Number of accounts.", 2000)
+@may.number("--companies", 1, 10_000_000, "Number of companies.", 700)
+@may.number("--days", 40, 100_000, "Length of the history in days.", 730)
+@may.an_instant("--start", "First instant of the history.", "2016-02-01T00:00:00+08:00")
+@may.number("--facts", 1, 1_000_000_000, "Approximate number of messages; sets the number of accounts.")
+@may.share("--late", 0.02, "Share of late messages.")
+@may.share("--doubled", 0.01, "Share of doubled messages.")
+@may.share("--bad", 0.001, "Share of bad messages.")
+@may.output_file("--out", "Write to this JSONL file instead of the topics.")
 def generate(
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
-    accounts: Annotated[int, typer.Option(min=1, max=10_000_000, help="Number of accounts.")] = 2000,
-    companies: Annotated[int, typer.Option(min=1, max=10_000_000, help="Number of companies.")] = 700,
-    days: Annotated[int, typer.Option(min=40, max=100_000, help="Length of the history in days.")] = 730,
-    start: Annotated[str, may.an_instant("First instant of the history.")] = "2016-02-01T00:00:00+08:00",
-    facts: Annotated[
-        int | None,
-        typer.Option(min=1, max=1_000_000_000, help="Approximate number of messages; sets the number of accounts."),
-    ] = None,
-    late: Annotated[float, may.share("Share of late messages.")] = 0.02,
-    doubled: Annotated[float, may.share("Share of doubled messages.")] = 0.01,
-    bad: Annotated[float, may.share("Share of bad messages.")] = 0.001,
-    out: Annotated[Path | None, may.output_file("Write to this JSONL file instead of the topics.")] = None,
+    seed: int,
+    accounts: int,
+    companies: int,
+    days: int,
+    start: str,
+    facts: int | None,
+    late: float,
+    doubled: float,
+    bad: float,
+    out: Path | None,
 ) -> None:
     """Generate a seeded, realistic input history, to the topics or to a file."""
     from workers.demo.generate import HistoryParameters, sized, write_history
@@ -296,14 +291,13 @@ def generate(
 
 
 @app.command("replay")
+@may.files
+@may.an_instant("--watermark", "Enforce deadlines up to this instant instead of the live watermark.")
+@may.input_file("--against", "Compare with the decisions in this JSONL file.")
+@may.output_file("--write", "Write the decisions to this JSONL file; compare nothing.")
+@may.as_json
 def replay_command(
-    files: may.Files = None,
-    watermark: Annotated[
-        str | None, may.an_instant("Enforce deadlines up to this instant instead of the live watermark.")
-    ] = None,
-    against: Annotated[Path | None, may.input_file("Compare with the decisions in this JSONL file.")] = None,
-    write: Annotated[Path | None, may.output_file("Write the decisions to this JSONL file; compare nothing.")] = None,
-    as_json: Json = False,
+    files: Sequence[Path], watermark: str | None, against: Path | None, write: Path | None, as_json: bool
 ) -> None:
     """Decide the input topics, or files, again; exit 1 if the published decisions differ."""
     from workers.recovery import compare, replay
@@ -312,15 +306,19 @@ def replay_command(
 
     async def work(settings: "Settings") -> None:
         bars = Terminal(error=True) if as_json else terminal
-        differences = await replay.replay(bars, settings, replay.ReplayOptions(files or (), until, against, write))
+        differences = await replay.replay(bars, settings, replay.ReplayOptions(files, until, against, write))
         if as_json:
             terminal.json(differences.as_json())
         else:
             compare.show(terminal, differences)
         if not differences.equal:
-            raise typer.Exit(NOT_DONE)
+            raise Exit(NOT_DONE)
 
     run(work)
+
+
+for _command in (cli_dead_letters.app, cli_position_and_log.position_command, cli_position_and_log.log_command):
+    app.add_command(_command)
 
 
 def command_line(arguments: Sequence[str]) -> int:
@@ -330,7 +328,7 @@ def command_line(arguments: Sequence[str]) -> int:
     logs.configure_command()
     try:
         return app(arguments, prog_name="standing", standalone_mode=False) or 0
-    except typer.TyperException as error:
+    except click.ClickException as error:
         context = getattr(error, "ctx", None)
         command = "standing" if context is None else context.command_path
         say(f"{error.format_message().rstrip('.')}; see `{command} --help`")

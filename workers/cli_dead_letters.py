@@ -1,26 +1,30 @@
 """The commands of `standing dead-letters`: a part of `workers.cli`, which parses and prints."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import typer
+import click
+from click.exceptions import Exit
 
 from workers import arguments as may
-from workers.arguments import Json
 from workers.ops.terminal import Terminal
 from workers.run_command import NOT_DONE, fail, run
 
 if TYPE_CHECKING:
     from workers.settings import Settings
 
-app = typer.Typer(help="List, show, accept and redrive records that could not be processed.")
 terminal = Terminal()
 
 
+@click.group("dead-letters", no_args_is_help=False)
+def app() -> None:
+    """List, show, accept and redrive records that could not be processed."""
+
+
 @app.command("list")
-def list_letters(
-    limit: Annotated[int, typer.Option(min=1, max=may.MOST_ROWS, help="How many, newest first.")] = 20,
-    as_json: Json = False,
-) -> None:
+@may.number("--limit", 1, may.MOST_ROWS, "How many, newest first.", 20)
+@may.as_json
+def list_letters(limit: int, as_json: bool) -> None:
     """List the newest dead letters."""
     from workers.commands import dead_letters, show
     from workers.wiring import open_database
@@ -37,7 +41,8 @@ def list_letters(
 
 
 @app.command("show")
-def show_letter(place: may.Place) -> None:
+@may.place
+def show_letter(place: str) -> None:
     """Show one dead letter in full."""
     from workers.commands import dead_letters
     from workers.wiring import open_database
@@ -50,18 +55,15 @@ def show_letter(place: may.Place) -> None:
 
 
 @app.command("accept")
-def accept_letters(
-    topic: may.Topic,
-    partition: Annotated[int, typer.Argument(min=0, max=may.MOST_PARTITIONS, help="The partition number.")],
-    records: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=may.MOST_RECORDS,
-            help="Accept only this many records; by default all that the partition holds now.",
-        ),
-    ] = None,
-) -> None:
+@may.topic
+@click.argument("partition", type=click.IntRange(0, may.MOST_PARTITIONS), help="The partition number.")
+@may.number(
+    "--records",
+    1,
+    may.MOST_RECORDS,
+    "Accept only this many records; by default all that the partition holds now.",
+)
+def accept_letters(topic: str, partition: int, records: int | None) -> None:
     """Resume a partition that is paused because too many of its records are dead letters."""
     from workers.commands import dead_letters
     from workers.wiring import open_database, open_kafka
@@ -74,12 +76,13 @@ def accept_letters(
 
 
 @app.command("redrive")
+@may.places
+@may.reasons
+@may.topics
+@may.an_instant("--since", "All dead letters recorded since this instant.")
+@click.option("--all", "all_letters", is_flag=True, help="All dead letters.")
 def redrive_letters(
-    places: may.Places = None,
-    reason: may.Reasons = None,
-    topic: may.Topics = None,
-    since: Annotated[str | None, may.an_instant("All dead letters recorded since this instant.")] = None,
-    all_letters: Annotated[bool, typer.Option("--all", help="All dead letters.")] = False,
+    places: Sequence[str], reason: Sequence[str], topic: Sequence[str], since: str | None, all_letters: bool
 ) -> None:
     """Send dead letters back to their input topics, each once; exit 1 if any cannot be sent."""
     from workers.commands import redrive, show
@@ -89,13 +92,13 @@ def redrive_letters(
     if bool(places) == filters:
         fail("give places, or --all, or one or more of --reason, --topic and --since")
     began = None if since is None else may.instant_of(since)
-    selection = redrive.Selection(places or (), reason or (), topic or (), began)
+    selection = redrive.Selection(places, reason, topic, began)
 
     async def work(settings: "Settings") -> None:
         async with open_kafka(settings) as kafka, open_database(settings, "dead-letters", kafka=kafka) as database:
             done = await redrive.redrive(database, kafka, selection)
         show.redriven(terminal, done)
         if done.refused:
-            raise typer.Exit(NOT_DONE)
+            raise Exit(NOT_DONE)
 
     run(work)

@@ -1,8 +1,8 @@
 """The commands for rare maintenance: `standing position` and `standing log`; a part of `workers.cli`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from workers import arguments as may
 from workers.ops.terminal import Terminal
@@ -11,22 +11,16 @@ from workers.run_command import fail, run
 if TYPE_CHECKING:
     from workers.settings import Settings
 
-app = typer.Typer()
 terminal = Terminal()
 
 
-@app.command("position")
-def position_command(
-    topic: may.Topic,
-    partition: Annotated[int | None, typer.Option(min=0, max=may.MOST_PARTITIONS, help="One partition.")] = None,
-    offset: Annotated[
-        int | None, typer.Option(min=0, max=may.MOST_RECORDS, help="Offset of its next record to read.")
-    ] = None,
-    to_start: Annotated[bool, typer.Option("--to-start", help="Read every partition from its first record.")] = False,
-    new_topic: Annotated[
-        bool, typer.Option("--new-topic", help="The same, for a topic that was deleted and recreated.")
-    ] = False,
-) -> None:
+@click.command("position")
+@may.topic
+@may.number("--partition", 0, may.MOST_PARTITIONS, "One partition.")
+@may.number("--offset", 0, may.MOST_RECORDS, "Offset of its next record to read.")
+@may.flag("--to-start", "Read every partition from its first record.")
+@may.flag("--new-topic", "The same, for a topic that was deleted and recreated.")
+def position_command(topic: str, partition: int | None, offset: int | None, to_start: bool, new_topic: bool) -> None:
     """Set the offset from which a topic is read, while no ingest worker runs."""
     from workers.commands import positions
     from workers.wiring import open_database, open_kafka
@@ -46,12 +40,9 @@ def position_command(
     run(work)
 
 
-@app.command("log")
-def log_command(
-    detach_before: Annotated[
-        str | None, may.an_instant("Detach the parts whose rows were all recorded before this instant.")
-    ] = None,
-) -> None:
+@click.command("log")
+@may.an_instant("--detach-before", "Detach the parts whose rows were all recorded before this instant.")
+def log_command(detach_before: str | None) -> None:
     """List the parts of the decision log. `explain` and `dead-letters` no longer show detached parts."""
     from workers.commands import log
     from workers.wiring import open_database, open_kafka

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import typer
+from click.exceptions import Exit
 
 from workers.ops.terminal import Terminal, one_line
 
@@ -28,7 +28,7 @@ def one_clear_line(unreachable: int = CANNOT_RUN) -> Iterator[None]:
     """Turn an error that an operator can fix into one line on standard error and an exit code."""
     try:
         yield
-    except typer.Exit:
+    except Exit:
         raise
     except ImportError as error:  # most likely a codec, without which aiokafka retries a record for ever
         fail(
@@ -54,7 +54,7 @@ def say(why: str) -> None:
 def fail(why: str, code: int = CANNOT_RUN) -> NoReturn:
     """Print the reason in one line, and exit."""
     say(why)
-    raise typer.Exit(code)
+    raise Exit(code)
 
 
 def run(work: "Work", unreachable: int = CANNOT_RUN) -> None:
@@ -90,8 +90,8 @@ def worker(name: str) -> None:
     gc.set_threshold(50_000, 20, 20)  # a batch allocates many small objects and frees them all at its end
     try:
         run(run_worker.RUNS[name], unreachable=NOT_DONE)
-    except typer.Exit:
+    except Exit:
         raise
     except Exception as error:
         log.exception("worker ended")
-        raise typer.Exit(NOT_DONE) from error
+        raise Exit(NOT_DONE) from error

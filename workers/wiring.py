@@ -8,8 +8,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+
+import tzdata
 
 from contracts.topics import INPUT_TOPICS
 from workers import timeouts
@@ -80,7 +81,7 @@ def wanted(settings: Settings, policies: "Policies", cluster_id: str) -> Wanted:
         input_partitions=settings.partitions,
         shards=settings.shards,
         rules_version=RULES_VERSION,
-        tzdata_version=version("tzdata"),
+        tzdata_version=tzdata.__version__,
         policies=_stamps(policies),
     )
 
@@ -128,7 +129,7 @@ async def open_database(
     if policies is not None:
         expected |= {
             "rules_version": RULES_VERSION,
-            "tzdata_version": version("tzdata"),
+            "tzdata_version": tzdata.__version__,
             "policies": policies_text(_stamps(policies)),
         }
     pool = await open_pool(settings.database_url, **options)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from workers import cli
 
@@ -72,9 +71,6 @@ GOOD = {
 }
 
 
-COMMAND_LINE = typer.main.get_command(cli.app)
-
-
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every command, with the words that call it."""
     for name, each in getattr(command, "commands", {}).items():
@@ -97,7 +93,7 @@ def nonsense(parameter: Any) -> list[str]:
 
 def tries() -> Iterator[Any]:
     """Every parameter with every value: the arguments of the call, and the name that the line must give."""
-    for path, command in commands(COMMAND_LINE):
+    for path, command in commands(cli.app):
         for tried in command.params:
             if getattr(tried, "is_flag", False):
                 continue
@@ -109,14 +105,13 @@ def tries() -> Iterator[Any]:
                 for each in command.params:
                     if each.param_type_name == "argument" and (each is tried or each.required):
                         words.append(value if each is tried else GOOD.get(each.name, "x"))
-                named = tried.opts[0] if tried.param_type_name == "option" else tried.name
+                named = tried.opts[0] if tried.param_type_name == "option" else tried.name.upper()
                 yield pytest.param(words, named, id=f"{' '.join(path)} {named} {number}")
 
 
 @pytest.fixture(autouse=True)
 def nothing_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No server runs, so a command that starts to work fails. The command line is built once."""
-    monkeypatch.setattr(typer.main, "get_command", lambda _: COMMAND_LINE)
+    """No server runs, so a command that starts to work fails."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STANDING_KAFKA_BOOTSTRAP", "127.0.0.1:1")
     monkeypatch.setenv("STANDING_DATABASE_URL", "postgresql://127.0.0.1:1/none")
@@ -144,10 +139,10 @@ def test_nonsense_is_refused_in_one_line_that_names_the_argument(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["explain"], "Missing argument 'account'"),
-        (["hold"], "Missing argument 'why'"),
+        (["explain"], "Missing argument 'ACCOUNT'"),
+        (["hold"], "Missing argument 'WHY'"),
         (["explain", "x", "y"], "y"),
-        (["explain", "x", "--no-such"], "No such option: --no-such"),
+        (["explain", "x", "--no-such"], "No such option '--no-such'"),
         (["explain", "x", "--at"], "--at"),
         (["no-such"], "No such command 'no-such'"),
         ([], "Missing command"),

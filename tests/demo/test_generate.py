@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from contracts.topics import INPUT_TOPICS
 from workers.cli import app

@@ -11,8 +11,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from contracts.kinds import kinds_of
 from contracts.topics import Topic
 from tests.support.causes import INITIAL, reachable
@@ -92,8 +90,7 @@ def _default(value: object) -> str:
 
 def commands() -> str:
     """The commands with their arguments, options and help, from `workers/cli.py`."""
-    root = typer.main.get_command(app)
-    return rows(["command", "does"], [[f"`{usage}`", says] for usage, says in _commands(root, "standing")])
+    return rows(["command", "does"], [[f"`{usage}`", says] for usage, says in _commands(app, "standing")])
 
 
 def _commands(command: Any, path: str) -> Iterable[tuple[str, str]]:

@@ -27,10 +27,11 @@ from tests.support.forked import Forked, ended
 from tests.support.policies import POLICIES
 from tests.support.seen import INPUT_TOPICS, OUTPUT_TOPICS, Seen, look, read_topics
 from tests.support.tree import MAY_END
-from workers.commands.setup import run_setup, topic_specs
+from workers.commands.setup import run_setup
 from workers.demo.generate import Generated, produce
 from workers.devservers.servers import LocalPostgres
 from workers.kafka.security import KafkaAccess
+from workers.topic_specs import topic_specs
 
 WORKERS = ("ingest", "timers", "fanout", "relay")
 PATIENCE_SECONDS = 90.0

@@ -19,8 +19,8 @@ from tests.support.databases import rows, until, url_of
 from tests.support.deployment import Deployment
 from tests.support.facts import Message
 from tests.support.long import long
-from workers.commands.setup import topic_specs
 from workers.devservers.stack import LocalServers
+from workers.topic_specs import topic_specs
 
 ROUNDS = 6
 OPEN_SECONDS = 0.4

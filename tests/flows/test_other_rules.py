@@ -6,8 +6,9 @@ Owns that the settings and the installed packages are what is compared; tests/st
 import re
 import shutil
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
+
+import tzdata
 
 from tests.support.databases import WRITTEN, rows
 from tests.support.deployment import Deployment, refusal
@@ -15,7 +16,7 @@ from tests.support.facts import enrolled
 from tests.support.policies import POLICIES, PROJECT
 from workers.rules import RULES_VERSION
 
-TZDATA = version("tzdata")
+TZDATA = tzdata.__version__
 
 
 def other_policies(deployment: Deployment, directory: Path) -> Deployment:
@@ -39,9 +40,9 @@ def other_rules(deployment: Deployment, directory: Path) -> Deployment:
 
 def other_time_zones(deployment: Deployment, directory: Path) -> Deployment:
     """The same packages, installed with newer time zone data."""
-    metadata = directory / "tzdata-2099.1.dist-info" / "METADATA"
-    metadata.parent.mkdir(parents=True)
-    metadata.write_text("Metadata-Version: 2.1\nName: tzdata\nVersion: 2099.1\n")
+    package = directory / "tzdata"
+    shutil.copytree(Path(tzdata.__file__).parent, package)
+    (package / "__init__.py").write_text('__version__ = "2099.1"\n')
     return replace(deployment, program=directory)
 
 

@@ -7,13 +7,13 @@ import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from tests.support.deployment import Deployment
-from workers.commands.setup import topic_specs
 from workers.devservers.guardian import Guardian
 from workers.devservers.servers import SOON, LocalKafka
 from workers.kafka.admin import Admin
 from workers.kafka.broker_settings import BrokersUnfit, check_brokers
 from workers.kafka.security import KafkaAccess
 from workers.kafka.topic_settings import COMPACTED, KEPT, compare, of_inputs
+from workers.topic_specs import topic_specs
 
 WRONG = [
     ("suspensions", "retention.ms", "604800000", "-1"),

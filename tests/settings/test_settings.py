@@ -4,9 +4,9 @@ import ssl
 from dataclasses import fields
 from pathlib import Path
 
+import click
 import pytest
 import trustme
-import typer
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -92,7 +92,7 @@ def test_what_does_not_go_together_is_one_line_that_names_the_setting(
     with pytest.raises(BadSetting) as refused:
         given(monkeypatch, settings)
     assert SECRET not in f"{refused.value!r} {refused.value}"
-    with pytest.raises(typer.Exit) as ended, one_clear_line():
+    with pytest.raises(click.exceptions.Exit) as ended, one_clear_line():
         raise refused.value
     line = capsys.readouterr().err
     assert line.startswith("standing: bad setting")
@@ -260,7 +260,7 @@ def test_the_environment_counts_before_a_file_of_settings(files: Path, monkeypat
 
 def assert_refused(said: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The settings end a command with one line that says so, and exit code 2."""
-    with pytest.raises(typer.Exit) as ended, one_clear_line():
+    with pytest.raises(click.exceptions.Exit) as ended, one_clear_line():
         read_settings()
     line = capsys.readouterr().err
     assert line.startswith("standing: ")

@@ -6,17 +6,19 @@ conflicting duplicates if their texts differ.
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from pydantic import BaseModel
 
 from workers.rules.facts import CaseFact, Company, RegistryFact, Request, company_key
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 Fact = RegistryFact | CaseFact | Request
 
 
-def content(message: BaseModel, at: int) -> str:
+def content(message: "BaseModel", at: int) -> str:
     """The text of a message: its fields that are not None, `occurred_at` as an instant."""
     fields = message.model_dump(exclude_none=True)
     fields["occurred_at"] = at

@@ -5,81 +5,61 @@ Unknown fields are refused, so that a misspelt parameter is noticed.
 
 import hashlib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, reset_tzpath
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+import msgspec
+from msgspec import Meta, Struct
 
-from contracts.fields import Identifier
 from workers.ops.refused import Refused
 from workers.rules.calendar import instant, written
 from workers.rules.policy import Policies, Policy, PolicyStamp, Violation
 
 reset_tzpath(to=())  # only the pinned tzdata, never the machine's time zones
 
+Shape = TypeVar("Shape", bound=Struct)
+
 
 class BadPolicy(Refused):
     """A policy file is invalid; the message names the file and the field."""
 
 
-def _distinct(days: list[int]) -> list[int]:
-    if len(set(days)) != len(days):
-        raise ValueError("a number of days occurs twice")
-    return days
+_Identifier = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f-\x9f]*\Z")]
+"""As in `contracts.fields`."""
+_Days = Annotated[int, Meta(ge=1, le=36_500)]
 
 
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"there is no time zone {name!r}") from error
-    return name
+class _Money(Struct, forbid_unknown_fields=True):
+    value: Annotated[str, Meta(pattern=r"^[0-9]{1,18}(\.[0-9]{1,18})?\Z")]
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
 
 
-def _with_offset(at: datetime) -> datetime:
-    if at.tzinfo is None:
-        raise ValueError("an instant needs an offset, as in 2016-02-01T00:00:00+08:00")
-    return at
-
-
-_Days = Annotated[int, Field(ge=1, le=36_500, strict=True)]
-_Notices = Annotated[list[_Days], AfterValidator(_distinct)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Money(_Strict):
-    value: Annotated[str, Field(pattern=r"^[0-9]{1,18}(\.[0-9]{1,18})?$", strict=True)]
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", strict=True)]
-
-
-class _ViolationRow(_Strict):
+class _ViolationRow(Struct, forbid_unknown_fields=True):
     penalty: Literal["none", "warn", "terminate"]
     after: _Days = 1
     within_days: _Days | None = None
-    exempt_causes: list[Identifier] = []
+    exempt_causes: list[_Identifier] = []
     minimum_order_value: _Money | None = None
 
 
-class _PolicyFile(_Strict):
-    id: Identifier
-    effective_from: Annotated[datetime, Field(strict=True), AfterValidator(_with_offset)]
-    time_zone: Annotated[str, AfterValidator(_zone)]
+class _PolicyFile(Struct, forbid_unknown_fields=True):
+    id: _Identifier
+    effective_from: Annotated[datetime, Meta(tz=True)]
+    time_zone: str
     day_count: Literal["calendar", "elapsed"]
     inactivity_days: _Days
     activation_days: _Days
     lockout_days: _Days
     reapply_days: _Days
-    inactivity_notices: _Notices
-    activation_notices: _Notices
-    exempt_causes: list[Identifier]
-    violations: dict[Identifier, _ViolationRow]
+    inactivity_notices: list[_Days]
+    activation_notices: list[_Days]
+    exempt_causes: list[_Identifier]
+    violations: dict[_Identifier, dict[str, Any]]
+    """A `_ViolationRow` of each category; an error names the category."""
 
 
 def read_policy(name: str, content: bytes) -> Policy:
@@ -88,26 +68,44 @@ def read_policy(name: str, content: bytes) -> Policy:
         fields = tomllib.loads(content.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadPolicy(f"{name}: not a TOML file: {error}") from error
-    try:
-        file = _PolicyFile.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise BadPolicy(f"{name}: {field}: {first['msg']}") from error
+    file = _read(name, fields, _PolicyFile)
     return Policy(
         stamp=PolicyStamp(file.id, hashlib.sha256(content).hexdigest()),
         effective_from=instant(file.effective_from),
-        zone=ZoneInfo(file.time_zone),
+        zone=_zone(name, file.time_zone),
         day_count=file.day_count,
         inactivity_days=file.inactivity_days,
         activation_days=file.activation_days,
         lockout_days=file.lockout_days,
         reapply_days=file.reapply_days,
-        inactivity_notices=tuple(file.inactivity_notices),
-        activation_notices=tuple(file.activation_notices),
+        inactivity_notices=_distinct(f"{name}: inactivity_notices", file.inactivity_notices),
+        activation_notices=_distinct(f"{name}: activation_notices", file.activation_notices),
         exempt_causes=frozenset(file.exempt_causes),
-        violations={category: _violation(row) for category, row in file.violations.items()},
+        violations={
+            category: _violation(_read(f"{name}: violations.{category}", row, _ViolationRow))
+            for category, row in file.violations.items()
+        },
     )
+
+
+def _read(name: str, fields: Mapping[str, Any], kind: type[Shape]) -> Shape:
+    try:
+        return msgspec.convert(fields, kind)
+    except msgspec.ValidationError as error:
+        raise BadPolicy(f"{name}: {error}") from error
+
+
+def _zone(name: str, zone: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(zone)
+    except (KeyError, ValueError, OSError) as error:
+        raise BadPolicy(f"{name}: time_zone: there is no time zone {zone!r}") from error
+
+
+def _distinct(name: str, days: list[int]) -> tuple[int, ...]:
+    if len(set(days)) != len(days):
+        raise BadPolicy(f"{name}: a number of days occurs twice")
+    return tuple(days)
 
 
 def _violation(row: _ViolationRow) -> Violation:

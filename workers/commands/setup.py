@@ -4,37 +4,19 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS, Topic
+from contracts.topics import INPUT_TOPICS
 from workers.checkpoints import CHECKPOINTS_TOPIC, check_unpublished, compare_published
 from workers.codec.policies import load_policies
-from workers.kafka.admin import Admin, TopicSpec, cluster_id, compare_settings, ensure_topics
+from workers.kafka.admin import Admin, cluster_id, compare_settings, ensure_topics
 from workers.kafka.broker_settings import check_brokers
-from workers.kafka.topic_settings import COMPACTED, KEPT, Needed, of_inputs
 from workers.lost_topics import check_topics
 from workers.ops.clock import WallClock
 from workers.settings import Settings
 from workers.store.connections import connect, database_of
 from workers.store.deployment import known_topics, record_topics, set_up
 from workers.store.statements import statement
+from workers.topic_specs import WRITTEN, topic_specs
 from workers.wiring import wanted
-
-WRITTEN = (*OUTPUT_TOPICS, CHECKPOINTS_TOPIC)
-"""The topics that the relay writes to."""
-
-
-def topic_specs(settings: Settings) -> list[TopicSpec]:
-    """Every topic of the deployment, as `ensure_topics` creates or checks it."""
-    specs = [
-        TopicSpec(settings.topic_prefix + topic.value, settings.partitions, _needed(topic, settings))
-        for topic in Topic
-    ]
-    return [*specs, TopicSpec(settings.topic_prefix + CHECKPOINTS_TOPIC, settings.shards, COMPACTED)]
-
-
-def _needed(topic: Topic, settings: Settings) -> Sequence[Needed]:
-    if topic.direction == "in":
-        return of_inputs(settings.max_record_bytes)
-    return COMPACTED if topic.cleanup == "compact" else KEPT
 
 
 async def run_setup(settings: Settings) -> list[str]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, fields
 from contracts.topics import INPUT_TOPICS
 from workers import timeouts
 from workers.checkpoints import published_seqs
-from workers.commands.setup import topic_specs
 from workers.commands.stuck import InputTopics, halts, of_partitions, of_topics
 from workers.kafka.admin import compare_settings, existing
 from workers.lost_topics import find_lost, in_words, written_to
@@ -19,6 +18,7 @@ from workers.rules.calendar import Instant, written
 from workers.store.records import Position
 from workers.store.state import COUNTED_TO, Counts, read_state, unpublished
 from workers.store.statements import statement
+from workers.topic_specs import topic_specs
 from workers.wiring import Database, Kafka
 
 MOST_NAMED = 20

@@ -5,19 +5,20 @@ partition's start. The invariant: the record was the newest at some instant afte
 """
 
 import asyncio
-from collections.abc import Sequence
+import threading
 from dataclasses import dataclass
+from typing import cast
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError as AiokafkaError
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from contracts.topics import Partition
 from workers import timeouts
-from workers.kafka.internals import stop_immediately
+from workers.kafka.admin import Admin, KafkaUnreachable
 from workers.kafka.security import KafkaAccess
 
 _FIRST_SPAN = 16
 """The offsets that are read back first; eight times as many each time that they contain no record."""
-_POLL_MS = 100
+_POLL_SECONDS = 0.1
 
 
 class NoAnswer(Exception):
@@ -32,10 +33,8 @@ class LeftOpen(NoAnswer):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Key, headers and value of a record."""
+    """A record that there is; its value can be null."""
 
-    key: bytes | None
-    headers: Sequence[tuple[str, bytes]]
     value: bytes | None
 
 
@@ -45,55 +44,65 @@ async def last_record(kafka: KafkaAccess, topic: str, partition: int, *, none_op
     An open transaction hides the records after its start. With `none_open`, which a caller passes that has fenced all
     producers, an open transaction raises LeftOpen.
     """
-    consumer = AIOKafkaConsumer(
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        fetch_max_wait_ms=_POLL_MS,
-        request_timeout_ms=int(timeouts.REQUEST_SECONDS * 1000),
-        **kafka.aiokafka(),
-    )
-    stop_immediately(consumer)
-    place = TopicPartition(topic, partition)
+    place, ended = (topic, partition), threading.Event()
     try:
         async with asyncio.timeout(timeouts.REQUEST_SECONDS):
-            await consumer.start()
-            found = await _read_back(consumer, place, none_open)
-    except (TimeoutError, AiokafkaError) as error:
+            first, end = await _bounds(Admin(kafka), place, none_open)
+            found = await asyncio.to_thread(_read_back, kafka, place, first, end, ended) if first < end else None
+    except (TimeoutError, KafkaUnreachable, KafkaException) as error:
         raise NoAnswer(f"{topic}/{partition} at {kafka} cannot be read: {error!r}") from error
     finally:
-        await consumer.stop()
-    return None if found is None else Record(found.key, tuple(found.headers), found.value)
+        ended.set()
+    return None if found is None else Record(found.value())
 
 
-async def _read_back(consumer: AIOKafkaConsumer, place: TopicPartition, none_open: bool) -> ConsumerRecord | None:
-    consumer.assign([place])
-    end = (await consumer.end_offsets([place]))[place]
-    first = (await consumer.beginning_offsets([place]))[place]
-    if none_open and await _high_watermark(consumer, place, end) > end:
-        raise LeftOpen(f"{place.topic}/{place.partition}: a transaction is open from offset {end} on")
-    span = _FIRST_SPAN
-    while True:
-        start = max(first, end - span)
-        newest = await _newest(consumer, place, start, end)
-        if newest is not None or start == first:
-            return newest
-        span *= 8
+async def _bounds(admin: Admin, place: Partition, none_open: bool) -> tuple[int, int]:
+    """The first offset, and the offset up to which all is decided."""
+    end = (await admin.end_offsets([place]))[place]
+    if none_open and (await admin.high_watermarks([place]))[place] > end:
+        raise LeftOpen(f"{place[0]}/{place[1]}: a transaction is open from offset {end} on")
+    return (await admin.start_offsets([place]))[place], end
 
 
-async def _high_watermark(consumer: AIOKafkaConsumer, place: TopicPartition, end: int) -> int:
-    """The partition's high watermark, which a fetch returns."""
-    consumer.seek(place, end)
-    while (found := consumer.highwater(place)) is None:
-        await consumer.getmany(timeout_ms=_POLL_MS)
-    return int(found)
+def _read_back(kafka: KafkaAccess, place: Partition, first: int, end: int, ended: threading.Event) -> Message | None:
+    consumer = Consumer(
+        {
+            "group.id": "standing",  # the library needs one; nothing joins it, and no right to it is needed
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 1,  # only records that are there already are wanted
+            "log_level": 0,
+            **kafka.librdkafka(),
+        }
+    )
+    try:
+        span = _FIRST_SPAN
+        while True:
+            start = max(first, end - span)
+            consumer.assign([TopicPartition(*place, start)])
+            newest = _newest(consumer, end, ended)
+            if newest is not None or start == first:
+                return newest
+            span *= 8
+    finally:
+        consumer.close()
 
 
-async def _newest(consumer: AIOKafkaConsumer, place: TopicPartition, start: int, end: int) -> ConsumerRecord | None:
-    consumer.seek(place, start)
-    newest: ConsumerRecord | None = None
-    while await consumer.position(place) < end:
-        for record in (await consumer.getmany(timeout_ms=_POLL_MS)).get(place, ()):
-            if record.offset < end:
-                newest = record
+def _newest(consumer: Consumer, end: int, ended: threading.Event) -> Message | None:
+    """The last record before an offset, of the assigned partition."""
+    newest: Message | None = None
+    reached = 0
+    while reached < end:
+        if ended.is_set():
+            raise TimeoutError
+        message = consumer.poll(_POLL_SECONDS)
+        if message is None or message.topic() is None:  # an error of no partition: a broker, or the group
+            continue
+        reached = cast("int", message.offset())
+        if (error := message.error()) is None:
+            newest, reached = (message if reached < end else newest), reached + 1
+        elif error.code() != KafkaError._PARTITION_EOF:
+            raise KafkaException(error)
     return newest

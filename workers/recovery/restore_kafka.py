@@ -14,7 +14,7 @@ from uuid import UUID
 from contracts.topics import OUTPUT_TOPICS
 from workers.checkpoints import CHECKPOINTS_TOPIC, Checkpoint, CheckpointLost, compare_checkpoints, not_empty
 from workers.codec.messages import ce_id
-from workers.commands.setup import WRITTEN, note_topics, topic_specs
+from workers.commands.setup import note_topics
 from workers.kafka.admin import ensure_topics
 from workers.kafka.transactional_producer import TransactionalProducer
 from workers.kafka.whole_topics import WholeTopics
@@ -25,6 +25,7 @@ from workers.settings import Settings
 from workers.store.postgres import READ_BYTES
 from workers.store.records import LogRow
 from workers.store.statements import statement
+from workers.topic_specs import WRITTEN, topic_specs
 
 CHUNK = 500
 
