@@ -119,6 +119,8 @@ async def test_conflicting_duplicates_pause_after_their_batch(database_url: str)
         assert await paused(deployment) == [("seller-accounts", 0, "100 dead letters in a row, up to offset 100")]
         assert len(await deployment.values("dead_letter")) == 129
         assert consumer.paused_places == {("seller-accounts", 0)}
+        [at] = [each for each in await deployment.store.positions() if each[:2] == ("seller-accounts", 0)]
+        assert (at.next_offset, at.watermark) == (130, None)
 
 
 async def test_heartbeats_outlive_brokers_that_restart(database_url: str) -> None:

@@ -1,15 +1,16 @@
-"""Kafka, played: input partitions with transactions, and one ingest worker's consumer of them.
+"""Simulated Kafka: input partitions with transactions, and the consumer of one ingest worker.
 
-Every request is a step before it is answered and one after, so an answer can be old when it comes. A read_committed
-reader sees nothing of a transaction that is open, nor what lies behind it, and nothing of one that was aborted.
+Every request takes a step before its answer and one after it, so an answer can be out of date. A read_committed
+reader sees no record of an open transaction, none behind it, and none of an aborted one.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from contracts.topics import INPUT_TOPICS, Partition
 from tests.simulator.scenario import PARTITIONS
+from tests.support.played_positions import PlayedPositions
 from tests.support.scheduled_store import STEP
 from workers.ingest.worker import Ingest
 from workers.kafka.consumer_listener import ConsumerListener
@@ -61,15 +62,13 @@ class Log:
 
 
 @dataclass(slots=True)
-class PlayedConsumer:
+class PlayedConsumer(PlayedPositions):
     """One ingest worker's consumer; its `worker` is given once it is made."""
 
     world: "World"
     number: int
-    positions: dict[Partition, int] = field(default_factory=dict)
     decided: dict[Partition, int] = field(default_factory=dict)
     """The last stable offsets that fetches answered."""
-    paused_places: set[Partition] = field(default_factory=set)
     seen: int = -1
     worker: Ingest = field(init=False)
 
@@ -109,35 +108,14 @@ class PlayedConsumer:
     async def partition_counts(self) -> Mapping[str, int]:
         return dict.fromkeys(INPUT_TOPICS, PARTITIONS)
 
-    async def recreated(self, topics: Iterable[str]) -> Collection[str]:
-        return ()
-
-    async def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """Nobody reads them."""
-
-    def has_leader(self, place: Partition) -> bool:
-        return True
-
     def decided_until(self, place: Partition) -> int:
         return self.decided.get(place, 0)
 
     def assigned(self) -> Collection[Partition]:
         return self.worker.processing.owned.keys()
 
-    def position(self, place: Partition) -> int | None:
-        return self.positions.get(place)
-
-    def paused(self) -> set[Partition]:
-        return self.paused_places
-
-    def seek(self, place: Partition, offset: int) -> None:
-        self.positions[place] = offset
-
-    def pause(self, place: Partition) -> None:
-        self.paused_places.add(place)
-
     def resume(self, place: Partition) -> None:
-        self.paused_places.discard(place)
+        PlayedPositions.resume(self, place)
         self.world.store.moves += 1
 
     def unread(self) -> list[Partition]:

@@ -1,7 +1,7 @@
 """The ingest worker on a real database, its consumer played by the test."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from contracts.topics import INPUT_TOPICS, Partition
 from tests.support import policies
 from tests.support.database_deployment import DatabaseDeployment, policies_of, records
+from tests.support.played_positions import PlayedPositions
 from workers.codec.decoding import Decoder
 from workers.ingest.heartbeat import Present
 from workers.ingest.partition import PartitionBatch
@@ -30,14 +31,12 @@ ORDERS = ("order-status", 1)
 
 
 @dataclass
-class PlayedConsumer:
+class PlayedConsumer(PlayedPositions):
     """What the ingest worker asks of Kafka; every partition ends where the test says, and nothing is fetched."""
 
     ended: dict[Partition, int] = field(default_factory=lambda: dict.fromkeys(PLACES, 0))
     failures: list[KafkaError] = field(default_factory=list)
     asked: int = 0
-    paused_places: set[Partition] = field(default_factory=set)
-    positions: dict[Partition, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(INPUT_TOPICS, 2))
 
     async def start(self, listener: ConsumerListener) -> None:
@@ -62,35 +61,11 @@ class PlayedConsumer:
     async def partition_counts(self) -> Mapping[str, int]:
         return self.counts
 
-    async def recreated(self, topics: Iterable[str]) -> Collection[str]:
-        return ()
-
-    async def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """Nobody reads them."""
-
     def decided_until(self, place: Partition) -> int:
         return 0
 
-    def has_leader(self, place: Partition) -> bool:
-        return True
-
     def assigned(self) -> Collection[Partition]:
         return PLACES
-
-    def position(self, place: Partition) -> int | None:
-        return self.positions.get(place)
-
-    def paused(self) -> set[Partition]:
-        return self.paused_places
-
-    def seek(self, place: Partition, offset: int) -> None:
-        self.positions[place] = offset
-
-    def pause(self, place: Partition) -> None:
-        self.paused_places.add(place)
-
-    def resume(self, place: Partition) -> None:
-        self.paused_places.discard(place)
 
 
 def ingest(deployment: DatabaseDeployment, consumer: PlayedConsumer) -> Ingest:

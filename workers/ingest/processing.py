@@ -57,17 +57,18 @@ class DecodedMove:
         """
         part, partition = self.part, self.partition
         after = partition.advance(part.batch.next_offset, part.read_without(refused), self.now)
-        if partition.window.limit(part.batch.records, part.unreadable()) is not None:
-            after = after._replace(watermark=self.before.watermark)
         window = part.window_after(partition.window, refused)
+        if window.paused is not None:
+            after = after._replace(watermark=self.before.watermark)
         is_clean = window.is_clean and partition.window.is_clean
         return Move(self.before, after, None if is_clean else window.row(part.batch.place))
 
     def committed(self, move: Move) -> None:
         """The move was committed."""
-        window = self.part.window_after(self.partition.window, ())
-        self.partition.committed(move.after, window if move.window is None else DeadLetterWindow.of(move.window))
-        if (why := self.partition.window.paused) is not None:
+        row = move.window
+        window = self.part.window_after(self.partition.window, ()) if row is None else DeadLetterWindow.of(row)
+        self.partition.committed(move.after, window)
+        if (why := window.paused) is not None:
             log.error(
                 "partition paused until `standing dead-letters accept`; no deadline is enforced meanwhile",
                 topic=self.part.batch.topic,
