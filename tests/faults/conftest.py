@@ -1,4 +1,4 @@
-"""Servers that may be ill-treated, deployments that reach them through proxies, and one that nothing happened to."""
+"""Servers that tests kill and disturb, deployments that reach them through proxies, and an undisturbed one."""
 
 import os
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from workers.devservers.stack import LocalServers
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what of the faults was left out, and why: a disk that may not be mounted is no failure, but no proof."""
+    """Print which faults were left out, and why. A disk that cannot be mounted is no failure, but proves nothing."""
     if os.environ.get("FAULTS") == "all":
         skipped = terminalreporter.stats.get("skipped", [])
         terminalreporter.section("faults that were left out")
@@ -22,7 +22,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 async def faulty() -> AsyncIterator[FaultyServers]:
-    """Servers that may be ill-treated."""
+    """Servers that tests kill and disturb."""
     async with faulty_servers() as servers:
         yield servers
 

@@ -1,8 +1,7 @@
 """Counts every call of a worker to PostgreSQL and Kafka, and kills or stops the process before or after one of them.
 
-Owns the seams outside production code at which all traffic passes: asyncpg's protocol object, aiokafka's client, how
-both connect, and librdkafka's producer and admin client as the engine's modules import them. It changes no call and
-no answer.
+It wraps what all traffic passes: asyncpg's protocol object, aiokafka's client, how both connect, and librdkafka's
+producer and admin client as the engine's modules import them. It changes no call and no answer.
 """
 
 import os

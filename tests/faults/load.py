@@ -1,6 +1,6 @@
 """A history that streams in while a fault happens, and the verdict on what came of it.
 
-Owns the facts and the order of things: load, fault, rest, late facts, rest, verdict. The fault is the test's.
+The order is: load, fault, rest, late facts, rest, verdict. The test brings the fault.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """A small fixed scenario in which every worker has something to do, sent in three steps.
 
-Owns the facts and nothing of what follows from them: what must follow is the model's business. A company is
-terminated while a member is suspended, taken back in part, facts come late, twice and spoiled.
+The model says what must follow from its facts. A company is terminated while a member is suspended, and one of its
+cases is reversed. Some facts arrive late, twice or damaged.
 """
 
 from tests.support.facts import Message, asks, case, enrolled, paid

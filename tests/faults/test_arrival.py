@@ -1,4 +1,4 @@
-"""Facts that arrive up to a thousand times, in disorder or shuffled in windows: the same decisions are in force.
+"""Facts that arrive up to a thousand times and in any order end with the same decisions in force.
 
 Only order and number of arrivals change, not the instants of the facts.
 """

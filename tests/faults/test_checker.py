@@ -1,4 +1,4 @@
-"""The checker finds damage: whatever is taken out, doubled or changed in what it sees, it says so."""
+"""The checker reports whatever is removed, doubled or changed in what it sees."""
 
 import json
 from collections.abc import Callable

@@ -1,8 +1,7 @@
-"""Connections cut in a commit, silent networks, killed servers, paused and restless workers: the promise holds.
+"""Connections cut in a commit, silent networks, killed servers, paused workers: nothing is lost or doubled.
 
-Each fault hits workers that are at work, and is counted; the checker compares everything afterwards. The servers are
-this module's own and are reached through proxies, the tests look straight at them. The short ones are part of `make
-test`; `make faults` runs all.
+Each fault happens while the workers work, and is counted; then the checker compares everything. The workers reach the
+servers of this module through proxies, the tests directly. `make test` runs the short tests, `make faults` all.
 """
 
 import asyncio

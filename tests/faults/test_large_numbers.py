@@ -1,6 +1,6 @@
-"""A company of ten thousand terminated and reversed, a hundred thousand deadlines at one midnight: all in good time.
+"""A company of ten thousand is terminated and reversed, and a hundred thousand deadlines end at one midnight.
 
-Owns the numbers and what "others are not starved" means: another account is decided in seconds.
+Meanwhile other accounts are decided within seconds.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Two whole deployments on one database and one Kafka, and a rolling restart of both under load.
 
-Owns the time that decisions take meanwhile: each fact of the load leads to one decision at once, and its way from
-the producer to a reader of what is committed is timed. Times are printed, for the documents, and not asserted.
+Each fact of the load leads to one decision. The time from the producer to a reader of committed decisions is measured
+and printed for the documents, not asserted.
 """
 
 import asyncio

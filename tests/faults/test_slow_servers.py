@@ -1,7 +1,7 @@
 """A database that is slow, locked, out of connections or out of disk: workers wait, end and come back by themselves.
 
-Owns faults that other clients of the same server make, or its disk. Nothing is configured or restarted for the
-engine's sake: what it needs to recover, it does itself.
+Other clients of the same server or its disk cause these faults. The engine recovers by itself: nothing is configured
+or restarted for it.
 """
 
 import asyncio

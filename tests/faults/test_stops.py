@@ -1,8 +1,8 @@
 """SIGSTOP of each worker in the worst places, longer than every limit; a successor works, then SIGCONT.
 
-The one that wakes up believes what it believed: that it owns partitions, holds a lease, is in a transaction. It must
-find out before it writes anything, and go on or end by itself: what refuses it is looked for in its own log. Stopped
-in a transaction it holds locks, until the server ends its session after 30 s; the others get through by then.
+A worker that continues still believes that it owns partitions, holds a lease or is in a transaction. It must be
+refused before it writes anything, and then continue or end by itself; the test finds the refusal in its log. A worker
+that is stopped in a transaction holds its locks until the server ends its session after 30 s.
 """
 
 import asyncio

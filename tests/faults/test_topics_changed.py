@@ -1,7 +1,7 @@
 """A topic that is recreated, emptied by retention or extended: its unreadable partitions are halted and named.
 
-No deadline is enforced meanwhile, for the facts that would end it may be among those that are gone; no position is
-ever set back or forward to make the reading go on; records of the other topics are processed.
+No deadline is enforced meanwhile, because the facts that would end it may be among the lost ones. No position is
+moved so that reading could continue. Records of the other topics are processed.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ async def positions(deployment: FaultyDeployment) -> dict[tuple[str, int], int]:
 
 
 async def make_anew(deployment: FaultyDeployment, admin: AdminClient) -> None:
-    """The topic is deleted and created again, and has fewer records than were read of the old one."""
+    """Recreate the topic, with fewer records than were read of the old one."""
     name = f"{deployment.prefix}order-status"
     await asyncio.wrap_future(admin.delete_topics([name])[name])
     await deployment.observed(lambda: name not in admin.list_topics(timeout=10).topics)

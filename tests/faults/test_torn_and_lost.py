@@ -1,7 +1,7 @@
 """Requests that end in the middle and answers that get lost on the way, under load: nothing is lost or doubled.
 
-Owns what is torn, and where. A server that got half a request has to forget it. A client whose
-answer never comes has to give up by itself, because the connection stays open.
+A server that got half a request has to forget it. A client that never gets its answer has to give up by itself,
+because the connection stays open.
 """
 
 import asyncio

@@ -50,7 +50,7 @@ def show(done: int, histories: int, seconds: float, seen: Seen) -> None:
 
 
 def tell(seed: str) -> int:
-    """Tell one history again, as small as it can be where it fails."""
+    """Run one history again and print it, shrunk if it fails."""
     with quiet():
         given = scenario(seed)
         wrong = failure(given)

@@ -1,7 +1,7 @@
-"""What a simulated deployment published, compared with the naive model: the judge of every simulated run.
+"""Compares what a simulated deployment published with the naive model.
 
-Reads the output topics as a subscriber does, and the tables for what no topic says. Owns no rule but the README's:
-an account's standing is that of its last decision in force.
+It reads the output topics as a subscriber does, and the tables for what no topic says. It knows one rule, that of the
+README: an account's standing is that of its last decision in force.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ _KIND, _SUBJECT = NAMES.index("kind"), NAMES.index("subject")
 
 @dataclass(slots=True)
 class Seen:
-    """What one run came to, for the sums at the end."""
+    """The figures of one run."""
 
     messages: int = 0
     withdrawn: int = 0

@@ -1,4 +1,4 @@
-"""Runs scenarios, many in several processes, and makes a failing one as small as it can be while it still fails."""
+"""Runs scenarios in several processes, and shrinks a failing one."""
 
 import gc
 import time

@@ -1,7 +1,7 @@
-"""What one simulated run is given: a small history in an order of arrival, and how roughly the workers are treated.
+"""The input of one simulated run: a small history in an order of arrival, and the faults of the workers.
 
-All of it follows from a seed. Facts lie on half days and one microsecond beside them, so that they meet each
-other and the deadlines of policies with periods of a few days. It owns no rule and runs nothing.
+All of it follows from a seed. Facts occur at half days or a microsecond beside them, so that many coincide with each
+other and with the deadlines of policies with periods of a few days.
 """
 
 import json

@@ -1,7 +1,7 @@
 """One deployment in memory: the real workers as steps that a seeded scheduler interleaves, kills and restarts.
 
-Everything that decides is the engine's own (ingest with its loop's steps, enforcement, rules, codec,
-the relay's checkpoints); played are Kafka, the clock and the processes. A scenario runs the same way every time.
+Everything that decides is the engine's own code: ingest with the steps of its loop, enforcement, rules, codec and the
+relay's checkpoints. Kafka, the clock and the processes are simulated. A scenario runs the same way every time.
 """
 
 from collections.abc import Callable, Coroutine, Sequence

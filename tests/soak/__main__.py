@@ -1,8 +1,7 @@
 """`make soak`: load and every fault at random from a printed seed, then the independent checker's verdict.
 
-Owns the order of a soak: start, faults, idle, check. It ends with 1 if anything was lost, doubled or
-wrong, if the deployment did not become idle, or if it tested too little. Ctrl-C ends it early, with the
-verdict so far.
+Its order is: start, faults, idle, check. It ends with 1 if anything was lost, doubled or wrong, if the deployment did
+not become idle, or if it tested too little. Ctrl-C ends it early, with the verdict so far.
 """
 
 import argparse

@@ -1,7 +1,6 @@
 """A partition that gets so many bad records in a row that it is paused, until an operator accepts them.
 
-Owns the fault from its first record until the partition is resumed. It is never cut short: a paused partition would
-keep the whole deployment from becoming idle.
+It is never cut short, because the deployment cannot become idle while a partition is paused.
 """
 
 import asyncio

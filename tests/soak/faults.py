@@ -1,8 +1,6 @@
-"""What may happen to a deployment in a soak, and the dice that choose: kills, pauses, cuts, dropped packets, locks,
-bad records.
+"""The faults of a soak, chosen at random: kills, pauses, cuts, dropped packets, locks, bad records.
 
-Owns each fault from its beginning until everything is as it was. A fault that is under way when the soak ends is cut
-short, and still set right.
+Each fault ends by itself. A fault that happens when the soak ends is cut short, and its effects are undone.
 """
 
 import asyncio
@@ -178,12 +176,12 @@ class Faults:
     # -- other clients of the servers ----------------------------------------------------------------------
 
     async def lock(self, random: Random) -> str | None:
-        """Another client keeps every account's row, or every position's, to itself."""
+        """Another client locks the row of every account, or of every position."""
         table = random.choice(list(LOCKS))
         return f"lock of {table}" if await self._keep(LOCKS[table], random.uniform(*LOCK_SECONDS)) else None
 
     async def slow_query(self, random: Random) -> str | None:
-        """Another client keeps every hot table to itself, from readers too."""
+        """Another client locks every hot table, for readers too."""
         return "slow query" if await self._keep(EVERY_HOT_TABLE, random.uniform(*SLOW_SECONDS)) else None
 
     async def _keep(self, statement: str, seconds: float) -> bool:

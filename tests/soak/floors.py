@@ -1,6 +1,6 @@
 """How much a soak must suffer to prove anything: the issue asks for a million facts and 100 kills in 20 minutes.
 
-Owns the floors, nothing of how they are reached.
+It states the minimum only.
 """
 
 FACTS, AT_RATE = 50_000, 900

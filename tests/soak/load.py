@@ -1,8 +1,7 @@
-"""The facts of a soak: a seeded history without end, disturbed as the world disturbs it, and sent at a rate.
+"""The facts of a soak: a seeded, endless history, partly shuffled and repeated, sent at a constant rate.
 
-Owns what is sent and when. The history comes in waves of new sellers, each half over when the next begins, so that
-there are always some who enrol and some who have long been silent. What was sent depends on the seed alone; how far
-it gets, on the time.
+The history comes in waves of new sellers. Each wave is half over when the next begins, so some sellers always enrol
+while others have long been inactive. The facts depend on the seed alone; how many are sent depends on the time.
 """
 
 import asyncio
@@ -51,7 +50,7 @@ def waves(seed: int, facts: int) -> Iterator[Generated]:
 
 
 def disturbed(random: Random, messages: Iterable[Generated]) -> Iterator[Generated]:
-    """The same, windows of it shuffled, and some of it sent over and over."""
+    """The same messages, some windows of them shuffled, and some messages repeated."""
     window: list[Generated] = []
     size = 0
     for each in messages:

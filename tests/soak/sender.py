@@ -1,7 +1,6 @@
-"""The one way into the input topics during a soak, and the one account of what went in.
+"""Sends everything that goes into the input topics during a soak, and counts it.
 
-Owns the producer and the count of records that Kafka took. A record that it did not take in time is a violation and
-ends the soak: nothing would be proved any more.
+A record that Kafka does not acknowledge in time is a violation and ends the soak, which could prove nothing more.
 """
 
 import asyncio

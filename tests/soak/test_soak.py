@@ -1,4 +1,4 @@
-"""What a soak rests on: the same facts for a seed, disturbed as promised, and a reader that sees what is amiss."""
+"""The parts of a soak: its facts follow from the seed, and its reader reports what is wrong."""
 
 import asyncio
 from itertools import islice

@@ -1,8 +1,7 @@
-"""What a soak sees while it runs: how far everything is, and whether a reader saw anything it must not see.
+"""What a soak observes while it runs: the progress of the deployment, and violations in its output.
 
-Reads only, straight from the servers and past the proxies. The reader sees what any `read_committed` reader sees:
-each `ce_id` once, and an account's or company's messages of a topic in their order. Whether they are the right ones
-is the checker's business, at the end.
+It only reads, from the servers directly. A `read_committed` reader must see each `ce_id` once, and an account's or
+company's messages of a topic in order. The checker says at the end whether they are the right ones.
 """
 
 import asyncio

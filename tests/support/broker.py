@@ -106,7 +106,7 @@ def left_open(bootstrap: str, identity: str, topic: str) -> None:
 
 
 async def produce_raw(bootstrap: str, topic: str, raw: bytes, partition: int = 0) -> None:
-    """Send a record batch as it is, which no honest client library would."""
+    """Send a record batch as it is, which client libraries do not."""
     client = AIOKafkaClient(bootstrap_servers=bootstrap)
     await client.bootstrap()
     try:
@@ -128,7 +128,7 @@ def batch(codec: str, messages: Sequence[Message], base_offset: int = 0) -> byte
 
 
 def with_broken_name(codec: str, messages: Sequence[Message], name: bytes) -> bytes:
-    """A batch in which the first byte of a header's name is one that no UTF-8 has, rightly summed."""
+    """A batch in which the first byte of a header's name is not UTF-8, with the right checksum."""
     raw = bytearray(batch("none", messages))
     raw[raw.index(name)] = 0xFF
     if codec != "none":

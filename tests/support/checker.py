@@ -1,8 +1,7 @@
 """The independent checker: compares everything that a deployment read with everything that it published.
 
-It rests on the topics, the database's rows and the naive model in `tests/model`, and shares no code with the
-engine. It says what was lost, what came twice and what is wrong, each by name; a clean verdict means that the
-promise of the README held, whatever was done to the processes meanwhile.
+It reads the topics and the rows of the database, uses the naive model in `tests/model`, and shares no code with the
+engine. It names what is lost, doubled or wrong; a clean verdict means that the promise of the README held.
 
 The deployment must be at rest: drained, or its workers stopped after that.
 """

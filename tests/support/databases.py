@@ -1,6 +1,6 @@
 """A deployment's database copied, replaced by an older copy, or told that its server is another one.
 
-Owns nothing but these operations on PostgreSQL; all workers of the deployment must be stopped for a copy.
+All workers of the deployment must be stopped for a copy.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """What a deployment should have made of the records of its input topics, by the naive model.
 
-Reads records as bytes, as the contracts say, and hands the model what is a message; owns no rule itself. Which of
-two records was read first follows from their offsets where an account keeps to one partition; where it does not,
-either may have been, and the engine's own choice is taken for granted and only its consequences are checked.
+It parses records as the contracts say and gives the messages to the model. If an account's records are in one
+partition, their offsets say which was read first. Otherwise either order is right: the engine's own order is taken,
+and only its consequences are checked.
 """
 
 import json

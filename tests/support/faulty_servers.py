@@ -1,7 +1,7 @@
 """A Kafka and a PostgreSQL for faults: they may be killed and started again, and are reached through proxies.
 
-Owns the second listener of the broker, whose advertised port is the proxy's; the tests themselves look straight at
-the servers. Nothing here outlives the block.
+The broker has a second listener that advertises the proxy's port. The tests use the servers directly. Everything is
+removed at the end of the block.
 """
 
 import os
@@ -44,7 +44,7 @@ class ProxiedKafka(LocalKafka):
 
 
 class MortalPostgres(LocalPostgres):
-    """A PostgreSQL all of whose processes die at once: its backends are in process groups of their own."""
+    """A PostgreSQL of which all processes can be killed together: its backends are in process groups of their own."""
 
     def kill(self) -> None:
         """kill -9 of the server and its backends; returns when all are gone."""

@@ -1,8 +1,8 @@
 """`standing` in processes that are forked from one that has imported everything: they start in milliseconds.
 
-Owns the asking side; `tests.support.nursery` is the process that forks. A forked process is a child of the one that
-asked for it, and a `subprocess.Popen` like any other. A test whose subject is the start itself, the interpreter or
-another version of the packages starts a real process.
+`tests.support.nursery` is the process that forks. A forked process is a child of the process that asked for it, and a
+`subprocess.Popen` like any other. Tests of the start itself, of the interpreter or of other packages start a real
+process.
 """
 
 import asyncio

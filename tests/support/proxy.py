@@ -1,7 +1,6 @@
-"""A TCP proxy on loopback that misbehaves on command: it cuts, tears, stalls or deafens the connections through it.
+"""A TCP proxy on loopback that cuts, tears, stalls or drops what goes through it, as a test says.
 
-Owns sockets and bytes, nothing of what they say. What it stands before believes in an ordinary network; a fault is a
-property of the proxy, set and taken back by the test.
+It knows nothing of what the bytes mean. A fault is a property of the proxy, which the test sets and resets.
 """
 
 import asyncio
@@ -29,10 +28,9 @@ def nowhere(_: bytes) -> int | None:
 class Proxy:
     """Forwards 127.0.0.1:`port` to 127.0.0.1:`target`; `given` is the port, 0 for a free one.
 
-    `cut_at` is asked of every chunk that a client sends, before it is passed on: True cuts that connection there and
-    then, so that what was asked never arrives. `cut_after` is asked the same and cuts once the server has answered,
-    so that the answer never arrives. `tear_at` says after how many bytes of a chunk, which arrive,
-    the connection ends; None lets it be.
+    `cut_at` is called with every chunk of a client before it is passed on; True cuts the connection, so the request
+    never arrives. `cut_after` is called likewise, and cuts once the server has answered, so the answer never arrives.
+    `tear_at` returns after how many bytes of a chunk the connection ends, or None.
     """
 
     target: int

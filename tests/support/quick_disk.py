@@ -1,6 +1,6 @@
 """Where servers of tests keep their files: in memory, where a commit does not wait for a disk.
 
-A process that is killed loses nothing by that; no test stops the machine.
+A killed process loses nothing by that, and no test stops the machine.
 """
 
 import shutil

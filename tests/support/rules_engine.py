@@ -1,7 +1,7 @@
 """The engine's rules over a whole history at once, judged from scratch: what is read, known and concluded.
 
-It owns no rule: it decodes as the ingest worker does, keeps histories as the store does and asks the rules.
-How the same is reached message by message is in `arriving`.
+It decodes as the ingest worker does, keeps histories as the store does and calls the rules. `arriving` does the same
+message by message.
 """
 
 import json

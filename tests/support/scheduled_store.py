@@ -1,7 +1,7 @@
 """PostgreSQL's locks and visibility around the store in memory: for the simulator, and for tests of both stores.
 
-Every call is a step, at which a scheduler may let another worker go on or end this one; `run_alone` is the scheduler
-of who is alone. What a transaction writes is seen by others, all of it at once, when it commits. Owns no table.
+Every call is a step, at which a scheduler may let another worker continue or end this one; `run_alone` schedules a
+single worker. Others see what a transaction wrote once it commits.
 """
 
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence

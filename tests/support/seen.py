@@ -1,7 +1,7 @@
-"""What other systems and an operator can see of a deployment: its topics, read plainly, and the rows of its database.
+"""What other systems and an operator see of a deployment: its topics, and the rows of its database.
 
-Reads and parses, judges nothing. It shares no code with the engine: Kafka is read by a plain `read_committed`
-consumer from the start to the end of every partition, PostgreSQL by plain queries.
+It shares no code with the engine: a plain `read_committed` consumer reads every partition from its start to its end,
+and plain queries read PostgreSQL.
 """
 
 import json

@@ -1,7 +1,6 @@
 """The processes of a soak: `standing work`, kept running as a service manager would, and guests beside it.
 
-Owns processes and how they are found and signalled. A process is signalled by a descriptor that was opened for it, so
-that no other can be hit that took its number.
+A process is signalled by a descriptor that was opened for it, so that no other process that got its number is hit.
 """
 
 import asyncio
