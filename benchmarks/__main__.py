@@ -40,7 +40,9 @@ def main() -> None:
     """Run the parts that were asked for."""
     parser = argparse.ArgumentParser(prog="make bench", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--only", choices=[*PARTS, *ON_DEMAND], action="append", help="a part; may be repeated")
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument(
+        "--json", type=Path, help="write the figures to this file, and keep those of other parts that it holds"
+    )
     for name, default, meaning in (
         ("messages", 1_750_000, "orders, uniform and Zipf; seven rounds share them"),
         ("accounts", 100_000, "accounts of orders and enrolments"),
@@ -65,8 +67,9 @@ def main() -> None:
             sys.exit(f"too few to measure: {error}")
     _print(console, [figure for figures in found.values() for figure in figures])
     if arguments.json:
-        as_json = {name: [asdict(figure) for figure in figures] for name, figures in found.items()}
-        arguments.json.write_text(json.dumps(as_json, indent=2))
+        kept = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
+        as_json = kept | {name: [asdict(figure) for figure in figures] for name, figures in found.items()}
+        arguments.json.write_text(json.dumps(as_json, indent=2) + "\n")
 
 
 def _print(console: Console, figures: list[Figure]) -> None:

@@ -4,8 +4,9 @@ Owns what stands between a pair of markers `<!-- NAME: generated -->` and `<!-- 
 document is written by hand. `test_generated` fails where a document says something else than the code.
 """
 
+import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from itertools import product
 from pathlib import Path
@@ -22,8 +23,11 @@ from workers.settings import Settings
 
 PROJECT = Path(__file__).parents[2]
 DOCUMENTS = tuple(
-    PROJECT / "docs" / f"{name}.md" for name in ("subscribing", "operations", "monitoring", "architecture")
+    PROJECT / "docs" / f"{name}.md"
+    for name in ("subscribing", "operations", "monitoring", "architecture", "performance")
 )
+FIGURES = PROJECT / "docs" / "figures.json"
+"""What `make bench ARGS='--json docs/figures.json'` measured last."""
 
 SETTINGS = {
     "kafka_bootstrap": "Brokers, `host:port`, comma separated.",
@@ -151,7 +155,36 @@ def partition_states() -> str:
     return "\n".join([says, "", "```mermaid", "stateDiagram-v2", *owned, "```"])
 
 
+def figures() -> str:
+    """All figures, from `docs/figures.json`."""
+    body = []
+    for name, figure in _measured().items():
+        measured, loop, ratio = _beside_the_loop(figure)
+        limits = [(word, figure.get(f"at_{word}")) for word in ("least", "most")]
+        wanted = [f"at {word} {_number(limit)}" for word, limit in limits if limit is not None]
+        if figure.get("ratio_at_least") is not None:
+            wanted.append(f"a ratio of {_number(figure['ratio_at_least'])}")
+        body.append([name, f"{measured} {figure['unit']}", ", ".join(wanted), loop, ratio])
+    return rows(["", "measured", "wanted", "hand-written loop", "ratio"], body)
+
+
+def _measured() -> dict[str, Mapping[str, Any]]:
+    parts = json.loads(FIGURES.read_text(encoding="utf-8"))
+    return {figure["what"]: figure for part in parts.values() for figure in part}
+
+
+def _beside_the_loop(figure: Mapping[str, Any]) -> list[str]:
+    """The value, that of the hand-written loop, and the ratio."""
+    return ["-" if (value := figure.get(name)) is None else _number(value) for name in ("value", "loop", "ratio")]
+
+
+def _number(value: float) -> str:
+    """Three digits, or hundreds."""
+    return f"{round(value, -2 if value >= 10_000 else 0):,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 TABLES = {
+    "figures": figures,
     "partition states": partition_states,
     "topics": topics,
     "settings": settings,
