@@ -7,7 +7,6 @@ again.
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -16,6 +15,7 @@ from functools import lru_cache, partial
 from uuid import UUID
 
 import asyncpg
+import orjson
 from aiokafka.partitioner import murmur2
 from confluent_kafka import KafkaException
 
@@ -131,7 +131,7 @@ def message(prefix: str, partitions: int, row: LogRow) -> Outgoing:
     Its partition is one of those that were set up, even if the topic has more now: the messages of a key stay in
     order, and compaction keeps only the newest.
     """
-    headers = [(name, value.encode()) for name, value in json.loads(row.headers)]
+    headers = [(name, value.encode()) for name, value in orjson.loads(row.headers)]
     partition = None if row.key is None else partition_of(row.key, partitions)
     return Outgoing(prefix + row.topic, row.key, headers, row.value, partition)
 
