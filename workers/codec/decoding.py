@@ -16,7 +16,7 @@ from contracts.fields import instant
 from contracts.order_status import EFFECTIVE, OrderStatus
 from contracts.seller_accounts import SellerAccount
 from workers.codec.batch import Batch, ReceivedFact, Rejected
-from workers.codec.facts import content, read_fact
+from workers.codec.facts import content, fact_of, fields_of
 from workers.codec.messages import Record
 from workers.codec.plain_orders import read_plain
 from workers.rules.calendar import SECOND, Instant
@@ -116,9 +116,10 @@ class Decoder:
                 continue
             latest = at if latest is None else max(latest, at)
             stamp = _arrival(record.timestamp)
-            text = content(message, at)
+            fields = fields_of(message, at)
             name = message.request_id if isinstance(message, AccountRequest) else message.event_id
-            received = ReceivedFact(message.account_id, topic, name, at, text, read_fact(topic, text), record)
+            fact = fact_of(topic, fields)
+            received = ReceivedFact(message.account_id, topic, name, at, content(fields), fact, record)
             into.facts.setdefault(message.account_id, []).append(received)
             if record.headers:
                 _trace(record, message.account_id, into)

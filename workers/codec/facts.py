@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 Fact = RegistryFact | CaseFact | Request
 
 
-def content(message: "BaseModel", at: int) -> str:
-    """The text of a message: its fields that are not None, `occurred_at` as an instant."""
+def fields_of(message: "BaseModel", at: int) -> dict[str, Any]:
+    """What is kept of a message: its fields that are not None, `occurred_at` as an instant."""
     fields = message.model_dump(exclude_none=True)
     fields["occurred_at"] = at
+    return fields
+
+
+def content(fields: Mapping[str, Any]) -> str:
+    """The text of a message's fields, which `read_fact` reads."""
     return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS).decode()
 
 
