@@ -1,7 +1,6 @@
 """Runs scenarios in several processes, and shrinks a failing one."""
 
 import gc
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +15,7 @@ from workers.ops.logs import ENGINE
 CHUNK = 50
 SCHEDULES = 12
 """Other interleavings tried of a smaller scenario before it counts as one that does not fail."""
-SHRINK_SECONDS = 60.0
+SHRINK_RUNS = 10_000
 
 
 @contextmanager
@@ -79,13 +78,13 @@ def _until_failed(results: Iterator[tuple[int, Seen, str | None]]) -> Iterator[t
             return
 
 
-def smallest(given: Scenario, seconds: float = SHRINK_SECONDS) -> Scenario:
+def smallest(given: Scenario, runs: int = SHRINK_RUNS) -> Scenario:
     """A scenario as small as can be found from one that fails: without facts, steps, workers or faults."""
-    until = time.monotonic() + seconds
+    left = iter(range(runs))
     smaller: Scenario | None = given
-    while smaller is not None and time.monotonic() < until:
+    while smaller is not None:
         given = smaller
-        smaller = next(filter(None, (_that_fails(each, until) for each in _smaller(given))), None)
+        smaller = next(filter(None, (_that_fails(each, left) for each in _smaller(given))), None)
     return given
 
 
@@ -117,10 +116,10 @@ def _smaller(given: Scenario) -> Iterator[Scenario]:
         yield replace(given, most_steps=given.most_steps // 2)
 
 
-def _that_fails(given: Scenario, until: float) -> Scenario | None:
-    """The scenario by its own schedule or another, where one fails."""
+def _that_fails(given: Scenario, left: Iterator[int]) -> Scenario | None:
+    """The scenario by its own schedule or another, where one fails; each takes one of the runs that are left."""
     for schedule in (given.schedule, *range(SCHEDULES)):
         tried = replace(given, schedule=schedule)
-        if time.monotonic() < until and failure(tried) is not None:
+        if next(left, None) is not None and failure(tried) is not None:
             return tried
     return None

@@ -75,7 +75,7 @@ def test_a_planted_fault_is_found_and_its_history_made_small(
     assert failed is not None
     with quiet():
         given = scenario(failed)
-        small = smallest(given, 10)
+        small = smallest(given, 1500)
         assert failure(small) is not None
     assert len(small.arrivals) < min(len(given.arrivals), 10), str(small)
 
