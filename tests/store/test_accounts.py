@@ -84,7 +84,7 @@ QUIET = AccountRow("a", "active", span_start=10, last_effective_at=20, last_orde
 
 def move(account_id: str = "a", first: int = 30, last: int = 40, since: int = 0) -> ClockMoves:
     """Orders of one account, of which the first and the last are given."""
-    return ClockMoves([account_id], [first], [last], [f"o{last}"], since, quiet_until=60)
+    return ClockMoves([(account_id, first, last, f"o{last}")], since, quiet_until=60)
 
 
 async def test_the_clock_of_an_account_moves_while_it_is_quiet_and_no_longer(side: Side) -> None:

@@ -96,16 +96,14 @@ class Maker:
 
     def moves(self, account_ids: set[str]) -> ClockMoves:
         """Orders about the instants that the rows have, of accounts with and without a row."""
-        moves = ClockMoves(since=self.random.choice([0, 5 * 10**8, 10**9 + self.made // 2]), quiet_until=self.at())
+        rows = []
         for account_id in sorted(self.some(sorted(account_ids), 8)):
             row = self.tables.accounts.get(account_id, AccountRow(account_id))
             near = [at for at in (row.span_start, row.last_effective_at, row.quiet_until) if at is not None] or [9]
             first = self.random.choice(near) + self.random.randint(-1, 2)
-            moves.account_ids.append(account_id)
-            moves.first_at.append(first)
-            moves.last_at.append(max(first, self.random.choice(near) + self.random.randint(-1, 2)))
-            moves.last_order_ids.append(f"o{self.new()}")
-        return moves
+            last = max(first, self.random.choice(near) + self.random.randint(-1, 2))
+            rows.append((account_id, first, last, f"o{self.new()}"))
+        return ClockMoves(rows, self.random.choice([0, 5 * 10**8, 10**9 + self.made // 2]), self.at())
 
     def deadline(self) -> list[Call]:
         watermark, limit = self.random.randrange(1000) * 1_000_000, self.random.choice([1, 3, 100])

@@ -5,6 +5,7 @@ single worker. Others see what a transaction wrote once it commits.
 """
 
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from types import TracebackType
 from typing import Any
@@ -215,13 +216,13 @@ class ScheduledTransaction:
     async def move_clocks(self, moves: ClockMoves) -> set[str]:
         await STEP
         quiet, moved = moved_clocks(self.tables, moves), set()
-        for index, account_id in enumerate(moves.account_ids):
-            if account_id in quiet:  # the others are neither waited for nor locked
-                row: Row = ("account", account_id)
+        for each in moves.rows:
+            if each[0] in quiet:  # the others are neither waited for nor locked
+                row: Row = ("account", each[0])
                 await self._wait(row, alone=True)
-                if await self._inner.move_clocks(moves.only(index)):  # it is still quiet after the wait
+                if await self._inner.move_clocks(replace(moves, rows=[each])):  # it is still quiet after the wait
                     self._hold(row, alone=True)
-                    moved.add(account_id)
+                    moved.add(each[0])
         return moved
 
     async def lock_accounts(self, account_ids: Sequence[str], *, wait: bool = True) -> list[AccountRow]:

@@ -12,7 +12,7 @@ from workers.ops.logs import Log
 from workers.rules.calendar import Instant
 from workers.rules.history import begins_the_first_span, lies_inside, quiet_until
 from workers.rules.policy import Policies
-from workers.store.records import AccountRow, Changes, ClockMoves
+from workers.store.records import MINUS_INFINITY, AccountRow, Changes, ClockMoves
 
 log = Log()
 
@@ -26,26 +26,19 @@ def clock_moves(account_ids: Iterable[str], orders: Orders, apart: Collection[st
     All their orders are under one policy, the newest of the batch, and so must be the last orders of their accounts
     (`ClockMoves.since`).
     """
-    newest = max((order[0] for own in orders.values() for order in own), default=None)
-    policy = None if newest is None else policies.in_force(newest)
-    if policy is None:
-        return ClockMoves()
-    moves = ClockMoves(since=policy.effective_from)
-    ids, firsts, lasts, order_ids = moves.account_ids, moves.first_at, moves.last_at, moves.last_order_ids
+    found = []
     for account_id in account_ids:
         own = orders.get(account_id)
-        if own is None or account_id in apart:
-            continue
-        last_at, order_id = own[0] if len(own) == 1 else max(own)
-        first_at = last_at if len(own) == 1 else min(own)[0]
-        if first_at >= moves.since:
-            ids.append(account_id)
-            firsts.append(first_at)
-            lasts.append(last_at)
-            order_ids.append(order_id)
-    if lasts:
-        moves.quiet_until = policies.first_deadline_after(min(lasts))
-    return moves
+        if own is not None and account_id not in apart:
+            first, last = (own[0], own[0]) if len(own) == 1 else (min(own), max(own))
+            found.append((account_id, first[0], *last))
+    policy = policies.in_force(max((last_at for _, _, last_at, _ in found), default=MINUS_INFINITY))
+    if policy is None:
+        return ClockMoves()
+    since = policy.effective_from
+    rows = [row for row in found if row[1] >= since]
+    oldest = min((last_at for _, _, last_at, _ in rows), default=since)
+    return ClockMoves(rows, since, policy.first_deadline(oldest))
 
 
 def sort_out(
@@ -83,12 +76,8 @@ def _begun(
         at, decisions=row.sequence, next_check=row.next_check, judged_until=row.judged_until, policies=policies
     ):
         return None
-    return (
-        row.account_id,
-        at,
-        order_id,
-        quiet_until(last_effective_at=at, next_check=row.next_check, policies=policies),
-    )
+    quiet = quiet_until(last_effective_at=at, next_check=row.next_check, policies=policies)
+    return (row.account_id, at, order_id, quiet)
 
 
 def _change_nothing(row: AccountRow, own: Sequence[tuple[Instant, str]]) -> bool:
@@ -102,23 +91,19 @@ def _change_nothing(row: AccountRow, own: Sequence[tuple[Instant, str]]) -> bool
     )
 
 
-def later_check(row: AccountRow, watermark: Instant, policies: Policies) -> tuple[Instant, Instant | None] | None:
+def later_check(row: AccountRow, watermark: Instant, policies: Policies) -> tuple[Instant, Instant] | None:
     """The next check of a due account whose last order moved its deadline beyond the watermark, and its new
-    `quiet_until`; None where it must be judged.
+    `quiet_until`, the deadline itself; None where it must be judged.
     """
     last = row.last_effective_at
     if row.standing != "active" or row.deferred or last is None:
         return None
     try:
-        policy = policies.in_force(last)
-        if policy is None:
-            return None
-        next_check, following = policy.first_deadline(last), policies.next_start(last)
-        if following is not None:
-            next_check = min(next_check, following)
-        if next_check <= watermark:
-            return None
-        return next_check, quiet_until(last_effective_at=last, next_check=next_check, policies=policies)
+        deadline, following = policies.first_deadline_after(last), policies.next_start(last)
     except Exception:
         log.exception("account is judged: when it is due cannot be computed", account_id=row.account_id)
         return None
+    if deadline is None:
+        return None
+    next_check = deadline if following is None else min(deadline, following)
+    return (next_check, deadline) if next_check > watermark else None

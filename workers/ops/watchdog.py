@@ -54,9 +54,8 @@ class Watchdog:
         return self._stalled
 
     def _watch(self) -> None:
-        while not self._ended.wait(
-            ROUND_SECONDS
-        ):  # counts rounds instead of reading a clock: SIGSTOP stops the count too
+        # Rounds are counted and no clock is read: SIGSTOP stops the count too.
+        while not self._ended.wait(ROUND_SECONDS):
             turned, self._turned = self._turned, set()
             watched = ({*self._stalled, *turned} - {START}) or {START}
             self._stalled = {loop: 0 if loop in turned else self._stalled.get(loop, 0) + 1 for loop in watched}

@@ -70,9 +70,7 @@ class Tables:
 def moved_clocks(tables: Tables, moves: ClockMoves) -> dict[str, AccountRow]:
     """The rows of the accounts whose clocks `moves` moves."""
     found = {}
-    for account_id, first_at, last_at, order_id in zip(
-        moves.account_ids, moves.first_at, moves.last_at, moves.last_order_ids, strict=True
-    ):
+    for account_id, first_at, last_at, order_id in moves.rows:
         row = tables.accounts.get(account_id)
         if row is None or row.span_start is None or row.last_effective_at is None or row.quiet_until is None:
             continue

@@ -143,29 +143,20 @@ class ShardHead(NamedTuple):
     last_hash: bytes
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ClockMoves:
-    """The orders of a batch by account, as columns: they move the clocks of the accounts that are quiet beyond them.
+    """The orders of a batch by account: they move the clocks of the accounts that are quiet beyond them.
 
     An account is moved where its first order is after `span_start`, its last one after `last_effective_at` and before
     `quiet_until`, and its `last_effective_at` not before `since`.
     """
 
-    account_ids: list[str] = field(default_factory=list)
-    """Sorted: the order in which they are locked."""
-    first_at: list[Instant] = field(default_factory=list)
-    last_at: list[Instant] = field(default_factory=list)
-    last_order_ids: list[str] = field(default_factory=list)
+    rows: Sequence[tuple[str, Instant, Instant, str]] = ()
+    """Account id, instants of its first and last order, id of the last; sorted, which is the order of the locks."""
     since: Instant = MINUS_INFINITY
     """The start of the policy of all these orders. An account whose last order is older is judged by it first."""
     quiet_until: Instant | None = None
     """What the moved accounts are quiet until at least."""
-
-    def only(self, index: int) -> "ClockMoves":
-        """One of the moves."""
-        at = slice(index, index + 1)
-        columns = self.account_ids[at], self.first_at[at], self.last_at[at], self.last_order_ids[at]
-        return ClockMoves(*columns, self.since, self.quiet_until)
 
 
 @dataclass(slots=True)

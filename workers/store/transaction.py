@@ -85,10 +85,9 @@ class Transaction:
 
         It waits for a transaction that holds an account, then looks at the row as that one left it.
         """
-        if not moves.account_ids:
+        if not moves.rows:
             return set()
-        ids, firsts, lasts = lines(moves.account_ids), lines(moves.first_at), lines(moves.last_at)
-        given = (ids, firsts, lasts, lines(moves.last_order_ids), moves.since, moves.quiet_until)
+        given = (*map(lines, zip(*moves.rows, strict=True)), moves.since, moves.quiet_until)
         return {row[0] for row in await self._connection.fetch(statement("move_clocks"), *given)}
 
     async def lock_accounts(self, account_ids: Sequence[str], *, wait: bool = True) -> list[AccountRow]:
