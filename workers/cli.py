@@ -151,8 +151,9 @@ def drain_command(timeout: float) -> None:
             open_database(settings, "drain", kafka=kafka, read_only=True) as database,
         ):
             with show.draining(terminal) as report:
-                if not await drain.drain(database, kafka, timeout, report):
-                    raise Exit(NOT_DONE)
+                left = await drain.drain(database, kafka, timeout, report)
+        if not left.nothing:
+            fail(f"not drained after {timeout:g} s: {left.in_words}", NOT_DONE)
 
     run(work)
 

@@ -61,7 +61,7 @@ def test_every_worker_tells_whether_it_is_ready_and_what_was_done(deployment: De
 
 def test_a_worker_whose_event_loop_is_blocked_is_ended_and_restarted(deployment: Deployment, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(HANGS_ONCE)
-    measured, first = with_ports(deployment, STANDING_WATCHDOG_SECONDS="3", PYTHONPATH=str(tmp_path))
+    measured, first = with_ports(deployment, STANDING_WATCHDOG_SECONDS="10", PYTHONPATH=str(tmp_path))
     with measured.working():
         until((tmp_path / "blocked").exists)
         assert ask(first + 1, "/live")[0] == 0

@@ -68,8 +68,7 @@ async def test_a_case_waits_while_the_registry_has_more_partitions_and_status_sa
 ) -> None:
     with wall.working():
         wall.send([enrolled("zhang", "2016-03-01 10:00")])
-        await until(wall, "(select count(*) = 1 from accounts where standing <> 'not_enrolled')")
-        await until(wall, ENFORCED)
+        await until(wall, "(select count(*) = 1 from accounts where standing = 'suspended')")
         await grow(wall, "seller-accounts")
         await until(wall, NO_DEADLINES)
         wall.send([case("zhang", "2016-03-02 10:00"), paid("zhang", "2016-03-03 10:00")])

@@ -105,7 +105,7 @@ async def test_each_process_does_its_work_with_its_own_role_and_no_password_show
         reader.send([paid("clock", "2016-09-18 00:00")])
         async with opened(reader.settings) as made:
             assert (await redrive(*made, Selection())).sent == 1
-            assert await drain(*made, 60, lambda _: None)
+            assert (await drain(*made, 60, lambda _: None)).nothing
             assert (await read_status(*made)).stuck == []
         assert [ask(port, "/ready") for port in range(first, first + 4)] == [(200, "ok\n")] * 4
         scraped = [ask(port, "/metrics") for port in range(first, first + 4)]

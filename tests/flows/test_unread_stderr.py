@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from tests.support.deployment import Deployment, net
+from tests.support.endpoints import ask, free_ports, until
 from tests.support.facts import enrolled
 from tests.support.forked import Forked, ended
 from tests.support.proxy import Proxy, never
 from tests.support.unread import unread_pipe
 from workers.devservers.stack import LocalServers
 
+WORKERS = 4
+"""How many `work` starts; each has a port after its own."""
 CUTS = 12
 """Connections refused before PostgreSQL is back: each of them makes a worker log something."""
 STOP_SECONDS = 20.0
@@ -20,16 +23,25 @@ STOP_SECONDS = 20.0
 
 @asynccontextmanager
 async def unread(deployment: Deployment, postgres: int, *commands: str) -> AsyncIterator[tuple[Proxy, list[Forked]]]:
-    """Each command in a process of its own with a full pipe, and a proxy before PostgreSQL; killed at the end."""
+    """Each command in a process of its own with a full pipe, and a proxy before PostgreSQL; killed at the end.
+
+    All are ready: a worker that PostgreSQL refuses at its start ends, and nothing here starts it again.
+    """
     async with AsyncExitStack() as stack:
         proxy = await stack.enter_async_context(Proxy(postgres))
         url = deployment.environment["STANDING_DATABASE_URL"].replace(f":{postgres}/", f":{proxy.port}/")
         environment = {**os.environ, **deployment.environment, "STANDING_DATABASE_URL": url}
+        ports = WORKERS + 1 if commands == ("work",) else len(commands)
+        first = free_ports(ports)
         processes: list[Forked] = []
         try:
-            for command in commands:
+            for number, command in enumerate(commands):
                 pipe, _ = stack.enter_context(unread_pipe())
+                environment["STANDING_METRICS_PORT"] = str(first + number)
                 processes.append(Forked((command,), env=environment, stderr=pipe))
+            await asyncio.to_thread(
+                until, lambda: all(ask(first + each, "/ready")[0] == 200 for each in range(ports))
+            )
             yield proxy, processes
         finally:
             for each in processes:

@@ -40,13 +40,20 @@ class Left:
         return bool(self.unread or self.due or self.fanouts or self.behind)
 
     @property
+    def in_words(self) -> str:
+        """What is left, for people."""
+        words = f"{self.unread:,} unread, {self.due:,} due, {self.fanouts:,} fan-outs"
+        words += "" if self.unpublished is None else f", {self.unpublished:,} unpublished"
+        return words + (", the watermark is behind" if self.behind else "")
+
+    @property
     def nothing(self) -> bool:
         """Whether all is done."""
         return not self.more_to_decide and self.unpublished == 0
 
 
-async def drain(database: Database, kafka: Kafka, timeout_seconds: float, report: Callable[[Left], None]) -> bool:
-    """Wait until every fact now in the input topics is decided and visible; False after the time-out."""
+async def drain(database: Database, kafka: Kafka, timeout_seconds: float, report: Callable[[Left], None]) -> Left:
+    """Wait until every fact now in the input topics is decided and visible; return what is left at the time-out."""
     begun = WallClock().wall()
     targets = await end_offsets(kafka.access, [kafka.prefix + topic for topic in INPUT_TOPICS])
     loop = asyncio.get_running_loop()
@@ -54,10 +61,8 @@ async def drain(database: Database, kafka: Kafka, timeout_seconds: float, report
     while True:
         left = await _left(database, kafka, targets, begun)
         report(left)
-        if left.nothing:
-            return True
-        if loop.time() >= deadline:
-            return False
+        if left.nothing or loop.time() >= deadline:
+            return left
         await asyncio.sleep(_ASK_SECONDS)
 
 

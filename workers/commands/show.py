@@ -179,8 +179,6 @@ def draining(terminal: Terminal) -> Iterator[Callable[["Left"], None]]:
             nonlocal most
             left = found.unread + found.due + found.fanouts + (found.unpublished or 0)
             most = max(most, left)
-            words = f"{found.unread:,} unread, {found.due:,} due, {found.fanouts:,} fan-outs"
-            words += "" if found.unpublished is None else f", {found.unpublished:,} unpublished"
-            progress.update(task, total=most or None, completed=most - left, left=words)
+            progress.update(task, total=most or None, completed=most - left, left=found.in_words)
 
         yield update

@@ -123,7 +123,7 @@ async def _send(
         while not sending.done():
             await drain(database, kafka, 0.5, shown)
         await sending
-        if not await drain(database, kafka, timeouts.DEMONSTRATION_SECONDS, shown):
+        if not (await drain(database, kafka, timeouts.DEMONSTRATION_SECONDS, shown)).nothing:
             raise TimeoutError("the workers did not finish in time; `standing status` says what is stuck")
 
 
