@@ -1,6 +1,7 @@
 """Orders read the quick way are read as the contract's own model reads them, or not at all."""
 
 import json
+from itertools import pairwise
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -100,7 +101,15 @@ def test_ordinary_orders_are_decoded_on_the_fast_path() -> None:
         assert read_plain([json.dumps(PLAIN | change, ensure_ascii=False).encode()]) != [None]
 
 
-@given(st.lists(st.fixed_dictionaries({}, optional={"amount": amounts, "event_id": texts}), max_size=3))
-def test_an_order_is_read_alike_alone_and_among_others(changed: list[dict[str, object]]) -> None:
-    values = [json.dumps(PLAIN | change).encode() for change in changed]
-    assert read_plain(values) == [each for value in values for each in read_plain([value])]
+several = st.lists(st.fixed_dictionaries({}, optional={"amount": amounts, "event_id": texts}), max_size=3)
+
+
+@given(several, st.sampled_from([None, 1]), st.lists(st.integers(0, 400), max_size=3))
+def test_an_order_is_read_alike_alone_and_among_others(
+    changed: list[dict[str, object]], indent: int | None, cuts: list[int]
+) -> None:
+    """Also where line feeds stand in the values, and where values are parts of others."""
+    text = b"\n".join(json.dumps(PLAIN | change, indent=indent).encode() for change in changed)
+    cut = [text[start:end] for start, end in pairwise([0, *sorted(cuts), len(text)])]
+    for values in (text.split(b"\n"), cut, [*cut, b"", *cut], [json.dumps(PLAIN, indent=1).encode(), b"", b""]):
+        assert read_plain(values) == [each for value in values for each in read_plain([value])]

@@ -22,9 +22,6 @@ _MINUTE_AT = len("2016-08-01T")
 _SECOND_AT = len("2016-08-01T16:00:")
 _FRACTION_AT = len("2016-08-01T16:00:00")
 _OFFSET_AT = -len("+08:00")
-_MICROSECOND_DIGITS = 6
-_ANY_DAY = "2016-02-01"
-"""The day on which an offset is computed; with every offset it is after 1970."""
 _MINUTES: dict[str, Instant] = {f"{at // 60:02}:{at % 60:02}:": at * 60 * SECOND for at in range(24 * 60)}
 _SECONDS: dict[str, Instant] = {f"{second:02}": second * SECOND for second in range(60)}
 
@@ -46,21 +43,26 @@ class PlainOrder(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     amount: _Amount | None = None
 
 
-_decode = msgspec.json.Decoder(PlainOrder).decode
+_decode_lines = msgspec.json.Decoder(PlainOrder).decode_lines
 
 
 def read_plain(values: Sequence[bytes]) -> list[tuple[PlainOrder, Instant] | None]:
     """Each order in `values` with its instant; None where the contract's model must read it."""
-    found: list[tuple[PlainOrder, Instant] | None] = []
-    for value in values:
-        try:
-            order = _decode(value)
-            found.append((order, _instant(order.occurred_at)))
-        except (ValueError, KeyError):
-            found.append(None)  # the model says what is wrong
-    if not _are_plain([each[0] for each in found if each is not None]):
-        found = [each if each is not None and _are_plain([each[0]]) else None for each in found]
-    return found
+    try:
+        if (found := _read_all(values)) is not None:
+            return found
+    except (ValueError, KeyError):
+        pass  # the model says what is wrong with which of them
+    return [None] if len(values) == 1 else [each for value in values for each in read_plain([value])]
+
+
+def _read_all(values: Sequence[bytes]) -> list[tuple[PlainOrder, Instant] | None] | None:
+    """All of them; None where some are not plain. Raises ValueError or KeyError where some are wrong."""
+    text = b"\n".join(values)
+    orders = _decode_lines(text)
+    if len(orders) != len(values) or text.count(b"\n") >= max(1, len(values)) or not _are_plain(orders):
+        return None
+    return [(order, _instant(order.occurred_at)) for order in orders]
 
 
 def _are_plain(orders: Sequence[PlainOrder]) -> bool:
@@ -73,33 +75,24 @@ def _are_plain(orders: Sequence[PlainOrder]) -> bool:
 
 def _instant(text: str) -> Instant:
     """The same as `instant(text)`, from cached parts; raises ValueError or KeyError where it is no timestamp."""
-    at = _day(text[:_MINUTE_AT]) + _MINUTES[text[_MINUTE_AT:_SECOND_AT]] + _SECONDS[text[_SECOND_AT:_FRACTION_AT]]
-    if text[-1] == "Z":
-        fraction = text[_FRACTION_AT:-1]
-    else:
-        fraction = text[_FRACTION_AT:_OFFSET_AT]
-        at += _offset(text[_OFFSET_AT:])
-    if fraction:
-        digits = fraction[1:]
-        if fraction[0] != "." or not digits.isascii() or not digits.isdigit():
+    offset, microseconds = text[_FRACTION_AT:], 0
+    if offset[:1] == ".":
+        end = -1 if text[-1] == "Z" else _OFFSET_AT
+        digits, offset = text[_FRACTION_AT + 1 : end], text[end:]
+        if not digits.isascii() or not digits.isdigit():
             raise ValueError(text)
-        at += int(digits if len(digits) == _MICROSECOND_DIGITS else digits[:6].ljust(_MICROSECOND_DIGITS, "0"))
+        microseconds = int(digits[:6].ljust(6, "0"))
+    at = _midnight(text[:_MINUTE_AT] + offset) + microseconds
+    at += _MINUTES[text[_MINUTE_AT:_SECOND_AT]] + _SECONDS[text[_SECOND_AT:_FRACTION_AT]]
     if at < 0:
         raise ValueError(text)
     return at
 
 
 @lru_cache(maxsize=50_000)
-def _day(text: str) -> Instant:
-    return _checked(f"{text}00:00:00Z")
-
-
-@lru_cache(maxsize=10_000)
-def _offset(text: str) -> Instant:
-    return _checked(f"{_ANY_DAY}T00:00:00{text}") - _checked(f"{_ANY_DAY}T00:00:00Z")
-
-
-def _checked(timestamp: str) -> Instant:
-    if not _is_timestamp(timestamp):
-        raise ValueError(timestamp)
-    return instant(timestamp)
+def _midnight(day: str) -> Instant:
+    """Of a day with its offset from UTC: `2016-08-01T+08:00`."""
+    text = f"{day[:_MINUTE_AT]}00:00:00{day[_MINUTE_AT:]}"
+    if not _is_timestamp(text):
+        raise ValueError(text)
+    return instant(text)
