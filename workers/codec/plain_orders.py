@@ -15,6 +15,8 @@ from contracts.fields import TIMESTAMP, instant
 from contracts.order_status import Status
 from workers.rules.calendar import SECOND, Instant
 
+AT_ONCE = 512
+"""Orders that are read together. If one of them is not plain, each half is read by itself, and so on."""
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 _is_timestamp = re.compile(TIMESTAMP).search
 _match_amounts = re.compile(r"(?:[0-9]{1,18}(?:\.[0-9]{1,18})? [A-Z]{3}\n)*").fullmatch
@@ -48,12 +50,16 @@ _decode_lines = msgspec.json.Decoder(PlainOrder).decode_lines
 
 def read_plain(values: Sequence[bytes]) -> list[tuple[PlainOrder, Instant] | None]:
     """Each order in `values` with its instant; None where the contract's model must read it."""
-    try:
-        if (found := _read_all(values)) is not None:
-            return found
-    except (ValueError, KeyError):
-        pass  # the model says what is wrong with which of them
-    return [None] if len(values) == 1 else [each for value in values for each in read_plain([value])]
+    if len(values) <= AT_ONCE:
+        try:
+            if (found := _read_all(values)) is not None:
+                return found
+        except (ValueError, KeyError):
+            pass  # the model says what is wrong with which of them
+        if len(values) == 1:
+            return [None]
+    half = len(values) // 2
+    return read_plain(values[:half]) + read_plain(values[half:])
 
 
 def _read_all(values: Sequence[bytes]) -> list[tuple[PlainOrder, Instant] | None] | None:
