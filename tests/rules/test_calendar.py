@@ -1,12 +1,12 @@
 """Time: periods as Chinese civil law counts them, and the corners of time zones. Dates worked out by hand."""
 
-from datetime import date
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.rules.story import at, policy, wall
-from workers.rules.calendar import DAY, midnight, period_end, written
+from workers.rules.calendar import DAY, SECOND, local_ordinal, midnight, period_end, written
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -89,3 +89,11 @@ def test_a_midnight_is_the_first_instant_of_its_day_in_every_zone(name: str) -> 
         first = midnight(ordinal, zone)
         assert wall(first, zone)[:10] >= day.isoformat()
         assert wall(first - 1, zone)[:10] < day.isoformat()
+
+
+@pytest.mark.parametrize("name", ["Asia/Shanghai", "America/St_Johns", "America/Havana", "Pacific/Apia"])
+def test_the_day_of_an_instant_is_what_the_clocks_of_its_zone_show(name: str) -> None:
+    """In St John's they were set back at 00:01, so that the end of the day before came again (until 2011)."""
+    zone = ZoneInfo(name)
+    for second in range(at("2010-10-31 00:00") // SECOND, at("2012-01-02 00:00") // SECOND, 599):
+        assert local_ordinal(second * SECOND, zone) == datetime.fromtimestamp(second, zone).toordinal()

@@ -13,7 +13,7 @@ Instant = int
 SECOND: Instant = 1_000_000
 DAY: Instant = 24 * 3600 * SECOND
 
-_BUCKET: Instant = 900 * SECOND
+_BUCKET: Instant = DAY // 3
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -75,7 +75,7 @@ def local_ordinal(at: Instant, zone: ZoneInfo) -> int:
 
 @lru_cache(maxsize=100_000)
 def _day_at(bucket: int, zone: ZoneInfo) -> tuple[int, Instant]:
-    """The local day at the start of a quarter of an hour, and the end of that day. Cached, for days repeat."""
+    """The local day at the start of a third of a day, and the end of that day. Cached, for days repeat."""
     ordinal = datetime.fromtimestamp(bucket * _BUCKET // SECOND, zone).toordinal()
     return ordinal, midnight(ordinal + 1, zone)
 
