@@ -168,6 +168,7 @@ def test_a_command_line_that_makes_no_sense_is_one_line(
         b"{}",
         b'{"topic": "nowhere", "key": null, "value": 1}',
         b'{"topic": ["order-status"], "key": null, "value": 1}',
+        b'{"topic": "order-status", "key": null}',
         b'{"topic": "order-status", "key": null, "raw": "no base64"}',
         b'{"topic": "order-status", "key": null, "raw": 1}',
         b"[" * 100_000,
