@@ -30,7 +30,7 @@ from workers.settings import Settings
 from workers.wiring import open_worker
 
 SIZES = (10_000, 1_000_000, 10_000_000)
-TABLES = ("accounts", "facts", "order_spans", "current_decisions", "companies", "memberships")
+TABLES = ("accounts", "account_clocks", "facts", "order_spans", "current_decisions", "companies", "memberships")
 FIRST_ORDER = "2016-03-01T11:00:00+08:00"
 MEMBERS = 3
 CHUNK = 50_000

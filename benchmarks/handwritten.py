@@ -46,7 +46,7 @@ reset search_path
 """
 """The tables of one kind, in a schema of their own."""
 DIFFERENT = """
-select count(*) from accounts a full join {kind}.hand_accounts b using (account_id)
+select count(*) from account_clocks a full join {kind}.hand_accounts b using (account_id)
 where (a.last_effective_at, a.last_order_id) is distinct from (b.last_effective_at, b.last_order_id)
 """
 CLAIM = """

@@ -61,18 +61,24 @@ create table accounts (
     judged_until       timestamptz,                     -- the largest watermark it was judged with
     sequence           bigint not null default 0,
     standing_digest    bytea,                           -- digest of the last account-standing message
-    span_start         timestamptz,                     -- start of the last span of effective orders
-    last_effective_at  timestamptz,
-    last_order_id      text,
-    quiet_until        timestamptz,                     -- before it, newer orders only move last_effective_at
     quarantined        text                             -- why its last evaluation failed; null: it did not
-) with (
-    fillfactor = 50,  -- a row grows with its first order, and a HOT update needs room in the page
-    -- No plan needs statistics. While analyze runs, no old version can be pruned, and updates leave their page.
-    autovacuum_analyze_threshold = 2147483647
-);
+) with (autovacuum_analyze_threshold = 2147483647);     -- no plan needs statistics
 create index accounts_next_check on accounts (next_check) where next_check is not null and quarantined is null;
 create index accounts_quarantined on accounts (account_id) where quarantined is not null;
+
+-- What an ordinary order changes of an account, and nothing else: small rows, which cost little to update. The clock of
+-- an account begins with its first effective order.
+create table account_clocks (
+    account_id         text collate "C" primary key,
+    span_start         timestamptz not null,            -- start of the last span of effective orders
+    last_effective_at  timestamptz not null,
+    last_order_id      text not null,
+    quiet_until        timestamptz                      -- before it, newer orders only move last_effective_at
+) with (
+    fillfactor = 50,  -- a HOT update needs room in the page
+    -- While analyze runs, no old version can be pruned, and updates leave their page.
+    autovacuum_analyze_threshold = 2147483647
+);
 
 -- The facts of accounts, as they were read: registry, cases and requests. Effective orders are in order_spans.
 create table facts (
@@ -84,7 +90,7 @@ create table facts (
     primary key (account_id, topic, id)
 ) with (autovacuum_analyze_threshold = 2147483647);
 
--- Effective orders, compressed: within a span no deadline can pass. `accounts` has the end of the last span.
+-- Effective orders, compressed: within a span no deadline can pass. `account_clocks` has the end of the last one.
 create table order_spans (
     account_id         text collate "C" not null,
     first_at           timestamptz not null,

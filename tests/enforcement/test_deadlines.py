@@ -9,7 +9,9 @@ ENROLLED = enrolled("2016-03-01 10:00", event="enrolled")
 
 
 async def row(deployment: DatabaseDeployment, account_id: str = "a") -> dict[str, object]:
-    found = await deployment.pool.fetchrow("select * from accounts where account_id = $1", account_id)
+    found = await deployment.pool.fetchrow(
+        "select * from accounts left join account_clocks using (account_id) where account_id = $1", account_id
+    )
     assert found is not None
     return dict(found)
 

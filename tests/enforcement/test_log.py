@@ -100,10 +100,10 @@ async def test_ordinary_orders_are_hot_updates_that_write_no_index_and_no_log(de
 
 
 async def updates(deployment: DatabaseDeployment) -> tuple[int, int]:
-    """Updates of accounts so far, and how many of them were HOT."""
+    """Updates of clocks so far, and how many of them were HOT."""
     await deployment.pool.execute("select pg_stat_force_next_flush()")
     row = await deployment.pool.fetchrow(
-        "select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'accounts'"
+        "select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'account_clocks'"
     )
     assert row is not None
     return row[0], row[1]
@@ -112,19 +112,25 @@ async def updates(deployment: DatabaseDeployment) -> tuple[int, int]:
 async def test_the_statements_of_the_hot_path_find_accounts_by_their_key(deployment: DatabaseDeployment) -> None:
     """However stale the statistics are: the table is made large behind the planner's back."""
     await deployment.pool.execute(
-        "insert into accounts (account_id) select 'a' || number from generate_series(1, 20000) as number"
+        "insert into accounts (account_id) select 'a' || number from generate_series(1, 20000) as number;"
+        "insert into account_clocks select account_id, now(), now(), account_id from accounts"
     )
     ids = [f"a{number}" for number in range(1, 5001)]
     instants = [local("2016-03-02")] * 5000
     for name, arguments in (
         ("lock_accounts", (ids,)),
         ("lock_free_accounts", (ids,)),
-        ("move_clocks", (lines(ids), lines(instants), lines(instants), lines(ids), instants[0], instants[0])),
-        ("begin_spans", (ids, instants, ids, instants)),
+        ("move_clocks", (lines(ids), lines(instants), lines(instants), lines(ids), instants[0], instants[0], 5000)),
+        ("lock_clocks", (ids,)),
+        ("lock_free_clocks", (ids,)),
         ("claim_due", (instants[0], 400)),
     ):
         plan = "\n".join(row[0] for row in await deployment.pool.fetch(f"explain {statement(name)}", *arguments))
-        index = "accounts_next_check" if name == "claim_due" else "accounts_pkey"
+        index = (
+            "accounts_next_check"
+            if name == "claim_due"
+            else f"account{'s' if 'accounts' in name else '_clocks'}_pkey"
+        )
         assert index in plan, plan
         assert "Seq Scan" not in plan, plan
         if name == "move_clocks":  # it locks the accounts in the order in which they are given

@@ -35,8 +35,8 @@ async def test_another_transaction_idles_with_every_account_locked_for_longer_th
 ) -> None:
     async def fault() -> None:
         async with another_client(deployment) as other, other.transaction():
-            locked = await other.fetch("select account_id from accounts for update")
-            assert locked
+            for table in ("accounts", "account_clocks"):
+                assert await other.fetch(f"select from {table} for update")
             await asyncio.sleep(LOCK_SECONDS)
 
     await under_load(deployment, fault)

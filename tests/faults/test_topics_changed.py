@@ -142,9 +142,10 @@ async def test_a_recreated_topic_is_read_from_its_start_after_the_documented_ste
     await run_setup(settings)
     async with deployment.working():
         await deployment.until(
-            "select bool_and(last_effective_at = '2016-03-14 15:00+08') from accounts where account_id ^@ 'seller-'"
+            "select bool_and(last_effective_at = '2016-03-14 15:00+08')"
+            " from account_clocks where account_id ^@ 'seller-'"
         )
     connection = await asyncpg.connect(deployment.database_url)
-    spans = await connection.fetch("select span_start from accounts where account_id ^@ 'seller-'")
+    spans = await connection.fetch("select span_start from account_clocks where account_id ^@ 'seller-'")
     await connection.close()
     assert {row["span_start"] for row in spans} == {datetime.fromisoformat("2016-03-10T10:00:00+08:00")}

@@ -72,7 +72,7 @@ async def test_a_case_waits_while_the_registry_has_more_partitions_and_status_sa
         await grow(wall, "seller-accounts")
         await until(wall, NO_DEADLINES)
         wall.send([case("zhang", "2016-03-02 10:00"), paid("zhang", "2016-03-03 10:00")])
-        await until(wall, "exists (select from accounts where last_order_id is not null)")
+        await until(wall, "exists (select from account_clocks where last_order_id is not null)")
         await rows(wall, "update positions set watermark = watermark - interval '2 minutes'")
         await until(wall, A_CASE_WAITS)
         line = "seller-accounts has 5 partitions, 4 were set up: no deadline is enforced and no case decided"

@@ -33,7 +33,7 @@ def read(deployment: Deployment) -> list[tuple[str, int, str]]:
 
 async def test_a_lost_database_is_rebuilt_and_no_message_is_published_again(drained: Deployment) -> None:
     before, log = read(drained), await rows(drained, f"{LOG} from decision_log order by shard, seq")
-    accounts = "select account_id, standing, sequence, standing_digest, next_check from accounts order by 1"
+    accounts = "select * from accounts left join account_clocks using (account_id) order by 1"
     companies = "select company_key, sequence, terminations, completed from companies order by 1"
     stored = await rows(drained, accounts), await rows(drained, companies)
     await drop(drained)
@@ -159,7 +159,7 @@ async def test_the_database_of_another_deployment_is_refused_and_stays_as_it_is(
     everything = [
         f"{LOG} from decision_log order by shard, seq",
         "select * from deployment",
-        "select * from accounts",
+        "select * from accounts left join account_clocks using (account_id)",
     ]
     before = [await rows(theirs, query) for query in everything]
     mistaken = Deployment(deployment.environment | {"STANDING_DATABASE_URL": url_of(theirs)})

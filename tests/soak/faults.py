@@ -31,10 +31,10 @@ LOCK_SECONDS = (1.0, 26.0)
 """How long another client keeps rows: a worker waits 20 s for a lock."""
 SLOW_SECONDS = (1.0, 10.0)
 LOCKS = {
-    "accounts": "select from accounts for update",
+    "accounts": "select from accounts for update; select from account_clocks for update",
     "positions": "select from positions for update",
 }
-EVERY_HOT_TABLE = "lock table positions, accounts, facts, shards, decision_log, company_fanouts"
+EVERY_HOT_TABLE = "lock table positions, accounts, account_clocks, facts, shards, decision_log, company_fanouts"
 TO_LOCK_SECONDS = 30.0
 CHANCES = {
     "kill_worker": 54,

@@ -154,7 +154,7 @@ _TABLES = {
     "positions": "select topic, partition, next_offset, epoch, watermark, latest_occurred_at from positions",
     "compared": "select partitions_compared_until from deployment",
     "dead_letter_windows": "select * from dead_letter_windows",
-    "accounts": "select * from accounts",
+    "accounts": "select * from accounts left join account_clocks using (account_id)",
     "facts": "select * from facts",
     "order_spans": "select * from order_spans",
     "current_decisions": "select of_company, subject, decision_id::text, kind, effective_at, sequence, content"
@@ -171,8 +171,8 @@ _WAITING = (
     "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')"
 )
 _EMPTY = """
-truncate accounts, facts, order_spans, current_decisions, companies, memberships, company_fanouts, decision_log,
-    dead_letter_windows;
+truncate accounts, account_clocks, facts, order_spans, current_decisions, companies, memberships, company_fanouts,
+    decision_log, dead_letter_windows;
 update positions set next_offset = 0, epoch = 0, owner = null, watermark = null, latest_occurred_at = null;
 update shards set next_seq = 1, last_hash = '';
 update deployment set partitions_compared_until = null;

@@ -92,6 +92,7 @@ async def test_the_clock_of_an_account_moves_while_it_is_quiet_and_no_longer(sid
     inside = QUIET._replace(last_effective_at=21, last_order_id="o21", quiet_until=60)
     await side.store.insert_accounts(["a"])
     for row, given, after in [
+        (AccountRow("a", "active"), move(), None),  # its clock has not begun
         (QUIET, move(), moved),
         (QUIET, move(first=11), moved),  # an older order inside the span
         (QUIET, move(first=11, last=21), inside),
@@ -103,7 +104,6 @@ async def test_the_clock_of_an_account_moves_while_it_is_quiet_and_no_longer(sid
         (QUIET, move(first=10), None),  # an order before the span, or at its start
         (QUIET, move(first=15, last=20), None),
         (QUIET._replace(quiet_until=None), move(), None),
-        (AccountRow("a", "active", quiet_until=50), move(), None),
         (QUIET, move("unknown"), None),
     ]:
         await in_one(side, "write", Changes(accounts=[row]))
@@ -182,7 +182,7 @@ async def test_a_claim_skips_locked_accounts_and_locks_what_it_returns(side: Sid
 
 async def test_only_the_next_check_and_how_long_it_is_quiet_are_rearmed(side: Side) -> None:
     await side.store.insert_accounts(["a", "b"])
-    rows = [AccountRow(each, "active", True, 1, 2, 3, b"said", 4, 5, "o5", 6) for each in ("a", "b")]
+    rows = [AccountRow(each, "active", True, 1, 2, 3, b"said", None, 4, 5, "o5", 6) for each in ("a", "b")]
     await in_one(side, "write", Changes(accounts=rows))
     async with side.store.transaction() as transaction:
         await transaction.claim_due(9, 1_000)
@@ -207,7 +207,7 @@ def everything() -> Changes:
     """Something in every field."""
     return Changes(
         begun=[("begun", 50, "o50", 55)],
-        accounts=[AccountRow("judged", "suspended", True, 1, -2, 3, b"\0said", -4, 5, "o5", 6, "why")],
+        accounts=[AccountRow("judged", "suspended", True, 1, -2, 3, b"\0said", "why", -4, 5, "o5", 6)],
         facts=[StoredFact("judged", "complaints", "f1", -7, '{"a":"ä"}')],
         spans_removed=[("judged", 10), ("judged", 30)],
         spans_added=[("judged", span(10, 40)), ("judged", span(60, 60))],
@@ -303,7 +303,7 @@ async def test_what_is_written_is_seen_by_others_once_it_is_committed(side: Side
 async def test_the_last_span_of_a_history_ends_where_the_row_says(side: Side) -> None:
     await prepare(side)
     changes = everything()
-    changes.accounts = [AccountRow("judged", last_effective_at=75, last_order_id="o75")]
+    changes.accounts = [AccountRow("judged", span_start=60, last_effective_at=75, last_order_id="o75")]
     await in_one(side, "write", changes)
     await in_one(side, "move_clocks", move("moved", first=90, last=90))
     async with side.store.transaction() as transaction:

@@ -198,7 +198,8 @@ class Maker:
         removed = self.some(spans)
         changes.spans_removed += [(name, first) for first in removed]
         kept = [span for first, span in spans.items() if first not in removed]
-        for _ in range(random.randint(0, 2)):
+        has_begun = row.span_start is not None and not kept  # what has begun does not end
+        for _ in range(random.randint(int(has_begun), 2)):
             first, last = (EffectiveOrder(at, f"o{at}") for at in (self.new() + 10**9, self.new() + 10**9))
             kept.append(OrderSpan(first, last))
             changes.spans_added.append((name, kept[-1]))
@@ -216,11 +217,11 @@ class Maker:
                 self.at(),
                 self.new(),
                 random.choice([None, b"said"]),
+                "why" if random.random() < 0.1 else None,
                 None if end is None else end.at - 1,
                 None if end is None else end.at,
                 None if end is None else end.order_id,
                 None if end is None else end.at + random.choice([-1, 5, 10**10]),
-                "why" if random.random() < 0.1 else None,
             )
         )
 

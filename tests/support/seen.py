@@ -20,7 +20,8 @@ POLL_SECONDS = 30.0
 ROWS = {
     "deployment": "select incarnation::text, fingerprint, held, partitions_compared_until::text from deployment",
     "positions": "select topic, partition, next_offset, watermark::text from positions",
-    "accounts": "select account_id, standing, quarantined, last_effective_at::text, last_order_id from accounts",
+    "accounts": "select account_id, standing, quarantined, last_effective_at::text, last_order_id"
+    " from accounts left join account_clocks using (account_id)",
     "facts": "select account_id, topic, id from facts",
     "order_spans": "select account_id, first_at::text, last_at::text from order_spans",
     "current_decisions": "select subject, decision_id::text from current_decisions",

@@ -23,7 +23,9 @@ async def empty_tables(connection: Any) -> None:
 
 async def fill_tables(connection: Any, tables: Tables, ends: Mapping[Partition, int]) -> None:
     """Write the tables of a history that was read up to `ends`; `append_log` writes the log."""
-    await _copy(connection, "accounts", tables.accounts.values())
+    accounts = [row.tables() for row in tables.accounts.values()]
+    await _copy(connection, "accounts", (account for account, _ in accounts))
+    await _copy(connection, "account_clocks", (clock for _, clock in accounts if clock is not None))
     await _copy(connection, "facts", (fact for facts in tables.facts.values() for fact in facts.values()))
     await _copy(
         connection,

@@ -38,7 +38,7 @@ class DeadLetterWindowRow(NamedTuple):
 
 
 class AccountRow(NamedTuple):
-    """One row of `accounts`, in the order of the columns that `lock_accounts` selects."""
+    """One row of `accounts` as `lock_accounts` selects it, and its clock as `lock_clocks` does, if that has begun."""
 
     account_id: str
     standing: str = "not_enrolled"
@@ -47,13 +47,17 @@ class AccountRow(NamedTuple):
     judged_until: Instant | None = None
     sequence: int = 0
     standing_digest: bytes | None = None
+    quarantined: str | None = None
+    """Why its last evaluation failed; None if it succeeded."""
     span_start: Instant | None = None
     last_effective_at: Instant | None = None
     last_order_id: str | None = None
     quiet_until: Instant | None = None
     """Before it, newer orders only move the clock; None where every order needs a judgement. It may be too early."""
-    quarantined: str | None = None
-    """Why its last evaluation failed; None if it succeeded."""
+
+    def tables(self) -> tuple[tuple[object, ...], tuple[object, ...] | None]:
+        """Its rows in `accounts` and in `account_clocks`."""
+        return self[:8], None if self.span_start is None else (self.account_id, *self[8:])
 
 
 class StoredFact(NamedTuple):

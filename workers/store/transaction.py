@@ -1,7 +1,8 @@
 """The unit of work in PostgreSQL: what one transaction reads and writes.
 
 Every statement handles a set of rows, so a batch of thousands costs a few round trips. Every transaction takes its
-locks in one order: positions, accounts, companies, fan-outs, shards, each sorted.
+locks in one order: positions, accounts, clocks, companies, fan-outs, shards, each sorted. A transaction that moves
+clocks holds them first, and then does not wait for accounts.
 """
 
 from collections.abc import Iterable, Sequence
@@ -87,8 +88,9 @@ class Transaction:
         """
         if not moves.rows:
             return set()
-        given = (*map(lines, zip(*moves.rows, strict=True)), moves.since, moves.quiet_until)
-        return {row[0] for row in await self._connection.fetch(statement("move_clocks"), *given)}
+        given = (*map(lines, zip(*moves.rows, strict=True)), moves.since, moves.quiet_until, len(moves.rows))
+        [(count, moved)] = await self._connection.fetch(statement("move_clocks"), *given)
+        return {row[0] for row in moves.rows} if count == len(moves.rows) else set(moved or ())
 
     async def lock_accounts(self, account_ids: Sequence[str], *, wait: bool = True) -> list[AccountRow]:
         """Lock accounts in the order of their ids; raises UnknownAccounts if some have no row, and AccountsLocked
@@ -96,21 +98,28 @@ class Transaction:
         """
         if not account_ids:
             return []
-        name = "lock_accounts" if wait else "lock_free_accounts"
+        accounts, clocks = ("lock_accounts", "lock_clocks") if wait else ("lock_free_accounts", "lock_free_clocks")
         try:
-            rows = [AccountRow(*row) for row in await self._connection.fetch(statement(name), account_ids)]
+            rows = await self._connection.fetch(statement(accounts), account_ids)
+            if len(rows) != len(account_ids):
+                known = {row[0] for row in rows}
+                raise UnknownAccounts([each for each in account_ids if each not in known])
+            return await self._with_clocks(rows, clocks)
         except asyncpg.LockNotAvailableError as error:
             if wait:
                 raise
             raise AccountsLocked from error
-        if len(rows) != len(account_ids):
-            known = {row.account_id for row in rows}
-            raise UnknownAccounts([each for each in account_ids if each not in known])
-        return rows
 
     async def claim_due(self, watermark: Instant, limit: int) -> list[AccountRow]:
         """Lock up to `limit` accounts with a due deadline, except those that are locked."""
-        return [AccountRow(*row) for row in await self._connection.fetch(statement("claim_due"), watermark, limit)]
+        rows = await self._connection.fetch(statement("claim_due"), watermark, limit)
+        return await self._with_clocks(rows, "lock_clocks") if rows else []
+
+    async def _with_clocks(self, rows: Sequence[Sequence[Any]], lock: str) -> list[AccountRow]:
+        """Locked accounts with their clocks, which are locked as well."""
+        clocks = await self._connection.fetch(statement(lock), [row[0] for row in rows])
+        begun = {account_id: clock for account_id, *clock in clocks}
+        return [AccountRow(*row, *begun.get(row[0], ())) for row in rows]
 
     async def histories(self, rows: Sequence[AccountRow]) -> dict[str, StoredHistory]:
         """Facts, spans of orders and decisions in force of locked accounts."""
@@ -176,7 +185,7 @@ class Transaction:
 
     async def write(self, changes: Changes) -> None:
         """Write all changes set by set, the positions last; this also locks the fan-outs."""
-        await self._each("begin_spans", changes.begun, 4)
+        await self._copy("account_clocks", [(row[0], row[1], *row[1:]) for row in changes.begun])
         await self._each("rearm_accounts", changes.rearmed, 3)
         await self._each("update_accounts", changes.accounts, 12)
         await self._copy("facts", changes.facts)

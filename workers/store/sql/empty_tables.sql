@@ -1,2 +1,3 @@
 -- Empties all tables but those that record operators' actions: accepted, redriven, held.
-truncate accounts, facts, order_spans, current_decisions, companies, memberships, company_fanouts, decision_log
+truncate accounts, account_clocks, facts, order_spans, current_decisions, companies, memberships, company_fanouts,
+         decision_log
