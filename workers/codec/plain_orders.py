@@ -20,11 +20,9 @@ AT_ONCE = 512
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 _is_timestamp = re.compile(TIMESTAMP).search
 _match_amounts = re.compile(r"(?:[0-9]{1,18}(?:\.[0-9]{1,18})? [A-Z]{3}\n)*").fullmatch
-_MINUTE_AT = len("2016-08-01T")
 _SECOND_AT = len("2016-08-01T16:00:")
 _FRACTION_AT = len("2016-08-01T16:00:00")
 _OFFSET_AT = -len("+08:00")
-_MINUTES: dict[str, Instant] = {f"{at // 60:02}:{at % 60:02}:": at * 60 * SECOND for at in range(24 * 60)}
 _SECONDS: dict[str, Instant] = {f"{second:02}": second * SECOND for second in range(60)}
 
 
@@ -88,17 +86,13 @@ def _instant(text: str) -> Instant:
         if not digits.isascii() or not digits.isdigit():
             raise ValueError(text)
         microseconds = int(digits[:6].ljust(6, "0"))
-    at = _midnight(text[:_MINUTE_AT] + offset) + microseconds
-    at += _MINUTES[text[_MINUTE_AT:_SECOND_AT]] + _SECONDS[text[_SECOND_AT:_FRACTION_AT]]
-    if at < 0:
-        raise ValueError(text)
-    return at
+    return _minute(text[:_SECOND_AT] + offset) + _SECONDS[text[_SECOND_AT:_FRACTION_AT]] + microseconds
 
 
 @lru_cache(maxsize=50_000)
-def _midnight(day: str) -> Instant:
-    """Of a day with its offset from UTC: `2016-08-01T+08:00`."""
-    text = f"{day[:_MINUTE_AT]}00:00:00{day[_MINUTE_AT:]}"
-    if not _is_timestamp(text):
-        raise ValueError(text)
-    return instant(text)
+def _minute(text: str) -> Instant:
+    """The start of a minute with its offset from UTC: `2016-08-01T16:00:+08:00`. Neighbouring orders share it."""
+    whole = f"{text[:_SECOND_AT]}00{text[_SECOND_AT:]}"
+    if not _is_timestamp(whole):
+        raise ValueError(whole)
+    return instant(whole)
