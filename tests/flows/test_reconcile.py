@@ -34,7 +34,8 @@ def read(deployment: Deployment) -> list[tuple[str, int, str]]:
 async def test_a_lost_database_is_rebuilt_and_no_message_is_published_again(drained: Deployment) -> None:
     before, log = read(drained), await rows(drained, f"{LOG} from decision_log order by shard, seq")
     accounts = (
-        "select account_id, standing, sequence, standing_digest, next_check, span_start, last_effective_at, last_order_id"
+        "select account_id, standing, sequence, standing_digest, next_check,"
+        " span_start, last_effective_at, last_order_id"
         " from accounts left join account_clocks using (account_id) order by 1"
     )
     companies = "select company_key, sequence, terminations, completed from companies order by 1"
