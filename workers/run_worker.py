@@ -33,7 +33,7 @@ def sampler(made: Worker, vitals: Vitals) -> Sampler:
 
     async def published(shard: int) -> int:
         checkpoints = made.settings.topic_prefix + CHECKPOINTS_TOPIC
-        record = await last_record(made.settings.kafka, checkpoints, shard)
+        record = await last_record(made.kafka.admin, checkpoints, shard)
         return published_seq(shard, None if record is None else record.value)
 
     clock, allowed_lateness = made.enforcement.clock, made.settings.allowed_lateness

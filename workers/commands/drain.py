@@ -76,7 +76,7 @@ async def _left(database: Database, kafka: Kafka, targets: Mapping[Partition, in
         await database.store.notify_heartbeat()
     if left.more_to_decide:
         return left
-    published = await published_seqs(kafka.access, kafka.prefix, range(database.deployment.shards))
+    published = await published_seqs(kafka.admin, kafka.prefix, range(database.deployment.shards))
     found = await unpublished(database.store, state.shard_ends, published, begun)
     return replace(left, unpublished=found.messages)
 
