@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import statistics
-import subprocess
 import time
 from datetime import UTC, datetime
 
@@ -13,10 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import handwritten
-from benchmarks.deployment import Deployment, read_until
+from benchmarks.deployment import PARTITIONS, Deployment, read_until
 from benchmarks.measure import Figure, cpu_seconds, workers_of
 from benchmarks.messages import Message, enrolment, enrolments, order, seller, value
 from workers.devservers.stack import LocalServers
+from workers.relay import partition_of
 
 ROUNDS = 2
 BEFORE_MIDNIGHT = "2016-08-28T23:00:00+08:00"
@@ -124,7 +124,7 @@ def idle(console: Console, servers: LocalServers, samples: int, seconds: int) ->
         reader, producer = deployment.reader("restorations"), deployment.producer(linger_milliseconds=0)
         took = sorted([_one(deployment, producer, reader, seller(number)) for number in range(samples + 10)][10:])
         costs = asyncio.run(_costs(deployment, supervisor.pid, seconds))
-        back = _after_a_kill(deployment, producer, reader, supervisor)
+        back = _after_a_kill(deployment, producer, reader, "after-the-kill")
         reader.close()
     table = Table("process", "share of a core", title=f"an idle deployment, over {seconds} s")
     for name, share in costs.items():
@@ -178,10 +178,18 @@ async def _costs(deployment: Deployment, supervisor: int, seconds: int) -> dict[
     return {name: (after[name] - before[name]) / seconds for name in after}
 
 
-def _after_a_kill(
-    deployment: Deployment, producer: Producer, reader: Consumer, supervisor: subprocess.Popen[bytes]
-) -> float:
-    for pid, name in workers_of(supervisor.pid).items():
-        if name == "ingest":
-            os.kill(pid, signal.SIGKILL)
-    return _one(deployment, producer, reader, "after-the-kill")
+def _after_a_kill(deployment: Deployment, producer: Producer, reader: Consumer, account: str) -> float:
+    """From the kill of the process that reads the account's facts."""
+    os.kill(asyncio.run(_owner(deployment, account)), signal.SIGKILL)
+    return _one(deployment, producer, reader, account)
+
+
+async def _owner(deployment: Deployment, account: str) -> int:
+    """The process that owns the partition of the registry in which an account's facts are."""
+    connection = await deployment.connect()
+    number = partition_of(account.encode(), PARTITIONS)
+    owner: str = await connection.fetchval(
+        "select owner from positions where topic = 'seller-accounts' and partition = $1", number
+    )
+    await connection.close()
+    return int(owner.rpartition(":")[2])

@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 
 from workers.devservers.stack import LocalServers
+from workers.run_worker import RUNS
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -70,15 +71,18 @@ def most_resident(pid: int) -> float:
 
 
 def workers_of(supervisor: int) -> dict[int, str]:
-    """The process ids and names of the workers of a `standing work`; a process that is being started has none yet."""
-    found = {}
+    """The process ids and names of the workers of a `standing work`; a process that is being started has none yet.
+
+    A process that was a spare has its name beside its command line.
+    """
+    found: dict[int, str] = {}
     for child in Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split():
         try:
-            command = Path(f"/proc/{child}/cmdline").read_bytes()
+            command = Path(f"/proc/{child}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")[-1].decode()
+            name = Path(f"/proc/{child}/comm").read_text().strip()
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended just now, and is started again
-        if name := command.rstrip(b"\0").split(b"\0")[-1].decode():
-            found[int(child)] = name
+        found |= {int(child): each for each in (command, name) if each in RUNS}
     return found
 
 

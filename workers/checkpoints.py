@@ -18,7 +18,6 @@ from contracts.topics import OUTPUT_TOPICS
 from workers import timeouts
 from workers.kafka.admin import Admin, KafkaUnreachable, TopicMissing
 from workers.kafka.last_record import NoAnswer, last_record
-from workers.kafka.security import KafkaAccess
 from workers.ops.logs import Log
 from workers.ops.refused import Refused
 from workers.store.connections import connect_types
@@ -101,12 +100,12 @@ def published_seq(shard: int, value: bytes | None) -> int:
     return 0 if value is None else Checkpoint.decode(shard, value).seq
 
 
-async def read_checkpoints(kafka: KafkaAccess, prefix: str, shards: Sequence[int]) -> dict[int, Checkpoint]:
+async def read_checkpoints(admin: Admin, prefix: str, shards: Sequence[int]) -> dict[int, Checkpoint]:
     """The checkpoints that a read_committed consumer sees; raises TopicMissing or CheckpointLost."""
     topic = prefix + CHECKPOINTS_TOPIC
-    if topic not in await Admin(kafka).describe([topic]):
+    if topic not in await admin.describe([topic]):
         raise TopicMissing(f"the topic {topic} does not exist")
-    found = await asyncio.gather(*(last_record(kafka, topic, shard) for shard in shards))
+    found = await asyncio.gather(*(last_record(admin, topic, shard) for shard in shards))
     return {
         shard: Checkpoint.decode(shard, record.value)
         for shard, record in zip(shards, found, strict=True)
@@ -114,15 +113,14 @@ async def read_checkpoints(kafka: KafkaAccess, prefix: str, shards: Sequence[int
     }
 
 
-async def published_seqs(kafka: KafkaAccess, prefix: str, shards: Sequence[int]) -> dict[int, int]:
+async def published_seqs(admin: Admin, prefix: str, shards: Sequence[int]) -> dict[int, int]:
     """The last seq of each shard that a read_committed consumer sees; raises what `read_checkpoints` raises."""
-    found = await read_checkpoints(kafka, prefix, shards)
+    found = await read_checkpoints(admin, prefix, shards)
     return {shard: checkpoint.seq for shard, checkpoint in found.items()}
 
 
-async def not_empty(kafka: KafkaAccess, topics: Sequence[str]) -> list[str]:
+async def not_empty(admin: Admin, topics: Sequence[str]) -> list[str]:
     """The topics in which a read_committed consumer finds a record."""
-    admin = Admin(kafka)
     states = await admin.describe(topics)
     ends = await admin.end_offsets(
         [(topic, number) for topic in states for number in range(states[topic].partitions)]
@@ -130,7 +128,7 @@ async def not_empty(kafka: KafkaAccess, topics: Sequence[str]) -> list[str]:
     found = []
     for topic in states:
         for place, end in ends.items():
-            if place[0] == topic and end and await last_record(kafka, *place) is not None:
+            if place[0] == topic and end and await last_record(admin, *place) is not None:
                 found.append(topic)
                 break
     return found
@@ -145,27 +143,27 @@ async def compare_checkpoints(connection: Any, checkpoints: Mapping[int, Checkpo
         )
 
 
-async def check_unpublished(kafka: KafkaAccess, prefix: str) -> None:
+async def check_unpublished(admin: Admin, prefix: str) -> None:
     """Raise CheckpointLost if messages were published although the topic of the checkpoints is missing."""
-    if await not_empty(kafka, [prefix + topic for topic in OUTPUT_TOPICS]):
+    if await not_empty(admin, [prefix + topic for topic in OUTPUT_TOPICS]):
         raise CheckpointLost(
             f"the topic {prefix}{CHECKPOINTS_TOPIC} does not exist, but messages were published; {_RESTORE}"
         )
 
 
-async def compare_published(kafka: KafkaAccess, prefix: str, connection: Any) -> None:
+async def compare_published(admin: Admin, prefix: str, connection: Any) -> None:
     """Compare what was published with the log; raises SetBack, CheckpointLost or TopicMissing."""
     ends = dict(await connection.fetch(statement("shard_ends")))
     try:
-        checkpoints = await read_checkpoints(kafka, prefix, list(ends))
+        checkpoints = await read_checkpoints(admin, prefix, list(ends))
         await compare_checkpoints(connection, checkpoints)
         outputs = [prefix + topic for topic in OUTPUT_TOPICS]
-        if not ends.keys() - checkpoints.keys() or not await not_empty(kafka, outputs):
+        if not ends.keys() - checkpoints.keys() or not await not_empty(admin, outputs):
             return
         # A relay that started meanwhile wrote all checkpoints before it published.
-        checkpoints = await read_checkpoints(kafka, prefix, list(ends))
+        checkpoints = await read_checkpoints(admin, prefix, list(ends))
     except TopicMissing:
-        await check_unpublished(kafka, prefix)
+        await check_unpublished(admin, prefix)
         raise
     begun = any(checkpoint.seq for checkpoint in checkpoints.values())
     for shard in sorted(ends.keys() - checkpoints.keys()):
@@ -183,7 +181,7 @@ class Guard:
     A restart, a restore, a failover or a replaced database changes the connection's `Server`.
     """
 
-    kafka: KafkaAccess
+    admin: Admin
     prefix: str
     moved: bool = False
     """Whether the server is not the one that was set up. Its log contains every checkpoint, but the former relay may
@@ -209,7 +207,7 @@ class Guard:
         """
         server = await connected_server(connection)
         try:
-            await compare_published(self.kafka, self.prefix, connection)
+            await compare_published(self.admin, self.prefix, connection)
         except (NoAnswer, KafkaUnreachable, KafkaException) as error:
             raise NotCompared(f"what was published cannot be compared: {error}") from error
         row = await connection.fetchrow(statement("known_server"))

@@ -106,6 +106,15 @@ def relay(reconcile: bool) -> None:
     run(work)
 
 
+@app.command(hidden=True)
+def spare() -> None:
+    """Wait to take the place of a worker that dies; `standing work` starts it."""
+    from workers.spare import wait
+
+    if (name := wait()) is not None:
+        worker(name)
+
+
 @app.command()
 def stack() -> None:
     """Run only the embedded Kafka and PostgreSQL, and print the settings that reach them."""

@@ -47,7 +47,8 @@ GATHER_SECONDS = 0.1
 """The pause after a transaction of at least BUSY rows. A transaction costs the brokers nearly the same for one row as
 for thousands, so under load fewer, larger transactions are cheaper.
 """
-IDLE_SECONDS = 1.0
+IDLE_SECONDS = 5.0
+"""The longest wait without a notification of new rows."""
 TOPICS_SECONDS = 5.0
 """The interval between two comparisons of the topics with those that were set up."""
 TRIES = 20

@@ -33,7 +33,7 @@ def sampler(made: Worker, vitals: Vitals) -> Sampler:
 
     async def published(shard: int) -> int:
         checkpoints = made.settings.topic_prefix + CHECKPOINTS_TOPIC
-        record = await last_record(made.settings.kafka, checkpoints, shard)
+        record = await last_record(made.kafka.admin, checkpoints, shard)
         return published_seq(shard, None if record is None else record.value)
 
     clock, allowed_lateness = made.enforcement.clock, made.settings.allowed_lateness
@@ -52,7 +52,8 @@ async def run_ingest(settings: Settings) -> None:
     with take_slot(f"{settings.kafka_bootstrap}\n{settings.group}", settings.instance) as instance:
         async with (
             vital(settings, "ingest", ("database", "kafka")) as vitals,
-            open_worker(settings, f"ingest {instance}", waits=True) as made,
+            open_worker(settings, f"ingest {instance}", connections=5, waits=True) as made,
+            listening(made.pool, channels.HEARTBEAT) as asked,
             beside(settings, partial(reach_kafka, settings.kafka, vitals)),
         ):
             consumer = Consumer(
@@ -76,7 +77,7 @@ async def run_ingest(settings: Settings) -> None:
             vitals.has(PARTITIONS, really=False)
             vitals.metrics.before_scrape(ingest.measure)
             try:
-                await ingest.run(stop)
+                await ingest.run(stop, asked.bell())
             except* NameTaken as taken:
                 await _stand_by(made, instance, str(taken.exceptions[0]), vitals, stop)
                 if not stop.is_set():
@@ -108,11 +109,16 @@ async def run_timers(settings: Settings) -> None:
     stop = stop_on_signals()
     async with (
         vital(settings, "timers", ("database",)) as vitals,
-        open_worker(settings, "timers", waits=True) as made,
+        open_worker(settings, "timers", connections=5, waits=True) as made,
         listening(made.pool, channels.WATERMARK) as listener,
         beside(settings, sampler(made, vitals).run),
+        asyncio.TaskGroup() as tasks,
     ):
-        await timers.run(made.enforcement, listener, vitals, stop)
+        tasks.create_task(timers.run(made.enforcement, listener, vitals, stop))
+        if settings.clock == "wall":
+            tasks.create_task(
+                timers.ask_for_heartbeats(made.store, WallClock(), settings.allowed_lateness, vitals, stop)
+            )
 
 
 async def run_fanout(settings: Settings) -> None:

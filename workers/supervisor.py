@@ -1,14 +1,17 @@
 """`standing work`: runs every worker as a process, restarts those that die, and stops them together.
 
-It is ready while all of them run. It restarts a dead worker with backoff, and stops all workers within 20 seconds of
-SIGTERM. If the supervisor itself is killed, the workers see a pipe close and end too.
+It is ready while all of them run. A spare process takes the place of a dead worker at once; one that dies again soon
+is restarted with backoff. All workers stop within 20 seconds of SIGTERM. If the supervisor itself is killed, the
+workers see a pipe close and end too.
 """
 
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import threading
+from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +20,7 @@ from workers.ops import metrics
 from workers.ops.health import Vitals, serving
 from workers.ops.logs import Log
 from workers.settings import Settings
+from workers.spare import order
 
 log = Log()
 
@@ -35,7 +39,6 @@ class WorkerProcess:
     """One worker to keep running: its name, its command line and its additional environment."""
 
     name: str
-    arguments: Sequence[str]
     environment: Mapping[str, str]
 
 
@@ -57,7 +60,7 @@ def worker_processes(settings: Settings) -> list[WorkerProcess]:
         name = settings.instance
         workers.append(("ingest", {} if name is None else {"STANDING_INSTANCE": f"{name}-{number}"}))
     return [
-        WorkerProcess(name, [name], {**environment, "STANDING_METRICS_PORT": str(settings.metrics_port and port)})
+        WorkerProcess(name, {**environment, "STANDING_METRICS_PORT": str(settings.metrics_port and port)})
         for port, (name, environment) in enumerate(workers, settings.metrics_port + 1)
     ]
 
@@ -69,9 +72,11 @@ async def supervise(workers: Sequence[WorkerProcess], vitals: Vitals) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     reading, writing = os.pipe()
+    spare = Spare(reading)
     try:
         codes = await asyncio.gather(
-            *(_keep(worker, number, reading, stop, vitals) for number, worker in enumerate(workers))
+            *(_keep(worker, number, spare, stop, vitals) for number, worker in enumerate(workers)),
+            spare.keep(stop),
         )
     finally:
         os.close(reading)
@@ -79,22 +84,55 @@ async def supervise(workers: Sequence[WorkerProcess], vitals: Vitals) -> int:
     return max(codes)
 
 
-async def _keep(worker: WorkerProcess, number: int, lifeline: int, stop: asyncio.Event, vitals: Vitals) -> int:
+@dataclass(slots=True)
+class Spare:
+    """One process that has imported everything and waits to be a worker."""
+
+    lifeline: int
+    process: Process | None = None
+
+    async def keep(self, stop: asyncio.Event) -> int:
+        """Until `stop`, start a spare process some time after the last was needed: first come the workers."""
+        while not await _wait(stop, STABLE_SECONDS):
+            if self.process is None or self.process.returncode is not None:
+                self.process = await started("spare", {}, self.lifeline, subprocess.PIPE)
+        if self.process is not None:
+            await _stop(self.process, "spare")
+        return 0
+
+    async def start(self, worker: WorkerProcess, *, at_once: bool) -> Process:
+        """The process of a worker: the spare one, if it is there and is needed `at_once`."""
+        spare = self.process
+        if not at_once or spare is None or spare.returncode is not None:
+            return await started(worker.name, worker.environment, self.lifeline, subprocess.DEVNULL)
+        self.process = None
+        assert spare.stdin is not None
+        spare.stdin.write(order(worker.name, worker.environment))
+        spare.stdin.close()
+        return spare
+
+
+async def started(name: str, environment: Mapping[str, str], lifeline: int, stdin: int) -> Process:
+    """The process of `standing NAME`, which ends with the supervisor."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "workers.cli",
+        name,
+        env={**os.environ, **environment, LIFELINE: str(lifeline)},
+        pass_fds=(lifeline,),
+        stdin=stdin,
+        start_new_session=True,  # Ctrl-C reaches only the supervisor, which stops the workers
+    )
+
+
+async def _keep(worker: WorkerProcess, number: int, spare: Spare, stop: asyncio.Event, vitals: Vitals) -> int:
     pause = 0.0
     vitals.metrics.count(metrics.RESTARTS, 0, worker=worker.name)
     loop = asyncio.get_running_loop()
     while not stop.is_set():
         started = loop.time()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "workers.cli",
-            *worker.arguments,
-            env={**os.environ, **worker.environment, LIFELINE: str(lifeline)},
-            pass_fds=(lifeline,),
-            stdin=asyncio.subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C reaches only the supervisor, which stops the workers
-        )
+        process = await spare.start(worker, at_once=pause == 0)
         _note(worker, number, vitals, running=True)
         to_stop = await _ended(process, stop)
         _note(worker, number, vitals, running=False)
@@ -123,7 +161,7 @@ def longer_pause(pause: float) -> float:
     return min(LONGEST_PAUSE_SECONDS, max(0.2, pause * 2))
 
 
-async def _ended(process: asyncio.subprocess.Process, stop: asyncio.Event) -> bool:
+async def _ended(process: Process, stop: asyncio.Event) -> bool:
     """Wait for the process to end or for `stop`; True if the process must be stopped."""
     waits = [asyncio.ensure_future(process.wait()), asyncio.ensure_future(stop.wait())]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -132,7 +170,7 @@ async def _ended(process: asyncio.subprocess.Process, stop: asyncio.Event) -> bo
     return stop.is_set() and process.returncode is None
 
 
-async def _stop(process: asyncio.subprocess.Process, name: str) -> None:
+async def _stop(process: Process, name: str) -> None:
     process.terminate()
     try:
         async with asyncio.timeout(timeouts.KILL_SECONDS):

@@ -97,7 +97,7 @@ async def open_kafka(settings: Settings) -> AsyncIterator[Kafka]:
     from workers.kafka.admin import Admin
 
     admin = Admin(settings.kafka)
-    guard = Guard(settings.kafka, settings.topic_prefix)
+    guard = Guard(admin, settings.topic_prefix)
     yield Kafka(settings.kafka, settings.topic_prefix, await admin.cluster_id(), admin, guard)
 
 

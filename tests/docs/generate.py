@@ -93,7 +93,7 @@ def _default(value: object) -> str:
 
 
 def commands() -> str:
-    """The commands with their arguments, options and help, from `workers/cli.py`."""
+    """The commands for people, with their arguments, options and help, from `workers/cli.py`."""
     return rows(["command", "does"], [[f"`{usage}`", says] for usage, says in _commands(app, "standing")])
 
 
@@ -101,7 +101,8 @@ def _commands(command: Any, path: str) -> Iterable[tuple[str, str]]:
     nested = getattr(command, "commands", None)
     if nested is not None:
         for name, each in nested.items():
-            yield from _commands(each, f"{path} {name}")
+            if not each.hidden:
+                yield from _commands(each, f"{path} {name}")
         return
     words = [path]
     for parameter in command.params:

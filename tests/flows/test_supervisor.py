@@ -16,7 +16,7 @@ NOWHERE = {"STANDING_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}
 async def test_a_worker_without_a_database_is_started_again_after_longer_and_longer_pauses(
     deployment: Deployment,
 ) -> None:
-    timers = WorkerProcess("timers", ["timers"], deployment.environment | NOWHERE)
+    timers = WorkerProcess("timers", deployment.environment | NOWHERE)
     with logged() as lines:
         working = asyncio.create_task(supervise([timers], Vitals()))
         await until(lambda: len(lines) == 3, 60)

@@ -13,10 +13,12 @@ import pytest
 
 from contracts.topics import INPUT_TOPICS
 from tests.support.database_deployment import deployed
-from tests.support.played_consumer import SAMPLE, PlayedConsumer, ingest
+from tests.support.played_consumer import SAMPLE, Asking, PlayedConsumer, ingest
 from workers.kafka.admin import Admin
 from workers.kafka.consumer_listener import ConsumerListener
 from workers.kafka.security import KafkaAccess
+from workers.store import channels
+from workers.store.listener import Listener
 
 NOWHERE = KafkaAccess("127.0.0.1:1")
 
@@ -53,7 +55,7 @@ async def test_a_worker_ends_with_its_loop_whatever_its_heartbeat_is_told_just_t
         worker = ingest(deployment, EndingConsumer())
         async with asyncio.timeout(20):
             with pytest.raises(ExceptionGroup) as ended:
-                await worker.run(asyncio.Event())
+                await worker.run(asyncio.Event(), Asking(Listener(deployment.pool, channels.HEARTBEAT)))
     assert ended.group_contains(Failed)
 
 

@@ -24,7 +24,7 @@ class FetchingConsumer(PlayedConsumer):
     moves: dict[Partition, int] = field(default_factory=dict)
     answer: Mapping[Partition, Sequence[Any]] | KafkaError | None = None
 
-    async def poll(self, most: int) -> Mapping[Partition, Sequence[Any]] | None:
+    async def poll(self, most: int, *, patiently: bool) -> Mapping[Partition, Sequence[Any]] | None:
         self.positions |= self.moves
         if isinstance(self.answer, KafkaError):
             raise self.answer
@@ -62,9 +62,9 @@ async def test_a_poll_during_which_a_partition_was_claimed_again_gives_nothing_o
     loop = await claimed(consumer)
     poll = consumer.poll
 
-    async def poll_and_reclaim(most: int) -> Mapping[Partition, Sequence[Any]] | None:
+    async def poll_and_reclaim(most: int, *, patiently: bool) -> Mapping[Partition, Sequence[Any]] | None:
         await loop.reclaim()
-        return await poll(most)
+        return await poll(most, patiently=patiently)
 
     consumer.poll = poll_and_reclaim  # type: ignore[method-assign]
     assert await loop.poll() == []

@@ -28,6 +28,7 @@ from workers.kafka.internals import (
     position_of,
     refresh_metadata,
     stop_immediately,
+    wait_in_fetches,
     watch_fetches,
     watch_tasks,
 )
@@ -124,6 +125,20 @@ async def test_how_each_partition_of_a_fetch_fared_is_told() -> None:
         (TopicPartition("orders", 2), 12, 56, True),
     ]
     await consumer.stop()
+
+
+async def test_the_next_fetches_wait_for_records_as_long_as_is_said(stream: Stream) -> None:
+    asked: list[int] = []
+    async with started(stream, auto_offset_reset="earliest") as consumer:
+        send = consumer._client.send
+
+        async def send_and_note(node: Any, request: Any, **options: Any) -> Any:
+            asked.extend([request._max_wait_ms] if isinstance(request, FetchRequest) else [])
+            return await send(node, request, **options)
+
+        consumer._client.send = send_and_note
+        wait_in_fetches(consumer, 123)
+        await until(lambda: 123 in asked)
 
 
 async def test_fetches_are_sent_by_the_clients_send(stream: Stream) -> None:

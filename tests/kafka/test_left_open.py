@@ -18,6 +18,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from tests.kafka.transactions import opened, read_all
 from tests.support.broker import Servers, make_topic
+from workers.kafka.admin import Admin
 from workers.kafka.last_record import LeftOpen, Record, last_record
 from workers.kafka.transactional_producer import Outgoing
 
@@ -72,7 +73,7 @@ async def test_what_kafka_left_open_is_published_again_and_seen_once(servers: Se
     async with opened(servers.access, topic) as producer:
         await producer.publish(publication(b"first"))
     await leave_behind(servers, topic, places, b"second")
-    assert await last_record(servers.access, checkpoints, 0) == Record(b"first")
+    assert await last_record(Admin(servers.access), checkpoints, 0) == Record(b"first")
     async with opened(servers.access, topic) as successor:
         with pytest.raises(LeftOpen):
             await successor.last_value(checkpoints, 0)

@@ -12,6 +12,7 @@ from confluent_kafka import Producer
 from tests.kafka.transactions import opened, read_all
 from tests.support.broker import Servers, left_open, make_topic, numbered, produce, transaction
 from workers import timeouts
+from workers.kafka.admin import Admin
 from workers.kafka.last_record import LeftOpen, NoAnswer, Record, last_record
 from workers.kafka.security import KafkaAccess
 from workers.kafka.transactional_producer import Fenced, Outgoing, PublishError, TransactionalProducer
@@ -126,7 +127,7 @@ async def test_a_checkpoint_is_not_believed_while_a_transaction_is_open_behind_i
         left_open(servers.bootstrap, f"another-{topic}", topic)
         with pytest.raises(LeftOpen, match="a transaction is open from offset 2 on"):
             await producer.last_value(topic, 0)
-        assert await last_record(servers.access, topic, 0) == Record(b"checkpoint")
+        assert await last_record(Admin(servers.access), topic, 0) == Record(b"checkpoint")
 
 
 async def test_the_records_that_abort_an_older_transaction_stay_invisible(servers: Servers) -> None:
@@ -207,7 +208,7 @@ async def test_a_producer_that_could_not_be_opened_is_freed(monkeypatch: pytest.
 
 async def test_an_empty_partition_has_no_last_record(servers: Servers) -> None:
     topic = await make_topic(servers.bootstrap)
-    assert await last_record(servers.access, topic, 0) is None
+    assert await last_record(Admin(servers.access), topic, 0) is None
 
 
 async def test_the_last_record_is_found_behind_markers_and_aborted_transactions(servers: Servers) -> None:
@@ -218,7 +219,7 @@ async def test_the_last_record_is_found_behind_markers_and_aborted_transactions(
         with transaction(servers.bootstrap, f"{topic}-{number}", commit=False) as aborted:
             for _ in range(100):
                 aborted.produce(topic, b"aborted", partition=0)
-    assert await last_record(servers.access, topic, 0) == Record(b"last")
+    assert await last_record(Admin(servers.access), topic, 0) == Record(b"last")
 
 
 async def test_only_aborted_records_are_no_record(servers: Servers) -> None:
@@ -226,7 +227,7 @@ async def test_only_aborted_records_are_no_record(servers: Servers) -> None:
     with transaction(servers.bootstrap, topic, commit=False) as aborted:
         for _ in range(300):
             aborted.produce(topic, b"aborted", partition=0)
-    assert await last_record(servers.access, topic, 0) is None
+    assert await last_record(Admin(servers.access), topic, 0) is None
 
 
 async def test_a_commit_after_an_abort_of_the_same_producer_is_seen(servers: Servers) -> None:
@@ -245,12 +246,12 @@ async def test_the_last_record_of_a_compacted_topic_is_its_newest(servers: Serve
         servers.bootstrap, cleanup_policy="compact", segment_ms="100", min_cleanable_dirty_ratio="0.01"
     )
     produce(servers.bootstrap, topic, [(b"checkpoint", value, ()) for _, value, _ in numbered(0, 500)])
-    assert await last_record(servers.access, topic, 0) == Record(b"499")
+    assert await last_record(Admin(servers.access), topic, 0) == Record(b"499")
 
 
 async def test_no_broker_is_one_clear_error() -> None:
     with pytest.raises(NoAnswer, match=r"any/0 at 127\.0\.0\.1:1 \(PLAINTEXT\) cannot be read"):
-        await last_record(KafkaAccess("127.0.0.1:1"), "any", 0)
+        await last_record(Admin(KafkaAccess("127.0.0.1:1")), "any", 0)
 
 
 def java_partition(key: bytes, partitions: int) -> int:

@@ -129,7 +129,7 @@ class PlayedConsumer(PlayedPositions):
     def may_go_on(self) -> bool:
         return self.seen != self.world.store.moves or bool(self.unread())
 
-    async def poll(self, most: int) -> Mapping[Partition, Sequence[Any]] | None:
+    async def poll(self, most: int, *, patiently: bool) -> Mapping[Partition, Sequence[Any]] | None:
         """Some records of some partitions; None where they are lost with an error."""
         random, found = self.world.random, {}
         for place in self.unread():

@@ -14,6 +14,7 @@ from tests.support.database_deployment import SHARDS, policies_of, wanted
 from tests.support.policies import SAMPLE
 from workers.checkpoints import CHECKPOINTS_TOPIC, Guard, Moved
 from workers.devservers.stack import LocalServers
+from workers.kafka.admin import Admin
 from workers.store.deployment import Server, connected_server, set_up
 
 MOVED = "update deployment set system_identifier = 'the former'"
@@ -24,7 +25,7 @@ ADOPTED = "update deployment set system_identifier = $1"
 async def guard(servers: LocalServers, topic_prefix: str) -> Guard:
     """Of a deployment that published nothing yet."""
     await make_topic(servers.bootstrap, SHARDS, topic_prefix + CHECKPOINTS_TOPIC)
-    return Guard(servers.access, topic_prefix)
+    return Guard(Admin(servers.access), topic_prefix)
 
 
 @pytest.fixture

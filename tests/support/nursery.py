@@ -94,7 +94,7 @@ class Worker:
 
     def __init__(self, process: Forked) -> None:
         self._process = process
-        self.terminate, self.kill = process.terminate, process.kill
+        self.terminate, self.kill, self.stdin = process.terminate, process.kill, process.stdin
 
     @property
     def returncode(self) -> int | None:

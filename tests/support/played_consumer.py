@@ -19,6 +19,8 @@ from workers.ingest.processing import Processing
 from workers.ingest.worker import Ingest
 from workers.kafka.consumer_listener import ConsumerListener
 from workers.ops.clock import WallClock
+from workers.store import channels
+from workers.store.listener import Bell, Listener
 from workers.store.statements import statement
 
 SAMPLE = policies_of(policies.SAMPLE.read_text())
@@ -45,7 +47,7 @@ class PlayedConsumer(PlayedPositions):
     async def stop(self, owned: int) -> None:
         """Nothing is to be stopped."""
 
-    async def poll(self, most: int) -> Mapping[Partition, Sequence[Any]] | None:
+    async def poll(self, most: int, *, patiently: bool) -> Mapping[Partition, Sequence[Any]] | None:
         await asyncio.sleep(0.01)
         return {}
 
@@ -88,13 +90,20 @@ async def process(worker: Ingest, *batches: PartitionBatch) -> None:
     worker.loop.align()
 
 
+class Asking(Bell):
+    """Somebody who asks for a heartbeat again and again."""
+
+    async def wait(self, seconds: float, stop: asyncio.Event) -> bool:
+        return True
+
+
 @asynccontextmanager
 async def running(deployment: DatabaseDeployment, consumer: PlayedConsumer) -> AsyncIterator[Ingest]:
     """A worker that runs meanwhile; it must not end before."""
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         worker = ingest(deployment, consumer)
-        run = tasks.create_task(worker.run(stop))
+        run = tasks.create_task(worker.run(stop, Asking(Listener(deployment.pool, channels.HEARTBEAT))))
         yield worker
         assert not run.done()
         stop.set()

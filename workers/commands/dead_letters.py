@@ -50,5 +50,6 @@ async def accept(database: Database, kafka: Kafka, topic: str, partition: int, r
         until = min(until, stored[0].next_offset + records)
     if await database.pool.fetchval(statement("accept_dead_letters"), topic, partition, until) is None:
         raise NotPaused(f"{place} is not paused")
+    await database.store.notify_heartbeat()
     number = until - stored[0].next_offset
     return f"{place} resumes: its next {number} records, before offset {until}, do not count as dead letters"

@@ -72,9 +72,11 @@ async def _left(database: Database, kafka: Kafka, targets: Mapping[Partition, in
     unread = sum(_unread(each, targets, kafka.prefix) for each in positions)
     present = begun if database.settings.clock == "wall" else state.progress.latest_occurred_at
     left = Left(unread, state.left.due, state.left.fanouts, None, _is_behind(state.progress, present))
+    if left.behind:
+        await database.store.notify_heartbeat()
     if left.more_to_decide:
         return left
-    published = await published_seqs(kafka.access, kafka.prefix, range(database.deployment.shards))
+    published = await published_seqs(kafka.admin, kafka.prefix, range(database.deployment.shards))
     found = await unpublished(database.store, state.shard_ends, published, begun)
     return replace(left, unpublished=found.messages)
 

@@ -55,3 +55,4 @@ async def release(database: Database, kafka: Kafka) -> None:
 async def release_by_force(database: Database) -> None:
     """Resume deadline enforcement, however far the partitions are read."""
     await write_hold(database.pool, None)
+    await database.store.notify_watermark()

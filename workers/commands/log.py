@@ -29,7 +29,7 @@ def in_words(part: LogPart) -> str:
 
 async def detach_before(database: Database, kafka: Kafka, before: Instant) -> list[LogPart]:
     """Detach the parts whose rows were all recorded before an instant; raises StillNeeded if one may not be."""
-    checkpoints = await published_seqs(kafka.access, kafka.prefix, range(database.deployment.shards))
+    checkpoints = await published_seqs(kafka.admin, kafka.prefix, range(database.deployment.shards))
     published = min(checkpoints.get(shard, 0) for shard in range(database.deployment.shards))
     async with acquired(database.pool) as connection, connection.transaction():
         old = [each for each in await log_parts(connection) if each.newest is not None and each.newest < before]

@@ -59,10 +59,11 @@ async def _compare(settings: Settings, connection: asyncpg.Connection) -> None:
     A new database lacks them too; `relay --reconcile` restores them after `setup`.
     """
     prefix = settings.topic_prefix
-    if not await Admin(settings.kafka).describe([prefix + CHECKPOINTS_TOPIC]):
-        await check_unpublished(settings.kafka, prefix)
+    admin = Admin(settings.kafka)
+    if not await admin.describe([prefix + CHECKPOINTS_TOPIC]):
+        await check_unpublished(admin, prefix)
     elif await connection.fetchval(statement("deployment_exists")):
-        await compare_published(settings.kafka, prefix, connection)
+        await compare_published(admin, prefix, connection)
 
 
 async def _create_database(url: str) -> list[str]:

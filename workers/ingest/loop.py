@@ -18,6 +18,7 @@ from workers.ingest.halts import Halts
 from workers.ingest.partition import OwnedPartition, PartitionBatch, Pause, Resume, Seek
 from workers.ingest.poll_size import FIRST, PollSize
 from workers.ingest.protocols import Handler, InputConsumer
+from workers.ingest.transitions import State
 from workers.kafka import fetch_errors
 from workers.kafka.admin import KafkaUnreachable
 from workers.kafka.committed_offsets import CommittedOffsets
@@ -31,7 +32,7 @@ from workers.ops.logs import Log
 log = Log()
 
 TRIES = 8
-TEND_SECONDS = 0.1
+TEND_SECONDS = 0.25
 
 
 class Loop:
@@ -94,7 +95,7 @@ class Loop:
         self._vitals.turned("polls")
         asked = {place: (each, each.fetch_offset) for place, each in self.owned.items()}
         try:
-            records = await self.kafka.poll(self._size.records)
+            records = await self.kafka.poll(self._size.records, patiently=self._rests)
         except KafkaError as error:
             await self._poll_failed(error)
             return []
@@ -111,6 +112,12 @@ class Loop:
             batches += [] if batch is None else [batch]
         self._halts.show(self.owned)
         return batches
+
+    @property
+    def _rests(self) -> bool:
+        """Whether only what is fetched can change what a partition needs."""
+        is_working = self._working is not None and not self._working.done()
+        return not is_working and all(each.state is State.READING for each in self.owned.values())
 
     def align(self, places: Iterable[Partition] | None = None) -> None:
         """Have the consumer do what these partitions need; all of them where none are named."""
@@ -215,7 +222,7 @@ class Loop:
             return
         if error is not None:
             self.fetch_failed(place, error, "the broker's answer to a fetch")
-        elif is_empty:
+        elif is_empty and partition.failure is not None:
             partition.fetch_succeeded()
             self._halts.show(self.owned)
 

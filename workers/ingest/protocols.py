@@ -37,8 +37,11 @@ class InputConsumer(Protocol):
 
     async def stop(self, owned: int) -> None: ...
 
-    async def poll(self, most: int) -> Mapping[Partition, Sequence[Any]] | None:
-        """What was fetched, at most so many records; None where some may be lost with an error: fetch them again."""
+    async def poll(self, most: int, *, patiently: bool) -> Mapping[Partition, Sequence[Any]] | None:
+        """What was fetched, at most so many records; None where some may be lost with an error: fetch them again.
+
+        `patiently` where nothing but a fetch can give the loop something to do.
+        """
         ...
 
     def assigned(self) -> Collection[Partition]: ...

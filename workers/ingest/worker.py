@@ -21,12 +21,15 @@ from workers.ops import metrics
 from workers.ops.backoff import Backoff, try_once
 from workers.ops.health import Vitals
 from workers.ops.logs import Log
+from workers.store.listener import Bell
 from workers.store.postgres import TRANSIENT, LostOwnership
 
 log = Log()
 
+HEARTBEAT_SECONDS = 5.0
+"""How often a worker proves under the wall clock how far it has read, although nobody asks."""
 END_CHECK_SECONDS = 0.25
-"""How often an idle worker proves that it has read to the end; deadlines are late by this much at most."""
+"""How often it does so where somebody asks, and where histories are played."""
 WAITING_SECONDS = 0.02
 """How often it is looked whether a case that waits for the registry may go on."""
 TRIES = 8
@@ -56,10 +59,13 @@ class Ingest:
     def vitals(self) -> Vitals:
         return self.processing.vitals
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Read until `stop` is set; raises where the worker must be started again."""
+    async def run(self, stop: asyncio.Event, asked: Bell) -> None:
+        """Read until `stop` is set; `asked` rings when somebody waits for a heartbeat.
+
+        Raises what made it impossible to go on: the process must be started again.
+        """
         async with asyncio.TaskGroup() as tasks:
-            beside = [tasks.create_task(each) for each in (self._heartbeats(stop), self._waiting_cases(stop))]
+            beside = [tasks.create_task(each) for each in (self._heartbeats(stop, asked), self._waiting_cases(stop))]
             await self.loop.run(stop)
             for each in beside:
                 each.cancel()
@@ -70,34 +76,38 @@ class Ingest:
         while not stop.is_set():
             self.vitals.turned("waiting cases")
             with suppress(TimeoutError):
-                async with asyncio.timeout(WAITING_SECONDS if self._cases_know_targets() else END_CHECK_SECONDS):
+                async with asyncio.timeout(self._until_look()):
                     await began.wait()
             began.clear()
             await try_once(self.let_cases_go_on, backoff, (*TRANSIENT, *KAFKA_TRANSIENT))
 
-    def _cases_know_targets(self) -> bool:
-        waits = (each.wait for each in self.processing.owned.values())
-        return any(wait is not None and wait.targets is not None for wait in waits)
+    def _until_look(self) -> float:
+        waits = [each.wait for each in self.processing.owned.values() if each.wait is not None]
+        if not waits:
+            return HEARTBEAT_SECONDS
+        return END_CHECK_SECONDS if all(each.targets is None for each in waits) else WAITING_SECONDS
 
     async def let_cases_go_on(self) -> None:
         """Go on with partitions whose cases need not wait for the registry any longer."""
         self.loop.align(await self.registry.let_cases_go_on(self.processing.owned))
 
-    async def _heartbeats(self, stop: asyncio.Event) -> None:
+    async def _heartbeats(self, stop: asyncio.Event, asked: Bell) -> None:
         backoff = self._backoff()
         while not stop.is_set():
             self.vitals.turned("heartbeats")
             try:
-                await try_once(partial(self._beat, stop), backoff, (*TRANSIENT, *KAFKA_TRANSIENT))
+                await try_once(partial(self._beat, stop, asked), backoff, (*TRANSIENT, *KAFKA_TRANSIENT))
             except LostOwnership as error:
                 log.warning("partitions are claimed again", why=str(error))
                 await backoff.failed(error)
                 await try_once(self.loop.reclaim, self._backoff(), (*TRANSIENT, *KAFKA_TRANSIENT))
 
-    async def _beat(self, stop: asyncio.Event) -> None:
+    async def _beat(self, stop: asyncio.Event, asked: Bell) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(END_CHECK_SECONDS):
                 await stop.wait()
+        if self.processing.owned and not self.heartbeat.present.events:
+            await asked.wait(HEARTBEAT_SECONDS - END_CHECK_SECONDS, stop)
         await self.heartbeat.beat()
 
     def _backoff(self) -> Backoff:

@@ -75,7 +75,7 @@ class Admin:
     """A connection to the brokers; it uses threads of librdkafka."""
 
     def __init__(self, kafka: KafkaAccess) -> None:
-        self._kafka = kafka
+        self.kafka = kafka
         self._errors: dict[int, str] = {}
         self._client = AdminClient(
             {
@@ -204,7 +204,7 @@ class Admin:
             if code(error) in _UNREACHABLE:
                 raise self._unreachable(str(error.args[0].str())) from error
             if code(error) in _FORBIDDEN:
-                raise KafkaRefused(f"Kafka at {self._kafka} denies the request: {error.args[0].str()}") from error
+                raise KafkaRefused(f"Kafka at {self.kafka} denies the request: {error.args[0].str()}") from error
             raise
         self._client.poll(0)  # delivers the errors since the last poll
         self._errors.clear()
@@ -219,12 +219,12 @@ class Admin:
         errors, self._errors = self._errors, {}
         for number in _REFUSALS:
             if number in errors:
-                return KafkaRefused(f"Kafka at {self._kafka} refuses the connection: {errors[number]}")
+                return KafkaRefused(f"Kafka at {self.kafka} refuses the connection: {errors[number]}")
         if set(errors) == {KafkaError._ALL_BROKERS_DOWN}:
             why = "it closes every connection; does STANDING_KAFKA_SECURITY_PROTOCOL fit this address?"
         else:
             why = errors.get(KafkaError._TRANSPORT, why)
-        return KafkaUnreachable(f"Kafka at {self._kafka} cannot be reached: {why}")
+        return KafkaUnreachable(f"Kafka at {self.kafka} cannot be reached: {why}")
 
 
 _UNREACHABLE = frozenset(

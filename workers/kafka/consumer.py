@@ -32,6 +32,10 @@ from workers.kafka.security import KafkaAccess
 KAFKA_TRANSIENT = (KafkaError, KafkaUnreachable, KafkaException)
 POLL_MILLISECONDS = 20
 """How long a poll waits for records."""
+PATIENT_POLL_MILLISECONDS = 250
+FETCH_MILLISECONDS = 50
+"""How long a broker waits for records; so long waits a partition that goes on for the fetch under way."""
+PATIENT_FETCH_MILLISECONDS = 500
 
 RECREATED = "the topic was deleted and recreated: the stored position is that of the old one"
 GONE = "its stored position is not in the topic: retention passed it, or the topic was recreated"
@@ -73,7 +77,7 @@ class Consumer:
             session_timeout_ms=timeouts.SESSION_SECONDS * 1000,
             heartbeat_interval_ms=timeouts.GROUP_HEARTBEAT_SECONDS * 1000,
             max_poll_interval_ms=timeouts.POLL_SECONDS * 1000,
-            fetch_max_wait_ms=50,  # a partition that goes on after a pause waits so long for the fetch under way
+            fetch_max_wait_ms=FETCH_MILLISECONDS,
             max_partition_fetch_bytes=2 * 1024 * 1024,
             listener=_Rebalances(self._tell, self._named),
         )
@@ -129,14 +133,16 @@ class Consumer:
 
     # -- reading -------------------------------------------------------------------------------------------
 
-    async def poll(self, most: int) -> Mapping[Partition, Sequence[FetchedRecord]] | None:
-        """What was fetched, at most so many records; raises KafkaError.
+    async def poll(self, most: int, *, patiently: bool) -> Mapping[Partition, Sequence[FetchedRecord]] | None:
+        """What was fetched, at most so many records; raises KafkaError. It returns at once when something is fetched;
+        it polls `patiently` where nothing else is waited for.
 
         None where the listener is told of an error instead. Positions can have moved over records that were lost with
         the error, so what is between the position before and after such a poll must be fetched again.
         """
         try:
-            records = await self.client.getmany(timeout_ms=POLL_MILLISECONDS, max_records=most)
+            wait = PATIENT_POLL_MILLISECONDS if patiently else POLL_MILLISECONDS
+            records = await self.client.getmany(timeout_ms=wait, max_records=most)
         except NoOffsetForPartitionError:  # the listener says where to read; Kafka's committed offsets do not count
             await asyncio.sleep(POLL_MILLISECONDS / 1000)
             return None
@@ -151,6 +157,8 @@ class Consumer:
             if not self.listener.is_halted(str(error.args[0]).removeprefix(self._prefix)):
                 raise
             return None  # the answer to the fetch said so
+        is_quiet = patiently and not records
+        internals.wait_in_fetches(self.client, PATIENT_FETCH_MILLISECONDS if is_quiet else FETCH_MILLISECONDS)
         return {self._named(place): found for place, found in records.items()}
 
     def assigned(self) -> set[Partition]:

@@ -116,6 +116,11 @@ def _tell_of_fetch(request: Any, response: Any, answered: Callable[[TopicPartiti
             answered(TopicPartition(topic, number), offset, code, empty)
 
 
+def wait_in_fetches(consumer: AIOKafkaConsumer, milliseconds: int) -> None:
+    """How long the brokers wait for records in the fetches that are sent from now on."""
+    consumer._fetcher._fetch_max_wait_ms = milliseconds
+
+
 def position_of(consumer: AIOKafkaConsumer, place: TopicPartition) -> int | None:
     """The consumer's position; None where it has none. aiokafka's own `position` waits until there is one."""
     subscription = consumer._subscription.subscription

@@ -38,7 +38,7 @@ class Record:
     value: bytes | None
 
 
-async def last_record(kafka: KafkaAccess, topic: str, partition: int, *, none_open: bool = False) -> Record | None:
+async def last_record(admin: Admin, topic: str, partition: int, *, none_open: bool = False) -> Record | None:
     """The newest committed record, None if there is none; raises NoAnswer after `timeouts.REQUEST_SECONDS`.
 
     An open transaction hides the records after its start. With `none_open`, which a caller passes that has fenced all
@@ -47,10 +47,12 @@ async def last_record(kafka: KafkaAccess, topic: str, partition: int, *, none_op
     place, ended = (topic, partition), threading.Event()
     try:
         async with asyncio.timeout(timeouts.REQUEST_SECONDS):
-            first, end = await _bounds(Admin(kafka), place, none_open)
-            found = await asyncio.to_thread(_read_back, kafka, place, first, end, ended) if first < end else None
+            first, end = await _bounds(admin, place, none_open)
+            if first >= end:
+                return None
+            found = await asyncio.to_thread(_read_back, admin.kafka, place, first, end, ended)
     except (TimeoutError, KafkaUnreachable, KafkaException) as error:
-        raise NoAnswer(f"{topic}/{partition} at {kafka} cannot be read: {error!r}") from error
+        raise NoAnswer(f"{topic}/{partition} at {admin.kafka} cannot be read: {error!r}") from error
     finally:
         ended.set()
     return None if found is None else Record(found.value())

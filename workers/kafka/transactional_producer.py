@@ -17,6 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from contracts.topics import Partition
 from workers import timeouts
+from workers.kafka.admin import Admin
 from workers.kafka.last_record import last_record
 from workers.kafka.security import KafkaAccess
 
@@ -86,12 +87,12 @@ class TransactionalProducer:
 
         Raises LeftOpen if one is still open: see `abort_left_open`.
         """
-        found = await last_record(self._kafka, topic, partition, none_open=True)
+        found = await last_record(Admin(self._kafka), topic, partition, none_open=True)
         return None if found is None else found.value
 
     async def visible_value(self, topic: str, partition: int) -> bytes | None:
         """The same, without `open`; an open transaction may hide newer records."""
-        found = await last_record(self._kafka, topic, partition)
+        found = await last_record(Admin(self._kafka), topic, partition)
         return None if found is None else found.value
 
     async def abort_left_open(self, topics: Sequence[str], *places: Partition) -> None:

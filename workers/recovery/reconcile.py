@@ -83,11 +83,12 @@ async def reconcile(terminal: Terminal, settings: Settings) -> Reconciled | Rest
         await check_same_deployment(connection, expected)
         await _check_no_workers(connection)
         known = written_to(await known_topics(connection))
-        lost = await find_lost(Admin(settings.kafka), settings.topic_prefix, known)
+        admin = Admin(settings.kafka)
+        lost = await find_lost(admin, settings.topic_prefix, known)
         for line in in_words(lost):
             terminal.line(line)
         try:
-            await compare_published(settings.kafka, settings.topic_prefix, connection)
+            await compare_published(admin, settings.topic_prefix, connection)
             if not lost:
                 return None
         except (CheckpointLost, TopicMissing) as error:

@@ -15,7 +15,7 @@ from contracts.topics import OUTPUT_TOPICS
 from workers.checkpoints import CHECKPOINTS_TOPIC, Checkpoint, CheckpointLost, compare_checkpoints, not_empty
 from workers.codec.messages import ce_id
 from workers.commands.setup import note_topics
-from workers.kafka.admin import ensure_topics
+from workers.kafka.admin import Admin, ensure_topics
 from workers.kafka.transactional_producer import TransactionalProducer
 from workers.kafka.whole_topics import WholeTopics
 from workers.ops.progress import Bars
@@ -58,7 +58,7 @@ async def restore(settings: Settings, connection: Any, lost: Sequence[str], prog
     """
     prefix = settings.topic_prefix
     topics = [topic for topic in OUTPUT_TOPICS if topic in lost]
-    full = await not_empty(settings.kafka, [prefix + topic for topic in topics])
+    full = await not_empty(Admin(settings.kafka), [prefix + topic for topic in topics])
     if full:
         raise CannotRestore(
             f"{', '.join(full)}: recreated, and already contains messages; delete it and run this command again"

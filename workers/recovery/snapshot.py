@@ -13,6 +13,7 @@ import asyncpg
 from contracts.topics import Partition
 from workers.checkpoints import compare_published, published_seqs
 from workers.codec.messages import ce_id
+from workers.kafka.admin import Admin
 from workers.rules.calendar import Instant
 from workers.settings import Settings
 from workers.store.records import MINUS_INFINITY, LogRow
@@ -74,9 +75,10 @@ async def take_snapshot(settings: Settings, connection: Any) -> Snapshot | None:
     Raises SetBack if the database lacks published rows, and CheckpointLost if that cannot be determined.
     """
     try:
-        await compare_published(settings.kafka, settings.topic_prefix, connection)
+        admin = Admin(settings.kafka)
+        await compare_published(admin, settings.topic_prefix, connection)
         shards = [row[0] for row in await connection.fetch(statement("shard_ends"))]
-        checkpoints = await published_seqs(settings.kafka, settings.topic_prefix, shards)
+        checkpoints = await published_seqs(admin, settings.topic_prefix, shards)
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             return await _read(settings, connection, checkpoints)
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):

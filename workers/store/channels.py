@@ -1,5 +1,7 @@
 """The channels of PostgreSQL's NOTIFY, with which one process wakes another. A notification carries no data."""
 
+HEARTBEAT = "standing_heartbeat"
+"""Somebody waits for the watermark, or accepted dead letters: each ingest worker is to look now."""
 WATERMARK = "standing_watermark"
 """The watermark may have moved: deadlines may be due."""
 FANOUTS = "standing_fanout"

@@ -131,6 +131,10 @@ async def connect(url: str, *, server_settings: dict[str, str] | None = None, **
     raise DatabaseUnreachable("; ".join(failures))
 
 
+async def _as_it_is(_: Any) -> None:
+    """Give a connection back without asyncpg's statement that resets the session, of which nothing changes."""
+
+
 async def open_pool(
     url: str,
     *,
@@ -150,6 +154,7 @@ async def open_pool(
         max_size=connections,
         connect=cast("Any", connect),  # the stubs require every option by name
         init=connected,
+        reset=_as_it_is,
         timeout=timeouts.CONNECT_SECONDS,
         command_timeout=timeouts.ANSWER_SECONDS,
         server_settings={

@@ -164,6 +164,14 @@ class Store:
         """Wake the timers, because the watermark may have moved."""
         await self.fetch(statement("notify"), channels.WATERMARK)
 
+    async def notify_heartbeat(self) -> None:
+        """Ask each ingest worker to prove now how far it has read."""
+        await self.fetch(statement("notify"), channels.HEARTBEAT)
+
+    async def ask_for_heartbeat(self, due: Instant) -> None:
+        """Do so if a deadline up to `due` is not enforced yet."""
+        await self.fetch(statement("ask_for_heartbeat"), due)
+
     async def notify_fanout(self) -> None:
         """Wake the fan-out workers."""
         await self.fetch(statement("notify"), channels.FANOUTS)
