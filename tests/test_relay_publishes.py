@@ -1,6 +1,6 @@
 """What the relay hands to Kafka: every row once, in the order of the log, beside the checkpoint of the last."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 from uuid import UUID
@@ -23,10 +23,10 @@ class PlayedProducer:
     transactions: list[Sequence[Outgoing]] = field(default_factory=list)
     refuses: bool = False
 
-    async def publish(self, messages: Sequence[Outgoing]) -> None:
+    async def publish(self, messages: Iterable[Outgoing]) -> None:
         if self.refuses:
             raise PublishError("refused")
-        self.transactions.append(messages)
+        self.transactions.append(list(messages))
 
 
 def row(seq: int) -> LogRow:
@@ -47,7 +47,7 @@ def shard(producer: PlayedProducer, log: list[LogRow]) -> Shard:
 
 
 def published(seq: int) -> Outgoing:
-    return Outgoing("p.suspensions", b"a", [("ce_id", b"x")], f"value {seq}".encode(), partition_of(b"a", 4))
+    return Outgoing("p.suspensions", b"a", {"ce_id": "x"}, f"value {seq}".encode(), partition_of(b"a", 4))
 
 
 def checkpoint(seq: int) -> Outgoing:

@@ -17,6 +17,9 @@ from workers.store.listener import Bell
 from workers.store.postgres import TRANSIENT, Store
 
 CHUNK = 400
+"""Members in one transaction: few enough that ingest never waits long for one of them."""
+FIRST_CHUNK = 20
+"""Members in the first transaction: few, so that the first terminations are published soon."""
 TRIES = 8
 IDLE_SECONDS = 1.0
 
@@ -37,6 +40,6 @@ async def _fanout_some(store: Store, enforcement: Enforcement, vitals: Vitals) -
     vitals.answered("database")
     if fanout is not None:
         began = time.perf_counter()
-        done = await enforcement.process_fanout(fanout, CHUNK)
+        done = await enforcement.process_fanout(fanout, CHUNK if fanout.cursor else FIRST_CHUNK)
         decided(vitals, done, time.perf_counter() - began)
     return fanout is not None

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from itertools import chain
 from uuid import UUID
 
 import asyncpg
@@ -100,10 +101,10 @@ class Shard:
             assert row.seq == expected, f"shard {self.number} has a gap before seq {row.seq}"
         checkpoint = Checkpoint(rows[-1].seq, rows[-1].hash, self.incarnation)
         await self.producer.publish(
-            [
-                *(message(self.prefix, self.partitions, row) for row in rows),
-                checkpoint_message(self.prefix, self.number, checkpoint),
-            ]
+            chain(
+                (message(self.prefix, self.partitions, row) for row in rows),
+                [checkpoint_message(self.prefix, self.number, checkpoint)],
+            )
         )
         self.seq = rows[-1].seq
         return len(rows)
@@ -132,7 +133,7 @@ def message(prefix: str, partitions: int, row: LogRow) -> Outgoing:
     Its partition is one of those that were set up, even if the topic has more now: the messages of a key stay in
     order, and compaction keeps only the newest.
     """
-    headers = [(name, value.encode()) for name, value in orjson.loads(row.headers)]
+    headers = dict(orjson.loads(row.headers))  # no message of the log has two headers of one name
     partition = None if row.key is None else partition_of(row.key, partitions)
     return Outgoing(prefix + row.topic, row.key, headers, row.value, partition)
 

@@ -3,7 +3,7 @@
 `MOST` has a line for each kind of batch. Change it with the code that makes a batch cheaper or dearer.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 from uuid import UUID
@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from tests.model.story import enrolled, local, order
+from tests.support.companies import claimed, upheld
 from tests.support.database_deployment import DatabaseDeployment, deployed, policies_of
 from tests.support.policies import SAMPLE
 from workers.enforcement.process import Done
@@ -44,6 +45,7 @@ MOST = {
     "orders that move the clock": Cost(statements=6, rows=0.01, wal_records=1.1, wal_bytes=115),
     "orders inside a span": Cost(statements=8, rows=2.01, wal_records=2.1, wal_bytes=120),
     "suspensions": Cost(statements=16, rows=7.4, wal_records=13.5, wal_bytes=4500),
+    "terminations": Cost(statements=27, rows=4.1, wal_records=9.5, wal_bytes=3100),
 }
 
 
@@ -119,6 +121,9 @@ async def test_no_batch_costs_more_than_it_may(deployment: DatabaseDeployment, c
     await deployment.move_watermark(local("2016-09-01"))
     found["suspensions"] = await cost(deployment, counters, deployment.enforcement.process_due(ACCOUNTS))
     assert set(await standings(deployment)) == {"suspended"}
+    await deployment.reads(*(enrolled("2016-09-02", name.replace("seller", "member"), "large") for name in NAMES))
+    await deployment.reads(upheld("2016-09-03", f"member-{ACCOUNTS - 1:08d}"))
+    found["terminations"] = await cost(deployment, counters, judge_members(deployment))
     exceeded = {
         f"{kind}, {name}": (spent, most)
         for kind, costs in found.items()
@@ -126,6 +131,11 @@ async def test_no_batch_costs_more_than_it_may(deployment: DatabaseDeployment, c
         if spent > most
     }
     assert not exceeded, found
+
+
+async def judge_members(deployment: DatabaseDeployment) -> Done:
+    """All members of the company that is terminated."""
+    return await deployment.enforcement.process_fanout(await claimed(deployment), ACCOUNTS)
 
 
 async def standings(deployment: DatabaseDeployment) -> list[str]:
@@ -139,8 +149,8 @@ class PlayedProducer:
 
     transactions: list[int] = field(default_factory=list)
 
-    async def publish(self, messages: Sequence[Outgoing]) -> None:
-        self.transactions.append(len(messages))
+    async def publish(self, messages: Iterable[Outgoing]) -> None:
+        self.transactions.append(len(list(messages)))
 
 
 @pytest.mark.parametrize(

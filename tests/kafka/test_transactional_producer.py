@@ -25,13 +25,18 @@ async def test_a_list_is_published_whole_and_as_given(servers: Servers) -> None:
             [
                 Outgoing(topic, b"key", [("name", b"\xff"), ("name", b"twice")], b"value"),
                 Outgoing(topic, None, (), None, 0),
+                Outgoing(topic, b"key", {"name": "阿里"}, b"value", 0),
                 Outgoing(checkpoints, b"0", (), b"checkpoint", 0),
             ]
         )
         await producer.open()
         assert await producer.last_value(checkpoints, 0) == b"checkpoint"
     assert await read_all(servers.bootstrap, topic) == {
-        0: [(b"key", b"value", [("name", b"\xff"), ("name", b"twice")]), (None, None, [])]
+        0: [
+            (b"key", b"value", [("name", b"\xff"), ("name", b"twice")]),
+            (None, None, []),
+            (b"key", b"value", [("name", "阿里".encode())]),
+        ]
     }
 
 

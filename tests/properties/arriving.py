@@ -136,7 +136,7 @@ class Arrival:
         """What the full judgement of an account says, its history as it is stored."""
         context, companies = self.context(account_id), self.store.tables.companies
         terminations = {
-            key: read_terminations(companies[key].terminations) for key in context.company_keys & companies.keys()
+            key: read_terminations(companies[key].terminations) for key in context.company_keys if key in companies
         }
         return judge(account_id, context.history, terminations, self.policies, watermark)
 

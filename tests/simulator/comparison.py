@@ -73,11 +73,11 @@ def _watermark(world: World) -> Instant:
 def _published(world: World) -> list[tuple[str, Mapping[str, Any]]]:
     """Topic and value of every message, in the order of its shard: each row of the log once."""
     found: list[tuple[str, Mapping[str, Any]]] = []
-    ids: set[bytes | None] = set()
+    ids: set[str | bytes | None] = set()
     for shard, outgoing in enumerate(world.topics.published):
         log = world.store.tables.log[shard]
         _same(f"values of shard {shard}", [each.value for each in outgoing], [row.value for row in log])
-        ids |= {value for each in outgoing for name, value in each.headers if name == "ce_id"}
+        ids |= {dict(each.headers)["ce_id"] for each in outgoing}
         found += [(each.topic, orjson.loads(each.value or b"")) for each in outgoing]
     _same("unique ce_ids", len(ids), len(found))
     return found

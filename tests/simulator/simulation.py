@@ -4,7 +4,7 @@ Everything that decides is the engine's own code: ingest with the steps of its l
 relay's checkpoints. Kafka, the clock and the processes are simulated. A scenario runs the same way every time.
 """
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from random import Random
@@ -95,7 +95,7 @@ class Producer:
         await STEP
         return self.topics.checkpoints.get(partition)
 
-    async def publish(self, messages: Sequence[Outgoing]) -> None:
+    async def publish(self, messages: Iterable[Outgoing]) -> None:
         await STEP
         if self.epoch != self.topics.epochs[self.shard] or self.fails():
             raise PublishError("fenced, or aborted")

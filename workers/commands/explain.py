@@ -137,7 +137,7 @@ async def explain(database: Database, policies: Policies, account_id: str, at: I
             context, _ = read_context(row, stored, (), (), policies)
         except Exception as error:  # shown instead of a judgement
             context, _ = unread_context(row, stored, (), (), policies, why_not(error, "its facts cannot be read: "))
-        companies = await transaction.companies(sorted(context.company_keys), "none")
+        companies = await transaction.companies(context.company_keys, "none")
     log = [json.loads(each[0]) for each in await database.pool.fetch(statement("log_of_subject"), account_id, at)]
     until = max(watermark, row.judged_until or MINUS_INFINITY)
     if at is not None:

@@ -36,15 +36,16 @@ class AccountContext:
     because: Because = field(default_factory=Because)
     failed: str | None = None
     """Why it cannot be evaluated; what was read of it is kept."""
+    company_keys: Sequence[str] = field(init=False)
+    """Every company the account ever belonged to, sorted."""
+
+    def __post_init__(self) -> None:
+        registry = self.history.registry
+        self.company_keys = sorted({fact.company.key for fact in registry if fact.company is not None})
 
     @property
     def account_id(self) -> str:
         return self.row.account_id
-
-    @property
-    def company_keys(self) -> set[str]:
-        """Every company the account ever belonged to."""
-        return {fact.company.key for fact in self.history.registry if fact.company is not None}
 
     @property
     def has_new_registry_fact(self) -> bool:
@@ -53,8 +54,10 @@ class AccountContext:
     @property
     def may_change_companies(self) -> bool:
         """Whether which of its cases terminate can change: by new facts, or by those read in quarantine."""
+        if not self.history.cases:
+            return False
         new = any(fact.topic in ("seller-accounts", "complaints") for fact in self.new_facts)
-        return (new or self.row.quarantined is not None) and bool(self.history.cases)
+        return new or self.row.quarantined is not None
 
 
 def open_context(

@@ -74,7 +74,7 @@ def read_companies(
     companies: dict[str, CompanyContext] = {}
     unreadable: dict[str, str] = {}
     for context in contexts:
-        for key in sorted(context.company_keys):
+        for key in context.company_keys:
             if key not in companies and key not in unreadable:
                 row = rows.get(key, CompanyRow(key))
                 try:

@@ -135,7 +135,7 @@ def _keep_facts(context: AccountContext, changes: Changes) -> AccountRow:
     changes.spans_removed += [(account_id, first_at) for first_at in removed]
     changes.spans_added += [(account_id, span) for span in added]
     if context.has_new_registry_fact:
-        changes.memberships += [(key, account_id) for key in sorted(context.company_keys)]
+        changes.memberships += [(key, account_id) for key in context.company_keys]
     if not context.history.orders:
         return context.row
     span = context.history.orders[-1]

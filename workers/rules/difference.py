@@ -9,13 +9,13 @@ always in the order of the judgement.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
+from typing import NamedTuple
 
 from workers.rules.calendar import Instant
 from workers.rules.decisions import Decision
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(NamedTuple):
     """A decision in force: published under `sequence` and not withdrawn."""
 
     decision_id: str

@@ -147,8 +147,8 @@ class Transaction:
     async def _published(self, *, of_company: bool, subjects: Sequence[str]) -> dict[str, list[Published]]:
         found: dict[str, list[Published]] = {}
         rows = await self._connection.fetch(statement("load_current_decisions"), of_company, subjects)
-        for subject, decision_id, *rest in rows:
-            found.setdefault(subject, []).append(Published(str(decision_id), *rest))
+        for subject, *decision in rows:
+            found.setdefault(subject, []).append(Published(*decision))
         return found
 
     async def companies(self, keys: Sequence[str], lock: str) -> dict[str, CompanyRow]:
