@@ -61,7 +61,9 @@ async def test_a_transaction_that_locks_a_locked_account_waits_and_sees_what_was
         waiting = asyncio.create_task(second())
         await side.waits(waiting)
         await first.write(Changes(accounts=[row]))
-    assert await waiting == [row, AccountRow("c")]
+        await first.write(Changes(begun=[("b", 50, "o50", 55)]))
+    begun = row._replace(span_start=50, last_effective_at=50, last_order_id="o50", quiet_until=55)
+    assert await waiting == [begun, AccountRow("c")]  # a clock that began while it waited is seen too
 
 
 async def test_locks_requested_in_opposite_orders_are_taken_in_one_order(side: Side) -> None:
