@@ -22,12 +22,24 @@ from workers.ops.metrics import METRICS
 from workers.settings import Settings
 
 PROJECT = Path(__file__).parents[2]
-DOCUMENTS = tuple(
-    PROJECT / "docs" / f"{name}.md"
-    for name in ("subscribing", "operations", "monitoring", "architecture", "performance")
+DOCUMENTS = (
+    PROJECT / "README.md",
+    *(
+        PROJECT / "docs" / f"{name}.md"
+        for name in ("subscribing", "operations", "monitoring", "architecture", "performance")
+    ),
 )
 FIGURES = PROJECT / "docs" / "figures.json"
 """What `make bench ARGS='--json docs/figures.json'` measured last."""
+
+HEADLINE = (
+    "orders, uniform, two processes",
+    "orders, zipf, two processes",
+    "suspensions at one midnight",
+    "company of 10,000: last termination read",
+    "idle: fact produced to decision read, p50",
+    "idle: fact produced to decision read, p99",
+)
 
 SETTINGS = {
     "kafka_bootstrap": "Brokers, `host:port`, comma separated.",
@@ -169,6 +181,16 @@ def figures() -> str:
     return rows(["", "measured", "wanted", "hand-written loop", "ratio"], body)
 
 
+def headline() -> str:
+    """The figures of the README: the engine, the hand-written loop, and the ratio."""
+    measured = _measured()
+    body = []
+    for name in HEADLINE:
+        value, loop, ratio = _beside_the_loop(measured[name])
+        body.append([name, f"{value} {measured[name]['unit']}", loop, ratio])
+    return rows(["", "engine", "hand-written loop", "ratio"], body)
+
+
 def _measured() -> dict[str, Mapping[str, Any]]:
     parts = json.loads(FIGURES.read_text(encoding="utf-8"))
     return {figure["what"]: figure for part in parts.values() for figure in part}
@@ -186,6 +208,7 @@ def _number(value: float) -> str:
 
 TABLES = {
     "figures": figures,
+    "headline": headline,
     "partition states": partition_states,
     "topics": topics,
     "settings": settings,
