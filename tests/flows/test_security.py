@@ -153,13 +153,13 @@ async def test_no_role_but_the_owner_can_change_what_was_published_and_none_wait
 
 
 MAY_CHANGE = {
-    "worker": "accounts companies company_fanouts current_decisions dead_letter_windows deployment order_spans"
+    "worker": "account_clocks accounts companies company_fanouts current_decisions dead_letter_windows deployment order_spans"
     " positions shards",
     "relay": "deployment",
     "reader": "",
 }
 MAY_ADD = {
-    "worker": "accounts companies company_fanouts current_decisions dead_letter_windows decision_log facts"
+    "worker": "account_clocks accounts companies company_fanouts current_decisions dead_letter_windows decision_log facts"
     " memberships order_spans",
     "relay": "",
     "reader": "",
