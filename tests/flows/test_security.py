@@ -153,14 +153,14 @@ async def test_no_role_but_the_owner_can_change_what_was_published_and_none_wait
 
 
 MAY_CHANGE = {
-    "worker": "account_clocks accounts companies company_fanouts current_decisions dead_letter_windows deployment order_spans"
-    " positions shards",
+    "worker": "account_clocks accounts companies company_fanouts current_decisions dead_letter_windows deployment"
+    " order_spans positions shards",
     "relay": "deployment",
     "reader": "",
 }
 MAY_ADD = {
-    "worker": "account_clocks accounts companies company_fanouts current_decisions dead_letter_windows decision_log facts"
-    " memberships order_spans",
+    "worker": "account_clocks accounts companies company_fanouts current_decisions dead_letter_windows decision_log"
+    " facts memberships order_spans",
     "relay": "",
     "reader": "",
 }

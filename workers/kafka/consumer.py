@@ -33,7 +33,7 @@ KAFKA_TRANSIENT = (KafkaError, KafkaUnreachable, KafkaException)
 POLL_MILLISECONDS = 20
 """How long a poll waits for records."""
 PATIENT_POLL_MILLISECONDS = 250
-FETCH_MILLISECONDS = 50
+FETCH_MILLISECONDS = 10
 """How long a broker waits for records; so long waits a partition that goes on for the fetch under way."""
 PATIENT_FETCH_MILLISECONDS = 500
 
