@@ -46,7 +46,7 @@ run: setup  ## run the demonstration: two years of a marketplace on this machine
 	@$(BIN)/python -m workers.demo.demonstration
 
 FLOWS := $(addprefix tests/flows/test_,killed_workers.py bad_input.py cases_wait.py dead_letter_limiter.py restored_database.py reconcile.py convergence.py)
-faults: setup  ## inject every fault of docs/reliability.md on real servers (30 minutes)
+faults: setup  ## inject every fault of docs/reliability.md on real servers (40 minutes)
 	FAULTS=all $(BIN)/python -m pytest tests/faults $(FLOWS) -s
 
 MINUTES ?= 20

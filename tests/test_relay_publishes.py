@@ -47,7 +47,7 @@ def shard(producer: PlayedProducer, log: list[LogRow]) -> Shard:
 
 
 def published(seq: int) -> Outgoing:
-    return Outgoing("p.suspensions", b"a", {"ce_id": "x"}, f"value {seq}".encode(), partition_of(b"a", 4))
+    return Outgoing("p.suspensions", b"a", [("ce_id", "x")], f"value {seq}".encode(), partition_of(b"a", 4))
 
 
 def checkpoint(seq: int) -> Outgoing:

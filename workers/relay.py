@@ -133,7 +133,7 @@ def message(prefix: str, partitions: int, row: LogRow) -> Outgoing:
     Its partition is one of those that were set up, even if the topic has more now: the messages of a key stay in
     order, and compaction keeps only the newest.
     """
-    headers = dict(orjson.loads(row.headers))  # no message of the log has two headers of one name
+    headers = [(name, value) for name, value in orjson.loads(row.headers)]
     partition = None if row.key is None else partition_of(row.key, partitions)
     return Outgoing(prefix + row.topic, row.key, headers, row.value, partition)
 

@@ -14,7 +14,7 @@ import pytest
 from tests.support.quick_disk import quick_disk
 from workers.devservers.servers import SOON
 from workers.devservers.stack import local_servers
-from workers.kafka.admin import TopicSpec, cluster_id, end_offsets, ensure_topics
+from workers.kafka.admin import Admin, TopicSpec, cluster_id, end_offsets, ensure_topics
 
 ORPHAN = Path(__file__).with_name("orphan.py")
 pytestmark = pytest.mark.usefixtures("own_servers")
@@ -53,7 +53,7 @@ async def test_both_servers_keep_their_data_over_a_kill() -> None:
             server.kill()
             server.start()
         assert await cluster_id(servers.access) == before
-        assert len(await end_offsets(servers.access, ["kept"])) == 2
+        assert len(await end_offsets(Admin(servers.access), ["kept"])) == 2
         connection = await asyncpg.connect(servers.postgres.url())
         assert await connection.fetchval("select count(*) from kept") == 0
         await connection.close()

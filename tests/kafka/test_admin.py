@@ -29,7 +29,7 @@ async def test_missing_topics_are_created_and_answer_immediately(servers: Server
     name = f"new{os.urandom(4).hex()}"
     specs = [TopicSpec(f"{name}-a", 4, [COMPACTED]), TopicSpec(f"{name}-b", 2)]
     assert await ensure_topics(servers.access, specs) == [f"{name}-a", f"{name}-b"]
-    ends = await end_offsets(servers.access, [f"{name}-a", f"{name}-b"])
+    ends = await end_offsets(Admin(servers.access), [f"{name}-a", f"{name}-b"])
     assert ends == {
         (f"{name}-{which}", number): 0 for which, count in (("a", 4), ("b", 2)) for number in range(count)
     }
@@ -60,13 +60,13 @@ async def test_the_end_is_the_last_stable_offset(servers: Servers) -> None:
     with transaction(servers.bootstrap, topic, commit=False) as producer:
         producer.produce(topic, b"open", partition=0)
         producer.flush(10)
-        assert await end_offsets(servers.access, [topic]) == {(topic, 0): 3}
+        assert await end_offsets(Admin(servers.access), [topic]) == {(topic, 0): 3}
     assert await stable_ends(servers.bootstrap, topic) == {0: 5}  # the record and the abort's marker
 
 
 async def test_a_missing_topic_is_named_and_not_created(servers: Servers) -> None:
     with pytest.raises(TopicMissing, match="these topics do not exist: absent"):
-        await end_offsets(servers.access, ["absent"])
+        await end_offsets(Admin(servers.access), ["absent"])
     assert await Admin(servers.access).describe(["absent"]) == {}
 
 

@@ -25,7 +25,7 @@ async def test_a_list_is_published_whole_and_as_given(servers: Servers) -> None:
             [
                 Outgoing(topic, b"key", [("name", b"\xff"), ("name", b"twice")], b"value"),
                 Outgoing(topic, None, (), None, 0),
-                Outgoing(topic, b"key", {"name": "阿里"}, b"value", 0),
+                Outgoing(topic, b"key", [("name", "阿里")], b"value", 0),
                 Outgoing(checkpoints, b"0", (), b"checkpoint", 0),
             ]
         )

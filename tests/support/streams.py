@@ -45,7 +45,7 @@ class Stream:
         produce(self.bootstrap, self.prefix + topic, messages, partition=partition, **options)
 
     async def ends(self) -> Mapping[Partition, int]:
-        found = await end_offsets(KafkaAccess(self.bootstrap), [self.prefix + topic for topic in TOPICS])
+        found = await end_offsets(Admin(KafkaAccess(self.bootstrap)), [self.prefix + topic for topic in TOPICS])
         return {(topic.removeprefix(self.prefix), number): end for (topic, number), end in found.items()}
 
     async def topic_ids(self) -> dict[str, str]:

@@ -45,7 +45,7 @@ async def accept(database: Database, kafka: Kafka, topic: str, partition: int, r
     if not stored:
         raise NotPaused(f"there is no partition {place}: give a topic, without the prefix, and a number")
     name = kafka.prefix + topic
-    until = (await end_offsets(kafka.access, [name]))[name, partition]
+    until = (await end_offsets(kafka.admin, [name]))[name, partition]
     if records is not None:
         until = min(until, stored[0].next_offset + records)
     if await database.pool.fetchval(statement("accept_dead_letters"), topic, partition, until) is None:

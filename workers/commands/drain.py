@@ -55,7 +55,7 @@ class Left:
 async def drain(database: Database, kafka: Kafka, timeout_seconds: float, report: Callable[[Left], None]) -> Left:
     """Wait until every fact now in the input topics is decided and visible; return what is left at the time-out."""
     begun = WallClock().wall()
-    targets = await end_offsets(kafka.access, [kafka.prefix + topic for topic in INPUT_TOPICS])
+    targets = await end_offsets(kafka.admin, [kafka.prefix + topic for topic in INPUT_TOPICS])
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_seconds
     while True:

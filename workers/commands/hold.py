@@ -39,7 +39,7 @@ async def hold(database: Database, why: str) -> list[str]:
 
 async def release(database: Database, kafka: Kafka) -> None:
     """Resume deadline enforcement; raises CannotRelease until every partition is read to its end."""
-    ends = await end_offsets(kafka.access, [kafka.prefix + topic for topic in INPUT_TOPICS])
+    ends = await end_offsets(kafka.admin, [kafka.prefix + topic for topic in INPUT_TOPICS])
     behind = [
         f"{each.topic}/{each.partition}"
         for each in await database.store.positions()

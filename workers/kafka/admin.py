@@ -293,9 +293,8 @@ async def existing(admin: Admin, topics: Sequence[str]) -> Mapping[str, TopicSta
     return states
 
 
-async def end_offsets(kafka: KafkaAccess, topics: Sequence[str]) -> Mapping[Partition, int]:
+async def end_offsets(admin: Admin, topics: Sequence[str]) -> Mapping[Partition, int]:
     """The last stable offset of every partition of the topics; raises TopicMissing, KafkaUnreachable."""
-    admin = Admin(kafka)
     states = await existing(admin, topics)
     return await admin.end_offsets(
         [(topic, number) for topic in topics for number in range(states[topic].partitions)]

@@ -53,7 +53,7 @@ class Outgoing:
 
     topic: str
     key: bytes | None
-    headers: dict[str, str | bytes | None] | Sequence[tuple[str, str | bytes | None]]
+    headers: Sequence[tuple[str, str | bytes | None]]
     value: bytes | None
     partition: int | None = None
 
@@ -183,7 +183,7 @@ class TransactionalProducer:
 
     def _send(self, producer: Producer, message: Outgoing) -> None:
         partition = -1 if message.partition is None else message.partition
-        headers = message.headers if isinstance(message.headers, dict) else list(message.headers)
+        headers = list(message.headers)
         while True:
             try:
                 producer.produce(message.topic, message.value, message.key, partition, headers=headers)

@@ -170,7 +170,7 @@ class Store:
 
     async def ask_for_heartbeat(self, due: Instant) -> None:
         """Do so if a deadline up to `due` is not enforced yet."""
-        await self.fetch(statement("ask_for_heartbeat"), due)
+        await self.fetch(statement("ask_for_heartbeat"), channels.HEARTBEAT, due)
 
     async def notify_fanout(self) -> None:
         """Wake the fan-out workers."""

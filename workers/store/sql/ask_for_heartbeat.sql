@@ -1,3 +1,2 @@
--- Asks the ingest workers for a heartbeat if a deadline up to $1 is not enforced yet: it waits for the watermark.
-select pg_notify('standing_heartbeat', '')
-where exists (select from accounts where next_check <= $1 and quarantined is null)
+-- Notifies the listeners of a channel if a deadline up to $2 is not enforced yet: it waits for the watermark.
+select pg_notify($1, '') where exists (select from accounts where next_check <= $2 and quarantined is null)
